@@ -1,0 +1,200 @@
+//! A checked pipeline: what a TOML file says, after everything that can be known to be wrong was refused.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{format::Format, operator::Operator};
+
+/// What must hold of results when something fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guarantee {
+    /// Nothing is lost; a failure may repeat results.
+    AtLeastOnce,
+    /// Nothing is lost and nothing is double, for consumers that read `read_committed`.
+    ExactlyOnce,
+}
+
+/// Which results leave in the order of their records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Those of one partition.
+    Partition,
+    /// Those of one key in one partition; records without a key are free.
+    Key,
+    /// None.
+    None,
+}
+
+/// A setting's value for librdkafka. One that came from the environment or a file is a secret: its
+/// `Debug` and `Display` print `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Property {
+    /// The value itself, for librdkafka alone.
+    pub value: String,
+    /// Whether it came from `${env:…}` or `${file:…}`.
+    pub secret: bool,
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.secret { "***" } else { &self.value })
+    }
+}
+
+impl fmt::Debug for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// librdkafka properties by name.
+pub type Properties = BTreeMap<String, Property>;
+
+/// How a topic is created where `pipeline` has to create it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// The topic's name.
+    pub topic: String,
+    /// Number of partitions; the broker's default where `None`.
+    pub partitions: Option<i32>,
+    /// Number of replicas; the broker's default where `None`.
+    pub replication: Option<i32>,
+    /// The topic's own settings, such as `retention.ms`.
+    pub config: BTreeMap<String, String>,
+}
+
+/// Where records come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The topic that is read.
+    pub topic: TopicSettings,
+    /// The consumer group; the pipeline's name unless the file says another.
+    pub group: String,
+    /// How the values are written.
+    pub format: Format,
+    /// Properties of the consumer alone.
+    pub kafka: Properties,
+}
+
+/// Where results go.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// The topic that is written.
+    pub topic: TopicSettings,
+    /// How the values are written.
+    pub format: Format,
+    /// Properties of the producer alone.
+    pub kafka: Properties,
+}
+
+/// An operator and the name of its table.
+#[derive(Clone)]
+pub struct Step {
+    /// The table's name: `operators.NAME`.
+    pub name: String,
+    /// The operator's name in the registry.
+    pub kind: &'static str,
+    /// The operator, ready to compute.
+    pub operator: Arc<dyn Operator>,
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.kind)
+    }
+}
+
+/// When offsets are committed: whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The longest time between two commits while there is something to commit.
+    pub interval: Duration,
+    /// Records done since the last commit.
+    pub records: u64,
+}
+
+/// What the pipeline may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of record data in this process: fetched, computing, and not yet acknowledged.
+    pub memory: u64,
+}
+
+/// How a passing failure of an operator is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// How often a record is tried before it becomes a dead letter; at least 1.
+    pub attempts: u32,
+    /// The pause before the second attempt; each next one is twice as long.
+    pub backoff: Duration,
+    /// The longest pause.
+    pub max_backoff: Duration,
+}
+
+/// A checked pipeline.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its name: a label on every metric, and the consumer group where the file names none.
+    pub name: String,
+    /// What holds when something fails.
+    pub guarantee: Guarantee,
+    /// Which results leave in order.
+    pub order: Order,
+    /// Properties of every client, the brokers among them (`bootstrap.servers`), if any.
+    pub kafka: Properties,
+    /// Where records come from.
+    pub source: Source,
+    /// What is done to each, in order; at least one.
+    pub steps: Vec<Step>,
+    /// Where results go.
+    pub sink: Sink,
+    /// Where what can't be computed goes: `<source topic>.dlq` unless the file says another.
+    pub dead_letters: String,
+    /// When offsets are committed.
+    pub commit: Commit,
+    /// What may be held.
+    pub limits: Limits,
+    /// How passing failures are tried again.
+    pub retry: Retry,
+    /// How long a graceful stop, or the hand-over of a partition, may take.
+    pub shutdown_timeout: Duration,
+    /// Where metrics are served: `None` in the address's stead means that they are not, and the flag says
+    /// whether the file or the command line named it (else another port may be taken where it is in use).
+    pub metrics: Metrics,
+    /// The pipeline's own test cases.
+    pub tests: Vec<TestCase>,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// The address to listen on; 127.0.0.1:9464 by default.
+    pub listen: SocketAddr,
+    /// Whether the file or the command line named the address; if not, and it is taken, the next free port will do.
+    pub explicit: bool,
+}
+
+/// One record of a test case, in text.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TestRecord {
+    /// The record's key.
+    pub key: Option<String>,
+    /// The record's value; a tombstone where `None`.
+    pub value: Option<String>,
+    /// The record's headers, in order.
+    pub headers: Vec<(String, String)>,
+}
+
+/// One `[[test]]`: records that go in, and what must come out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestCase {
+    /// What the case shows.
+    pub name: String,
+    /// The line in the file, for messages.
+    pub line: usize,
+    /// What goes in.
+    pub input: Vec<TestRecord>,
+    /// The results that must come out, in order.
+    pub output: Vec<TestRecord>,
+    /// The classes of the dead letters that must come out, in order.
+    pub dead_letters: Vec<String>,
+}

@@ -1,0 +1,13 @@
+//! Declarative, exactly-once stream pipelines on Kafka: a worker is a TOML file.
+//!
+//! # The layout
+//! - [`record`]: what flows.
+//! - [`format`]: bytes to values and back; [`operator`]: what is done to a record.
+//! - [`config`]: TOML to a checked pipeline.
+
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod format;
+pub mod operator;
+pub mod record;

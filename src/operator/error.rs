@@ -1,0 +1,26 @@
+use thiserror::Error;
+
+/// Why an operator could not compute a record; the kind decides what becomes of the record.
+#[derive(Error, Clone, PartialEq, Eq, Debug)]
+pub enum OperatorError {
+    /// The record can never be computed: it goes to the dead-letter topic.
+    #[error("{message}")]
+    BadInput {
+        /// A short name in kebab case, such as `not-a-number`: a metric's label and a dead letter's header.
+        class: &'static str,
+        /// One sentence that says what is wrong with this record.
+        message: String,
+    },
+    /// It may work later: tried again with a growing pause, then a dead letter.
+    #[error("{message}")]
+    Passing {
+        /// One sentence that says what failed.
+        message: String,
+    },
+    /// Nothing can be computed any more: the pipeline stops, and nothing is committed past this record.
+    #[error("{message}")]
+    Fatal {
+        /// One sentence that says what is broken and what to do.
+        message: String,
+    },
+}

@@ -1,0 +1,83 @@
+//! Operators: what is done to a record between source and sink.
+//!
+//! An operator is synchronous and pure: bytes in, bytes out. It must not know Kafka, the engine, time or
+//! configuration files; its settings are a plain struct that serde reads. A new operator is one file here
+//! and one line in [`registry`].
+
+mod error;
+mod identity;
+mod registry;
+
+pub use error::OperatorError;
+pub use registry::{Factory, registry};
+
+use crate::record::Record;
+
+/// What an operator makes of one record: none, one or many.
+#[derive(Default, Debug)]
+pub struct Output {
+    records: Vec<Record>,
+}
+
+impl Output {
+    /// Hands a record on to the next operator, or to the sink.
+    pub fn push(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Takes what was pushed, in order, and leaves the output empty.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Record> {
+        self.records.drain(..)
+    }
+}
+
+/// What computing a record is expected to take, good to a factor of two. The engine cuts batches by it, so
+/// that a costly record gets a core of its own, and reserves room for the result before computing it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Cost {
+    /// One core's time, in nanoseconds.
+    pub nanos: u64,
+    /// The output's size, in bytes.
+    pub bytes: u64,
+}
+
+/// One step of a pipeline.
+///
+/// ```
+/// use pipeline::{operator::{Operator, OperatorError, Output}, record::Record};
+///
+/// /// Drops the value and keeps the rest.
+/// struct Forget;
+///
+/// impl Operator for Forget {
+///     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
+///         out.push(Record { value: None, ..record });
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Operator: Send + Sync + 'static {
+    /// What [`apply`](Operator::apply) will take for this record. The default suits work that hardly costs
+    /// more than a copy.
+    fn cost(&self, record: &Record) -> Cost {
+        Cost { nanos: 100, bytes: record.size() as u64 }
+    }
+
+    /// Computes one record, on a thread where it may take its time.
+    ///
+    /// # Errors
+    /// See [`OperatorError`]: bad input becomes a dead letter, a passing failure is tried again, and a fatal
+    /// one stops the pipeline. What was pushed before an error is thrown away.
+    fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError>;
+
+    /// The largest value that this operator can produce, in bytes, where that is known. `pipeline check`
+    /// holds it against what a record may have.
+    fn largest_output(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether a value goes through as it came, so that its format must be the same on both sides.
+    fn keeps_value(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,288 @@
+//! What flows: records, their headers, and the batches in which they hop between tasks.
+//!
+//! Knows nothing of Kafka's client, of operators or of the engine.
+
+use std::{fmt, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+
+/// A place in a partition. The next record to be read has the offset that is committed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Offset(pub i64);
+
+impl Offset {
+    /// The offset right after this one: what is committed once this record is done.
+    pub fn next(self) -> Offset {
+        Offset(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One partition of one topic. Cheap to clone; prints as `topic[0]`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number, from 0.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// The partition of that number of that topic.
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        TopicPartition { topic: topic.into(), partition }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition)
+    }
+}
+
+impl fmt::Debug for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One header: a name, which need not be unique, and bytes or null.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// The header's name.
+    pub name: String,
+    /// The header's value, not interpreted.
+    pub value: Option<Bytes>,
+}
+
+/// A record's headers, in order. Most records have none, and then this allocates nothing.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Headers(Option<Arc<Vec<Header>>>);
+
+impl Headers {
+    /// Adds a header at the end; an equal name that is there already stays.
+    pub fn push(&mut self, name: impl Into<String>, value: Option<Bytes>) {
+        let headers = self.0.get_or_insert_default();
+        Arc::make_mut(headers).push(Header { name: name.into(), value });
+    }
+
+    /// The headers in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Header> {
+        self.0.as_deref().map(Vec::as_slice).unwrap_or_default().iter()
+    }
+
+    /// The value of the last header of that name, as Kafka's own `lastHeader` does.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().rev().find(|header| header.name == name)?.value.as_deref()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.iter().as_slice().is_empty()
+    }
+
+    /// Bytes of all names and values.
+    pub fn size(&self) -> usize {
+        self.iter().map(|h| h.name.len() + h.value.as_ref().map_or(0, Bytes::len)).sum()
+    }
+}
+
+impl<N: Into<String>, V: Into<Bytes>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(iter: I) -> Self {
+        let mut headers = Headers::default();
+        for (name, value) in iter {
+            headers.push(name, Some(value.into()));
+        }
+        headers
+    }
+}
+
+/// One record, as operators see it. Key and value are slices of a buffer that its batch shares.
+///
+/// ```
+/// use pipeline::record::Record;
+/// let record = Record { key: Some("k".into()), value: Some("30".into()), ..Record::default() };
+/// assert_eq!(record.size(), 3);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// The key, which decides the partition and the order; none is allowed.
+    pub key: Option<Bytes>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// The headers, which operators pass on.
+    pub headers: Headers,
+    /// Milliseconds since 1970 UTC, where the record has a timestamp.
+    pub timestamp: Option<i64>,
+}
+
+impl Record {
+    /// Bytes of key, value and headers.
+    pub fn size(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len)
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + self.headers.size()
+    }
+}
+
+/// Records of one partition, in the order of their offsets: what hops between tasks.
+///
+/// Small records cost 40 bytes each beside their own, and share one buffer and one allocation.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Where the records come from.
+    pub partition: TopicPartition,
+    buffer: Bytes,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    offset: i64,
+    timestamp: i64,
+    start: u32,
+    /// Bytes, or [`NULL`].
+    key: u32,
+    /// Bytes, or [`NULL`].
+    value: u32,
+    headers: Headers,
+}
+
+const NULL: u32 = u32::MAX;
+const NO_TIMESTAMP: i64 = i64::MIN;
+
+impl Batch {
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What holding the batch costs, in bytes, its own bookkeeping included.
+    pub fn size(&self) -> usize {
+        let headers: usize = self.entries.iter().map(|e| e.headers.size()).sum();
+        self.buffer.len() + self.entries.len() * size_of::<Entry>() + headers
+    }
+
+    /// The offset of the record at `index`; panics where there is none, as a slice does.
+    pub fn offset(&self, index: usize) -> Offset {
+        Offset(self.entries[index].offset)
+    }
+
+    /// The record at `index`, sharing the batch's buffer; panics where there is none, as a slice does.
+    pub fn record(&self, index: usize) -> Record {
+        let entry = &self.entries[index];
+        let key_start = entry.start as usize;
+        let value_start = key_start + if entry.key == NULL { 0 } else { entry.key as usize };
+        let slice =
+            |start: usize, len: u32| (len != NULL).then(|| self.buffer.slice(start..start + len as usize));
+        Record {
+            key: slice(key_start, entry.key),
+            value: slice(value_start, entry.value),
+            headers: entry.headers.clone(),
+            timestamp: (entry.timestamp != NO_TIMESTAMP).then_some(entry.timestamp),
+        }
+    }
+}
+
+/// Collects the records of one partition into a [`Batch`].
+#[derive(Debug)]
+pub struct BatchBuilder {
+    partition: TopicPartition,
+    buffer: BytesMut,
+    entries: Vec<Entry>,
+}
+
+impl BatchBuilder {
+    /// An empty batch of that partition.
+    pub fn new(partition: TopicPartition) -> Self {
+        BatchBuilder { partition, buffer: BytesMut::new(), entries: Vec::new() }
+    }
+
+    /// Copies a record in. `timestamp` is in milliseconds since 1970 UTC.
+    pub fn push(
+        &mut self,
+        offset: Offset,
+        timestamp: Option<i64>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: Headers,
+    ) {
+        let start = self.buffer.len() as u32;
+        self.buffer.extend_from_slice(key.unwrap_or_default());
+        self.buffer.extend_from_slice(value.unwrap_or_default());
+        self.entries.push(Entry {
+            offset: offset.0,
+            timestamp: timestamp.unwrap_or(NO_TIMESTAMP),
+            start,
+            key: key.map_or(NULL, |k| k.len() as u32),
+            value: value.map_or(NULL, |v| v.len() as u32),
+            headers,
+        });
+    }
+
+    /// Bytes of keys and values so far. A batch must stay under 4 GiB.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether nothing has been pushed yet.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The partition that the batch is of.
+    pub fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// The batch.
+    pub fn build(self) -> Batch {
+        Batch { partition: self.partition, buffer: self.buffer.freeze(), entries: self.entries }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_gives_back_what_was_pushed_nulls_and_empties_apart() {
+        let mut builder = BatchBuilder::new(TopicPartition::new("t", 3));
+        let headers: Headers = [("trace", "1")].into_iter().collect();
+        builder.push(Offset(7), Some(1_000), Some(b"key"), Some(b"value"), headers.clone());
+        builder.push(Offset(9), None, None, None, Headers::default());
+        builder.push(Offset(10), Some(-1), Some(b""), Some(b""), Headers::default());
+        let batch = builder.build();
+
+        assert_eq!((batch.offset(0), batch.offset(1), batch.offset(2)), (Offset(7), Offset(9), Offset(10)));
+        let first =
+            Record { key: Some("key".into()), value: Some("value".into()), headers, timestamp: Some(1_000) };
+        assert_eq!(batch.record(0), first);
+        assert_eq!(batch.record(1), Record::default());
+        let empty = Record {
+            key: Some(Bytes::new()),
+            value: Some(Bytes::new()),
+            timestamp: Some(-1),
+            ..Record::default()
+        };
+        assert_eq!(batch.record(2), empty);
+    }
+
+    #[test]
+    fn the_last_header_of_a_name_wins_and_all_are_kept() {
+        let headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
+        assert_eq!(headers.get("a"), Some(&b"3"[..]));
+        assert_eq!(headers.get("c"), None);
+        assert_eq!(headers.iter().count(), 3);
+    }
+}
