@@ -9,6 +9,8 @@
 
 pub mod commands;
 pub mod config;
+pub mod engine;
 pub mod format;
+pub mod kafka;
 pub mod operator;
 pub mod record;
