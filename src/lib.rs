@@ -10,7 +10,10 @@
 pub mod commands;
 pub mod config;
 pub mod engine;
+pub mod factorial;
 pub mod format;
 pub mod kafka;
 pub mod operator;
 pub mod record;
+pub mod settings;
+pub mod telemetry;

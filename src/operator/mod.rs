@@ -5,6 +5,8 @@
 //! and one line in [`registry`].
 
 mod error;
+mod factorial;
+mod filter;
 mod identity;
 mod registry;
 

@@ -1,4 +1,4 @@
-use super::{Operator, identity::Identity};
+use super::{Operator, factorial::Factorial, filter::Filter, identity::Identity};
 use crate::format::Formats;
 
 /// What building an operator gives: itself, or what is wrong with its settings.
@@ -19,11 +19,25 @@ pub struct Factory {
 
 /// Every operator that a pipeline's file can name.
 pub fn registry() -> &'static [Factory] {
-    const ALL: &[Factory] = &[Factory {
-        name: "identity",
-        settings: Identity::SETTINGS,
-        summary: "passes every record on as it came",
-        build: Identity::build,
-    }];
+    const ALL: &[Factory] = &[
+        Factory {
+            name: "factorial",
+            settings: Factorial::SETTINGS,
+            summary: "n to n and n!",
+            build: Factorial::build,
+        },
+        Factory {
+            name: "filter",
+            settings: Filter::SETTINGS,
+            summary: "numbers in a range",
+            build: Filter::build,
+        },
+        Factory {
+            name: "identity",
+            settings: Identity::SETTINGS,
+            summary: "all as it came",
+            build: Identity::build,
+        },
+    ];
     ALL
 }
