@@ -3,12 +3,15 @@
 //! # The layout
 //! - [`record`]: what flows.
 //! - [`format`]: bytes to values and back; [`operator`]: what is done to a record.
-//! - [`config`]: TOML to a checked pipeline.
+//! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
+//! - [`kafka`]: the only folder that knows librdkafka.
 
 #![warn(missing_docs)]
 
 pub mod commands;
 pub mod config;
 pub mod format;
+pub mod kafka;
 pub mod operator;
 pub mod record;
+pub mod settings;
