@@ -3,6 +3,7 @@
 //! # The layout
 //! - [`record`]: what flows.
 //! - [`format`]: bytes to values and back; [`operator`]: what is done to a record.
+//! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`kafka`]: the only folder that knows librdkafka.
 
@@ -10,6 +11,7 @@
 
 pub mod commands;
 pub mod config;
+pub mod factorial;
 pub mod format;
 pub mod kafka;
 pub mod operator;
