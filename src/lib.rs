@@ -11,6 +11,7 @@
 
 pub mod commands;
 pub mod config;
+pub mod engine;
 pub mod factorial;
 pub mod format;
 pub mod kafka;
