@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::pipeline::{Guarantee, Properties, Property};
 use crate::{
     kafka::properties::{self, Refusal, Scope},
@@ -39,36 +41,34 @@ impl All {
                 check(root, flat, table, client, &known);
             }
         }
-        contradictions(root, &consumer, &producer, guarantee);
+        contradictions(root, &[&both, &consumer, &producer], guarantee);
         let properties = |flats: Vec<Flat>| flats.into_iter().map(property).collect();
         All { both: properties(both), source: properties(consumer), sink: properties(producer) }
     }
 }
 
 fn property(flat: Flat) -> (String, Property) {
-    // A password that is written out in the file is not printed either.
-    let secret = flat.text.written.is_some() || flat.key.contains("password") || flat.key.contains("secret");
+    let secret = flat.text.written.is_some() || is_secret(&flat.key);
     (flat.key, Property { value: flat.text.value, secret })
 }
 
-fn check(
-    root: &Reader<'_>,
-    flat: &Flat,
-    table: &str,
-    client: Scope,
-    known: &std::collections::BTreeMap<String, Scope>,
-) {
+/// Whether a property is a secret by its name, so that it is not printed even if it is written out in the file.
+pub(super) fn is_secret(name: &str) -> bool {
+    ["password", "passphrase", "secret", ".pem", "oauthbearer.config"].iter().any(|part| name.contains(part))
+}
+
+fn check(root: &Reader<'_>, flat: &Flat, table: &str, client: Scope, known: &BTreeMap<String, Scope>) {
     let name = &flat.key;
     if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| owned == name) {
         let sentence = format!("`{name}` cannot be set: pipeline sets it itself");
         return root.say(&flat.key_origin, sentence, Some((*instead).to_owned()));
     }
     match (known.get(name), client) {
-        (Some(Scope::Consumer), Scope::Both | Scope::Producer) => {
+        (Some(Scope::Consumer), Scope::Producer) => {
             let sentence = format!("`{name}` is a consumer's property, and does not belong in `[{table}]`");
             root.say(&flat.key_origin, sentence, Some("write it in `[source.kafka]`".into()));
         }
-        (Some(Scope::Producer), Scope::Both | Scope::Consumer) => {
+        (Some(Scope::Producer), Scope::Consumer) => {
             let sentence = format!("`{name}` is a producer's property, and does not belong in `[{table}]`");
             root.say(&flat.key_origin, sentence, Some("write it in `[sink.kafka]`".into()));
         }
@@ -85,40 +85,39 @@ fn check(
         }
         Err(Refusal::Invalid(words)) => {
             // librdkafka may repeat the value.
-            let why = if flat.text.written.is_some() { String::new() } else { format!(": {words}") };
+            let secret = flat.text.written.is_some() || is_secret(name);
+            let why = if secret { String::new() } else { format!(": {words}") };
             root.say(&flat.origin, format!("`{name}` cannot have this value{why}"), None);
         }
     }
 }
 
-fn contradictions(root: &Reader<'_>, consumer: &[Flat], producer: &[Flat], guarantee: Guarantee) {
-    let find = |flats: &'_ [Flat], name: &str| flats.iter().position(|flat| flat.key == name);
-    let kip_848 = find(consumer, "group.protocol").is_some_and(|at| consumer[at].text.value == "consumer");
-    for at in CLASSIC_ONLY.iter().filter_map(|name| find(consumer, name)).filter(|_| kip_848) {
-        let sentence = format!("`{}` cannot be set with `group.protocol = \"consumer\"`", consumer[at].key);
-        let help = "the broker decides it there (KIP-848): leave out one of the two";
-        root.say(&consumer[at].key_origin, sentence, Some(help.into()));
+fn contradictions(root: &Reader<'_>, all: &[&[Flat]], guarantee: Guarantee) {
+    let all = || all.iter().copied().flatten();
+    let refuse = |flat: &Flat, with: &str, help: &str| {
+        let sentence = format!("`{}` contradicts `{with}`", flat.key);
+        root.say(&flat.key_origin, sentence, Some(help.to_owned()));
+    };
+    let kip_848 = all().any(|flat| flat.key == "group.protocol" && flat.text.value == "consumer");
+    for flat in all().filter(|flat| kip_848 && CLASSIC_ONLY.contains(&flat.key.as_str())) {
+        refuse(
+            flat,
+            "group.protocol = \"consumer\"",
+            "leave out one of the two: the broker decides it (KIP-848)",
+        );
     }
     if guarantee == Guarantee::AtLeastOnce {
         return;
     }
-    let refuse = |flat: &Flat, help: &str| {
-        let sentence =
-            format!("`{} = {}` contradicts `guarantee = \"exactly-once\"`", flat.key, flat.text.value);
-        root.say(&flat.origin, sentence, Some(help.to_owned()));
-    };
-    for flat in consumer.iter().filter(|flat| flat.key == "isolation.level") {
-        if flat.text.value == "read_uncommitted" {
-            refuse(flat, "leave it out: results of aborted transactions would be read");
-        }
-    }
-    for flat in producer {
-        match (flat.key.as_str(), flat.text.value.as_str()) {
-            ("enable.idempotence", "false") => refuse(flat, "leave it out: transactions need it"),
-            ("acks" | "request.required.acks", value) if !matches!(value, "all" | "-1") => {
-                refuse(flat, "leave it out: transactions need the acknowledgement of all replicas");
+    for flat in all() {
+        let help = match (flat.key.as_str(), flat.text.value.as_str()) {
+            ("isolation.level", "read_uncommitted") => "results of aborted transactions would be read",
+            ("enable.idempotence", "false") => "transactions need it",
+            ("acks" | "request.required.acks", acks) if !matches!(acks, "all" | "-1") => {
+                "transactions need the acknowledgement of all replicas"
             }
-            _ => {}
-        }
+            _ => continue,
+        };
+        refuse(flat, "guarantee = \"exactly-once\"", &format!("leave it out: {help}"));
     }
 }

@@ -223,27 +223,39 @@ impl<'a> Reader<'a> {
     /// Everything below a key that is a single value, its nested tables' keys joined by dots.
     pub fn flat(&self, key: &str) -> Vec<Flat> {
         let mut flat = Vec::new();
-        self.table(key).flatten("", &mut flat);
+        self.table(key).flatten("", None, &mut flat);
         flat
     }
 
-    fn flatten(&self, prefix: &str, flat: &mut Vec<Flat>) {
+    fn flatten(&self, prefix: &str, start: Option<&Origin>, flat: &mut Vec<Flat>) {
         for entry in self.entries {
             let key = format!("{prefix}{}", entry.key);
+            let key_origin = self.dotted(start, &entry.origin);
             match (&entry.node.value, entry.node.value.scalar()) {
-                (_, Some(text)) => flat.push(Flat {
-                    key,
-                    text,
-                    key_origin: entry.origin.clone(),
-                    origin: entry.node.origin.clone(),
-                }),
-                (Value::Table(_), None) => self.table(&entry.key).flatten(&format!("{key}."), flat),
+                (_, Some(text)) => {
+                    flat.push(Flat { key, text, key_origin, origin: entry.node.origin.clone() })
+                }
+                (Value::Table(_), None) => {
+                    self.table(&entry.key).flatten(&format!("{key}."), Some(&key_origin), flat);
+                }
                 (other, None) => self.say(
                     &entry.node.origin,
                     format!("`{key}` must be a single value, not {}", other.kind()),
                     Some("write a list as one string, with commas".into()),
                 ),
             }
+        }
+    }
+
+    /// Where a key with dots was written, if that was on one line; else where its last part was.
+    fn dotted(&self, start: Option<&Origin>, last: &Origin) -> Origin {
+        match (start, last) {
+            (Some(Origin::File(first)), Origin::File(last)) => {
+                let diagnostics = self.diagnostics.borrow();
+                let together = diagnostics.line(first.start) == diagnostics.line(last.start);
+                Origin::File(if together { first.start..last.end } else { last.clone() })
+            }
+            _ => last.clone(),
         }
     }
 
@@ -311,9 +323,9 @@ fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The name that was probably meant, if one is near.
+/// The name that was probably meant: at least three fifths of it are right.
 pub fn closest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let likeness = |candidate: &str| strsim::jaro_winkler(name, candidate);
+    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(name, candidate);
     let best = known.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.8).then_some(best)
+    (likeness(best) >= 0.6).then_some(best)
 }

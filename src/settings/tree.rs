@@ -136,10 +136,25 @@ impl Tree {
         if diagnostics.has_errors() { Err(diagnostics) } else { Ok((Tree { root }, diagnostics)) }
     }
 
+    /// Whether the setting of that dotted path was written.
+    pub fn has(&self, path: &str) -> bool {
+        written(&self.root, path)
+    }
+
     /// Where the setting of that dotted path was written, or else the nearest table around it.
     pub fn origin(&self, path: &str) -> Origin {
         nearest(&self.root, path).unwrap_or(&self.root.origin).clone()
     }
+}
+
+fn written(node: &Node, path: &str) -> bool {
+    let Value::Table(entries) = &node.value else { return false };
+    entries.iter().any(|entry| {
+        let rest = path.strip_prefix(entry.key.as_str());
+        rest.is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('.').is_some_and(|rest| written(&entry.node, rest))
+        })
+    })
 }
 
 fn nearest<'a>(node: &'a Node, path: &str) -> Option<&'a Origin> {
