@@ -5,6 +5,7 @@
 //! - [`format`]: bytes to values and back; [`operator`]: what is done to a record.
 //! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
+//! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka.
 
 #![warn(missing_docs)]
@@ -18,3 +19,4 @@ pub mod kafka;
 pub mod operator;
 pub mod record;
 pub mod settings;
+pub mod testing;
