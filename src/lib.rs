@@ -2,7 +2,7 @@
 //!
 //! # The layout
 //! - [`record`]: what flows.
-//! - [`format`]: bytes to values and back; [`operator`]: what is done to a record.
+//! - [`mod@format`]: bytes to values and back; [`operator`]: what is done to a record.
 //! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.

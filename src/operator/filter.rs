@@ -57,15 +57,11 @@ impl Filter {
 
     fn holds(&self, record: &Record) -> Result<bool, OperatorError> {
         let Settings { min, max, key_prefix, header } = &self.settings;
-        if let Some(prefix) = key_prefix {
-            if !record.key.as_ref().is_some_and(|key| key.starts_with(prefix.as_bytes())) {
-                return Ok(false);
-            }
-        }
-        if let Some(HeaderIs { name, equals }) = header {
-            if record.headers.get(name) != Some(equals.as_bytes()) {
-                return Ok(false);
-            }
+        let begins =
+            |prefix: &String| record.key.as_ref().is_some_and(|key| key.starts_with(prefix.as_bytes()));
+        let has = |header: &HeaderIs| record.headers.get(&header.name) == Some(header.equals.as_bytes());
+        if !key_prefix.as_ref().is_none_or(begins) || !header.as_ref().is_none_or(has) {
+            return Ok(false);
         }
         if min.is_none() && max.is_none() {
             return Ok(true);

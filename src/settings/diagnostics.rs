@@ -1,8 +1,4 @@
-use std::{
-    fmt,
-    io::{IsTerminal, stderr},
-    ops::Range,
-};
+use std::{fmt, ops::Range};
 
 use ariadne::{Config, IndexType, Label, Report, ReportKind, Source};
 
@@ -78,11 +74,6 @@ impl Diagnostics {
     /// The line of a byte of the text, from 1.
     pub fn line(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
-    }
-
-    /// For standard error: with colours if that is a terminal and `NO_COLOR` is not set.
-    pub fn for_stderr(&self) -> String {
-        self.render(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
     }
 
     /// One sentence that sums up, then each with the line it is about, in the order of the file.
