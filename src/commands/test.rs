@@ -12,21 +12,21 @@ use crate::{
     testing::run_case,
 };
 
+const CASES: &str = "\
+A case says what goes in and what must come out:
+
+  [[test]]
+  name = \"three\"
+  input = [\"3\", { key = \"k\", value = \"x\" }]
+  output = \"3;6\"
+  dead_letters = \"not-a-number\"
+
+Results are compared in order; keys and headers only where the case names them. A table without a value is a tombstone.
+Exit code 0 if all cases hold, 1 if not, 2 if a file is wrong.";
+
 /// Runs the `[[test]]` cases of pipelines, without a broker
-///
-/// A case says what goes in and what must come out:
-///
-///     [[test]]
-///     name = "three"
-///     input = ["3", { key = "k", value = "x" }]
-///     output = "3;6"
-///     dead_letters = "not-a-number"
-///
-/// Results are compared in order; keys and headers only where the case names them.
-/// A table without `value` is a tombstone.
-/// Exit code 0 if all cases hold, 1 if not, 2 if a file is wrong.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = CASES)]
 pub struct Test {
     /// Files as given, in pipelines/, or built in, such as factorial.toml
     #[arg(required = true, value_name = "FILE")]
