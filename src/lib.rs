@@ -2,8 +2,11 @@
 //!
 //! # The layout
 //! - [`record`]: what flows.
-//! - [`format`]: bytes to values and back; [`operator`]: what is done to a record.
-//! - [`config`]: TOML to a checked pipeline.
+//! - [`mod@format`]: bytes to values and back; [`operator`]: what is done to a record.
+//! - [`factorial`]: pure arithmetic.
+//! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
+//! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
+//! - [`kafka`]: the only folder that knows librdkafka.
 
 #![warn(missing_docs)]
 
@@ -17,3 +20,4 @@ pub mod operator;
 pub mod record;
 pub mod settings;
 pub mod telemetry;
+pub mod testing;

@@ -1,142 +1,236 @@
-//! Settings that are right each by itself and wrong together.
+//! Settings that are right each by itself, and wrong together.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{
-    Guarantee, Pipeline, Retry,
-    read::{Places, merged},
+use super::pipeline::{Guarantee, Pipeline, Properties, Retry};
+use crate::{
+    engine::wire_size,
+    record::Record,
+    settings::{Diagnostic, Diagnostics, Severity, Tree},
 };
-use crate::settings::Diagnostics;
 
-/// What a topic takes where nobody has said otherwise, in bytes (Kafka's `message.max.bytes`).
-pub const DEFAULT_TOPIC_LIMIT: u64 = 1_048_588;
-/// Bytes of a record batch beside the value, at most, without key and headers.
-const FRAME: u64 = 97;
-/// Less than this cannot hold a fetch and its results.
+/// What a topic takes a record where nobody says otherwise: Kafka's `message.max.bytes`.
+const TOPIC_LIMIT: u64 = 1_048_588;
+/// Less cannot hold a fetch and its results.
 const LEAST_MEMORY: u64 = 16 << 20;
+/// A result is held as its digits, as the encoded value and as librdkafka's copy, in the half of the budget
+/// that results have.
+const COPIES: u64 = 6;
+/// librdkafka's own `max.poll.interval.ms`.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
+/// The sink's `transaction.timeout.ms` where the file has none.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Holds settings against each other.
-pub fn check(pipeline: &Pipeline, places: &Places, d: &mut Diagnostics) {
-    topics(pipeline, places, d);
-    formats(pipeline, places, d);
-    sizes(pipeline, places, d);
-    times(pipeline, places, d);
+struct Lint<'a> {
+    pipeline: &'a Pipeline,
+    tree: &'a Tree,
+    diagnostics: &'a mut Diagnostics,
 }
 
-fn topics(pipeline: &Pipeline, places: &Places, d: &mut Diagnostics) {
-    let (source, sink) = (&pipeline.source.topic.topic, &pipeline.sink.topic.topic);
-    if source == sink || pipeline.dead_letters == *source {
-        d.error(
-            &places.topics,
-            format!("the pipeline would read what it writes: {source}"),
-            "name another topic".to_owned(),
-        );
-    } else if pipeline.dead_letters == *sink {
-        d.error(&places.topics, format!("results and dead letters would go to the same topic: {sink}"), None);
-    }
+/// Holds the settings against each other.
+pub(super) fn check(pipeline: &Pipeline, tree: &Tree, diagnostics: &mut Diagnostics) {
+    let mut lint = Lint { pipeline, tree, diagnostics };
+    lint.topics();
+    lint.formats();
+    lint.memory();
+    lint.largest_record();
+    lint.retries();
+    lint.shutdown();
+    lint.transactions();
 }
 
-fn formats(pipeline: &Pipeline, places: &Places, d: &mut Diagnostics) {
-    let passes = pipeline.steps.iter().all(|step| step.operator.keeps_value());
-    if passes && pipeline.source.format != pipeline.sink.format {
-        let message = "the operators pass values on as they came, so both formats must be the same";
-        let place = if places.sink_format == places.source_format {
-            &places.source_format
-        } else {
-            &places.sink_format
-        };
-        d.error(place, message, None);
+impl Lint<'_> {
+    fn say(&mut self, severity: Severity, path: &str, sentence: String, help: &str) {
+        let origin = Some(self.tree.origin(path));
+        let help = (!help.is_empty()).then(|| help.to_owned());
+        self.diagnostics.push(Diagnostic { severity, sentence, origin, help });
     }
-}
 
-fn sizes(pipeline: &Pipeline, places: &Places, d: &mut Diagnostics) {
-    let memory = pipeline.limits.memory;
-    if memory < LEAST_MEMORY {
-        let message = format!("{} is too little to work with", ByteSize(memory).display().iec());
-        d.error(&places.memory, message, format!("at least {}", ByteSize(LEAST_MEMORY).display().iec()));
+    fn error(&mut self, path: &str, sentence: String, help: &str) {
+        self.say(Severity::Error, path, sentence, help);
     }
-    let largest = pipeline
-        .steps
-        .iter()
-        .zip(&places.steps)
-        .filter_map(|(step, place)| Some((step.operator.largest_output()?, place)));
-    let Some((largest, place)) = largest.last() else { return };
-    // Estimated and computed at once by two cores, beside what is fetched.
-    if largest > memory / 4 {
-        let message = format!(
-            "one result can have {}, and that is too much for a memory of {}",
-            ByteSize(largest).display().iec(),
-            ByteSize(memory).display().iec()
-        );
-        d.error(place, message, "raise limits.memory to four times as much".to_owned());
-    }
-    let limit = topic_limit(pipeline);
-    if largest + FRAME > limit {
-        let message = format!(
-            "one result can have {largest} bytes, and the topic takes {limit} a record: those beyond become dead letters"
-        );
-        let help =
-            format!("set max.message.bytes = {} in [sink.config], on an existing topic too", largest + FRAME);
-        d.warning(place, message, help);
-    }
-}
 
-/// What the result topic is said to take, in bytes.
-fn topic_limit(pipeline: &Pipeline) -> u64 {
-    let configured = pipeline.sink.topic.config.get("max.message.bytes");
-    configured.and_then(|limit| limit.parse().ok()).unwrap_or(DEFAULT_TOPIC_LIMIT)
-}
-
-fn times(pipeline: &Pipeline, places: &Places, d: &mut Diagnostics) {
-    let consumer = merged(&pipeline.kafka, &pipeline.source.kafka);
-    let producer = merged(&pipeline.kafka, &pipeline.sink.kafka);
-    let millis = |value: Option<&super::Property>, default| {
-        Duration::from_millis(value.and_then(|property| property.value.parse().ok()).unwrap_or(default))
-    };
-    let poll = millis(consumer.get("max.poll.interval.ms"), 300_000);
-    let longest = longest_retry(&pipeline.retry);
-    if longest > poll {
-        let message = format!(
-            "retries can take {longest:?}, longer than max.poll.interval.ms ({poll:?}): a hand-over of the partition would not wait for them"
-        );
-        d.warning(
-            &places.retry,
-            message,
-            "fewer attempts or shorter pauses, or a longer max.poll.interval.ms".to_owned(),
-        );
-    }
-    if pipeline.shutdown_timeout >= poll {
-        let message = format!(
-            "shutdown.timeout ({:?}) must be shorter than max.poll.interval.ms ({poll:?})",
-            pipeline.shutdown_timeout
-        );
-        d.error(&places.retry, message, None);
-    }
-    let transaction = millis(producer.get("transaction.timeout.ms"), 10_000);
-    if pipeline.guarantee == Guarantee::ExactlyOnce && pipeline.commit.interval * 2 > transaction {
-        let message = format!(
-            "a transaction lasts commit.interval ({:?}), and the broker ends it after transaction.timeout.ms ({transaction:?})",
-            pipeline.commit.interval
-        );
-        d.error(&places.commit_interval, message, "at most half of it".to_owned());
-    }
-}
-
-/// The pauses of all attempts together.
-fn longest_retry(retry: &Retry) -> Duration {
-    let mut total = Duration::ZERO;
-    let mut pause = retry.backoff;
-    for _ in 1..retry.attempts {
-        if pause >= retry.max_backoff {
-            pause = retry.max_backoff;
+    fn topics(&mut self) {
+        let Pipeline { source, sink, dead_letters, .. } = self.pipeline;
+        if source.topic.topic == sink.topic.topic {
+            let sentence =
+                format!("the pipeline would read its own results: `{}` is its source", sink.topic.topic);
+            self.error("sink.topic", sentence, "name another topic");
         }
-        total = total.saturating_add(pause);
-        if total > Duration::from_secs(86_400) {
-            break;
+        if *dead_letters == source.topic.topic {
+            let sentence =
+                format!("the pipeline would read its own dead letters: `{dead_letters}` is its source");
+            self.error("dead_letters.topic", sentence, "name another topic");
+        } else if *dead_letters == sink.topic.topic {
+            let sentence = format!("dead letters would be among the results: `{dead_letters}` is the sink");
+            self.error("dead_letters.topic", sentence, "name another topic");
         }
-        pause = pause.saturating_mul(2);
     }
-    total
+
+    fn formats(&mut self) {
+        let Pipeline { source, sink, steps, .. } = self.pipeline;
+        if source.format == sink.format || !steps.iter().all(|step| step.operator.keeps_value()) {
+            return;
+        }
+        let sentence = format!(
+            "values come in as {} and would have to go out as {}, but no operator writes new ones",
+            source.format.name(),
+            sink.format.name()
+        );
+        let sink_has_it = self.tree.has("sink.format");
+        self.error(
+            if sink_has_it { "sink.format" } else { "source.format" },
+            sentence,
+            "write the same on both sides",
+        );
+    }
+
+    fn memory(&mut self) {
+        let memory = self.pipeline.limits.memory;
+        if memory < LEAST_MEMORY {
+            let help = format!("at least {}", size(LEAST_MEMORY));
+            return self.error(
+                "limits.memory",
+                format!("{} is too little to work with", size(memory)),
+                &help,
+            );
+        }
+        let Some((name, largest)) = self.largest_output() else { return };
+        let needed = largest.saturating_mul(COPIES);
+        if memory < needed {
+            let sentence =
+                format!("one result of `{name}` can have {}, too much for {}", size(largest), size(memory));
+            let help = format!("at least {}, or a lower limit in `[operators.{name}]`", size(needed));
+            self.error("limits.memory", sentence, &help);
+        }
+    }
+
+    /// The operator whose output is the result, if it says how large that can be.
+    fn largest_output(&self) -> Option<(String, u64)> {
+        let writes = self.pipeline.steps.iter().rev().find(|step| !step.operator.keeps_value())?;
+        Some((writes.name.clone(), writes.operator.largest_output()?))
+    }
+
+    fn largest_record(&mut self) {
+        let Some((name, largest)) = self.largest_output() else { return };
+        let needed = largest.saturating_add(wire_size(&Record::default()));
+        let operator = format!("operators.{name}");
+        let at =
+            if self.tree.has(&format!("{operator}.max_n")) { format!("{operator}.max_n") } else { operator };
+        let help = format!(
+            "set `max.message.bytes = {needed}` in `[sink.config]`, and on a topic that is there already"
+        );
+        match self.pipeline.sink.topic.config.get("max.message.bytes").map(|limit| limit.parse::<u64>()) {
+            Some(Ok(limit)) if limit < needed => {
+                let sentence =
+                    format!("a result of `{name}` can need {needed} bytes, and this topic takes {limit}");
+                self.error("sink.config.max.message.bytes", sentence, &help);
+            }
+            Some(Err(_)) => {
+                let sentence = "`max.message.bytes` must be a number of bytes".to_owned();
+                self.error("sink.config.max.message.bytes", sentence, "");
+            }
+            None if TOPIC_LIMIT < needed => {
+                let sentence = format!(
+                    "a result of `{name}` can need {needed} bytes, and a topic takes {TOPIC_LIMIT} \
+                     unless it says otherwise: larger ones become dead letters"
+                );
+                self.say(Severity::Warning, &at, sentence, &help);
+            }
+            _ => {}
+        }
+        let own_limit = self.number(&self.pipeline.sink.kafka, "message.max.bytes");
+        if let Some((path, limit)) = own_limit.filter(|(_, limit)| *limit < needed) {
+            let sentence = format!(
+                "a result of `{name}` can need {needed} bytes, and the producer sends at most {limit}"
+            );
+            self.error(&path, sentence, &format!("at least {needed}, or leave it out: it follows the topic"));
+        }
+    }
+
+    /// A numeric property of one client or of all, and the path where it was set.
+    fn number(&self, own: &Properties, name: &str) -> Option<(String, u64)> {
+        let table = if std::ptr::eq(own, &self.pipeline.sink.kafka) { "sink.kafka" } else { "source.kafka" };
+        [(own, table), (&self.pipeline.kafka, "kafka")].into_iter().find_map(|(properties, table)| {
+            Some((format!("{table}.{name}"), properties.get(name)?.value.parse().ok()?))
+        })
+    }
+
+    fn millis(&self, own: &Properties, name: &str, default: Duration) -> Duration {
+        self.number(own, name).map_or(default, |(_, millis)| Duration::from_millis(millis))
+    }
+
+    fn max_poll_interval(&self) -> Duration {
+        self.millis(&self.pipeline.source.kafka, "max.poll.interval.ms", MAX_POLL_INTERVAL)
+    }
+
+    fn retries(&mut self) {
+        let retry = self.pipeline.retry;
+        if retry.max_backoff < retry.backoff {
+            let sentence = format!(
+                "the longest pause ({}) is shorter than the first ({})",
+                span(retry.max_backoff),
+                span(retry.backoff)
+            );
+            return self.error("retry.max_backoff", sentence, "raise `max_backoff`, or lower `backoff`");
+        }
+        let (longest, poll) = (pauses(&retry), self.max_poll_interval());
+        if longest >= poll {
+            let sentence = format!(
+                "a record's retries can take {}, longer than `max.poll.interval.ms` ({}): \
+                 a rebalance does not wait that long for them",
+                span(longest),
+                span(poll)
+            );
+            let help =
+                "fewer attempts or shorter pauses, or a longer `max.poll.interval.ms` in `[source.kafka]`";
+            let at = if self.tree.has("retry.attempts") { "retry.attempts" } else { "retry.max_backoff" };
+            self.say(Severity::Warning, at, sentence, help);
+        }
+    }
+
+    fn shutdown(&mut self) {
+        let (timeout, poll) = (self.pipeline.shutdown_timeout, self.max_poll_interval());
+        if timeout >= poll {
+            let sentence = format!(
+                "a stop may take {}, longer than `max.poll.interval.ms` ({}) lets a rebalance take",
+                span(timeout),
+                span(poll)
+            );
+            self.error("shutdown.timeout", sentence, "a shorter timeout, or a longer `max.poll.interval.ms`");
+        }
+    }
+
+    fn transactions(&mut self) {
+        let timeout = self.millis(&self.pipeline.sink.kafka, "transaction.timeout.ms", TRANSACTION_TIMEOUT);
+        let interval = self.pipeline.commit.interval;
+        if self.pipeline.guarantee == Guarantee::ExactlyOnce && interval * 2 > timeout {
+            let sentence = format!(
+                "a transaction lasts {}, and the broker aborts it after `transaction.timeout.ms` ({})",
+                span(interval),
+                span(timeout)
+            );
+            let help =
+                "an interval of at most half of it, or a longer `transaction.timeout.ms` in `[sink.kafka]`";
+            self.error("commit.interval", sentence, help);
+        }
+    }
+}
+
+/// All pauses of one record together.
+fn pauses(retry: &Retry) -> Duration {
+    let pause = |failed: u32| retry.backoff.saturating_mul(1_u32.checked_shl(failed).unwrap_or(u32::MAX));
+    (0..retry.attempts - 1)
+        .map(|failed| pause(failed).min(retry.max_backoff))
+        .fold(Duration::ZERO, Duration::saturating_add)
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}
+
+fn span(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
 }

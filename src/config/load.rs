@@ -1,29 +1,31 @@
-use std::{fs, path::Path};
+use std::{cell::RefCell, fs, path::Path, str::FromStr};
 
 use thiserror::Error;
 
-use super::{Pipeline, lints, read::read};
-use crate::settings::{Diagnostics, parse};
+use super::{Pipeline, built_in, lints, location::Location, read};
+use crate::settings::{Diagnostics, Environment, ProcessEnvironment, Tree};
 
-/// The pipelines that are in the binary, by file name.
-const BUILT_IN: &[(&str, &str)] = &[
-    ("factorial.toml", include_str!("../../pipelines/factorial.toml")),
-    ("identity.toml", include_str!("../../pipelines/identity.toml")),
-];
-
-/// The environment variable that names the brokers, whatever the file says.
-const SERVERS_VARIABLE: &str = "PIPELINE_BOOTSTRAP_SERVERS";
+/// The environment variable that overrides `kafka.bootstrap.servers` of the file.
+pub const BOOTSTRAP_SERVERS: &str = "PIPELINE_BOOTSTRAP_SERVERS";
 
 /// `--set path=value`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use pipeline::config::Override;
+///
+/// let set: Override = "kafka.bootstrap.servers=127.0.0.1:9092".parse()?;
+/// assert_eq!(set.path, "kafka.bootstrap.servers");
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Override {
-    /// The setting's path, such as `source.topic` or `kafka.bootstrap.servers`.
+    /// The setting's path, such as `source.topic`.
     pub path: String,
-    /// Its value, in TOML; what is not TOML is text.
+    /// Its value in TOML; what is no TOML is a string.
     pub value: String,
 }
 
-impl std::str::FromStr for Override {
+impl FromStr for Override {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -31,86 +33,155 @@ impl std::str::FromStr for Override {
             Some((path, value)) if !path.trim().is_empty() => {
                 Ok(Override { path: path.trim().to_owned(), value: value.trim().to_owned() })
             }
-            _ => Err("expected path=value, such as source.topic=numbers".to_owned()),
+            _ => Err("write path=value, such as commit.interval=50ms".to_owned()),
         }
     }
 }
 
-/// Why a file is no pipeline that can be run.
-#[derive(Error, Debug)]
+impl Override {
+    /// As it is named in messages. What may be a password is not repeated.
+    fn name(&self) -> String {
+        let value = if super::is_secret(&self.path) { "***" } else { &self.value };
+        format!("--set {}={value}", self.path)
+    }
+}
+
+/// Why there is no pipeline that can run.
+#[derive(Error, Clone, PartialEq, Eq, Debug)]
 pub enum LoadError {
-    /// It cannot be found.
+    /// No file goes by that name.
     #[error(
-        "there is no pipeline {name}: neither here, nor in pipelines/, nor built in (built in are {})",
-        built_in().collect::<Vec<_>>().join(", ")
+        "there is no pipeline {name}: no such file here or in pipelines/, and built in are only {}",
+        built_in().collect::<Vec<_>>().join(" and ")
     )]
     NotFound {
-        /// As it was asked for.
+        /// The name that was looked for.
         name: String,
     },
     /// It is there and cannot be read.
-    #[error("the file {file} cannot be read: {reason}")]
+    #[error("{file} cannot be read: {reason}")]
     Unreadable {
         /// Its path.
         file: String,
         /// What the system says.
         reason: String,
     },
-    /// It says something that cannot be.
+    /// What it says cannot work.
     #[error("{0}")]
     Invalid(Diagnostics),
 }
 
-/// The names of the pipelines that are in the binary.
-pub fn built_in() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
-}
-
-/// Reads and checks a pipeline: the file as given, else in `pipelines/`, else the one built in by that name.
-/// Overrides win over the file; `PIPELINE_BOOTSTRAP_SERVERS` wins over both. With the pipeline come the
-/// warnings, if any.
+/// Reads and checks a pipeline's file: the one of that name, else the one in `pipelines/`, else the one built
+/// in. Overrides win over [`BOOTSTRAP_SERVERS`], and that over the file. With the pipeline come warnings, often
+/// none.
 ///
 /// # Errors
-/// Everything that is wrong with it, at once.
+/// Everything that is wrong, at once, each with its place.
 pub fn load(name: &str, overrides: &[Override]) -> Result<(Pipeline, Diagnostics), LoadError> {
-    let (file, source) = find(name)?;
-    let mut diagnostics = Diagnostics::new(&file, &source);
-    let mut given: Vec<(String, String, String)> = overrides
-        .iter()
-        .map(|o| (o.path.clone(), o.value.clone(), format!("--set {}={}", o.path, o.value)))
-        .collect();
-    if let Ok(servers) = std::env::var(SERVERS_VARIABLE) {
-        given.push((
-            "kafka.bootstrap.servers".to_owned(),
-            format!("{servers:?}"),
-            SERVERS_VARIABLE.to_owned(),
-        ));
+    load_below(Path::new(""), name, overrides)
+}
+
+fn load_below(
+    directory: &Path,
+    name: &str,
+    overrides: &[Override],
+) -> Result<(Pipeline, Diagnostics), LoadError> {
+    let location =
+        Location::find(directory, name).ok_or_else(|| LoadError::NotFound { name: name.to_owned() })?;
+    let file = location.to_string();
+    let text = match location {
+        Location::BuiltIn { text, .. } => text.to_owned(),
+        Location::File(path) => fs::read_to_string(path)
+            .map_err(|error| LoadError::Unreadable { file: file.clone(), reason: error.to_string() })?,
+    };
+    parse(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
+}
+
+/// As [`load`], for a text that is at hand; `file` is its name in messages.
+///
+/// ```
+/// use pipeline::{config, settings::ProcessEnvironment};
+///
+/// let toml = r#"
+///     name = "copy"
+///     source.topic = "in"
+///     sink.topic = "out"
+///     [operators.identity]
+/// "#;
+/// let (pipeline, _warnings) = config::parse("copy.toml", toml, &[], &ProcessEnvironment)?;
+/// assert_eq!(pipeline.dead_letters, "in.dlq");
+/// # Ok::<(), pipeline::settings::Diagnostics>(())
+/// ```
+///
+/// # Errors
+/// Everything that is wrong, at once, each with its place.
+pub fn parse(
+    file: &str,
+    text: &str,
+    overrides: &[Override],
+    environment: &dyn Environment,
+) -> Result<(Pipeline, Diagnostics), Diagnostics> {
+    let mut named = Vec::new();
+    if let Some(servers) = environment.variable(BOOTSTRAP_SERVERS) {
+        named.push(("kafka.bootstrap.servers".to_owned(), servers, BOOTSTRAP_SERVERS.to_owned()));
     }
-    let root = parse(&source, &given, &mut diagnostics);
-    let stem = Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
-    let pipeline = read(root, &stem, &mut diagnostics);
+    named.extend(overrides.iter().map(|set| (set.path.clone(), set.value.clone(), set.name())));
+    let (tree, diagnostics) = Tree::parse(file, text, &named, environment)?;
+    let diagnostics = RefCell::new(diagnostics);
+    let pipeline = read::pipeline(&tree, &diagnostics);
+    let mut diagnostics = diagnostics.into_inner();
+    if let Some(pipeline) = &pipeline {
+        lints::check(pipeline, &tree, &mut diagnostics);
+    }
     match pipeline {
-        Some((pipeline, places)) => {
-            lints::check(&pipeline, &places, &mut diagnostics);
-            if diagnostics.has_errors() {
-                Err(LoadError::Invalid(diagnostics))
-            } else {
-                Ok((pipeline, diagnostics))
-            }
-        }
-        None => Err(LoadError::Invalid(diagnostics)),
+        Some(pipeline) if !diagnostics.has_errors() => Ok((pipeline, diagnostics)),
+        _ => Err(diagnostics),
     }
 }
 
-fn find(name: &str) -> Result<(String, String), LoadError> {
-    let in_folder = format!("pipelines/{name}");
-    if let Some(file) = [name, &in_folder].into_iter().find(|path| Path::new(path).is_file()) {
-        let source = fs::read_to_string(file)
-            .map_err(|error| LoadError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
-        return Ok((file.to_owned(), source));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_can_run_and_warns_of_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in built_in() {
+            let (pipeline, warnings) = load_below(directory.path(), name, &[]).unwrap();
+            assert_eq!(format!("{}.toml", pipeline.name), name);
+            assert!(warnings.is_empty(), "{warnings}");
+        }
     }
-    let built_in = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
-    built_in
-        .map(|(name, source)| (format!("{name} (built in)"), (*source).to_owned()))
-        .ok_or_else(|| LoadError::NotFound { name: name.to_owned() })
+
+    #[test]
+    fn a_name_found_nowhere_says_where_it_was_looked_for_and_what_is_built_in() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(
+            load_below(directory.path(), "factorail.toml", &[]).unwrap_err().to_string(),
+            "there is no pipeline factorail.toml: no such file here or in pipelines/, \
+             and built in are only factorial.toml and identity.toml"
+        );
+    }
+
+    #[test]
+    fn a_folder_is_not_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("factorial.toml")).unwrap();
+        let error = load_below(directory.path(), "factorial.toml", &[]).unwrap_err().to_string();
+        assert!(error.contains("factorial.toml cannot be read: "), "{error}");
+    }
+
+    #[test]
+    fn an_override_without_a_path_or_an_equals_sign_is_refused() {
+        for text in ["commit.interval", "=5", " = 5"] {
+            let refused: Result<Override, String> = text.parse();
+            assert_eq!(refused, Err("write path=value, such as commit.interval=50ms".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_not_repeated() {
+        let set: Override = "kafka.sasl.password=hunter2".parse().unwrap();
+        assert_eq!(set.name(), "--set kafka.sasl.password=***");
+    }
 }

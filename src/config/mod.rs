@@ -1,16 +1,20 @@
-//! TOML to a checked pipeline: lookup, overrides, defaults, lints.
+//! TOML to a checked pipeline: where it is found, what it says, and whether that can work.
 //!
-//! Says everything that is wrong at once. Must not run anything or ask a broker; of librdkafka it knows
-//! what its properties are called.
+//! Says everything that is wrong at once. Must not run anything or open a client: of librdkafka it asks only
+//! which properties there are, and what needs a broker is asked elsewhere.
 
+mod cases;
+mod kafka;
 mod lints;
 mod load;
+mod location;
+mod operators;
 mod pipeline;
-mod properties;
 mod read;
-mod test_cases;
 #[cfg(test)]
 mod tests;
 
-pub use load::{LoadError, Override, built_in, load};
+use kafka::is_secret;
+pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, parse};
+pub use location::built_in;
 pub use pipeline::*;

@@ -1,57 +1,69 @@
 use thiserror::Error;
 
-/// Why bytes are not what a format says.
+/// Why a value cannot be read. Quotes at most 40 characters of it.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
-pub enum FormatError {
-    /// There are none.
+pub enum ValueError {
+    /// No bytes at all.
     #[error("the value is empty")]
     Empty,
-    /// They are no text.
-    #[error("the value is not UTF-8: byte {position} is wrong")]
-    NotUtf8 {
-        /// Where, from 0.
-        position: usize,
-    },
-    /// They are something else.
+    /// Bytes that are no text, in a format that is.
+    #[error("the value is not UTF-8: {0}")]
+    NotUtf8(String),
+    /// Anything else than a number.
     #[error("the value is not a number: {0}")]
     NotANumber(String),
-    /// They are a number below zero.
+    /// A minus sign and digits.
     #[error("the number is negative: {0}")]
     Negative(String),
-    /// They are a number that no machine counts to.
-    #[error("the number is too large: it has {digits} digits")]
-    TooLarge {
-        /// How many decimal digits, about.
-        digits: usize,
-    },
+    /// Above 2^64 - 1.
+    #[error("the number does not fit 64 bits: {0}")]
+    TooLarge(String),
+    /// Text that is no result.
+    #[error("the value is not a result: {0}")]
+    NotAResult(String),
 }
 
-impl FormatError {
-    /// A short name for headers and metrics.
+impl ValueError {
+    /// The dead letter's class.
     pub fn class(&self) -> &'static str {
         match self {
-            FormatError::Empty => "empty",
-            FormatError::NotUtf8 { .. } => "not-utf8",
-            FormatError::NotANumber(_) => "not-a-number",
-            FormatError::Negative(_) => "negative",
-            FormatError::TooLarge { .. } => "above-max",
+            ValueError::Empty => "empty",
+            ValueError::NotUtf8(_) => "not-utf8",
+            ValueError::NotANumber(_) => "not-a-number",
+            ValueError::Negative(_) => "negative",
+            ValueError::TooLarge(_) => "above-max",
+            ValueError::NotAResult(_) => "not-a-result",
         }
-    }
-
-    /// That a value is no number, with its beginning.
-    pub(super) fn not_a_number(value: &[u8]) -> FormatError {
-        FormatError::NotANumber(excerpt(value))
-    }
-
-    pub(super) fn negative(value: &[u8]) -> FormatError {
-        FormatError::Negative(excerpt(value))
     }
 }
 
-/// The beginning of a value, fit to be printed.
-fn excerpt(value: &[u8]) -> String {
-    const SHOWN: usize = 40;
-    let shown = &value[..value.len().min(SHOWN)];
-    let more = if value.len() > SHOWN { format!("… ({} bytes)", value.len()) } else { String::new() };
-    format!("`{}`{more}", shown.escape_ascii())
+const QUOTED: usize = 40;
+
+/// The beginning of a value, in quotes and escaped, with its size where that is not all.
+pub(super) fn excerpt(value: &[u8]) -> String {
+    // A character has at most four bytes.
+    let beginning = String::from_utf8_lossy(&value[..value.len().min(4 * QUOTED)]);
+    let quoted: String = beginning.chars().take(QUOTED).collect();
+    if quoted.len() == value.len() {
+        format!("\"{}\"", quoted.escape_debug())
+    } else {
+        format!("\"{}\"… ({} bytes)", quoted.escape_debug(), value.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quotation_is_short_and_escaped() {
+        assert_eq!(excerpt(b"a\"b\n\x1b[31m"), r#""a\"b\n\u{1b}[31m""#);
+        let long = "é".repeat(100);
+        assert_eq!(excerpt(long.as_bytes()), format!("\"{}\"… (200 bytes)", "é".repeat(40)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_quoted_as_replacement_characters() {
+        assert_eq!(excerpt(b"a\xff"), "\"a\u{fffd}\"… (2 bytes)");
+    }
 }

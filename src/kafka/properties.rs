@@ -1,100 +1,88 @@
-//! What librdkafka's properties are called, and what it takes for them.
+//! What librdkafka knows of its own properties, asked without a broker.
 
-use std::{ffi::CStr, sync::OnceLock};
+use std::collections::BTreeMap;
 
-use rdkafka::{ClientConfig, bindings as rd, error::KafkaError};
+use rdkafka::{ClientConfig, error::KafkaError, types::RDKafkaConfRes};
 
-/// The names of all properties, sorted, as this librdkafka knows them.
-pub fn known() -> &'static [String] {
-    static KNOWN: OnceLock<Vec<String>> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let mut names = dump();
-        // Aliases, and what has no default, are not in the dump.
-        names.extend(MORE.iter().map(|name| (*name).to_owned()));
-        names.sort();
-        names.dedup();
-        names
-    })
+/// Which clients a property is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Consumers and producers.
+    Both,
+    /// Consumers alone.
+    Consumer,
+    /// Producers alone.
+    Producer,
 }
 
-/// Whether librdkafka takes that value.
+/// Every property by name, aliases included, from librdkafka's own table of them. Empty where no temporary file
+/// can be made, because librdkafka writes that table to a file and nowhere else.
+pub fn known() -> BTreeMap<String, Scope> {
+    printed_table().lines().filter_map(property).collect()
+}
+
+/// A line such as `client.id   |  *  |  | rdkafka | low | Client identifier.`
+fn property(line: &str) -> Option<(String, Scope)> {
+    let mut cells = line.split('|').map(str::trim);
+    let name = cells.next()?;
+    let scope = match cells.next()? {
+        "*" => Scope::Both,
+        "C" => Scope::Consumer,
+        "P" => Scope::Producer,
+        _ => return None,
+    };
+    Some((name.to_owned(), scope))
+}
+
+fn printed_table() -> String {
+    let mut table = Vec::new();
+    // SAFETY: the stream is librdkafka's and ours alone from `tmpfile` to `fclose`, and is checked to be there;
+    // `fread` gets a buffer of the length that it is told.
+    unsafe {
+        let stream = libc::tmpfile();
+        if stream.is_null() {
+            return String::new();
+        }
+        rdkafka::bindings::rd_kafka_conf_properties_show(stream);
+        libc::rewind(stream);
+        let mut chunk = [0_u8; 16 * 1024];
+        loop {
+            let read = libc::fread(chunk.as_mut_ptr().cast(), 1, chunk.len(), stream);
+            if read == 0 {
+                break;
+            }
+            table.extend_from_slice(&chunk[..read]);
+        }
+        libc::fclose(stream);
+    }
+    String::from_utf8_lossy(&table).into_owned()
+}
+
+/// What librdkafka says about a property being set to a value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// It has no property of that name.
+    Unknown,
+    /// The property cannot have that value; librdkafka's own words, which may repeat the value.
+    Invalid(String),
+}
+
+/// Sets one property on a configuration that no client is made of.
 ///
 /// # Errors
-/// Its own words.
-pub fn check(name: &str, value: &str) -> Result<(), String> {
+/// Why librdkafka refuses it.
+pub fn validate(name: &str, value: &str) -> Result<(), Refusal> {
     match ClientConfig::new().set(name, value).create_native_config() {
         Ok(_) => Ok(()),
-        Err(KafkaError::ClientConfig(_, reason, _, _)) => Err(reason),
-        Err(error) => Err(error.to_string()),
+        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => Err(Refusal::Unknown),
+        Err(KafkaError::ClientConfig(_, words, ..)) => Err(Refusal::Invalid(words)),
+        Err(other) => Err(Refusal::Invalid(other.to_string())),
     }
 }
 
-/// Properties that `rd_kafka_conf_dump` leaves out as they have no default, from CONFIGURATION.md.
-const MORE: &[&str] = &[
-    "acks",
-    "bootstrap.servers",
-    "client.rack",
-    "compression.type",
-    "debug",
-    "delivery.timeout.ms",
-    "group.id",
-    "group.instance.id",
-    "group.remote.assignor",
-    "https.ca.location",
-    "https.ca.pem",
-    "linger.ms",
-    "max.in.flight",
-    "metadata.broker.list",
-    "partitioner",
-    "plugin.library.paths",
-    "retries",
-    "sasl.mechanism",
-    "sasl.oauthbearer.client.id",
-    "sasl.oauthbearer.client.secret",
-    "sasl.oauthbearer.config",
-    "sasl.oauthbearer.extensions",
-    "sasl.oauthbearer.scope",
-    "sasl.oauthbearer.token.endpoint.url",
-    "sasl.password",
-    "sasl.username",
-    "security.protocol",
-    "ssl.ca.location",
-    "ssl.ca.pem",
-    "ssl.certificate.location",
-    "ssl.certificate.pem",
-    "ssl.cipher.suites",
-    "ssl.crl.location",
-    "ssl.curves.list",
-    "ssl.engine.location",
-    "ssl.key.location",
-    "ssl.key.password",
-    "ssl.key.pem",
-    "ssl.keystore.location",
-    "ssl.keystore.password",
-    "ssl.providers",
-    "ssl.sigalgs.list",
-    "transactional.id",
-    "auto.offset.reset",
-    "message.timeout.ms",
-    "request.timeout.ms",
-    "request.required.acks",
-    "compression.level",
-    "queuing.strategy",
-];
-
-fn dump() -> Vec<String> {
-    let Ok(native) = ClientConfig::new().create_native_config() else { return Vec::new() };
-    let mut count = 0;
-    let mut names = Vec::new();
-    // SAFETY: the configuration is live; the dump is `count` pairs of strings, freed below.
-    unsafe {
-        let pairs = rd::rd_kafka_conf_dump(native.ptr(), &mut count);
-        for index in (0..count).step_by(2) {
-            names.push(CStr::from_ptr(*pairs.add(index)).to_string_lossy().into_owned());
-        }
-        rd::rd_kafka_conf_dump_free(pairs, count);
-    }
-    names
+/// What a property is where nobody sets it, as librdkafka prints it.
+pub fn default_of(name: &str) -> Option<String> {
+    ClientConfig::new().create_native_config().ok()?.get(name).ok()
 }
 
 #[cfg(test)]
@@ -102,25 +90,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_properties_that_people_set_are_known() {
-        for name in ["bootstrap.servers", "session.timeout.ms", "compression.type", "sasl.password", "acks"] {
-            assert!(known().iter().any(|known| known == name), "{name}");
-        }
-        assert!(!known().iter().any(|known| known == "bootstrap.server"));
+    fn librdkafka_lists_its_properties_with_the_clients_they_are_for() {
+        let known = known();
+        assert_eq!(known.get("bootstrap.servers"), Some(&Scope::Both));
+        assert_eq!(known.get("sasl.password"), Some(&Scope::Both), "a property without a default");
+        assert_eq!(known.get("linger.ms"), Some(&Scope::Producer));
+        assert_eq!(known.get("acks"), Some(&Scope::Producer), "an alias");
+        assert_eq!(known.get("auto.offset.reset"), Some(&Scope::Consumer), "a property of a topic");
+        assert_eq!(known.get("Property"), None);
     }
 
     #[test]
-    fn every_name_of_ours_is_one_of_librdkafka() {
-        for name in MORE {
-            let refused = check(name, "");
-            assert!(!refused.is_err_and(|reason| reason.contains("No such")), "{name}");
-        }
+    fn a_property_is_refused_for_its_name_or_for_its_value() {
+        assert_eq!(validate("fetch.min.bytes", "5"), Ok(()));
+        assert_eq!(validate("fetch.min.byte", "5"), Err(Refusal::Unknown));
+        let Err(Refusal::Invalid(words)) = validate("fetch.min.bytes", "many") else { panic!("accepted") };
+        assert!(words.contains("fetch.min.bytes"), "{words}");
     }
 
     #[test]
-    fn a_value_out_of_range_is_refused_with_its_range() {
-        assert!(check("session.timeout.ms", "0").unwrap_err().contains("1..3600000"));
-        assert!(check("compression.type", "lz5").is_err());
-        check("compression.type", "lz4").unwrap();
+    fn defaults_are_librdkafkas_own() {
+        assert_eq!(default_of("max.poll.interval.ms").as_deref(), Some("300000"));
+        assert_eq!(default_of("no.such.property"), None);
     }
 }

@@ -1,125 +1,213 @@
 use std::{fmt, ops::Range};
 
-use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Source};
+use ariadne::{Config, IndexType, Label, Report, ReportKind, Source};
 
-/// Where a setting comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// Bytes of the file.
-    File(Range<usize>),
-    /// `--set path=value`, as it was given; or the environment variable that stands for one.
-    Override(String),
-}
+use super::Origin;
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Severity {
-    /// It cannot be run.
+    /// The file cannot be used.
     Error,
-    /// It can be run, and will probably disappoint.
+    /// The file can be used; whoever wrote it would want to know.
     Warning,
 }
 
-#[derive(Clone, Debug)]
-struct Diagnostic {
-    severity: Severity,
-    place: Place,
-    message: String,
-    help: Option<String>,
+/// One thing that is wrong, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence that names the thing.
+    pub sentence: String,
+    /// Where; `None` where no place can be named.
+    pub origin: Option<Origin>,
+    /// What to do about it.
+    pub help: Option<String>,
 }
 
-/// All that is wrong with one file.
-#[derive(Clone, Debug)]
+/// Everything that is wrong with one file. Its `Display` is without colours.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Diagnostics {
     file: String,
-    source: String,
-    found: Vec<Diagnostic>,
+    text: String,
+    list: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
-    /// Nothing is wrong yet with that file.
-    pub fn new(file: impl Into<String>, source: impl Into<String>) -> Self {
-        Diagnostics { file: file.into(), source: source.into(), found: Vec::new() }
+    /// Nothing wrong yet with the file of that name and text.
+    pub fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
+        Diagnostics { file: file.into(), text: text.into(), list: Vec::new() }
     }
 
-    /// Adds an error: one sentence, and what to do about it where that is known.
-    pub fn error(&mut self, place: &Place, message: impl Into<String>, help: impl Into<Option<String>>) {
-        self.push(Severity::Error, place, message.into(), help.into());
+    /// The file's name, as it is printed.
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
-    /// Adds a warning.
-    pub fn warning(&mut self, place: &Place, message: impl Into<String>, help: impl Into<Option<String>>) {
-        self.push(Severity::Warning, place, message.into(), help.into());
-    }
-
-    /// Whether it cannot be run.
-    pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
-    }
-
-    /// Whether there is nothing to say.
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    /// The line of a place in the file, from 1; 0 for what does not come from the file.
-    pub fn line(&self, place: &Place) -> usize {
-        match place {
-            Place::File(span) => self.source[..span.start.min(self.source.len())].matches('\n').count() + 1,
-            Place::Override(_) => 0,
+    /// Adds one. Said twice is said once.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.list.contains(&diagnostic) {
+            self.list.push(diagnostic);
         }
     }
 
-    /// The whole text for a person: each with file, line, column and the text underlined.
-    pub fn render(&self, colours: bool) -> String {
-        let mut found: Vec<&Diagnostic> = self.found.iter().collect();
-        found.sort_by_key(|diagnostic| match &diagnostic.place {
-            Place::File(span) => span.start,
-            Place::Override(_) => usize::MAX,
+    /// All of them, in the order in which they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.list.iter()
+    }
+
+    /// Whether there is neither an error nor a warning.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether the file cannot be used.
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.list.iter().filter(|d| d.severity == severity).count()
+    }
+
+    /// The line of a byte of the text, from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    }
+
+    /// One sentence that sums up, then each with the line it is about, in the order of the file.
+    pub fn render(&self, colour: bool) -> String {
+        let mut rendered = self.summary();
+        let mut sorted: Vec<&Diagnostic> = self.list.iter().collect();
+        sorted.sort_by_key(|diagnostic| match &diagnostic.origin {
+            Some(Origin::File(span)) => span.start,
+            _ => usize::MAX,
         });
-        found.iter().map(|diagnostic| self.render_one(diagnostic, colours)).collect()
+        for diagnostic in sorted {
+            rendered.push('\n');
+            rendered.push_str(&self.render_one(diagnostic, colour));
+        }
+        rendered
     }
 
-    fn push(&mut self, severity: Severity, place: &Place, message: String, help: Option<String>) {
-        self.found.push(Diagnostic { severity, place: place.clone(), message, help });
+    fn summary(&self) -> String {
+        let plural = |count: usize, what: &str| match count {
+            0 => String::new(),
+            1 => format!("1 {what}"),
+            n => format!("{n} {what}s"),
+        };
+        let errors = plural(self.count(Severity::Error), "error");
+        let warnings = plural(self.count(Severity::Warning), "warning");
+        let and = if errors.is_empty() || warnings.is_empty() { "" } else { " and " };
+        format!("{}: {errors}{and}{warnings}\n", self.file)
     }
 
-    fn render_one(&self, diagnostic: &Diagnostic, colours: bool) -> String {
-        let (kind, name, colour) = match diagnostic.severity {
-            Severity::Error => (ReportKind::Error, "Error", Color::Red),
-            Severity::Warning => (ReportKind::Warning, "Warning", Color::Yellow),
+    fn render_one(&self, diagnostic: &Diagnostic, colour: bool) -> String {
+        let span = match &diagnostic.origin {
+            Some(Origin::File(span)) => self.visible(span.clone()),
+            elsewhere => return without_source(diagnostic, elsewhere.as_ref()),
         };
-        let span = match &diagnostic.place {
-            Place::File(span) => span.clone(),
-            Place::Override(setting) => {
-                let help =
-                    diagnostic.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
-                return format!("{name}: {setting}: {}{help}\n", diagnostic.message);
-            }
+        let kind = match diagnostic.severity {
+            Severity::Error => ReportKind::Error,
+            Severity::Warning => ReportKind::Warning,
         };
-        let file = self.file.as_str();
-        let config = Config::default()
-            .with_color(colours)
-            .with_index_type(IndexType::Byte)
-            .with_char_set(if colours { CharSet::Unicode } else { CharSet::Ascii });
-        let mut report = Report::build(kind, (file, span.clone()))
-            .with_config(config)
-            .with_message(&diagnostic.message)
-            .with_label(Label::new((file, span)).with_message("here").with_color(colour));
+        let id = self.file.as_str();
+        let mut report = Report::build(kind, (id, span.clone()))
+            .with_config(Config::default().with_color(colour).with_index_type(IndexType::Byte))
+            .with_message(&diagnostic.sentence)
+            // Without a message, nothing would be underlined.
+            .with_label(Label::new((id, span)).with_message("here"));
         if let Some(help) = &diagnostic.help {
             report = report.with_help(help);
         }
-        let mut text = Vec::new();
-        // Writing to memory does not fail; and a diagnostic that could not be drawn is still told.
-        if report.finish().write((file, Source::from(&self.source)), &mut text).is_err() {
-            return format!("{name}: {file}: {}\n", diagnostic.message);
-        }
-        String::from_utf8_lossy(&text).lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        let mut bytes = Vec::new();
+        // Writing into memory cannot fail, and the one source is at hand.
+        let _ = report.finish().write((id, Source::from(&self.text)), &mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
     }
+
+    /// What is underlined: within the text, never empty, and never more than one line, because a table's span
+    /// may cover the whole of it.
+    fn visible(&self, span: Range<usize>) -> Range<usize> {
+        let start = span.start.min(self.text.len());
+        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
+        let end = span.end.clamp(start, line_end);
+        if end > start { start..end } else { start..(start + 1).min(self.text.len().max(start)) }
+    }
+}
+
+fn without_source(diagnostic: &Diagnostic, origin: Option<&Origin>) -> String {
+    let mut text = match diagnostic.severity {
+        Severity::Error => format!("Error: {}\n", diagnostic.sentence),
+        Severity::Warning => format!("Warning: {}\n", diagnostic.sentence),
+    };
+    if let Some(Origin::Override(name)) = origin {
+        text.push_str(&format!("   in {name}\n"));
+    }
+    if let Some(help) = &diagnostic.help {
+        text.push_str(&format!("   Help: {help}\n"));
+    }
+    text
 }
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
+        f.write_str(self.render(false).trim_end())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(span: Range<usize>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            sentence: "`b` is wrong".into(),
+            origin: Some(Origin::File(span)),
+            help: Some("try `c`".into()),
+        }
+    }
+
+    #[test]
+    fn a_diagnostic_shows_file_line_column_the_underlined_text_and_help() {
+        let mut diagnostics = Diagnostics::new("x.toml", "a = 1\n  b = 2\n");
+        diagnostics.push(at(8..9));
+        let text = diagnostics.render(false);
+        assert!(text.starts_with("x.toml: 1 error\n\nError: `b` is wrong\n"), "{text}");
+        assert!(text.contains("x.toml:2:3"), "{text}");
+        assert!(text.contains(" 2 │   b = 2\n   │   ┬"), "{text}");
+        assert!(text.contains("Help: try `c`"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn colours_are_there_when_asked_for() {
+        let mut diagnostics = Diagnostics::new("x.toml", "a = 1\n");
+        diagnostics.push(at(0..1));
+        assert!(diagnostics.render(true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_place_at_the_end_of_the_text_or_in_an_empty_text_is_printed_too() {
+        for (text, span) in [("a = 1\n", 6..6), ("a = 1", 5..5), ("", 0..0), ("a = 'ü", 4..9)] {
+            let mut diagnostics = Diagnostics::new("x.toml", text);
+            diagnostics.push(at(span));
+            assert!(diagnostics.to_string().contains("`b` is wrong"));
+        }
+    }
+
+    #[test]
+    fn an_override_is_named_instead_of_a_position() {
+        let mut diagnostics = Diagnostics::new("x.toml", "");
+        diagnostics.push(Diagnostic { origin: Some(Origin::Override("--set b=2".into())), ..at(0..0) });
+        assert_eq!(
+            diagnostics.to_string(),
+            "x.toml: 1 error\n\nError: `b` is wrong\n   in --set b=2\n   Help: try `c`"
+        );
     }
 }

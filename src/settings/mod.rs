@@ -1,10 +1,16 @@
-//! A TOML file read key by key, with positions, saying everything that is wrong with it at once.
+//! A settings file read key by key, so that everything that is wrong with it is said at once, each with its place.
 //!
-//! Knows TOML, `--set`, and `${env:…}`. Must not know what the settings are for.
+//! [`Tree`] is the file with its positions, after overrides; [`Reader`] takes values out of one of its tables and
+//! knows which keys nobody asked for; [`Diagnostics`] collects and prints. Knows TOML; must not know what any
+//! setting means.
 
 mod diagnostics;
-mod interpolate;
+mod interpolation;
+mod overrides;
+mod reader;
 mod tree;
 
-pub use diagnostics::{Diagnostics, Place, Severity};
-pub use tree::{Entry, Node, Table, Value, parse, suggestion};
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use interpolation::{Environment, ProcessEnvironment};
+pub use reader::{Flat, Reader, closest};
+pub use tree::{Entry, Node, Origin, Text, Tree, Value};
