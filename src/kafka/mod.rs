@@ -8,6 +8,7 @@ mod offsets;
 mod poll;
 pub mod properties;
 mod rebalance;
+mod requests;
 pub mod settings;
 mod sink;
 mod source;
@@ -15,5 +16,6 @@ mod transaction;
 
 pub use admin::{Admin, AdminError, Limits, PartitionDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
 pub use sink::{KafkaSink, Topics};
 pub use source::{Group, KafkaSource};
