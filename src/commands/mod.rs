@@ -3,6 +3,7 @@
 //! Commands read settings, put parts together and print. They must not compute, hold state, or know
 //! librdkafka.
 
+mod broker;
 mod failure;
 
 pub use failure::Failure;
@@ -18,7 +19,9 @@ pub struct CommandLine {
 }
 
 #[derive(Subcommand, Debug)]
-enum Command {}
+enum Command {
+    Broker(broker::Broker),
+}
 
 impl CommandLine {
     /// Does what the command line says.
@@ -26,6 +29,8 @@ impl CommandLine {
     /// # Errors
     /// What went wrong, as a sentence, and whether it was the usage or the run.
     pub fn run(self) -> Result<(), Failure> {
-        match self.command {}
+        match self.command {
+            Command::Broker(command) => command.run(),
+        }
     }
 }
