@@ -120,7 +120,7 @@ fn three_nodes_lose_nothing_when_one_is_killed() {
         data: Data::Temporary,
         port: None,
         heap_mib: 256,
-        properties: Vec::new(),
+        properties: vec![("broker.session.timeout.ms".to_owned(), "4000".to_owned())],
     };
     let mut cluster = LocalCluster::start(&Jars::fetch().unwrap(), &settings).unwrap();
     let servers = cluster.bootstrap_servers();

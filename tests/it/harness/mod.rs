@@ -49,9 +49,12 @@ fn the_broker() -> &'static RwLock<LocalCluster> {
 }
 
 fn settings() -> Settings {
-    // A worker that was killed is to be missed after seconds, not after Kafka's usual minute.
+    // A worker that was killed is to be missed after a second or two, and a broker after four, not after
+    // Kafka's usual 45 and 9.
     let quick = [
         ("group.min.session.timeout.ms", "1000"),
+        ("broker.session.timeout.ms", "4000"),
+        ("broker.heartbeat.interval.ms", "500"),
         ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500"),
         ("auto.create.topics.enable", "true"),
         ("num.partitions", "2"),

@@ -106,6 +106,8 @@ impl Reader {
             .set("isolation.level", "read_committed")
             .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false")
+            // That a partition is at its end is told by an empty fetch: not one that waits for more.
+            .set("fetch.wait.max.ms", "10")
             .set("fetch.message.max.bytes", "20000000")
             .create()
             .unwrap();
