@@ -2,15 +2,25 @@
 //!
 //! # The layout
 //! - [`record`]: what flows.
-//! - [`format`]: bytes to values and back; [`operator`]: what is done to a record.
-//! - [`config`]: TOML to a checked pipeline.
-//! - [`broker`]: a real Kafka on this machine, for tests and first looks.
+//! - [`mod@format`]: bytes to values and back; [`operator`]: what is done to a record.
+//! - [`factorial`]: pure arithmetic.
+//! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
+//! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
+//! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
+//! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
 
 pub mod broker;
 pub mod commands;
 pub mod config;
+pub mod engine;
+pub mod factorial;
 pub mod format;
+pub mod gateway;
+pub mod kafka;
 pub mod operator;
 pub mod record;
+pub mod settings;
+pub mod telemetry;
+pub mod testing;

@@ -4,23 +4,66 @@
 //! librdkafka.
 
 mod broker;
+mod brokers;
+mod check;
 mod failure;
+mod file;
+mod graph;
+mod manual;
+mod request;
+mod run;
+mod status;
+mod supervise;
+mod test;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::io::{self, ErrorKind, Write};
 
 pub use failure::Failure;
 
 use clap::{Parser, Subcommand};
 
-/// Declarative, exactly-once stream pipelines on Kafka: a worker is a TOML file.
+/// Declarative, exactly-once stream pipelines on Kafka: a worker is a TOML file
+///
+/// A pipeline reads records from one topic, takes them through operators and writes the results to another;
+/// what cannot be computed goes to a dead-letter topic. Every process that runs the same file shares the work.
 #[derive(Parser, Debug)]
-#[command(name = "pipeline", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "pipeline", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    overrides: file::Overrides,
 }
+
+const EXAMPLES: &str = "\
+A first look, with nothing installed:
+  pipeline run factorial.toml       a worker, with a broker in memory if no Kafka answers at 127.0.0.1:9092
+  pipeline request 1000             in another terminal: asks for 1000!
+
+A pipeline of your own:
+  pipeline graph factorial.toml     what such a file describes
+  pipeline check mine.toml          everything that is wrong with it, at once
+  pipeline test mine.toml           its own [[test]] cases, without a broker
+  pipeline run mine.toml            ... and on every further machine, to share the partitions
+
+Kafka is looked for at 127.0.0.1:9092, unless PIPELINE_BOOTSTRAP_SERVERS or the pipeline's file says where it is.
+Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Run(run::Run),
+    Request(request::Request),
     Broker(broker::Broker),
+    Topics(topics::Topics),
+    Check(check::Check),
+    Graph(graph::Graph),
+    Test(test::Test),
+    Completions(manual::Completions),
+    #[command(name = "man")]
+    Manual(manual::Manual),
 }
 
 impl CommandLine {
@@ -30,7 +73,25 @@ impl CommandLine {
     /// What went wrong, as a sentence, and whether it was the usage or the run.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
-            Command::Broker(command) => command.run(),
+            Command::Run(run) => run.run(&self.overrides),
+            Command::Request(request) => request.run(&self.overrides),
+            Command::Broker(broker) => broker.run(),
+            Command::Topics(topics) => topics.run(&self.overrides),
+            Command::Check(check) => check.run(&self.overrides),
+            Command::Graph(graph) => graph.run(&self.overrides),
+            Command::Test(test) => test.run(&self.overrides),
+            Command::Completions(completions) => completions.run(),
+            Command::Manual(manual) => manual.run(),
         }
+    }
+}
+
+/// Prints to standard output. That the reader went away, as `head` does, is no failure.
+fn stdout(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,8 +1,20 @@
-//! TOML to a checked pipeline: positions, interpolation, overrides, lints.
+//! TOML to a checked pipeline: where it is found, what it says, and whether that can work.
 //!
-//! Says everything that is wrong at once. Must not know librdkafka's client or run anything: what needs a
-//! broker is asked elsewhere.
+//! Says everything that is wrong at once. Must not run anything or open a client: of librdkafka it asks only
+//! which properties there are, and what needs a broker is asked elsewhere.
 
+mod cases;
+mod kafka;
+mod lints;
+mod load;
+mod location;
+mod operators;
 mod pipeline;
+mod read;
+#[cfg(test)]
+mod tests;
 
+use kafka::is_secret;
+pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, parse};
+pub use location::built_in;
 pub use pipeline::*;

@@ -3,14 +3,29 @@
 //! One file a format. Knows nothing of records, operators or Kafka. Values that no operator looks into go
 //! through as bytes, whatever the format.
 
+mod bincode;
+mod error;
+mod json;
+mod text;
+
+pub use error::ValueError;
+
 /// How values are written in a topic.
+///
+/// ```
+/// use pipeline::format::Format;
+///
+/// assert_eq!(Format::Text.decode_request(b"30"), Ok(30));
+/// assert_eq!(Format::Text.encode_result(3, "6"), b"3;6");
+/// assert_eq!(Format::Json.encode_result(3, "6"), br#"{"n":3,"result":"6"}"#);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Decimal ASCII: `30`, and `30;265252859812191058636308480000000`.
     #[default]
     Text,
-    /// `30`, and `{"n":30,"result":"265252859812191058636308480000000"}`.
+    /// `30` or `{"n":30}`, and `{"n":30,"result":"265252859812191058636308480000000"}`.
     Json,
     /// A length-prefixed binary integer, and `n` followed by one: about 0.42 of the text's size.
     Bincode,
@@ -23,4 +38,142 @@ pub struct Formats {
     pub input: Format,
     /// How the values that go out are to be written.
     pub output: Format,
+}
+
+impl Format {
+    /// The name that a pipeline's file uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "json",
+            Format::Bincode => "bincode",
+        }
+    }
+
+    /// Reads a request's number. Leading zeros are accepted (`007` is 7); signs, blanks and digits of other
+    /// scripts are not.
+    ///
+    /// # Errors
+    /// Which kind of wrong the value is.
+    pub fn decode_request(self, value: &[u8]) -> Result<u64, ValueError> {
+        match self {
+            Format::Text => text::decode_request(value),
+            Format::Json => json::decode_request(value),
+            Format::Bincode => bincode::decode_request(value),
+        }
+    }
+
+    /// Writes a request's number.
+    pub fn encode_request(self, n: u64) -> Vec<u8> {
+        match self {
+            Format::Text | Format::Json => n.to_string().into_bytes(),
+            Format::Bincode => bincode::encode_request(n),
+        }
+    }
+
+    /// Writes a result, once, into a buffer of its size. `digits` must be decimal digits.
+    pub fn encode_result(self, n: u64, digits: &str) -> Vec<u8> {
+        match self {
+            Format::Text => text::encode_result(n, digits),
+            Format::Json => json::encode_result(n, digits),
+            Format::Bincode => bincode::encode_result(n, digits),
+        }
+    }
+
+    /// The bytes of the result for `n` with that many digits; `bincode`'s may be a few less.
+    pub fn result_size(self, n: u64, digits: u64) -> u64 {
+        let n_digits = u64::from(n.checked_ilog10().unwrap_or(0)) + 1;
+        match self {
+            Format::Text => n_digits + 1 + digits,
+            Format::Json => n_digits + json::AROUND + digits,
+            Format::Bincode => bincode::result_size(digits),
+        }
+    }
+
+    /// Reads a result: `n`, and the result's digits without leading zeros.
+    ///
+    /// # Errors
+    /// Which kind of wrong the value is.
+    pub fn decode_result(self, value: &[u8]) -> Result<(u64, String), ValueError> {
+        match self {
+            Format::Text => text::decode_result(value),
+            Format::Json => json::decode_result(value),
+            Format::Bincode => bincode::decode_result(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Format; 3] = [Format::Text, Format::Json, Format::Bincode];
+
+    #[test]
+    fn the_empty_value_is_empty_in_every_format() {
+        for format in ALL {
+            assert_eq!(format.decode_request(b""), Err(ValueError::Empty), "{format:?}");
+            assert_eq!(format.decode_result(b""), Err(ValueError::Empty), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn ten_megabytes_of_anything_are_refused_fast_with_a_short_sentence() {
+        for fill in [b'9', b'a', b' ', b'{', b'[', b'-', b'"', 0xff] {
+            let value = vec![fill; 10 << 20];
+            for format in ALL {
+                let start = Instant::now();
+                let error = format.decode_request(&value).unwrap_err();
+                assert!(
+                    start.elapsed() < Duration::from_millis(500),
+                    "{format:?} {fill} {:?}",
+                    start.elapsed()
+                );
+                assert!(error.to_string().len() < 200, "{error}");
+                format.decode_result(&value).unwrap_err();
+            }
+        }
+    }
+
+    #[test]
+    fn bincode_results_take_about_two_fifths_of_the_text() {
+        let digits = crate::factorial::factorial_decimal(5_000);
+        let ratio = Format::Bincode.encode_result(5_000, &digits).len() as f64
+            / Format::Text.encode_result(5_000, &digits).len() as f64;
+        assert!((0.41..0.43).contains(&ratio), "{ratio}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_request_is_read_as_it_was_written(n: u64) {
+            for format in ALL {
+                prop_assert_eq!(format.decode_request(&format.encode_request(n)), Ok(n));
+            }
+        }
+
+        #[test]
+        fn a_result_is_read_as_it_was_written_and_has_the_size_that_was_promised(
+            n: u64,
+            digits in "[1-9][0-9]{0,400}",
+        ) {
+            for format in ALL {
+                let value = format.encode_result(n, &digits);
+                let promised = format.result_size(n, digits.len() as u64);
+                prop_assert!(value.len() as u64 <= promised && promised <= value.len() as u64 + 24);
+                prop_assert_eq!(format.decode_result(&value), Ok((n, digits.clone())));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(value: Vec<u8>) {
+            for format in ALL {
+                let _ = format.decode_request(&value);
+                let _ = format.decode_result(&value);
+            }
+        }
+    }
 }

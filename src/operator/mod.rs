@@ -5,10 +5,16 @@
 //! and one line in [`registry`].
 
 mod error;
+mod factorial;
+mod filter;
 mod identity;
+mod number;
 mod registry;
 
 pub use error::OperatorError;
+pub use factorial::Factorial;
+pub use filter::Filter;
+pub use identity::Identity;
 pub use registry::{Factory, registry};
 
 use crate::record::Record;

@@ -1,7 +1,8 @@
-use super::{Operator, identity::Identity};
+use super::{Operator, factorial::Factorial, filter::Filter, identity::Identity};
 use crate::format::Formats;
 
-/// What building an operator gives: itself, or what is wrong with its settings.
+/// What building an operator gives: itself, or what is wrong with its settings. An error about one setting
+/// names it in backquotes, and is then shown at its place.
 pub type Built = Result<Box<dyn Operator>, toml::de::Error>;
 
 /// How an operator is made from its table in a pipeline's file.
@@ -11,19 +12,19 @@ pub struct Factory {
     pub name: &'static str,
     /// The keys that its table may have.
     pub settings: &'static [&'static str],
-    /// One sentence for `--help` and error messages.
+    /// What it does, in a few words, for `--help` and error messages.
     pub summary: &'static str,
     /// Reads the table. The error says what is wrong with a value.
     pub build: fn(toml::Table, Formats) -> Built,
 }
 
 /// Every operator that a pipeline's file can name.
+#[rustfmt::skip] // one line an operator
 pub fn registry() -> &'static [Factory] {
-    const ALL: &[Factory] = &[Factory {
-        name: "identity",
-        settings: Identity::SETTINGS,
-        summary: "passes every record on as it came",
-        build: Identity::build,
-    }];
+    const ALL: &[Factory] = &[
+        Factory { name: "factorial", settings: Factorial::SETTINGS, summary: "computes n! of each n", build: Factorial::build },
+        Factory { name: "filter", settings: Filter::SETTINGS, summary: "drops what a condition does not hold for", build: Filter::build },
+        Factory { name: "identity", settings: Identity::SETTINGS, summary: "passes every record on as it came", build: Identity::build },
+    ];
     ALL
 }

@@ -1,10 +1,11 @@
-//! The harness' own tests, and `pipeline broker`.
+//! The broker that all of this stands on, the verifier that judges, and `pipeline broker`.
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -15,106 +16,95 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::harness::{self, PATIENCE, Producer, Program, Record};
+use crate::harness::{Consumed, Names, Producer, Watch, broker, broker_exclusively, read_committed};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn values(records: &[Consumed]) -> Vec<&str> {
+    records.iter().map(Consumed::value).collect()
+}
 
 #[test]
-fn records_are_read_back_as_they_were_written() {
-    let broker = harness::broker();
+fn records_are_read_back_byte_for_byte() {
+    let broker = broker();
     let servers = broker.bootstrap_servers();
-    let topic = harness::topic("read-back");
-    let written = [
-        Record::new("30").key("thirty").partition(0).timestamp(1_234_567_890_123).identified(),
-        Record::new([0x00, 0xff, 0xfe]).partition(0).header("empty", "").header("binary", [0x80]),
-        Record::tombstone().partition(0).key("gone"),
-        Record::new("").key("").partition(1).identified().header("id", "a second header of the same name"),
-    ];
-    Producer::new(&servers).write_all(&topic, &written);
-
-    let found = harness::read(&servers, &topic);
-
-    let places: Vec<_> = found.iter().map(|found| (found.partition, found.offset)).collect();
-    assert_eq!(places, [(0, 0), (0, 1), (0, 2), (1, 0)]);
-    for (found, written) in found.iter().zip(&written) {
-        assert_eq!(found.key, written.key);
-        assert_eq!(found.value, written.value);
-        assert_eq!(found.headers, written.headers);
+    let topic = Names::new("read-back").source;
+    let ten_megabytes = vec![b'7'; 10_000_000];
+    let values: [Option<&[u8]>; 5] =
+        [Some(b"30"), Some(&[0x00, 0xff, 0xfe]), None, Some(b""), Some(&ten_megabytes)];
+    let producer = Producer::new(&servers, &topic, 3, &[("max.message.bytes", "10485760")]);
+    for (key, value) in ["a", "b", "c", "d", "e"].into_iter().zip(values) {
+        producer.send(key, value, Some(2));
     }
-    assert_eq!(found[0].timestamp, Some(1_234_567_890_123));
-    assert_eq!(found[3].id(), written[3].id());
+    producer.flush();
+
+    let records = read_committed(&servers, &topic);
+
+    assert_eq!(records.iter().map(Consumed::key).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
+    for ((record, value), offset) in records.iter().zip(values).zip(0..) {
+        assert!(record.value.as_deref() == value, "the value at offset {offset} came back changed");
+        assert_eq!((record.partition, record.offset), (2, offset));
+        assert_eq!(record.header("id"), Some(record.key()));
+        assert_eq!(record.timestamp, Some(1_700_000_000_000));
+    }
 }
 
 #[test]
 fn the_verifier_sees_what_was_committed_and_nothing_else() {
-    let broker = harness::broker();
+    let broker = broker();
     let servers = broker.bootstrap_servers();
-    let topic = harness::topic("transactions");
+    let topic = Names::new("transactions").source;
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &servers)
-        .set("transactional.id", harness::topic("writer"))
+        .set("transactional.id", &topic)
         .create()
         .unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
+    producer.init_transactions(LIMIT).unwrap();
     let write = |value: &str| {
         producer.begin_transaction().unwrap();
         producer.send(BaseRecord::<str, str>::to(&topic).payload(value).partition(0)).unwrap();
-        producer.flush(PATIENCE).unwrap();
+        producer.flush(LIMIT).unwrap();
     };
 
     write("taken back");
-    producer.abort_transaction(PATIENCE).unwrap();
+    producer.abort_transaction(LIMIT).unwrap();
     write("committed");
-    producer.commit_transaction(PATIENCE).unwrap();
+    producer.commit_transaction(LIMIT).unwrap();
     write("still open");
+    assert_eq!(values(&read_committed(&servers, &topic)), ["committed"]);
 
-    let texts = |found: Vec<harness::Found>| found.iter().map(|f| f.text().to_owned()).collect::<Vec<_>>();
-    assert_eq!(texts(harness::read(&servers, &topic)), ["committed"]);
-
-    producer.commit_transaction(PATIENCE).unwrap();
-    let found = harness::read_until(&servers, &topic, "two records", |found| found.len() == 2);
-    assert_eq!(texts(found), ["committed", "still open"]);
+    producer.commit_transaction(LIMIT).unwrap();
+    // The markers of a commit are written after its answer.
+    let deadline = Instant::now() + LIMIT;
+    while values(&read_committed(&servers, &topic)) != ["committed", "still open"] {
+        assert!(Instant::now() < deadline, "what was committed last never came");
+    }
 }
 
 #[test]
-fn a_topic_that_does_not_exist_has_no_records() {
-    let broker = harness::broker();
-    assert_eq!(harness::read(&broker.bootstrap_servers(), &harness::topic("nowhere")), []);
-}
-
-#[test]
-fn a_topic_is_created_with_the_settings_it_was_asked_for() {
-    let broker = harness::broker();
+fn the_broker_keeps_its_records_when_it_is_restarted_and_when_it_is_killed() {
+    let mut broker = broker_exclusively();
     let servers = broker.bootstrap_servers();
-    let topic = harness::topic("wide");
-    harness::create_topic(&servers, &topic, 3, &[("max.message.bytes", "10485760")]);
-    let large = vec![b'7'; 10_000_000];
+    let topic = Names::new("kept").source;
+    let producer = Producer::new(&servers, &topic, 1, &[]);
+    let write = |value: &str| {
+        producer.send(value, Some(value.as_bytes()), Some(0));
+        producer.flush();
+    };
 
-    Producer::new(&servers).write_all(&topic, &[Record::new(large.clone()).partition(2)]);
-
-    let found = harness::read(&servers, &topic);
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].partition, 2);
-    assert!(found[0].value.as_ref() == Some(&large), "ten megabytes came back changed");
-}
-
-#[test]
-fn the_broker_keeps_its_records_over_a_restart() {
-    let mut broker = harness::broker_exclusively();
-    let servers = broker.bootstrap_servers();
-    let topic = harness::topic("kept");
-    Producer::new(&servers).write_all(&topic, &[Record::new("before").partition(0)]);
-
+    write("at first");
     broker.restart().unwrap();
+    write("restarted");
     broker.kill_node(1);
     broker.start_node(1).unwrap();
+    write("killed");
 
     assert_eq!(broker.bootstrap_servers(), servers);
-    Producer::new(&servers).write_all(&topic, &[Record::new("after").partition(0)]);
-    let found = harness::read_until(&servers, &topic, "both records", |found| found.len() == 2);
-    assert_eq!([found[0].text(), found[1].text()], ["before", "after"]);
+    assert_eq!(values(&read_committed(&servers, &topic)), ["at first", "restarted", "killed"]);
 }
 
 #[test]
-fn three_nodes_lose_nothing_when_one_is_killed() {
+fn three_nodes_go_on_when_one_is_killed() {
     let settings = Settings {
         nodes: Nodes::Three,
         data: Data::Temporary,
@@ -125,15 +115,16 @@ fn three_nodes_lose_nothing_when_one_is_killed() {
     let mut cluster = LocalCluster::start(&Jars::fetch().unwrap(), &settings).unwrap();
     let servers = cluster.bootstrap_servers();
     assert_eq!(servers.split(',').count(), 3);
-    let topic = harness::topic("replicated");
-    let producer = Producer::new(&servers);
-    producer.write_all(&topic, &[Record::new("with three").partition(0)]);
+    // Created by the first write, with as many replicas as there are nodes.
+    let producer = Producer::existing(&servers, "replicated");
+    producer.send("before", Some(b"with three"), Some(0));
+    producer.flush();
 
     cluster.kill_node(1);
 
-    producer.write_all(&topic, &[Record::new("with two").partition(0)]);
-    let found = harness::read(&servers, &topic);
-    assert_eq!([found[0].text(), found[1].text()], ["with three", "with two"]);
+    producer.send("after", Some(b"with two"), Some(0));
+    producer.flush();
+    assert_eq!(values(&read_committed(&servers, "replicated")), ["with three", "with two"]);
 }
 
 #[test]
@@ -141,20 +132,24 @@ fn the_broker_command_keeps_its_data_and_leaves_no_java_behind() {
     let data = tempfile::tempdir().unwrap();
     let port = free_port();
     let servers = format!("127.0.0.1:{port}");
-    let mut command = broker_command(data.path(), port);
 
-    let mut first = command();
-    first.wait_for(&format!("export PIPELINE_BOOTSTRAP_SERVERS={servers}"));
-    Producer::new(&servers).write_all("kept", &[Record::new("from the first run").partition(0)]);
-    first.signal("TERM");
-    assert_eq!(first.wait(PATIENCE).code(), Some(0), "{}", first.stderr());
+    let mut first = BrokerCommand::start(data.path(), port);
+    first.prints(&format!("ready at {servers}"));
+    first.prints(&format!("  export PIPELINE_BOOTSTRAP_SERVERS={servers}"));
+    let producer = Producer::existing(&servers, "kept");
+    producer.send("key", Some(b"from the first run"), Some(0));
+    producer.flush();
+    drop(producer);
+    assert!(Command::new("kill").args(["-TERM", &first.child.id().to_string()]).status().unwrap().success());
+    assert_eq!(first.child.wait().unwrap().code(), Some(0));
 
-    let mut second = command();
-    second.wait_for(&format!("ready at {servers}"));
-    assert_eq!(harness::read(&servers, "kept")[0].text(), "from the first run");
+    let mut second = BrokerCommand::start(data.path(), port);
+    second.prints(&format!("ready at {servers}"));
+    assert_eq!(values(&read_committed(&servers, "kept")), ["from the first run"]);
     let java = fs::read_to_string(data.path().join("node1/pid")).unwrap();
     assert!(is_running(&java), "the pid file names process {java}, and there is none");
-    second.kill();
+    second.child.kill().unwrap();
+    second.child.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while is_running(&java) {
         assert!(Instant::now() < deadline, "java (process {java}) outlived the command that started it");
@@ -168,17 +163,31 @@ fn a_broker_on_a_taken_port_says_so_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
 
-    let mut program = broker_command(data.path(), port)();
+    let output = broker_command(data.path(), port).output().unwrap();
 
-    assert_eq!(program.wait(PATIENCE).code(), Some(1));
-    assert!(
-        program.stderr().ends_with(&format!(
-            "error: 127.0.0.1:{port} is in use already, by another broker perhaps: stop that, or choose another \
-             port\n"
-        )),
-        "{}",
-        program.stderr()
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        said.lines().last().unwrap(),
+        format!(
+            "error: 127.0.0.1:{port} is in use already, by another broker perhaps: stop that, or choose another port"
+        )
     );
+}
+
+#[test]
+fn the_data_of_one_node_is_not_taken_for_that_of_three() {
+    let data = tempfile::tempdir().unwrap();
+    fs::create_dir(data.path().join("node1")).unwrap();
+    let settings = Settings {
+        nodes: Nodes::Three,
+        data: Data::Kept(data.path().to_owned()),
+        port: None,
+        heap_mib: 256,
+        properties: Vec::new(),
+    };
+    let error = LocalCluster::start(&Jars::fetch().unwrap(), &settings).err().unwrap().to_string();
+    assert!(error.contains("holds the data of a cluster of 1 node(s), not 3: ask for 1"), "{error}");
 }
 
 #[test]
@@ -188,19 +197,45 @@ fn a_node_that_cannot_start_says_why_in_the_words_of_its_log() {
         data: Data::Temporary,
         port: None,
         heap_mib: 256,
-        properties: vec![("num.io.threads".to_owned(), "none".to_owned())],
+        // Valid for the tool that prepares the folder, not for the node.
+        properties: vec![("auto.create.topics.enable".to_owned(), "perhaps".to_owned())],
     };
     let error = LocalCluster::start(&Jars::fetch().unwrap(), &settings).err().unwrap().to_string();
-    assert!(error.contains("num.io.threads"), "{error}");
-    assert!(error.contains("node1"), "{error}");
+    assert!(error.contains("perhaps") && error.contains("auto.create.topics.enable"), "{error}");
 }
 
-fn broker_command(data: &Path, port: u16) -> impl FnMut() -> Program {
-    let (data, port) = (data.to_owned(), port.to_string());
-    move || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
-        command.args(["broker", "--heap", "256", "--port", &port, "--data"]).arg(&data);
-        Program::start(command)
+fn broker_command(data: &Path, port: u16) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
+    command.args(["broker", "--heap", "256", "--port", &port.to_string(), "--data"]).arg(data);
+    command
+}
+
+struct BrokerCommand {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    _watch: Watch,
+}
+
+impl BrokerCommand {
+    fn start(data: &Path, port: u16) -> Self {
+        let mut child = broker_command(data, port).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        BrokerCommand { _watch: Watch::over(&child), child, stdout }
+    }
+
+    /// Waits for its next line, or its end; it has a time limit of its own for its start.
+    fn prints(&mut self, expected: &str) {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), expected);
+    }
+}
+
+impl Drop for BrokerCommand {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

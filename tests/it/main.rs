@@ -1,6 +1,8 @@
-//! The binary from outside, on a real Apache Kafka.
+//! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
 mod broker;
-// It is there before all of its users are.
-#[allow(dead_code, unused_imports)]
+mod factorial;
+mod faults;
 mod harness;
+mod offline;
+mod workers;

@@ -1,0 +1,97 @@
+//! `identity` over small records, beside a bare loop of librdkafka calls, in one run on one broker:
+//! `cargo bench --bench identity [-- --records 2000000]`.
+//!
+//! Each contender is a process of its own, so that CPU time and memory are its own.
+
+#[path = "../shared/bare.rs"]
+mod bare;
+#[path = "../shared/clients.rs"]
+mod clients;
+
+use std::{
+    env,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
+    if let [contender, servers, from, to, records, guarantee] = &arguments[..] {
+        contend(contender, servers, from, to, records.parse().unwrap(), guarantee == "exactly-once");
+        return;
+    }
+    let servers = env::var("PIPELINE_BOOTSTRAP_SERVERS").expect("PIPELINE_BOOTSTRAP_SERVERS");
+    let records: u64 =
+        arguments.iter().skip_while(|a| *a != "--records").nth(1).map_or(2_000_000, |r| r.parse().unwrap());
+    let run = format!("{:x}", fastrand::u32(..));
+    let from = format!("identity-in-{run}");
+    seed(&servers, &from, records);
+    for guarantee in ["at-least-once", "exactly-once"] {
+        for round in 0..3 {
+            for contender in ["bare", "pipeline"] {
+                let to = format!("identity-out-{run}-{contender}-{guarantee}-{round}");
+                let output = Command::new(env::current_exe().unwrap())
+                    .args([contender, &servers, &from, &to, &records.to_string(), guarantee])
+                    .stderr(Stdio::inherit())
+                    .output()
+                    .unwrap();
+                assert!(output.status.success(), "{contender} failed");
+                print!("{guarantee:14} {contender:9} {}", String::from_utf8_lossy(&output.stdout));
+            }
+        }
+    }
+}
+
+fn seed(servers: &str, topic: &str, records: u64) {
+    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    let admin: AdminClient<_> = config.create().unwrap();
+    let topics = [NewTopic::new(topic, 4, TopicReplication::Fixed(1))];
+    futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
+    let producer: BaseProducer = config.set("linger.ms", "50").create().unwrap();
+    for number in 0..records {
+        let value = format!("{:05}", number % 100_000);
+        let mut record = BaseRecord::<(), str>::to(topic).payload(&value).partition((number % 4) as i32);
+        while let Err((_, back)) = producer.send(record) {
+            producer.poll(Duration::from_millis(1));
+            record = back;
+        }
+    }
+    producer.flush(Duration::from_secs(60)).unwrap();
+}
+
+fn contend(contender: &str, servers: &str, from: &str, to: &str, records: u64, exactly_once: bool) {
+    let (consumer, producer) = clients::configs(servers, to, exactly_once);
+    let (cpu, start) = (cpu_seconds(), Instant::now());
+    match contender {
+        "bare" => bare::run(&consumer, &producer, from, to, records, exactly_once),
+        _ => clients::run_pipeline(&consumer, &producer, from, to, exactly_once, true),
+    }
+    let (cpu, wall) = (cpu_seconds() - cpu, start.elapsed().as_secs_f64());
+    println!(
+        "{:>9.0} records/s  {:.2} us CPU a record  {:>4} MB resident",
+        records as f64 / wall,
+        cpu / records as f64 * 1e6,
+        peak_memory() / 1024
+    );
+}
+
+/// User and system time of this process, in seconds (`proc(5)`: clock ticks of 10 ms).
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+/// The largest resident size so far, in KiB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

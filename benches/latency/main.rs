@@ -1,0 +1,112 @@
+//! One request at a time through `identity`, beside a bare loop, in one run on one broker:
+//! `cargo bench --bench latency`. The whole way: produced, computed, read back.
+
+#[path = "../shared/bare.rs"]
+mod bare;
+#[path = "../shared/clients.rs"]
+mod clients;
+
+use std::{
+    env,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    producer::{BaseProducer, BaseRecord},
+};
+
+const REQUESTS: usize = 500;
+const WARM_UP: usize = 100;
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
+    if let [contender, servers, from, to, guarantee] = &arguments[..] {
+        let exactly_once = guarantee == "exactly-once";
+        let (consumer, producer) = clients::configs(servers, to, exactly_once);
+        match &contender[..] {
+            "bare" => bare::run_each(&consumer, &producer, from, to, exactly_once),
+            _ => clients::run_pipeline(&consumer, &producer, from, to, exactly_once, false),
+        }
+        return;
+    }
+    let servers = env::var("PIPELINE_BOOTSTRAP_SERVERS").expect("PIPELINE_BOOTSTRAP_SERVERS");
+    let run = format!("{:x}", fastrand::u32(..));
+    for guarantee in ["at-least-once", "exactly-once"] {
+        for contender in ["bare", "pipeline"] {
+            let (from, to) = (
+                format!("latency-in-{run}-{contender}-{guarantee}"),
+                format!("latency-out-{run}-{contender}-{guarantee}"),
+            );
+            let client = Client::new(&servers, &from, &to);
+            let child = Command::new(env::current_exe().unwrap())
+                .args([contender, &servers, &from, &to, guarantee])
+                .spawn()
+                .unwrap();
+            let _worker = Worker(child);
+            for number in 0..WARM_UP {
+                client.ask(number);
+            }
+            let mut times: Vec<Duration> = (0..REQUESTS).map(|number| client.ask(WARM_UP + number)).collect();
+            times.sort();
+            let at = |share: f64| times[(share * (times.len() - 1) as f64) as usize].as_secs_f64() * 1e3;
+            println!(
+                "{guarantee:14} {contender:9} p50 {:6.2} ms  p90 {:6.2} ms  p99 {:6.2} ms",
+                at(0.5),
+                at(0.9),
+                at(0.99)
+            );
+        }
+    }
+}
+
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whoever asks.
+struct Client {
+    consumer: BaseConsumer,
+    producer: BaseProducer,
+    from: String,
+}
+
+impl Client {
+    fn new(servers: &str, from: &str, to: &str) -> Client {
+        use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", servers);
+        let admin: AdminClient<_> = config.create().unwrap();
+        let topics = [from, to].map(|topic| NewTopic::new(topic, 1, TopicReplication::Fixed(1)));
+        futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
+        let consumer: BaseConsumer = config.clone().set("group.id", "unused").create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(to, 0, Offset::Beginning).unwrap();
+        consumer.assign(&list).unwrap();
+        let producer = config.set("linger.ms", "0").create().unwrap();
+        Client { consumer, producer, from: from.to_owned() }
+    }
+
+    fn ask(&self, number: usize) -> Duration {
+        let (value, start) = (format!("10-{number}"), Instant::now());
+        self.producer.send(BaseRecord::<(), str>::to(&self.from).payload(&value)).unwrap();
+        loop {
+            // Nothing is returned as well where an event was served.
+            let Some(record) = self.consumer.poll(Duration::from_secs(30)) else {
+                assert!(start.elapsed() < Duration::from_secs(30), "no answer to {value}");
+                continue;
+            };
+            let record = record.unwrap();
+            if record.payload() == Some(value.as_bytes()) {
+                return start.elapsed();
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The clients' settings, the same for both contenders, and the engine on them.
+
+use std::{env, sync::Arc, time::Duration};
+
+use pipeline::{
+    config::{Guarantee, Order},
+    engine::{Budget, Machine, Plan, RetryPolicy, Topology, run},
+    kafka::{KafkaSink, KafkaSource, Topics},
+    operator::{Operator, registry},
+    telemetry::Progress,
+};
+use rdkafka::ClientConfig;
+
+/// Settings of a consumer and a producer.
+pub fn configs(servers: &str, group: &str, exactly_once: bool) -> (ClientConfig, ClientConfig) {
+    let mut consumer = ClientConfig::new();
+    consumer
+        .set("bootstrap.servers", servers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.min.messages", "20000");
+    let mut producer = ClientConfig::new();
+    producer
+        .set("bootstrap.servers", servers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", env::var("LINGER").as_deref().unwrap_or("0.5"));
+    if exactly_once {
+        producer.set("transactional.id", group);
+    }
+    (consumer, producer)
+}
+
+/// Runs the `identity` pipeline; with `drain` until all that is there is through.
+pub fn run_pipeline(
+    consumer: &ClientConfig,
+    producer: &ClientConfig,
+    from: &str,
+    to: &str,
+    exactly_once: bool,
+    drain: bool,
+) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let factory = registry().iter().find(|factory| factory.name == "identity").unwrap();
+        let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
+        let input = Budget::new(64 << 20);
+        let plan = Plan {
+            topology: Topology::new([Arc::from(operator) as Arc<dyn Operator>]),
+            guarantee: if exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
+            order: Order::Partition,
+            commit_interval: Duration::from_millis(100),
+            commit_records: u64::MAX,
+            retry: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
+            largest_result: 1 << 20,
+            input: input.clone(),
+            budget: Budget::new(128 << 20),
+            shutdown_timeout: Duration::from_secs(10),
+            drain,
+        };
+        let source = KafkaSource::new(consumer, from, input).unwrap();
+        let topics = Topics { results: to.to_owned(), dead_letters: format!("{from}.dlq") };
+        let mut sink = KafkaSink::new(producer, topics, exactly_once).unwrap();
+        sink.commit_for(source.group());
+        run(
+            plan,
+            source,
+            sink,
+            Machine::new().unwrap(),
+            Arc::new(Progress::new("identity", from, to, "dead", 0)),
+            std::future::pending(),
+        )
+        .await
+        .unwrap();
+    });
+}

@@ -1,0 +1,161 @@
+use clap::{Args, ValueEnum};
+
+use super::{
+    Failure,
+    file::{Overrides, load_pipeline},
+    stdout,
+};
+use crate::{
+    config::{Guarantee, Order, Pipeline, Step, TopicSettings},
+    operator::registry,
+};
+
+/// Draws a pipeline: its topics and operators
+#[derive(Args, Debug)]
+pub struct Graph {
+    /// A file as given, in pipelines/, or built in, such as factorial.toml
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// How it is drawn
+    #[arg(long, value_enum, default_value_t = Drawing::Text)]
+    format: Drawing,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Drawing {
+    /// For a terminal
+    Text,
+    /// For Graphviz: `pipeline graph FILE --format dot | dot -Tsvg`
+    Dot,
+    /// For Markdown on code hosts, in a block that begins with ```mermaid
+    Mermaid,
+}
+
+impl Graph {
+    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+        let pipeline = load_pipeline(&self.file, overrides)?;
+        stdout(&match self.format {
+            Drawing::Text => text(&pipeline),
+            Drawing::Dot => dot(&pipeline),
+            Drawing::Mermaid => mermaid(&pipeline),
+        })
+    }
+}
+
+fn promise(pipeline: &Pipeline) -> String {
+    let guarantee = match pipeline.guarantee {
+        Guarantee::AtLeastOnce => "at-least-once",
+        Guarantee::ExactlyOnce => "exactly-once",
+    };
+    let order = match pipeline.order {
+        Order::Partition => "in the order of each partition",
+        Order::Key => "in the order of each key",
+        Order::None => "in no order",
+    };
+    format!("{guarantee}, {order}")
+}
+
+fn summary(step: &Step) -> String {
+    let factory = registry().iter().find(|factory| factory.name == step.kind);
+    let summary = factory.map_or("", |factory| factory.summary);
+    if step.kind == step.name { summary.to_owned() } else { format!("{}: {summary}", step.kind) }
+}
+
+fn partitions(topic: &TopicSettings) -> String {
+    match topic.partitions {
+        Some(1) => ", 1 partition if it has to be created".to_owned(),
+        Some(n) => format!(", {n} partitions if it has to be created"),
+        None => String::new(),
+    }
+}
+
+fn text(pipeline: &Pipeline) -> String {
+    let Pipeline { source, sink, steps, dead_letters, .. } = pipeline;
+    let names = steps.iter().map(|step| step.name.len() + 2);
+    let widest = names.chain([source.topic.topic.len(), sink.topic.topic.len()]).max().unwrap_or(0) + 3;
+    let mut lines = vec![
+        format!("{}: {}", pipeline.name, promise(pipeline)),
+        String::new(),
+        format!(
+            "{:widest$}source, {}, group {}{}",
+            source.topic.topic,
+            source.format.name(),
+            source.group,
+            partitions(&source.topic)
+        ),
+    ];
+    for step in steps {
+        lines.extend([
+            "    │".into(),
+            "    ▼".into(),
+            format!("{:widest$}{}", format!("  {}", step.name), summary(step)),
+        ]);
+    }
+    lines.extend([
+        format!("    ├──▶ {dead_letters}: what cannot be computed"),
+        "    ▼".into(),
+        format!("{:widest$}sink, {}{}", sink.topic.topic, sink.format.name(), partitions(&sink.topic)),
+        String::new(),
+    ]);
+    lines.join("\n")
+}
+
+/// A box.
+struct Node<'a> {
+    name: &'a str,
+    is_topic: bool,
+}
+
+/// An arrow between two boxes.
+struct Edge {
+    from: usize,
+    to: usize,
+    dead_letters: bool,
+}
+
+/// A box for each topic and operator, and who leads to whom; every operator can lead to the dead letters.
+fn boxes(pipeline: &Pipeline) -> (Vec<Node<'_>>, Vec<Edge>) {
+    let topic = |name| Node { name, is_topic: true };
+    let mut nodes = vec![topic(&pipeline.source.topic.topic)];
+    nodes.extend(pipeline.steps.iter().map(|step| Node { name: &step.name, is_topic: false }));
+    let sink = nodes.len();
+    nodes.extend([topic(&pipeline.sink.topic.topic), topic(&pipeline.dead_letters)]);
+    let on = (0..sink).map(|from| Edge { from, to: from + 1, dead_letters: false });
+    let aside = (1..sink).map(|from| Edge { from, to: sink + 1, dead_letters: true });
+    (nodes, on.chain(aside).collect())
+}
+
+fn dot(pipeline: &Pipeline) -> String {
+    let (nodes, edges) = boxes(pipeline);
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let mut lines = vec![
+        format!("digraph {} {{", quoted(&pipeline.name)),
+        format!("  label={};", quoted(&format!("{}: {}", pipeline.name, promise(pipeline)))),
+    ];
+    for (index, Node { name, is_topic }) in nodes.iter().enumerate() {
+        let shape = if *is_topic { "cylinder" } else { "box" };
+        lines.push(format!("  n{index} [shape={shape}, label={}];", quoted(name)));
+    }
+    for Edge { from, to, dead_letters } in edges {
+        let style = if dead_letters { " [style=dashed, label=\"dead letters\"]" } else { "" };
+        lines.push(format!("  n{from} -> n{to}{style};"));
+    }
+    lines.push("}\n".into());
+    lines.join("\n")
+}
+
+fn mermaid(pipeline: &Pipeline) -> String {
+    let (nodes, edges) = boxes(pipeline);
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "#quot;"));
+    let mut lines = vec!["flowchart LR".to_owned()];
+    for (index, Node { name, is_topic }) in nodes.iter().enumerate() {
+        let (open, close) = if *is_topic { ("[(", ")]") } else { ("[", "]") };
+        lines.push(format!("  n{index}{open}{}{close}", quoted(name)));
+    }
+    for Edge { from, to, dead_letters } in edges {
+        let arrow = if dead_letters { "-. dead letters .->" } else { "-->" };
+        lines.push(format!("  n{from} {arrow} n{to}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

@@ -1,0 +1,74 @@
+use std::fmt::Write;
+
+use clap::Args;
+
+use super::{
+    Failure,
+    file::{Overrides, load_pipeline},
+    stdout,
+};
+use crate::{
+    config::{Pipeline, TestCase},
+    testing::run_case,
+};
+
+const CASES: &str = "\
+A case says what goes in and what must come out:
+
+  [[test]]
+  name = \"three\"
+  input = [\"3\", { key = \"k\", value = \"x\" }]
+  output = \"3;6\"
+  dead_letters = \"not-a-number\"
+
+Results are compared in order; keys and headers only where the case names them. A table without a value is a tombstone.
+Exit code 0 if all cases hold, 1 if not, 2 if a file is wrong.";
+
+/// Runs the `[[test]]` cases of pipelines, without a broker
+#[derive(Args, Debug)]
+#[command(after_help = CASES)]
+pub struct Test {
+    /// Files as given, in pipelines/, or built in, such as factorial.toml
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+}
+
+impl Test {
+    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+        let (mut cases, mut failed) = (0_u32, 0_u32);
+        for file in &self.files {
+            let pipeline = load_pipeline(file, overrides)?;
+            let mut report = format!("{file}\n");
+            if pipeline.tests.is_empty() {
+                report.push_str("  there is no [[test]] in this file\n");
+            }
+            for case in &pipeline.tests {
+                cases += 1;
+                failed += u32::from(!holds(&pipeline, case, file, &mut report));
+            }
+            stdout(&report)?;
+        }
+        match failed {
+            0 => Ok(()),
+            _ => Err(Failure::Failed(format!("{failed} of {cases} test cases failed"))),
+        }
+    }
+}
+
+/// Runs one case and reports on it.
+fn holds(pipeline: &Pipeline, case: &TestCase, file: &str, report: &mut String) -> bool {
+    let differences = match run_case(pipeline, case) {
+        Ok(differences) if differences.is_empty() => {
+            report.push_str(&format!("  ok      {}\n", case.name));
+            return true;
+        }
+        Ok(differences) => differences.iter().map(ToString::to_string).collect(),
+        Err(fatal) => vec![format!("the pipeline would stop: {fatal}")],
+    };
+    report.push_str(&format!("  FAILED  {} ({file}:{})\n", case.name, case.line));
+    for line in differences.iter().flat_map(|difference| difference.lines()) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(report, "          {line}");
+    }
+    false
+}

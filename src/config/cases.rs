@@ -1,0 +1,72 @@
+use super::pipeline::{TestCase, TestRecord};
+use crate::settings::{Node, Reader, Text, Value};
+
+/// The `[[test]]` tables.
+pub(super) fn read(root: &Reader<'_>) -> Vec<TestCase> {
+    let tables = root.array_of_tables("test");
+    tables.into_iter().enumerate().map(|(index, table)| case(index, table)).collect()
+}
+
+fn case(index: usize, table: Reader<'_>) -> TestCase {
+    let case = TestCase {
+        name: table.string("name").unwrap_or_else(|| format!("test {}", index + 1)),
+        line: table.line(),
+        input: records(&table, "input"),
+        output: records(&table, "output"),
+        dead_letters: classes(&table),
+    };
+    if table.node("input").is_none() {
+        table.required::<()>("input", None, "the value that goes in, or an array of them");
+    }
+    table.finish();
+    case
+}
+
+fn many(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::Array(nodes) => nodes,
+        _ => std::slice::from_ref(node),
+    }
+}
+
+fn records(table: &Reader<'_>, key: &str) -> Vec<TestRecord> {
+    let Some(node) = table.node(key) else { return Vec::new() };
+    many(node).iter().filter_map(|node| record(table, key, node)).collect()
+}
+
+/// A value alone, or a table with `key`, `value` and `headers`; without `value` it is a tombstone.
+fn record(table: &Reader<'_>, key: &str, node: &Node) -> Option<TestRecord> {
+    let Value::Table(_) = node.value else {
+        let value = scalar(table, key, node)?;
+        return Some(TestRecord { value: Some(value), ..TestRecord::default() });
+    };
+    let inner = table.inner(key, node);
+    let text = |name: &str| inner.node(name).and_then(|node| scalar(&inner, name, node));
+    let record = TestRecord { key: text("key"), value: text("value"), headers: headers(&inner) };
+    inner.finish();
+    Some(record)
+}
+
+fn headers(record: &Reader<'_>) -> Vec<(String, String)> {
+    record.flat("headers").into_iter().map(|flat| (flat.key, flat.text.value)).collect()
+}
+
+fn scalar(table: &Reader<'_>, key: &str, node: &Node) -> Option<String> {
+    let text = node.value.scalar();
+    if text.is_none() {
+        let sentence = format!(
+            "`{}` must be a value or an array of values, not {}",
+            table.path_of(key),
+            node.value.kind()
+        );
+        let help =
+            "a value, or `{ key = \"…\", value = \"…\", headers = { name = \"…\" } }`, or an array of them";
+        table.say(&node.origin, sentence, Some(help.into()));
+    }
+    text.map(|Text { value, .. }| value)
+}
+
+fn classes(table: &Reader<'_>) -> Vec<String> {
+    let Some(node) = table.node("dead_letters") else { return Vec::new() };
+    many(node).iter().filter_map(|node| scalar(table, "dead_letters", node)).collect()
+}

@@ -1,0 +1,236 @@
+//! Settings that are right each by itself, and wrong together.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::pipeline::{Guarantee, Pipeline, Properties, Retry};
+use crate::{
+    engine::wire_size,
+    record::Record,
+    settings::{Diagnostic, Diagnostics, Severity, Tree},
+};
+
+/// What a topic takes a record where nobody says otherwise: Kafka's `message.max.bytes`.
+const TOPIC_LIMIT: u64 = 1_048_588;
+/// Less cannot hold a fetch and its results.
+const LEAST_MEMORY: u64 = 16 << 20;
+/// A result is held as its digits, as the encoded value and as librdkafka's copy, in the half of the budget
+/// that results have.
+const COPIES: u64 = 6;
+/// librdkafka's own `max.poll.interval.ms`.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
+/// The sink's `transaction.timeout.ms` where the file has none.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+struct Lint<'a> {
+    pipeline: &'a Pipeline,
+    tree: &'a Tree,
+    diagnostics: &'a mut Diagnostics,
+}
+
+/// Holds the settings against each other.
+pub(super) fn check(pipeline: &Pipeline, tree: &Tree, diagnostics: &mut Diagnostics) {
+    let mut lint = Lint { pipeline, tree, diagnostics };
+    lint.topics();
+    lint.formats();
+    lint.memory();
+    lint.largest_record();
+    lint.retries();
+    lint.shutdown();
+    lint.transactions();
+}
+
+impl Lint<'_> {
+    fn say(&mut self, severity: Severity, path: &str, sentence: String, help: &str) {
+        let origin = Some(self.tree.origin(path));
+        let help = (!help.is_empty()).then(|| help.to_owned());
+        self.diagnostics.push(Diagnostic { severity, sentence, origin, help });
+    }
+
+    fn error(&mut self, path: &str, sentence: String, help: &str) {
+        self.say(Severity::Error, path, sentence, help);
+    }
+
+    fn topics(&mut self) {
+        let Pipeline { source, sink, dead_letters, .. } = self.pipeline;
+        if source.topic.topic == sink.topic.topic {
+            let sentence =
+                format!("the pipeline would read its own results: `{}` is its source", sink.topic.topic);
+            self.error("sink.topic", sentence, "name another topic");
+        }
+        if *dead_letters == source.topic.topic {
+            let sentence =
+                format!("the pipeline would read its own dead letters: `{dead_letters}` is its source");
+            self.error("dead_letters.topic", sentence, "name another topic");
+        } else if *dead_letters == sink.topic.topic {
+            let sentence = format!("dead letters would be among the results: `{dead_letters}` is the sink");
+            self.error("dead_letters.topic", sentence, "name another topic");
+        }
+    }
+
+    fn formats(&mut self) {
+        let Pipeline { source, sink, steps, .. } = self.pipeline;
+        if source.format == sink.format || !steps.iter().all(|step| step.operator.keeps_value()) {
+            return;
+        }
+        let sentence = format!(
+            "values come in as {} and would have to go out as {}, but no operator writes new ones",
+            source.format.name(),
+            sink.format.name()
+        );
+        let sink_has_it = self.tree.has("sink.format");
+        self.error(
+            if sink_has_it { "sink.format" } else { "source.format" },
+            sentence,
+            "write the same on both sides",
+        );
+    }
+
+    fn memory(&mut self) {
+        let memory = self.pipeline.limits.memory;
+        if memory < LEAST_MEMORY {
+            let help = format!("at least {}", size(LEAST_MEMORY));
+            return self.error(
+                "limits.memory",
+                format!("{} is too little to work with", size(memory)),
+                &help,
+            );
+        }
+        let Some((name, largest)) = self.largest_output() else { return };
+        let needed = largest.saturating_mul(COPIES);
+        if memory < needed {
+            let sentence =
+                format!("one result of `{name}` can have {}, too much for {}", size(largest), size(memory));
+            let help = format!("at least {}, or a lower limit in `[operators.{name}]`", size(needed));
+            self.error("limits.memory", sentence, &help);
+        }
+    }
+
+    /// The operator whose output is the result, if it says how large that can be.
+    fn largest_output(&self) -> Option<(String, u64)> {
+        let writes = self.pipeline.steps.iter().rev().find(|step| !step.operator.keeps_value())?;
+        Some((writes.name.clone(), writes.operator.largest_output()?))
+    }
+
+    fn largest_record(&mut self) {
+        let Some((name, largest)) = self.largest_output() else { return };
+        let needed = largest.saturating_add(wire_size(&Record::default()));
+        let operator = format!("operators.{name}");
+        let at =
+            if self.tree.has(&format!("{operator}.max_n")) { format!("{operator}.max_n") } else { operator };
+        let help = format!(
+            "set `max.message.bytes = {needed}` in `[sink.config]`, and on a topic that is there already"
+        );
+        match self.pipeline.sink.topic.config.get("max.message.bytes").map(|limit| limit.parse::<u64>()) {
+            Some(Ok(limit)) if limit < needed => {
+                let sentence =
+                    format!("a result of `{name}` can need {needed} bytes, and this topic takes {limit}");
+                self.error("sink.config.max.message.bytes", sentence, &help);
+            }
+            Some(Err(_)) => {
+                let sentence = "`max.message.bytes` must be a number of bytes".to_owned();
+                self.error("sink.config.max.message.bytes", sentence, "");
+            }
+            None if TOPIC_LIMIT < needed => {
+                let sentence = format!(
+                    "a result of `{name}` can need {needed} bytes, and a topic takes {TOPIC_LIMIT} \
+                     unless it says otherwise: larger ones become dead letters"
+                );
+                self.say(Severity::Warning, &at, sentence, &help);
+            }
+            _ => {}
+        }
+        let own_limit = self.number(&self.pipeline.sink.kafka, "message.max.bytes");
+        if let Some((path, limit)) = own_limit.filter(|(_, limit)| *limit < needed) {
+            let sentence = format!(
+                "a result of `{name}` can need {needed} bytes, and the producer sends at most {limit}"
+            );
+            self.error(&path, sentence, &format!("at least {needed}, or leave it out: it follows the topic"));
+        }
+    }
+
+    /// A numeric property of one client or of all, and the path where it was set.
+    fn number(&self, own: &Properties, name: &str) -> Option<(String, u64)> {
+        let table = if std::ptr::eq(own, &self.pipeline.sink.kafka) { "sink.kafka" } else { "source.kafka" };
+        [(own, table), (&self.pipeline.kafka, "kafka")].into_iter().find_map(|(properties, table)| {
+            Some((format!("{table}.{name}"), properties.get(name)?.value.parse().ok()?))
+        })
+    }
+
+    fn millis(&self, own: &Properties, name: &str, default: Duration) -> Duration {
+        self.number(own, name).map_or(default, |(_, millis)| Duration::from_millis(millis))
+    }
+
+    fn max_poll_interval(&self) -> Duration {
+        self.millis(&self.pipeline.source.kafka, "max.poll.interval.ms", MAX_POLL_INTERVAL)
+    }
+
+    fn retries(&mut self) {
+        let retry = self.pipeline.retry;
+        if retry.max_backoff < retry.backoff {
+            let sentence = format!(
+                "the longest pause ({}) is shorter than the first ({})",
+                span(retry.max_backoff),
+                span(retry.backoff)
+            );
+            return self.error("retry.max_backoff", sentence, "raise `max_backoff`, or lower `backoff`");
+        }
+        let (longest, poll) = (pauses(&retry), self.max_poll_interval());
+        if longest >= poll {
+            let sentence = format!(
+                "a record's retries can take {}, longer than `max.poll.interval.ms` ({}): \
+                 a rebalance does not wait that long for them",
+                span(longest),
+                span(poll)
+            );
+            let help =
+                "fewer attempts or shorter pauses, or a longer `max.poll.interval.ms` in `[source.kafka]`";
+            let at = if self.tree.has("retry.attempts") { "retry.attempts" } else { "retry.max_backoff" };
+            self.say(Severity::Warning, at, sentence, help);
+        }
+    }
+
+    fn shutdown(&mut self) {
+        let (timeout, poll) = (self.pipeline.shutdown_timeout, self.max_poll_interval());
+        if timeout >= poll {
+            let sentence = format!(
+                "a stop may take {}, longer than `max.poll.interval.ms` ({}) lets a rebalance take",
+                span(timeout),
+                span(poll)
+            );
+            self.error("shutdown.timeout", sentence, "a shorter timeout, or a longer `max.poll.interval.ms`");
+        }
+    }
+
+    fn transactions(&mut self) {
+        let timeout = self.millis(&self.pipeline.sink.kafka, "transaction.timeout.ms", TRANSACTION_TIMEOUT);
+        let interval = self.pipeline.commit.interval;
+        if self.pipeline.guarantee == Guarantee::ExactlyOnce && interval * 2 > timeout {
+            let sentence = format!(
+                "a transaction lasts {}, and the broker aborts it after `transaction.timeout.ms` ({})",
+                span(interval),
+                span(timeout)
+            );
+            let help =
+                "an interval of at most half of it, or a longer `transaction.timeout.ms` in `[sink.kafka]`";
+            self.error("commit.interval", sentence, help);
+        }
+    }
+}
+
+/// All pauses of one record together.
+fn pauses(retry: &Retry) -> Duration {
+    let pause = |failed: u32| retry.backoff.saturating_mul(1_u32.checked_shl(failed).unwrap_or(u32::MAX));
+    (0..retry.attempts - 1)
+        .map(|failed| pause(failed).min(retry.max_backoff))
+        .fold(Duration::ZERO, Duration::saturating_add)
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}
+
+fn span(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}

@@ -1,0 +1,168 @@
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use super::{
+    cases, kafka, operators,
+    pipeline::{Commit, Guarantee, Limits, Metrics, Order, Pipeline, Retry, Sink, Source, TopicSettings},
+};
+use crate::{
+    format::{Format, Formats},
+    settings::{Diagnostics, Reader, Tree},
+};
+
+const GUARANTEES: &[(&str, Guarantee)] =
+    &[("at-least-once", Guarantee::AtLeastOnce), ("exactly-once", Guarantee::ExactlyOnce)];
+const ORDERS: &[(&str, Order)] =
+    &[("partition", Order::Partition), ("key", Order::Key), ("none", Order::None)];
+const FORMATS: &[(&str, Format)] =
+    &[("text", Format::Text), ("json", Format::Json), ("bincode", Format::Bincode)];
+
+/// The whole file. `None` where something that has no default is missing or wrong; the diagnostics say what.
+pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Pipeline> {
+    let root = Reader::root(tree, diagnostics);
+    let name = root.string("name");
+    let name = root.required(
+        "name",
+        name,
+        "a label on every metric, and the consumer group: `name = \"factorial\"`",
+    );
+    let guarantee = root.choice("guarantee", GUARANTEES).unwrap_or(Guarantee::AtLeastOnce);
+    let order = root.choice("order", ORDERS).unwrap_or(Order::Partition);
+    let all = kafka::All::read(&root, guarantee);
+    let source = source(&root, name.as_deref(), all.source);
+    let steps = {
+        let output = root.table("sink").choice("format", FORMATS).unwrap_or_default();
+        let input = root.table("source").choice("format", FORMATS).unwrap_or_default();
+        operators::read(&root, Formats { input, output })
+    };
+    let sink = sink(&root, all.sink);
+    let dead_letters = dead_letters(&root);
+    let (commit, limits, retry) = (commit(&root), limits(&root), retry(&root));
+    let shutdown_timeout = shutdown(&root);
+    let metrics = metrics(&root);
+    let tests = cases::read(&root);
+    root.finish();
+
+    let source = source?;
+    Some(Pipeline {
+        name: name?,
+        guarantee,
+        order,
+        kafka: all.both,
+        dead_letters: dead_letters.unwrap_or_else(|| format!("{}.dlq", source.topic.topic)),
+        source,
+        steps,
+        sink: sink?,
+        commit,
+        limits,
+        retry,
+        shutdown_timeout,
+        metrics,
+        tests,
+    })
+}
+
+fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> Option<Source> {
+    let table = root.table("source");
+    table.table("kafka");
+    let topic = topic(&table, "the topic that is read");
+    let group = table.string("group").or(name.map(str::to_owned));
+    let format = table.choice("format", FORMATS).unwrap_or_default();
+    table.finish();
+    Some(Source { topic: topic?, group: group?, format, kafka })
+}
+
+fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {
+    let table = root.table("sink");
+    table.table("kafka");
+    let topic = topic(&table, "the topic that results go to");
+    let format = table.choice("format", FORMATS).unwrap_or_default();
+    table.finish();
+    Some(Sink { topic: topic?, format, kafka })
+}
+
+fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
+    let topic = topic_name(table, "topic");
+    let topic = table.required("topic", topic, what);
+    let small = |n: i64| i32::try_from(n).ok();
+    let partitions = table.integer("partitions", 1..=i64::from(i32::MAX)).and_then(small);
+    let replication = table.integer("replication", 1..=i64::from(i16::MAX)).and_then(small);
+    let config: BTreeMap<String, String> =
+        table.flat("config").into_iter().map(|flat| (flat.key, flat.text.value)).collect();
+    Some(TopicSettings { topic: topic?, partitions, replication, config })
+}
+
+/// Kafka's own rule: `Topic.validate` in its `clients` folder.
+fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
+    let name = table.string(key)?;
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.chars().all(legal) && name.len() <= 249 && name != "." && name != ".." {
+        return Some(name);
+    }
+    let origin = table.node(key).map_or(table.origin(), |node| &node.origin);
+    let help = "Kafka allows letters, digits, `.`, `_` and `-`, at most 249 of them";
+    table.say(origin, format!("`{}` is not a topic's name", table.path_of(key)), Some(help.into()));
+    None
+}
+
+fn dead_letters(root: &Reader<'_>) -> Option<String> {
+    let table = root.table("dead_letters");
+    let topic = topic_name(&table, "topic");
+    table.finish();
+    topic
+}
+
+fn commit(root: &Reader<'_>) -> Commit {
+    let table = root.table("commit");
+    let commit = Commit {
+        interval: positive(&table, "interval").unwrap_or(Duration::from_millis(100)),
+        records: table.integer("records", 1..=i64::MAX).map_or(10_000, i64::unsigned_abs),
+    };
+    table.finish();
+    commit
+}
+
+fn limits(root: &Reader<'_>) -> Limits {
+    let table = root.table("limits");
+    let limits = Limits { memory: table.size("memory").unwrap_or(256 << 20) };
+    table.finish();
+    limits
+}
+
+fn retry(root: &Reader<'_>) -> Retry {
+    let table = root.table("retry");
+    let attempts = table.integer("attempts", 1..=1_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(5);
+    let backoff = table.duration("backoff").unwrap_or(Duration::from_millis(100));
+    let max_backoff = table.duration("max_backoff").unwrap_or(backoff.max(Duration::from_secs(10)));
+    table.finish();
+    Retry { attempts, backoff, max_backoff }
+}
+
+fn shutdown(root: &Reader<'_>) -> Duration {
+    let table = root.table("shutdown");
+    let timeout = positive(&table, "timeout").unwrap_or(Duration::from_secs(10));
+    table.finish();
+    timeout
+}
+
+fn metrics(root: &Reader<'_>) -> Metrics {
+    let table = root.table("metrics");
+    let listen = table.address("listen");
+    table.finish();
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9464));
+    Metrics { listen: listen.unwrap_or(default), explicit: listen.is_some() }
+}
+
+fn positive(table: &Reader<'_>, key: &str) -> Option<Duration> {
+    let duration = table.duration(key)?;
+    if duration.is_zero() {
+        let origin = table.node(key).map_or(table.origin(), |node| &node.origin);
+        table.say(origin, format!("`{}` must be longer than nothing", table.path_of(key)), None);
+        return None;
+    }
+    Some(duration)
+}

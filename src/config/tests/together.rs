@@ -1,0 +1,69 @@
+//! What settings may be together.
+
+use super::*;
+
+#[test]
+fn settings_that_contradict_each_other_are_errors() {
+    let dead_letters = "[dead_letters]\ntopic = ";
+    assert_wrong(&[
+        (
+            &format!("{dead_letters}'in'"),
+            &["the pipeline would read its own dead letters: `in`", "f.toml:11:9"],
+        ),
+        (&format!("{dead_letters}'out'"), &["dead letters would be among the results: `out`", "f.toml:11:9"]),
+        (
+            "[limits]\nmemory = '8 MiB'",
+            &["8.0 MiB is too little to work with", "f.toml:11:10", "at least 16.0 MiB"],
+        ),
+        (
+            "config.max.message.bytes = 1000",
+            &["can need 973455 bytes, and this topic takes 1000", "f.toml:10:28"],
+        ),
+        ("config.max.message.bytes = 'x'", &["`max.message.bytes` must be a number of bytes"]),
+        ("[sink.kafka]\nmessage.max.bytes = 2000", &["the producer sends at most 2000", "f.toml:11:21"]),
+        (
+            "[retry]\nbackoff = '2s'\nmax_backoff = '1s'",
+            &["the longest pause (1s) is shorter than the first (2s)"],
+        ),
+        (
+            "[shutdown]\ntimeout = '5min'",
+            &["a stop may take 5m, longer than `max.poll.interval.ms` (5m)", "f.toml:11:11"],
+        ),
+    ]);
+    let same = wrong(&GOOD.replace("\"out\"", "\"in\""), &[]);
+    assert!(
+        same.contains("the pipeline would read its own results: `in`") && same.contains("f.toml:9:9"),
+        "{same}"
+    );
+    let too_much = wrong(GOOD, &["operators.factorial.max_n=1000000", "limits.memory=16 MiB"]);
+    assert!(
+        too_much.contains("one result of `factorial` can have 5.3 MiB, too much for 16.0 MiB"),
+        "{too_much}"
+    );
+    let slow = wrong(GOOD, &["guarantee=exactly-once", "commit.interval=6s"]);
+    assert!(slow.contains("a transaction lasts 6s, and the broker aborts it after"), "{slow}");
+    good("", &["guarantee=exactly-once", "commit.interval=6s", "sink.kafka.transaction.timeout.ms=60000"]);
+}
+
+#[test]
+fn formats_must_be_the_same_where_values_pass_through() {
+    let identity = GOOD.replace("factorial", "identity");
+    let text = wrong(&format!("{identity}format = 'json'\n"), &[]);
+    assert!(text.contains("values come in as text and would have to go out as json"), "{text}");
+    assert!(text.contains("f.toml:10:10"), "{text}");
+    assert_eq!(good("format = 'json'\n", &[]).steps[0].kind, "factorial");
+}
+
+#[test]
+fn what_may_disappoint_is_a_warning_and_the_pipeline_can_run() {
+    let warned = |sets: &[&str]| parsed(GOOD, sets).unwrap_or_else(|wrong| panic!("{wrong}")).1.to_string();
+    let large = warned(&["operators.factorial.max_n=500_000"]);
+    assert!(large.starts_with("f.toml: 1 warning\n"), "{large}");
+    assert!(large.contains("a topic takes 1048588 unless it says otherwise"), "{large}");
+    assert!(large.contains("in --set operators.factorial.max_n=500_000"), "{large}");
+    assert!(large.contains("set `max.message.bytes = 2632446` in `[sink.config]`"), "{large}");
+    let fits = warned(&["operators.factorial.max_n=500_000", "sink.config.max.message.bytes=2632446"]);
+    assert_eq!(fits, "f.toml:");
+    let retries = warned(&["retry.attempts=100", "retry.max_backoff=1min"]);
+    assert!(retries.contains("longer than `max.poll.interval.ms` (5m)"), "{retries}");
+}

@@ -1,0 +1,218 @@
+//! When is committed, and how: the one place where the two guarantees differ.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::{
+    CommitError, CommitOffset, Sink, Source, Stop,
+    lane::{Lane, LaneId},
+    run::{Engine, Plan},
+};
+use crate::{config::Guarantee, record::Offset};
+
+/// Where committing stands.
+#[derive(Default)]
+pub struct Committer {
+    state: State,
+    transactional: bool,
+    /// When the first record since the last commit was done.
+    since: Option<Duration>,
+    /// Records done since then.
+    records: u64,
+    /// Whether a transaction is open: something has been sent since the last commit.
+    open: bool,
+    /// When the commit that is under way began, and how many records it is about.
+    began: (Duration, u64),
+    /// Not before then, as the last commit did not go through.
+    not_before: Duration,
+}
+
+/// The pause after a commit that did not go through.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    /// Exactly-once: nothing new is sent until all that was sent is acknowledged.
+    Settling,
+    Committing(Vec<(LaneId, Offset, String)>, BoxFuture<'static, Result<(), CommitError>>),
+    Aborting(BoxFuture<'static, Result<(), Stop>>),
+}
+
+/// What has come to its end.
+pub enum Finished {
+    Commit(Result<(), CommitError>),
+    Abort(Result<(), Stop>),
+}
+
+impl Committer {
+    pub fn new(guarantee: Guarantee) -> Self {
+        Committer { transactional: guarantee == Guarantee::ExactlyOnce, ..Committer::default() }
+    }
+
+    pub fn is_transactional(&self) -> bool {
+        self.transactional
+    }
+
+    /// Whether new records may be handed to the sink.
+    pub fn may_send(&self) -> bool {
+        !self.transactional || matches!(self.state, State::Idle)
+    }
+
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// A record has been handed to the sink.
+    pub fn sent(&mut self) {
+        self.open = self.transactional;
+    }
+
+    /// Records are done, and can be committed.
+    pub fn done(&mut self, records: u64, now: Duration) {
+        self.since.get_or_insert(now);
+        self.records += records;
+    }
+
+    /// When the next commit is due by time.
+    pub fn due(&self, plan: &Plan) -> Option<Duration> {
+        self.is_idle().then_some((self.since? + plan.commit_interval).max(self.not_before))
+    }
+
+    /// When a commit that did not go through may be tried again; `None` where that is not so.
+    pub fn retry_at(&self, now: Duration) -> Option<Duration> {
+        (self.not_before > now).then_some(self.not_before)
+    }
+
+    /// Waits for the commit or the abort that is under way; for ever where there is none.
+    pub async fn finished(&mut self) -> Finished {
+        match &mut self.state {
+            State::Committing(_, commit) => Finished::Commit(commit.await),
+            State::Aborting(abort) => Finished::Abort(abort.await),
+            State::Idle | State::Settling => futures::future::pending().await,
+        }
+    }
+}
+
+impl<S: Source, K: Sink> Engine<S, K> {
+    /// Commits where the time, the number of records, or the end of the work says so.
+    pub(super) fn commit_what_is_due(&mut self, now: Duration) {
+        if matches!(self.committer.state, State::Idle) {
+            let Some(due) = self.committer.due(&self.plan) else { return };
+            // A transaction's results are seen by nobody until it ends, so it ends as soon as all is done.
+            let finished = self.committer.transactional && self.is_finished();
+            if now < due && self.committer.records < self.plan.commit_records && !finished {
+                return;
+            }
+            self.commit(now);
+        }
+        if matches!(self.committer.state, State::Settling) && self.outbox.is_settled() {
+            self.start_commit(now);
+        }
+    }
+
+    /// Commits all that is done as soon as that is possible.
+    pub(super) fn commit(&mut self, now: Duration) {
+        if !self.committer.is_idle() || now < self.committer.not_before {
+            return;
+        }
+        if self.committer.transactional {
+            self.committer.state = State::Settling;
+            if !self.outbox.is_settled() {
+                return;
+            }
+        }
+        self.start_commit(now);
+    }
+
+    fn start_commit(&mut self, now: Duration) {
+        self.committer.began = (now, self.committer.records);
+        self.committer.since = None;
+        self.committer.records = 0;
+        self.committer.state = State::Idle;
+        let lanes: Vec<_> = self
+            .lanes
+            .iter()
+            .filter_map(|(id, lane)| {
+                lane.uncommitted().map(|(offset, metadata)| (*id, lane, offset, metadata))
+            })
+            .collect();
+        if lanes.is_empty() && !self.committer.open {
+            return;
+        }
+        let offsets = lanes
+            .iter()
+            .map(|(_, lane, offset, metadata)| CommitOffset {
+                partition: lane.partition.clone(),
+                offset: *offset,
+                metadata: metadata.clone(),
+            })
+            .collect();
+        let commit = if self.committer.transactional {
+            self.committer.open = false;
+            self.sink.commit(offsets)
+        } else {
+            self.source.commit(offsets)
+        };
+        let committing = lanes.into_iter().map(|(id, _, offset, metadata)| (id, offset, metadata)).collect();
+        self.committer.state = State::Committing(committing, commit);
+    }
+
+    /// A commit or an abort has come to its end.
+    pub(super) fn committed(&mut self, finished: Finished) -> Result<(), Stop> {
+        let state = std::mem::take(&mut self.committer.state);
+        match (finished, state) {
+            (Finished::Commit(Ok(())), State::Committing(lanes, _)) => {
+                let (began, records) = self.committer.began;
+                let took = self.environment.now() - began;
+                self.progress.committed(records, took, self.committer.transactional);
+                for (id, offset, metadata) in lanes {
+                    if let Some(lane) = self.lanes.get_mut(&id) {
+                        lane.committed = (offset, metadata);
+                    }
+                }
+            }
+            (Finished::Commit(Err(CommitError::Passing(reason))), _) => {
+                self.progress.commit_failed();
+                tracing::warn!(reason, "a commit did not go through; it is tried again");
+                let now = self.environment.now();
+                self.committer.since = Some(now);
+                self.committer.not_before = now + RETRY_PAUSE;
+            }
+            (Finished::Commit(Err(CommitError::Abort(reason))), _) => self.abort(&reason),
+            (Finished::Commit(Err(CommitError::Stop(stop))), _) => return Err(stop),
+            (Finished::Abort(result), _) => {
+                result?;
+                self.source.rewind();
+            }
+            (Finished::Commit(Ok(())), _) => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the open transaction back; its records are read again from the committed offsets.
+    pub(super) fn abort(&mut self, reason: &str) {
+        tracing::warn!(reason, "the transaction is aborted; its records are done again");
+        self.progress.aborted();
+        let lanes: Vec<LaneId> = self.lanes.keys().copied().collect();
+        self.remove_lanes(&lanes);
+        self.outbox.clear();
+        self.committer = Committer {
+            state: State::Aborting(self.sink.abort()),
+            transactional: true,
+            ..Committer::default()
+        };
+    }
+
+    /// Whether nothing that was read is still on its way.
+    fn is_finished(&self) -> bool {
+        self.outbox.is_empty() && self.lanes.values().all(Lane::is_idle)
+    }
+}

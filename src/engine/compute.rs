@@ -1,0 +1,239 @@
+//! Computes chunks on the machine's cores: results, dead letters, and what is tried again.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter};
+use crate::{
+    operator::OperatorError,
+    record::{Batch, Record},
+};
+
+/// What librdkafka and we spend on a record that waits for its acknowledgement, in bytes.
+pub const RECORD_OVERHEAD: u64 = 256;
+
+/// How passing failures are tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryPolicy {
+    /// Attempts before the record becomes a dead letter; at least one.
+    pub attempts: u32,
+    /// Pause before the second attempt; doubled for each next one.
+    pub backoff: Duration,
+    /// The longest pause.
+    pub max_backoff: Duration,
+}
+
+impl RetryPolicy {
+    /// The pause after so many failed attempts, shortened by chance to half at the most, so that workers
+    /// that failed together do not come back together. `random` is from 0 to under 1.
+    fn pause(&self, failed: u32, random: f64) -> Duration {
+        let doubled =
+            self.backoff.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
+        doubled.min(self.max_backoff).mul_f64(1.0 - random / 2.0)
+    }
+}
+
+/// Everything that computing a chunk needs to know.
+pub struct Compute {
+    pub topology: Topology,
+    pub retry: RetryPolicy,
+    pub environment: Arc<dyn Environment>,
+    /// The largest record that the result topic takes, in bytes as [`wire_size`] counts.
+    pub largest_result: AtomicU64,
+}
+
+/// One record to be sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Which of the chunk's records caused it.
+    pub cause: usize,
+    pub to: Destination,
+    pub record: Record,
+}
+
+/// What became of a chunk.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub outgoing: Vec<Outgoing>,
+    /// A class for each dead letter, for the metrics.
+    pub dead_letters: Vec<&'static str>,
+    pub retries: u64,
+    /// How long the cores were busy with it.
+    pub took: Duration,
+    pub fatal: Option<Stop>,
+}
+
+impl Outcome {
+    /// What holding it costs, in bytes.
+    pub fn size(&self) -> u64 {
+        self.outgoing.iter().map(|o| o.record.size() as u64 + RECORD_OVERHEAD).sum()
+    }
+}
+
+/// Where computing a chunk stands: goes to the pool and comes back.
+struct Progress {
+    chunk: Chunk,
+    outcome: Outcome,
+    /// The record that is next, and how often it was tried.
+    next: usize,
+    failed: u32,
+}
+
+impl Compute {
+    /// Computes a chunk, with pauses where something failed in passing.
+    pub async fn run(self: Arc<Self>, chunk: Chunk) -> (Chunk, Outcome) {
+        let mut progress = Progress { chunk, outcome: Outcome::default(), next: 0, failed: 0 };
+        loop {
+            let (sender, receiver) = oneshot::channel();
+            let compute = self.clone();
+            let fallback = progress.chunk.clone();
+            self.environment.compute(Box::new(move || {
+                let start = compute.environment.now();
+                compute.step(&mut progress);
+                progress.outcome.took += compute.environment.now() - start;
+                // Nobody waits where the lane is gone.
+                let _ = sender.send(progress);
+            }));
+            progress = match receiver.await {
+                Ok(progress) => progress,
+                // The pool went away with the work: the process is being torn down.
+                Err(_) => {
+                    let fatal = Some(Stop::Fatal("the compute threads are gone".to_owned()));
+                    return (fallback, Outcome { fatal, ..Outcome::default() });
+                }
+            };
+            if progress.failed == 0 {
+                return (progress.chunk, progress.outcome);
+            }
+            let pause = self.retry.pause(progress.failed, self.environment.random());
+            self.environment.sleep(pause).await;
+        }
+    }
+
+    /// Goes on until the chunk is finished (`failed` is 0) or a record has to be tried again later.
+    fn step(&self, progress: &mut Progress) {
+        let Progress { chunk, outcome, next, failed } = progress;
+        let mut results = Vec::new();
+        for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                self.topology.apply(held.batch.record(index), &mut results)
+            }));
+            let attempts = *failed + 1;
+            let error = match applied {
+                Ok(Ok(())) => {
+                    self.collect(cause, &held.batch, index, attempts, &mut results, outcome);
+                    *failed = 0;
+                    continue;
+                }
+                Ok(Err(error)) => error,
+                Err(_) => OperatorError::Fatal { message: "an operator panicked".to_owned() },
+            };
+            results.clear();
+            match error {
+                OperatorError::BadInput { class, message } => {
+                    outcome.push_dead_letter(cause, &held.batch, index, class, &message, attempts);
+                }
+                OperatorError::Passing { message } if attempts >= self.retry.attempts => {
+                    let message = format!("{message} (gave up after {attempts} attempts)");
+                    outcome.push_dead_letter(
+                        cause,
+                        &held.batch,
+                        index,
+                        "retries-exhausted",
+                        &message,
+                        attempts,
+                    );
+                }
+                OperatorError::Passing { .. } => {
+                    outcome.retries += 1;
+                    (*next, *failed) = (cause, attempts);
+                    return;
+                }
+                OperatorError::Fatal { message } => {
+                    let at = format!("{} offset {}", held.batch.partition, held.batch.offset(index));
+                    outcome.fatal = Some(Stop::Fatal(format!("at {at}: {message}")));
+                    *failed = 0;
+                    return;
+                }
+            }
+            *failed = 0;
+        }
+    }
+
+    /// Takes a record's results, or makes a dead letter of it where one is larger than the topic takes.
+    fn collect(
+        &self,
+        cause: usize,
+        batch: &Batch,
+        index: usize,
+        attempts: u32,
+        results: &mut Vec<Record>,
+        outcome: &mut Outcome,
+    ) {
+        let largest = self.largest_result.load(Ordering::Relaxed);
+        if let Some(size) = results.iter().map(wire_size).find(|size| *size > largest) {
+            results.clear();
+            let message = format!("the result needs {size} bytes, and the result topic takes {largest}");
+            outcome.push_dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts);
+            return;
+        }
+        let outgoing = results.drain(..).map(|record| Outgoing { cause, to: Destination::Result, record });
+        outcome.outgoing.extend(outgoing);
+    }
+}
+
+impl Outcome {
+    fn push_dead_letter(
+        &mut self,
+        cause: usize,
+        batch: &Batch,
+        index: usize,
+        class: &'static str,
+        message: &str,
+        attempts: u32,
+    ) {
+        let record = dead_letter::of(
+            batch.record(index),
+            &batch.partition,
+            batch.offset(index),
+            class,
+            message,
+            attempts,
+        );
+        self.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
+        self.dead_letters.push(class);
+    }
+}
+
+/// Bytes that a record takes in a batch of its own, at most: what a topic's `max.message.bytes` is held
+/// against. 61 for the batch and up to 36 for the record's lengths (Kafka protocol, record batch v2).
+pub fn wire_size(record: &Record) -> u64 {
+    let headers = record.headers.iter().count() * 10;
+    (61 + 36 + headers + record.size()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_are_shortened_by_half_at_most() {
+        let retry = RetryPolicy {
+            attempts: 9,
+            backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(1),
+        };
+        let pauses: Vec<u128> = (1..=6).map(|failed| retry.pause(failed, 0.0).as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1_000, 1_000]);
+        assert!(retry.pause(1, 0.999) >= Duration::from_millis(50));
+        assert_eq!(retry.pause(u32::MAX, 0.0), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,121 @@
+//! Chunks that were handed to the sink and are not acknowledged yet.
+
+use std::collections::VecDeque;
+
+use super::{Destination, Reservation, Token, chunk::Chunk, lane::LaneId};
+
+/// A sent chunk.
+pub struct InFlight {
+    pub lane: LaneId,
+    pub chunk: Chunk,
+    /// Records of it that are not acknowledged yet.
+    pub remaining: usize,
+    pub _room: Reservation,
+}
+
+/// Sent chunks by their number. Numbers are given in order, so that finding one is an index; a number that
+/// is no longer known belongs to a transaction that was aborted.
+#[derive(Default)]
+pub struct Ring {
+    /// The number of the front.
+    base: u32,
+    chunks: VecDeque<Option<InFlight>>,
+    len: usize,
+}
+
+impl Ring {
+    /// Adds a chunk; its number.
+    pub fn push(&mut self, chunk: InFlight) -> u32 {
+        self.chunks.push_back(Some(chunk));
+        self.len += 1;
+        self.base.wrapping_add(self.chunks.len() as u32 - 1)
+    }
+
+    /// The chunk of that number.
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut InFlight> {
+        self.chunks.get_mut(number.wrapping_sub(self.base) as usize)?.as_mut()
+    }
+
+    /// Takes the chunk of that number out.
+    pub fn remove(&mut self, number: u32) -> Option<InFlight> {
+        let chunk = self.chunks.get_mut(number.wrapping_sub(self.base) as usize)?.take()?;
+        self.len -= 1;
+        while let Some(None) = self.chunks.front() {
+            self.chunks.pop_front();
+            self.base = self.base.wrapping_add(1);
+        }
+        Some(chunk)
+    }
+
+    /// Forgets all; their numbers are not given again soon.
+    pub fn clear(&mut self) {
+        self.base = self.base.wrapping_add(self.chunks.len() as u32);
+        self.chunks.clear();
+        self.len = 0;
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+const DEAD_LETTER: u32 = 1 << 31;
+
+impl Token {
+    /// Names the record that `cause` (an index in the chunk) has made.
+    pub(super) fn new(chunk: u32, cause: usize, to: Destination) -> Token {
+        let flag = if to == Destination::DeadLetter { DEAD_LETTER } else { 0 };
+        Token((chunk as usize) << 32 | (cause as u32 | flag) as usize)
+    }
+
+    pub(super) fn chunk(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(super) fn cause(self) -> usize {
+        (self.0 as u32 & !DEAD_LETTER) as usize
+    }
+
+    pub(super) fn destination(self) -> Destination {
+        if self.0 as u32 & DEAD_LETTER != 0 { Destination::DeadLetter } else { Destination::Result }
+    }
+}
+
+// A token holds two 32-bit numbers, as librdkafka's opaque pointer does on every machine that we run on.
+const _: () = assert!(usize::BITS == 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Budget;
+
+    fn chunk() -> InFlight {
+        let chunk = Chunk { parts: Vec::new(), bytes: 0 };
+        InFlight { lane: LaneId(0), chunk, remaining: 1, _room: Budget::new(0).take(0) }
+    }
+
+    #[test]
+    fn numbers_stay_valid_whatever_is_removed_first() {
+        let mut ring = Ring::default();
+        let [a, b, c] = [ring.push(chunk()), ring.push(chunk()), ring.push(chunk())];
+        assert!(ring.remove(b).is_some());
+        assert!(ring.remove(b).is_none());
+        assert!(ring.remove(a).is_some());
+        let d = ring.push(chunk());
+        assert!(ring.get_mut(c).is_some() && ring.get_mut(d).is_some());
+        assert!(ring.get_mut(a).is_none());
+        ring.clear();
+        let e = ring.push(chunk());
+        assert!([a, b, c, d].iter().all(|old| *old != e && ring.get_mut(*old).is_none()));
+        assert!(!ring.is_empty());
+    }
+
+    #[test]
+    fn a_token_gives_back_what_went_in() {
+        for to in [Destination::Result, Destination::DeadLetter] {
+            let token = Token::new(u32::MAX, 1_999, to);
+            assert_eq!((token.chunk(), token.cause(), token.destination()), (u32::MAX, 1_999, to));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `order = "key"`: who has to wait for an earlier record of the same key.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Topology,
+    chunk::{Chunk, HeldBatch, Part, RECORDS, push_place},
+};
+
+/// The keys of one lane that are being worked on, with the records that wait for them.
+///
+/// A key is busy from the moment one of its records is let through until the chunk that has it was sent.
+#[derive(Default, Debug)]
+pub struct KeyGate {
+    busy: HashMap<Bytes, VecDeque<(Arc<HeldBatch>, usize)>>,
+}
+
+impl KeyGate {
+    /// Lets those of the chunk's records through whose keys are free; keeps the others back.
+    pub fn admit(&mut self, chunk: Chunk) -> Option<Chunk> {
+        let mut parts: Vec<Part> = Vec::new();
+        // Keys that this very chunk made busy: their later records go with it, in order.
+        let mut own: HashSet<Bytes> = HashSet::new();
+        for (held, index) in chunk.places() {
+            if let Some(key) = held.batch.record(index).key {
+                match self.busy.get_mut(&key) {
+                    Some(waiting) if !own.contains(&key) => {
+                        waiting.push_back((held.clone(), index));
+                        continue;
+                    }
+                    Some(_) => {}
+                    None => {
+                        self.busy.insert(key.clone(), VecDeque::new());
+                        own.insert(key);
+                    }
+                }
+            }
+            push_place(&mut parts, held, index);
+        }
+        (!parts.is_empty()).then_some(Chunk { parts, bytes: chunk.bytes })
+    }
+
+    /// A chunk has been sent: its keys are free, or their next records may go now.
+    pub fn release(&mut self, chunk: &Chunk, topology: &Topology) -> Vec<Chunk> {
+        let keys: HashSet<Bytes> =
+            chunk.places().filter_map(|(held, index)| held.batch.record(index).key).collect();
+        let mut next = Vec::new();
+        // Records of different keys may share chunks.
+        let mut singles = Vec::new();
+        for key in keys {
+            let Some(waiting) = self.busy.get_mut(&key) else { continue };
+            match waiting.len() {
+                0 => drop(self.busy.remove(&key)),
+                1 => singles.extend(waiting.pop_front()),
+                _ => {
+                    let run = waiting.iter().take(RECORDS).map(|(held, index)| (held, *index));
+                    let first = Chunk::cut(run, topology).into_iter().next();
+                    waiting.drain(..first.as_ref().map_or(0, Chunk::len));
+                    next.extend(first);
+                }
+            }
+        }
+        next.extend(Chunk::cut(singles.iter().map(|(held, index)| (held, *index)), topology));
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::Budget,
+        operator::{Operator, registry},
+        record::{BatchBuilder, Headers, Offset, TopicPartition},
+    };
+
+    fn identity() -> Topology {
+        let factory = registry().iter().find(|factory| factory.name == "identity").unwrap();
+        let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
+        Topology::new([Arc::from(operator) as Arc<dyn Operator>])
+    }
+
+    /// A chunk of records with these keys; `-` is none. Sequence numbers go on from `first`.
+    fn chunk(first: u64, keys: &str) -> Chunk {
+        let mut builder = BatchBuilder::new(TopicPartition::new("t", 0));
+        for (index, key) in keys.bytes().enumerate() {
+            let key = [key];
+            let key = (key != *b"-").then_some(&key[..]);
+            builder.push(Offset(first as i64 + index as i64), None, key, None, Headers::default());
+        }
+        let held = Arc::new(HeldBatch { batch: builder.build(), first, _room: Budget::new(0).take(0) });
+        Chunk { parts: vec![Part { range: 0..keys.len(), held }], bytes: 0 }
+    }
+
+    fn sequences(chunks: impl IntoIterator<Item = Chunk>) -> Vec<u64> {
+        chunks.into_iter().flat_map(|chunk| chunk.sequences().collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn only_records_of_busy_keys_wait() {
+        let mut gate = KeyGate::default();
+        let first = gate.admit(chunk(0, "a")).unwrap();
+        assert_eq!(sequences(gate.admit(chunk(1, "bab-a"))), [1, 3, 4]);
+        assert_eq!(sequences(gate.release(&first, &identity())), [2, 5]);
+    }
+
+    #[test]
+    fn a_key_stays_busy_until_its_last_record_was_sent() {
+        let mut gate = KeyGate::default();
+        let first = gate.admit(chunk(0, "aa")).unwrap();
+        assert!(gate.admit(chunk(2, "a")).is_none());
+        let [second] = &gate.release(&first, &identity())[..] else { panic!("one chunk") };
+        assert!(gate.admit(chunk(3, "a")).is_none(), "the second is still on its way");
+        let [third] = &gate.release(second, &identity())[..] else { panic!("one chunk") };
+        assert_eq!(third.sequences().collect::<Vec<_>>(), [3]);
+        assert!(gate.release(third, &identity()).is_empty());
+        assert!(gate.busy.is_empty(), "nothing is remembered of keys that are free");
+    }
+
+    #[test]
+    fn records_without_a_key_never_wait() {
+        let mut gate = KeyGate::default();
+        assert_eq!(sequences(gate.admit(chunk(0, "--"))), [0, 1]);
+        assert_eq!(sequences(gate.admit(chunk(2, "--"))), [2, 3]);
+    }
+}

@@ -1,0 +1,245 @@
+//! A lane: one partition's ordered work, from its batches to what may be committed.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use futures::{
+    StreamExt,
+    future::ready,
+    stream::{self, BoxStream},
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::{
+    Assignment, Budget, OffsetTracker, Reservation, Topology,
+    chunk::{Chunk, HeldBatch},
+    compute::{Compute, Outcome, RECORD_OVERHEAD},
+    keys::KeyGate,
+    offsets::WINDOW,
+};
+use crate::{
+    config::Order,
+    record::{Batch, Offset, TopicPartition},
+};
+
+/// Names a lane; a partition that comes back gets another one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LaneId(pub u64);
+
+/// What a lane's stream gives.
+pub enum LaneEvent {
+    /// A chunk has been computed, in the order that was asked for.
+    Computed(Computed),
+    /// Nothing more will come: the lane was stopped, and what was in work is finished.
+    Ended(LaneId),
+}
+
+/// A chunk that can be sent.
+pub struct Computed {
+    pub lane: LaneId,
+    pub chunk: Chunk,
+    pub outcome: Outcome,
+    /// The room that the results hold.
+    pub room: Reservation,
+}
+
+/// What all lanes of a pipeline share.
+pub struct Shared {
+    pub order: Order,
+    pub compute: Arc<Compute>,
+    /// The budget for results.
+    pub budget: Budget,
+    /// How many chunks of one lane may be computing, or computed and waiting for an earlier one.
+    pub width: usize,
+}
+
+/// One partition's ordered work.
+pub struct Lane {
+    pub partition: TopicPartition,
+    pub tracker: OffsetTracker,
+    /// What was committed last.
+    pub committed: (Offset, String),
+    /// Chunks that are computed and not acknowledged yet.
+    pub sending: usize,
+    /// The partition's end, as last heard.
+    pub high_watermark: Offset,
+    /// The partition's end when the source began.
+    pub target: Offset,
+    /// Whether the stream has ended.
+    pub ended: bool,
+    windowed: bool,
+    computing: usize,
+    /// Records taken in and not done yet.
+    outstanding: u64,
+    gate: Option<KeyGate>,
+    waiting: VecDeque<Chunk>,
+    /// `None` once the lane takes no more.
+    input: Option<mpsc::UnboundedSender<Chunk>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Lane {
+    /// A lane, and the stream that computes what goes into it.
+    pub fn new(id: LaneId, assignment: Assignment, shared: &Shared) -> (Lane, BoxStream<'static, LaneEvent>) {
+        let (input, chunks) = mpsc::unbounded_channel();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stream = lane_stream(id, chunks, stopped.clone(), shared);
+        let lane = Lane {
+            tracker: OffsetTracker::new(assignment.start, &assignment.metadata),
+            committed: (assignment.start, assignment.metadata),
+            partition: assignment.partition,
+            sending: 0,
+            high_watermark: assignment.end,
+            target: assignment.end,
+            ended: false,
+            windowed: shared.order != Order::Partition,
+            computing: 0,
+            outstanding: 0,
+            gate: (shared.order == Order::Key).then(KeyGate::default),
+            waiting: VecDeque::new(),
+            input: Some(input),
+            stopped,
+        };
+        (lane, stream)
+    }
+
+    /// Takes records in.
+    pub fn push(&mut self, batch: Batch, room: Reservation, topology: &Topology) {
+        if self.input.is_none() {
+            return;
+        }
+        let first = self.tracker.extend(&batch);
+        let held = Arc::new(HeldBatch { batch, first, _room: room });
+        let fresh = (0..held.batch.len()).filter(|index| !self.tracker.is_done(first + *index as u64));
+        let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
+        self.outstanding += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        self.waiting.extend(chunks);
+        self.pump();
+    }
+
+    /// Lets through what the window of completed offsets has room for.
+    pub fn pump(&mut self) {
+        while self.waiting.front().is_some_and(|chunk| self.fits(chunk)) {
+            let Some(chunk) = self.waiting.pop_front() else { break };
+            let admitted = match &mut self.gate {
+                Some(gate) => gate.admit(chunk),
+                None => Some(chunk),
+            };
+            self.compute(admitted);
+        }
+    }
+
+    /// A computed chunk has left the lane's stream, for the outbox.
+    pub fn computed(&mut self) {
+        self.computing -= 1;
+        self.sending += 1;
+    }
+
+    /// A chunk has been handed to the sink: records of the same keys may follow.
+    pub fn sent(&mut self, chunk: &Chunk, topology: &Topology) {
+        if let Some(gate) = &mut self.gate {
+            let next = gate.release(chunk, topology);
+            self.compute(next);
+        }
+    }
+
+    /// All that a chunk caused is acknowledged.
+    pub fn done(&mut self, chunk: &Chunk) {
+        self.sending -= 1;
+        self.outstanding -= chunk.len() as u64;
+        self.tracker.complete(chunk.sequences());
+        self.pump();
+    }
+
+    /// Takes no more; what is computing now still comes, then the stream ends.
+    pub fn stop(&mut self) {
+        self.stopped.store(true, Relaxed);
+        self.input = None;
+        self.waiting.clear();
+        self.gate = None;
+    }
+
+    /// Records taken in and not done yet.
+    pub fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
+    /// Whether everything that was taken in is done.
+    pub fn is_idle(&self) -> bool {
+        self.outstanding == 0
+    }
+
+    /// Whether a stopped lane has nothing more in work.
+    pub fn is_drained(&self) -> bool {
+        self.ended && self.sending == 0
+    }
+
+    /// What would be committed now; `None` where it has been already.
+    pub fn uncommitted(&self) -> Option<(Offset, String)> {
+        let now = (self.tracker.watermark(), self.tracker.metadata());
+        // A partition that has just come may still know of completed records that it has not read again.
+        (now.0 >= self.committed.0 && now != self.committed).then_some(now)
+    }
+
+    /// Records from the low watermark to the partition's end.
+    pub fn lag(&self) -> u64 {
+        (self.high_watermark.0.max(self.tracker.position().0) - self.tracker.watermark().0).max(0) as u64
+    }
+
+    fn fits(&self, chunk: &Chunk) -> bool {
+        let last = chunk.last_offset().map_or(0, |offset| offset.0);
+        !self.windowed || self.is_busy_with_nothing() || last - self.tracker.watermark().0 < WINDOW
+    }
+
+    fn is_busy_with_nothing(&self) -> bool {
+        self.computing == 0 && self.sending == 0
+    }
+
+    fn compute(&mut self, chunks: impl IntoIterator<Item = Chunk>) {
+        let Some(input) = &self.input else { return };
+        for chunk in chunks {
+            // The stream holds the other end until the lane is stopped.
+            if input.send(chunk).is_ok() {
+                self.computing += 1;
+            }
+        }
+    }
+}
+
+/// The flow of one lane: wait for room, compute on the pool, and give back in the order that was asked for.
+fn lane_stream(
+    id: LaneId,
+    chunks: mpsc::UnboundedReceiver<Chunk>,
+    stopped: Arc<AtomicBool>,
+    shared: &Shared,
+) -> BoxStream<'static, LaneEvent> {
+    let (budget, compute) = (shared.budget.clone(), shared.compute.clone());
+    let computing = UnboundedReceiverStream::new(chunks)
+        .take_while(move |_| ready(!stopped.load(Relaxed)))
+        .then(move |chunk| {
+            let budget = budget.clone();
+            async move {
+                let room = budget.reserve(chunk.bytes + chunk.len() as u64 * RECORD_OVERHEAD).await;
+                (chunk, room)
+            }
+        })
+        .map(move |(chunk, mut room)| {
+            let compute = compute.clone();
+            async move {
+                let (chunk, outcome) = compute.run(chunk).await;
+                room.resize(outcome.size());
+                LaneEvent::Computed(Computed { lane: id, chunk, outcome, room })
+            }
+        });
+    let computed = match shared.order {
+        Order::Partition => computing.buffered(shared.width).boxed(),
+        Order::Key | Order::None => computing.buffer_unordered(shared.width).boxed(),
+    };
+    computed.chain(stream::once(ready(LaneEvent::Ended(id)))).boxed()
+}

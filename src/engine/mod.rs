@@ -1,0 +1,37 @@
+//! The engine: lanes, offsets, commits, the memory budget, rebalances and shutdown.
+//!
+//! Composed of streams over chunks of batches. Must not know librdkafka: it speaks to Kafka through
+//! [`Source`] and [`Sink`], and to the machine through [`Environment`], so that it runs without either.
+//!
+//! One task owns all state, so there is no lock; what takes time (computing, committing) goes on elsewhere
+//! and comes back as an event. `run.rs` is the loop, and the files beside it say what each event does.
+
+mod budget;
+mod chunk;
+mod commit;
+mod compute;
+mod dead_letter;
+mod environment;
+mod in_flight;
+mod keys;
+mod lane;
+mod offsets;
+mod rebalance;
+mod run;
+mod send;
+mod sink;
+mod source;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod topology;
+
+pub use budget::{Budget, Reservation};
+pub use compute::{RetryPolicy, wire_size};
+pub use environment::{Environment, Machine};
+pub use offsets::{OffsetTracker, WINDOW};
+pub use run::{Plan, run};
+pub use sink::{Delivery, DeliveryError, Destination, SendError, Sink, Token};
+pub use source::{Assignment, CommitError, CommitOffset, Handover, Source, SourceEvent};
+pub use stop::Stop;
+pub use topology::Topology;

@@ -1,0 +1,226 @@
+//! Which offsets may be committed: the low watermark, and what is done above it.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+
+use crate::record::{Batch, Offset};
+
+/// How far above the low watermark completed offsets can be remembered in a commit's metadata.
+///
+/// One bit an offset in base64 is 2,731 bytes at most: two thirds of the 4,096 that a broker takes
+/// (`offset.metadata.max.bytes`), so that no combination of completed offsets can ever be refused.
+pub const WINDOW: i64 = 16_384;
+
+/// The first byte of the metadata says how the rest is to be read.
+const BITMAP: &str = "p1:";
+
+/// One partition's records that have been read and are not committed yet, in order.
+///
+/// A record's sequence number counts the records read since the lane began, so that a record is found in
+/// one step although offsets have gaps (compaction, transaction markers).
+#[derive(Debug)]
+pub struct OffsetTracker {
+    offsets: VecDeque<i64>,
+    done: VecDeque<bool>,
+    /// The sequence number of the front.
+    first: u64,
+    /// What may be committed where nothing is being worked on.
+    next: Offset,
+    /// Offsets that an earlier owner has completed, from the commit's metadata.
+    earlier: BTreeSet<i64>,
+}
+
+impl OffsetTracker {
+    /// A tracker that begins at `start`; `metadata` is what the last commit carried.
+    pub fn new(start: Offset, metadata: &str) -> Self {
+        OffsetTracker {
+            offsets: VecDeque::new(),
+            done: VecDeque::new(),
+            first: 0,
+            next: start,
+            earlier: decode(start, metadata),
+        }
+    }
+
+    /// Adds a batch's records. Returns the first one's sequence number.
+    pub fn extend(&mut self, batch: &Batch) -> u64 {
+        let first = self.first + self.offsets.len() as u64;
+        for index in 0..batch.len() {
+            let offset = batch.offset(index);
+            self.offsets.push_back(offset.0);
+            self.done.push_back(self.earlier.remove(&offset.0));
+            self.next = self.next.max(offset.next());
+        }
+        first
+    }
+
+    /// Whether the record was completed by an earlier owner, or has been since.
+    pub fn is_done(&self, sequence: u64) -> bool {
+        let index = (sequence - self.first.min(sequence)) as usize;
+        sequence < self.first || self.done.get(index).copied().unwrap_or(false)
+    }
+
+    /// Everything before `offset` has been read: markers and compacted records leave no record behind.
+    pub fn read_to(&mut self, offset: Offset) {
+        if offset > self.next {
+            self.offsets.push_back(offset.0 - 1);
+            self.done.push_back(true);
+            self.next = offset;
+            self.advance();
+        }
+    }
+
+    /// Marks records as done: all that they caused is acknowledged.
+    pub fn complete(&mut self, sequences: impl Iterator<Item = u64>) {
+        for sequence in sequences {
+            if let Some(done) = sequence.checked_sub(self.first).and_then(|i| self.done.get_mut(i as usize)) {
+                *done = true;
+            }
+        }
+        self.advance();
+    }
+
+    /// The next offset to be committed: each record before it is done.
+    pub fn watermark(&self) -> Offset {
+        self.offsets.front().map_or(self.next, |offset| Offset(*offset))
+    }
+
+    /// The offset after the last record read.
+    pub fn position(&self) -> Offset {
+        self.next
+    }
+
+    /// Records that have been read and not committed yet, done ones above the watermark included.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether everything that has been read is done.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// The commit's metadata: what is done above the watermark. Empty where nothing is.
+    pub fn metadata(&self) -> String {
+        let above = self.offsets.iter().zip(&self.done).filter(|(_, done)| **done).map(|(offset, _)| *offset);
+        encode(self.watermark(), above.chain(self.earlier.iter().copied()))
+    }
+
+    fn advance(&mut self) {
+        while self.done.front() == Some(&true) {
+            self.done.pop_front();
+            self.offsets.pop_front();
+            self.first += 1;
+        }
+    }
+}
+
+fn encode(watermark: Offset, done: impl Iterator<Item = i64>) -> String {
+    let mut bits = Vec::new();
+    for distance in done.map(|offset| offset - watermark.0).filter(|d| (0..WINDOW).contains(d)) {
+        let byte = distance as usize / 8;
+        if byte >= bits.len() {
+            bits.resize(byte + 1, 0u8);
+        }
+        bits[byte] |= 1 << (distance % 8);
+    }
+    if bits.is_empty() { String::new() } else { format!("{BITMAP}{}", BASE64_STANDARD_NO_PAD.encode(bits)) }
+}
+
+/// Metadata that somebody else wrote says nothing to us, and then records may be done again.
+fn decode(watermark: Offset, metadata: &str) -> BTreeSet<i64> {
+    let bits = metadata.strip_prefix(BITMAP).and_then(|rest| BASE64_STANDARD_NO_PAD.decode(rest).ok());
+    let bits = bits.unwrap_or_default();
+    (0..bits.len() as i64 * 8)
+        .filter(|distance| bits[*distance as usize / 8] & (1 << (distance % 8)) != 0)
+        .map(|distance| watermark.0 + distance)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::{BatchBuilder, Headers, TopicPartition};
+
+    fn batch(offsets: impl IntoIterator<Item = i64>) -> Batch {
+        let mut builder = BatchBuilder::new(TopicPartition::new("t", 0));
+        for offset in offsets {
+            builder.push(Offset(offset), None, None, None, Headers::default());
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn the_watermark_waits_for_the_first_record_that_is_not_done() {
+        let mut tracker = OffsetTracker::new(Offset(10), "");
+        assert_eq!(tracker.extend(&batch(10..15)), 0);
+        tracker.complete([1, 2, 4].into_iter());
+        assert_eq!(tracker.watermark(), Offset(10));
+        tracker.complete([0].into_iter());
+        assert_eq!(tracker.watermark(), Offset(13));
+        tracker.complete([3].into_iter());
+        assert_eq!(tracker.watermark(), Offset(15));
+        assert!(tracker.is_empty());
+    }
+
+    #[test]
+    fn gaps_in_the_offsets_are_stepped_over() {
+        let mut tracker = OffsetTracker::new(Offset(0), "");
+        tracker.extend(&batch([5, 9]));
+        assert_eq!(tracker.watermark(), Offset(5));
+        tracker.complete([0].into_iter());
+        assert_eq!(tracker.watermark(), Offset(9));
+        tracker.complete([1].into_iter());
+        assert_eq!(tracker.watermark(), Offset(10));
+        tracker.read_to(Offset(12));
+        assert_eq!(tracker.watermark(), Offset(12));
+        assert_eq!(tracker.extend(&batch([12])), 3);
+        assert_eq!(tracker.watermark(), Offset(12));
+    }
+
+    #[test]
+    fn the_end_of_a_partition_counts_only_once_what_is_before_it_is_done() {
+        let mut tracker = OffsetTracker::new(Offset(0), "");
+        tracker.extend(&batch([0]));
+        tracker.read_to(Offset(2));
+        assert_eq!(tracker.watermark(), Offset(0));
+        tracker.complete([0].into_iter());
+        assert_eq!(tracker.watermark(), Offset(2));
+    }
+
+    #[test]
+    fn a_new_owner_does_not_see_what_was_completed_above_the_gap() {
+        let mut tracker = OffsetTracker::new(Offset(100), "");
+        tracker.extend(&batch(100..110));
+        tracker.complete([3, 4, 9].into_iter());
+        let (watermark, metadata) = (tracker.watermark(), tracker.metadata());
+        assert_eq!(watermark, Offset(100));
+
+        let mut next = OffsetTracker::new(watermark, &metadata);
+        let first = next.extend(&batch(100..112));
+        let done: Vec<u64> = (first..first + 12).filter(|s| next.is_done(*s)).collect();
+        assert_eq!(done, [3, 4, 9]);
+        // What has not been read again yet stays in the metadata.
+        assert_eq!(OffsetTracker::new(watermark, &metadata).metadata(), metadata);
+    }
+
+    #[test]
+    fn metadata_of_others_is_ignored() {
+        for metadata in ["", "p1:!!", "2:AA", "leader epoch 7"] {
+            assert!(decode(Offset(0), metadata).is_empty(), "{metadata}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn metadata_says_what_is_done_and_always_fits(done in proptest::collection::btree_set(1i64..20_000, 0..400)) {
+            let metadata = encode(Offset(1_000), done.iter().map(|d| 1_000 + d));
+            prop_assert!(metadata.len() < 3_072, "{} bytes", metadata.len());
+            let expected: BTreeSet<i64> = done.into_iter().filter(|d| *d < WINDOW).map(|d| 1_000 + d).collect();
+            prop_assert_eq!(decode(Offset(1_000), &metadata), expected);
+        }
+    }
+}

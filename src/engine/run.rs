@@ -1,0 +1,237 @@
+//! The loop: waits for whatever happens next, and lets each part do what it can.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
+
+use super::{
+    Budget, Environment, RetryPolicy, Sink, Source, Stop, Topology,
+    commit::Committer,
+    compute::Compute,
+    lane::{Lane, LaneEvent, LaneId, Shared},
+    rebalance::Revocation,
+    send::Outbox,
+};
+use crate::{
+    config::{Guarantee, Order},
+    record::TopicPartition,
+    telemetry::Progress,
+};
+
+/// How often lag is looked at.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long leaving the group may take, after everything was handed over.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is to be run.
+pub struct Plan {
+    /// The operators.
+    pub topology: Topology,
+    /// What must hold when something fails.
+    pub guarantee: Guarantee,
+    /// Which results leave in order.
+    pub order: Order,
+    /// The longest time between two commits while there is something to commit.
+    pub commit_interval: Duration,
+    /// Records done that make a commit due before its time.
+    pub commit_records: u64,
+    /// How passing failures are tried again.
+    pub retry: RetryPolicy,
+    /// The largest record that the result topic takes, in bytes as [`wire_size`](super::wire_size) counts.
+    pub largest_result: u64,
+    /// Room for records that are read and not done, as the source counts them.
+    pub input: Budget,
+    /// Room for results, from their computing to their acknowledgement.
+    pub budget: Budget,
+    /// How long a graceful stop, or the hand-over of partitions, may take.
+    pub shutdown_timeout: Duration,
+    /// Whether to stop once all that was in the source at the start is done and committed.
+    pub drain: bool,
+}
+
+/// Runs until `stop` resolves and everything in flight is finished and committed, or until `plan.drain` is
+/// satisfied.
+///
+/// # Errors
+/// A fatal failure of an operator, the source or the sink. What was not committed is done again by whoever
+/// gets the partitions next.
+pub async fn run(
+    plan: Plan,
+    source: impl Source,
+    sink: impl Sink,
+    environment: Arc<dyn Environment>,
+    progress: Arc<Progress>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Stop> {
+    let mut engine = Engine::new(plan, source, sink, environment, progress);
+    let result = engine.run(stop).await;
+    // Whatever still waits for a hand-over must not wait for an engine that is gone.
+    engine.revocation = None;
+    result
+}
+
+pub(super) struct Engine<S, K> {
+    pub plan: Plan,
+    pub source: S,
+    pub sink: K,
+    pub environment: Arc<dyn Environment>,
+    pub progress: Arc<Progress>,
+    pub shared: Shared,
+    pub lanes: HashMap<LaneId, Lane>,
+    pub by_partition: HashMap<TopicPartition, LaneId>,
+    pub streams: SelectAll<BoxStream<'static, LaneEvent>>,
+    pub outbox: Outbox,
+    pub committer: Committer,
+    pub revocation: Option<Revocation>,
+    /// When a graceful stop began to be late; `None` while none was asked for.
+    pub closing: Option<Duration>,
+    pub next_lane: u64,
+    next_lag: Duration,
+}
+
+impl<S: Source, K: Sink> Engine<S, K> {
+    fn new(
+        plan: Plan,
+        source: S,
+        sink: K,
+        environment: Arc<dyn Environment>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let plan_guarantee = plan.guarantee;
+        let compute = Compute {
+            topology: plan.topology.clone(),
+            retry: plan.retry,
+            environment: environment.clone(),
+            largest_result: plan.largest_result.into(),
+        };
+        let shared = Shared {
+            order: plan.order,
+            compute: Arc::new(compute),
+            budget: plan.budget.clone(),
+            width: 4 * environment.cores(),
+        };
+        Engine {
+            plan,
+            source,
+            sink,
+            environment,
+            progress,
+            shared,
+            lanes: HashMap::new(),
+            by_partition: HashMap::new(),
+            streams: SelectAll::new(),
+            outbox: Outbox::default(),
+            committer: Committer::new(plan_guarantee),
+            revocation: None,
+            closing: None,
+            next_lane: 0,
+            next_lag: Duration::ZERO,
+        }
+    }
+
+    async fn run(&mut self, stop: impl Future<Output = ()>) -> Result<(), Stop> {
+        let mut stop = pin!(stop);
+        let mut deliveries = Vec::new();
+        loop {
+            self.advance()?;
+            let timer = self.timer();
+            tokio::select! {
+                biased;
+                () = &mut stop, if self.closing.is_none() => self.close(),
+                () = poll_fn(|context| self.sink.poll_deliveries(context, &mut deliveries)) => {
+                    self.delivered(&mut deliveries)?;
+                }
+                result = self.committer.finished() => self.committed(result)?,
+                Some(event) = self.streams.next(), if !self.streams.is_empty() => self.lane_event(event),
+                event = self.source.next() => match event {
+                    Some(event) => self.source_event(event?),
+                    None => return Ok(()),
+                },
+                () = timer => {}
+            }
+        }
+    }
+
+    /// Does all that can be done without waiting.
+    fn advance(&mut self) -> Result<(), Stop> {
+        let now = self.environment.now();
+        self.send()?;
+        self.commit_what_is_due(now);
+        self.advance_revocation(now);
+        if now >= self.next_lag {
+            self.next_lag = now + LAG_INTERVAL;
+            self.tell_lag();
+            self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
+        }
+        self.progress.holds(self.lanes.values().map(Lane::outstanding).sum());
+        if self.plan.drain && self.closing.is_none() && self.is_read_to_target() {
+            if self.lanes.values().any(|lane| lane.uncommitted().is_some()) {
+                self.commit(now);
+            } else if self.committer.is_idle() {
+                self.close();
+            }
+        }
+        match self.closing {
+            Some(deadline) if now >= deadline => Err(Stop::Fatal(format!(
+                "could not leave the group in time (shutdown.timeout is {:?}); what was not committed is done again",
+                self.plan.shutdown_timeout
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Finish what is in flight, commit, leave the group.
+    fn close(&mut self) {
+        self.closing = Some(self.environment.now() + self.plan.shutdown_timeout + LEAVE_TIMEOUT);
+        self.source.close();
+    }
+
+    fn lane_event(&mut self, event: LaneEvent) {
+        match event {
+            LaneEvent::Computed(computed) => {
+                // A lane that is gone has no use for its results.
+                if let Some(lane) = self.lanes.get_mut(&computed.lane) {
+                    lane.computed();
+                    let (records, outcome) = (computed.chunk.len(), &computed.outcome);
+                    self.progress.computed(records, outcome.took, outcome.retries);
+                    self.outbox.push(computed);
+                }
+            }
+            LaneEvent::Ended(id) => {
+                if let Some(lane) = self.lanes.get_mut(&id) {
+                    lane.ended = true;
+                }
+            }
+        }
+    }
+
+    /// Whether everything that was in the assigned partitions at the start is done.
+    fn is_read_to_target(&self) -> bool {
+        self.progress.is_joined() && self.lanes.values().all(|lane| lane.tracker.watermark() >= lane.target)
+    }
+
+    /// Tells which partitions are owned, and how far behind each is.
+    pub fn tell_lag(&self) {
+        let lag = self.lanes.values().map(|lane| (lane.partition.clone(), lane.lag()));
+        self.progress.owns(lag.collect::<BTreeMap<_, _>>());
+    }
+
+    fn timer(&self) -> BoxFuture<'static, ()> {
+        let now = self.environment.now();
+        let due = [
+            self.committer.due(&self.plan),
+            self.committer.retry_at(now),
+            self.revocation.as_ref().map(|revocation| revocation.next_deadline(now)),
+            self.closing,
+        ];
+        let next = due.into_iter().flatten().fold(self.next_lag, Duration::min);
+        self.environment.sleep(next.saturating_sub(now))
+    }
+}

@@ -1,0 +1,75 @@
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+
+use super::{CommitError, CommitOffset, Stop};
+use crate::record::Record;
+
+/// Where a record is to go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Destination {
+    /// The result topic.
+    Result,
+    /// The dead-letter topic.
+    DeadLetter,
+}
+
+/// Names a sent record when its delivery is told. Means something to the engine alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token(pub usize);
+
+/// What became of a sent record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// Which.
+    pub token: Token,
+    /// Acknowledged, or why not.
+    pub result: Result<(), DeliveryError>,
+}
+
+/// Why a record was not delivered.
+#[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
+pub enum DeliveryError {
+    /// The topic does not take records of this size.
+    #[error("a value of {size} bytes is more than the topic takes")]
+    TooLarge {
+        /// Bytes of the record's value.
+        size: u64,
+    },
+    /// Exactly-once: the transaction has to be aborted, and its records done again.
+    #[error("{0}")]
+    Abort(String),
+    /// These clients can deliver nothing any more.
+    #[error("{0}")]
+    Stop(#[from] Stop),
+}
+
+/// Why a record could not be handed over.
+#[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
+pub enum SendError {
+    /// There is no room until something has been delivered.
+    #[error("the producer's queue is full")]
+    Full,
+    /// It can not be delivered.
+    #[error("{0}")]
+    Failed(#[from] DeliveryError),
+}
+
+/// Where results and dead letters go.
+pub trait Sink: Send + 'static {
+    /// Hands a record over; returns at once. The first one after a commit begins a transaction, where the
+    /// guarantee is exactly-once.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]: send it again once a delivery has been told. Else the record was refused.
+    fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError>;
+
+    /// Appends what has been delivered, or arranges to be woken.
+    fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()>;
+
+    /// Exactly-once: commits what was sent together with the offsets.
+    fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>>;
+
+    /// Exactly-once: takes back what was sent since the last commit.
+    fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>>;
+}

@@ -1,0 +1,12 @@
+use thiserror::Error;
+
+/// Why a pipeline cannot go on with the clients that it has. The text is a sentence.
+#[derive(Error, Clone, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// New clients may do better: they were fenced, or lost their place in a way that only a new start mends.
+    #[error("{0}")]
+    Restart(String),
+    /// Somebody has to do something about it first.
+    #[error("{0}")]
+    Fatal(String),
+}

@@ -1,0 +1,373 @@
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures::{FutureExt, Stream, future::BoxFuture};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use crate::{
+    config::{Guarantee, Order},
+    engine::*,
+    operator::{Cost, Operator, OperatorError, Output},
+    record::{BatchBuilder, Headers, Offset, Record, TopicPartition},
+    telemetry::Progress,
+};
+
+/// What the value says: `slow…` costs a second of a core, `bad` is bad input, `flaky` fails in passing twice,
+/// `drop` makes nothing, `twice` two results, `fatal` stops; all else is passed on.
+#[derive(Default)]
+pub struct Scripted {
+    failures: Mutex<u32>,
+}
+
+impl Operator for Scripted {
+    fn cost(&self, record: &Record) -> Cost {
+        let slow = record.value.as_ref().is_some_and(|value| value.starts_with(b"slow"));
+        Cost { nanos: if slow { 1_000_000_000 } else { 100 }, bytes: 10 }
+    }
+
+    fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
+        let value = record.value.clone().unwrap_or_default();
+        match &value[..] {
+            b"bad" => return Err(OperatorError::BadInput { class: "bad", message: "it is bad".to_owned() }),
+            b"fatal" => return Err(OperatorError::Fatal { message: "all is lost".to_owned() }),
+            b"panic" => panic!("as the test wants it"),
+            b"drop" => return Ok(()),
+            b"twice" => out.push(record.clone()),
+            b"flaky" => {
+                let mut failures = self.failures.lock().unwrap();
+                *failures += 1;
+                if *failures <= 2 {
+                    return Err(OperatorError::Passing { message: "not yet".to_owned() });
+                }
+            }
+            _ => {}
+        }
+        out.push(record);
+        Ok(())
+    }
+}
+
+/// Work runs when the test says so; `eager` runs it at once.
+pub struct TestMachine {
+    start: Instant,
+    pub eager: bool,
+    pub work: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Environment for TestMachine {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        tokio::time::sleep(duration).boxed()
+    }
+
+    fn random(&self) -> f64 {
+        0.0
+    }
+
+    fn compute(&self, work: Box<dyn FnOnce() + Send>) {
+        if self.eager {
+            work();
+        } else {
+            self.work.lock().unwrap().push_back(work);
+        }
+    }
+
+    fn cores(&self) -> usize {
+        2
+    }
+}
+
+/// What the engine asked of its source and sink.
+#[derive(Default)]
+pub struct World {
+    pub commits: Vec<Vec<CommitOffset>>,
+    /// Answers to the next commits; `Ok` where there is none.
+    pub commit_answers: VecDeque<Result<(), CommitError>>,
+    pub sent: Vec<(Destination, Record)>,
+    pub aborts: usize,
+    pub rewinds: usize,
+    pub closed: bool,
+    /// Whether what is sent is acknowledged at once.
+    pub acknowledge: bool,
+    /// A value that the sink does not take.
+    pub too_large: Option<&'static str>,
+    /// How many records the sink has room for.
+    pub room: usize,
+    unacknowledged: VecDeque<Token>,
+    deliveries: Vec<Delivery>,
+    waker: Option<Waker>,
+}
+
+impl World {
+    fn deliver(&mut self, token: Token, result: Result<(), DeliveryError>) {
+        self.deliveries.push(Delivery { token, result });
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+pub type SharedWorld = Arc<Mutex<World>>;
+
+struct TestSource {
+    events: mpsc::UnboundedReceiver<Result<SourceEvent, Stop>>,
+    world: SharedWorld,
+}
+
+impl Stream for TestSource {
+    type Item = Result<SourceEvent, Stop>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(context)
+    }
+}
+
+fn answer(world: &SharedWorld, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
+    let mut world = world.lock().unwrap();
+    world.commits.push(offsets);
+    let answer = world.commit_answers.pop_front().unwrap_or(Ok(()));
+    async move { answer }.boxed()
+}
+
+impl Source for TestSource {
+    fn commit(&self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
+        answer(&self.world, offsets)
+    }
+
+    fn rewind(&mut self) {
+        self.world.lock().unwrap().rewinds += 1;
+    }
+
+    fn close(&mut self) {
+        self.world.lock().unwrap().closed = true;
+    }
+}
+
+struct TestSink(SharedWorld);
+
+impl Sink for TestSink {
+    fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
+        let mut world = self.0.lock().unwrap();
+        if world.unacknowledged.len() >= world.room {
+            return Err(SendError::Full);
+        }
+        let value = record.value.clone().unwrap_or_default();
+        if to == Destination::Result && world.too_large.is_some_and(|large| large.as_bytes() == &value[..]) {
+            world.deliver(token, Err(DeliveryError::TooLarge { size: value.len() as u64 }));
+            return Ok(());
+        }
+        world.sent.push((to, record.clone()));
+        if world.acknowledge {
+            world.deliver(token, Ok(()));
+        } else {
+            world.unacknowledged.push_back(token);
+        }
+        Ok(())
+    }
+
+    fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()> {
+        let mut world = self.0.lock().unwrap();
+        deliveries.append(&mut world.deliveries);
+        if deliveries.is_empty() {
+            world.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
+        answer(&self.0, offsets)
+    }
+
+    fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
+        self.0.lock().unwrap().aborts += 1;
+        async { Ok(()) }.boxed()
+    }
+}
+
+/// A running engine, and all that a test needs to drive it.
+pub struct Harness {
+    pub world: SharedWorld,
+    pub machine: Arc<TestMachine>,
+    pub progress: Arc<Progress>,
+    pub budget: Budget,
+    pub engine: JoinHandle<Result<(), Stop>>,
+    events: Option<mpsc::UnboundedSender<Result<SourceEvent, Stop>>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+pub struct Options {
+    pub guarantee: Guarantee,
+    pub order: Order,
+    pub eager: bool,
+    pub acknowledge: bool,
+    pub drain: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            guarantee: Guarantee::AtLeastOnce,
+            order: Order::Partition,
+            eager: true,
+            acknowledge: true,
+            drain: false,
+        }
+    }
+}
+
+impl Harness {
+    pub fn start(options: Options) -> Harness {
+        let world = SharedWorld::default();
+        world.lock().unwrap().acknowledge = options.acknowledge;
+        world.lock().unwrap().room = 1_000;
+        let machine =
+            Arc::new(TestMachine { start: Instant::now(), eager: options.eager, work: Mutex::default() });
+        let (events, receiver) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (progress, budget) =
+            (Arc::new(Progress::new("test", "in", "out", "in.dlq", 1 << 20)), Budget::new(1 << 20));
+        let plan = Plan {
+            topology: Topology::new([Arc::new(Scripted::default()) as Arc<dyn Operator>]),
+            guarantee: options.guarantee,
+            order: options.order,
+            commit_interval: Duration::from_millis(100),
+            commit_records: 1_000,
+            retry: RetryPolicy {
+                attempts: 3,
+                backoff: Duration::from_millis(10),
+                max_backoff: Duration::from_secs(1),
+            },
+            largest_result: 1 << 20,
+            input: Budget::new(1 << 20),
+            budget: budget.clone(),
+            shutdown_timeout: Duration::from_secs(10),
+            drain: options.drain,
+        };
+        let source = TestSource { events: receiver, world: world.clone() };
+        let (sink, machine_too, progress_too) = (TestSink(world.clone()), machine.clone(), progress.clone());
+        let engine = tokio::spawn(async move {
+            run(plan, source, sink, machine_too, progress_too, async move {
+                if stopped.await.is_err() {
+                    futures::future::pending::<()>().await;
+                }
+            })
+            .await
+        });
+        Harness { world, machine, progress, budget, engine, events: Some(events), stop: Some(stop) }
+    }
+
+    pub fn tell(&self, event: SourceEvent) {
+        self.events.as_ref().unwrap().send(Ok(event)).unwrap();
+    }
+
+    pub fn assign(&self, partition: i32, start: i64, end: i64, metadata: &str) {
+        self.tell(SourceEvent::Assigned(vec![Assignment {
+            partition: TopicPartition::new("in", partition),
+            start: Offset(start),
+            metadata: metadata.to_owned(),
+            end: Offset(end),
+        }]));
+    }
+
+    /// Records with keys and values, from that offset on.
+    pub fn records(&self, partition: i32, first: i64, records: &[(&str, &str)]) {
+        let mut batch = BatchBuilder::new(TopicPartition::new("in", partition));
+        for (index, (key, value)) in records.iter().enumerate() {
+            let key = (!key.is_empty()).then_some(key.as_bytes());
+            batch.push(
+                Offset(first + index as i64),
+                Some(7),
+                key,
+                Some(value.as_bytes()),
+                Headers::default(),
+            );
+        }
+        self.tell(SourceEvent::Batch(batch.build(), Budget::new(0).take(0)));
+    }
+
+    pub fn values(&self, partition: i32, first: i64, values: &[&str]) {
+        let records: Vec<_> = values.iter().map(|value| ("", *value)).collect();
+        self.records(partition, first, &records);
+    }
+
+    /// Lets the engine do all that it can do without time passing.
+    pub async fn settle(&self) {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn wait(&self, millis: u64) {
+        self.settle().await;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        self.settle().await;
+    }
+
+    /// Acknowledges the oldest sent records.
+    pub async fn acknowledge(&self, count: usize) {
+        {
+            let mut world = self.world.lock().unwrap();
+            for _ in 0..count {
+                let token = world.unacknowledged.pop_front().unwrap();
+                world.deliver(token, Ok(()));
+            }
+        }
+        self.settle().await;
+    }
+
+    /// Runs the `index`-th piece of work that waits.
+    pub async fn compute(&self, index: usize) {
+        let work = self.machine.work.lock().unwrap().remove(index).unwrap();
+        work();
+        self.settle().await;
+    }
+
+    /// The values of what was sent to the result topic.
+    pub fn results(&self) -> Vec<String> {
+        self.sent(Destination::Result)
+    }
+
+    pub fn dead_letters(&self) -> Vec<String> {
+        self.sent(Destination::DeadLetter)
+    }
+
+    fn sent(&self, wanted: Destination) -> Vec<String> {
+        let world = self.world.lock().unwrap();
+        let sent = world.sent.iter().filter(|(to, _)| *to == wanted);
+        sent.map(|(_, r)| String::from_utf8(r.value.clone().unwrap().to_vec()).unwrap()).collect()
+    }
+
+    /// The offsets of all commits, in order.
+    pub fn committed(&self) -> Vec<i64> {
+        self.world.lock().unwrap().commits.iter().flatten().map(|commit| commit.offset.0).collect()
+    }
+
+    pub fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// The source has left its group.
+    pub fn end(&mut self) {
+        self.events = None;
+    }
+
+    /// Takes a partition away; resolves when the engine has handed it over.
+    pub fn revoke(&self, partition: i32) -> oneshot::Receiver<()> {
+        let (handover, handed_over) = Handover::new();
+        self.tell(SourceEvent::Revoked(vec![TopicPartition::new("in", partition)], handover));
+        handed_over
+    }
+}

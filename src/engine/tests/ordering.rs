@@ -1,0 +1,72 @@
+use super::harness::{Harness, Options};
+use crate::config::Order;
+
+fn ordered(order: Order) -> Harness {
+    let engine = Harness::start(Options { order, eager: false, ..Options::default() });
+    engine.assign(0, 0, 0, "");
+    engine
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_of_one_partition_leave_in_order_whatever_is_computed_first() {
+    let engine = ordered(Order::Partition);
+    engine.values(0, 0, &["slow1", "slow2", "slow3"]);
+    engine.settle().await;
+    engine.compute(2).await;
+    engine.compute(1).await;
+    assert!(engine.results().is_empty());
+    engine.compute(0).await;
+    assert_eq!(engine.results(), ["slow1", "slow2", "slow3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_record_holds_back_its_own_key_alone() {
+    let engine = ordered(Order::Key);
+    engine.records(0, 0, &[("a", "slow"), ("b", "b1"), ("a", "a2"), ("b", "b2"), ("", "free")]);
+    engine.settle().await;
+    engine.compute(1).await;
+    assert_eq!(engine.results(), ["b1", "b2", "free"]);
+    engine.compute(0).await;
+    assert_eq!(engine.results(), ["b1", "b2", "free", "slow"]);
+    engine.compute(0).await;
+    assert_eq!(engine.results(), ["b1", "b2", "free", "slow", "a2"]);
+    engine.wait(200).await;
+    assert_eq!(engine.committed(), [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_order_nothing_waits() {
+    let engine = ordered(Order::None);
+    engine.records(0, 0, &[("a", "slow"), ("a", "a2")]);
+    engine.settle().await;
+    engine.compute(1).await;
+    assert_eq!(engine.results(), ["a2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_taken_on_than_a_commit_can_remember_above_a_gap() {
+    let engine = ordered(Order::None);
+    engine.values(0, 0, &["slow"]);
+    engine.values(0, 16_383, &["inside"]);
+    engine.values(0, 16_384, &["outside"]);
+    engine.settle().await;
+    engine.compute(1).await;
+    assert_eq!(engine.results(), ["inside"]);
+    assert_eq!(engine.machine.work.lock().unwrap().len(), 1, "only the slow one");
+    engine.compute(0).await;
+    engine.compute(0).await;
+    assert_eq!(engine.results(), ["inside", "slow", "outside"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_wait_for_room_in_the_budget() {
+    let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
+    let held = engine.budget.take((1 << 20) - 300);
+    engine.assign(0, 0, 0, "");
+    engine.values(0, 0, &["slow1", "slow2"]);
+    engine.wait(100).await;
+    assert_eq!(engine.results(), ["slow1"]);
+    drop(held);
+    engine.settle().await;
+    assert_eq!(engine.results(), ["slow1", "slow2"]);
+}

@@ -1,0 +1,69 @@
+use thiserror::Error;
+
+/// Why a value cannot be read. Quotes at most 40 characters of it.
+#[derive(Error, Clone, PartialEq, Eq, Debug)]
+pub enum ValueError {
+    /// No bytes at all.
+    #[error("the value is empty")]
+    Empty,
+    /// Bytes that are no text, in a format that is.
+    #[error("the value is not UTF-8: {0}")]
+    NotUtf8(String),
+    /// Anything else than a number.
+    #[error("the value is not a number: {0}")]
+    NotANumber(String),
+    /// A minus sign and digits.
+    #[error("the number is negative: {0}")]
+    Negative(String),
+    /// Above 2^64 - 1.
+    #[error("the number does not fit 64 bits: {0}")]
+    TooLarge(String),
+    /// Text that is no result.
+    #[error("the value is not a result: {0}")]
+    NotAResult(String),
+}
+
+impl ValueError {
+    /// The dead letter's class.
+    pub fn class(&self) -> &'static str {
+        match self {
+            ValueError::Empty => "empty",
+            ValueError::NotUtf8(_) => "not-utf8",
+            ValueError::NotANumber(_) => "not-a-number",
+            ValueError::Negative(_) => "negative",
+            ValueError::TooLarge(_) => "above-max",
+            ValueError::NotAResult(_) => "not-a-result",
+        }
+    }
+}
+
+const QUOTED: usize = 40;
+
+/// The beginning of a value, in quotes and escaped, with its size where that is not all.
+pub(super) fn excerpt(value: &[u8]) -> String {
+    // A character has at most four bytes.
+    let beginning = String::from_utf8_lossy(&value[..value.len().min(4 * QUOTED)]);
+    let quoted: String = beginning.chars().take(QUOTED).collect();
+    if quoted.len() == value.len() {
+        format!("\"{}\"", quoted.escape_debug())
+    } else {
+        format!("\"{}\"… ({} bytes)", quoted.escape_debug(), value.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quotation_is_short_and_escaped() {
+        assert_eq!(excerpt(b"a\"b\n\x1b[31m"), r#""a\"b\n\u{1b}[31m""#);
+        let long = "é".repeat(100);
+        assert_eq!(excerpt(long.as_bytes()), format!("\"{}\"… (200 bytes)", "é".repeat(40)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_quoted_as_replacement_characters() {
+        assert_eq!(excerpt(b"a\xff"), "\"a\u{fffd}\"… (2 bytes)");
+    }
+}

@@ -1,0 +1,21 @@
+//! The only folder that knows librdkafka: it implements the engine's [`Source`](crate::engine::Source) and
+//! [`Sink`](crate::engine::Sink). Must not know operators, formats or the command line.
+
+mod admin;
+mod embedded;
+mod fetch_queue;
+mod offsets;
+mod poll;
+pub mod properties;
+mod rebalance;
+mod requests;
+pub mod settings;
+mod sink;
+mod source;
+mod transaction;
+
+pub use admin::{Admin, AdminError, Limits, PartitionDescription};
+pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
+pub use sink::{KafkaSink, Topics};
+pub use source::{Group, KafkaSource};

@@ -1,0 +1,167 @@
+//! The consumer's poll thread: callbacks first, then as much data as there is room for.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::{
+    fetch_queue::{FetchQueue, Fetched},
+    rebalance::Rebalances,
+    source::Command,
+};
+use crate::{
+    engine::{Budget, SourceEvent, Stop},
+    record::{BatchBuilder, Offset, TopicPartition},
+};
+
+/// How long to wait for data before callbacks are served again: the most that a rebalance waits.
+const DATA_WAIT: Duration = Duration::from_millis(50);
+/// How long to wait for callbacks while there is no room for data.
+const ROOM_WAIT: Duration = Duration::from_millis(2);
+/// How long to wait for callbacks while no partition is assigned.
+const IDLE_WAIT: Duration = Duration::from_millis(50);
+/// How often the partitions' ends are told.
+const ENDS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long leaving the group may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub struct PollThread {
+    // Before the consumer: fields are dropped in this order.
+    queue: FetchQueue,
+    consumer: Arc<BaseConsumer<Rebalances>>,
+    commands: mpsc::Receiver<Command>,
+    budget: Budget,
+    next_ends: Instant,
+}
+
+impl PollThread {
+    pub fn new(
+        queue: FetchQueue,
+        consumer: Arc<BaseConsumer<Rebalances>>,
+        commands: mpsc::Receiver<Command>,
+        budget: Budget,
+    ) -> Self {
+        PollThread { queue, consumer, commands, budget, next_ends: Instant::now() }
+    }
+
+    /// Polls until it is told to close, or until something is wrong that has to be told.
+    pub fn run(mut self) {
+        if let Err(stop) = self.poll() {
+            self.context().events.send(Err(stop));
+        }
+        self.leave();
+        self.context().events.close();
+    }
+
+    fn poll(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Rewind) => self.context().rewind(&self.consumer)?,
+                Ok(Command::Close) | Err(mpsc::TryRecvError::Disconnected) => return Ok(()),
+                Err(mpsc::TryRecvError::Empty) => {}
+            }
+            let (assigned, room) = (self.context().is_assigned(), self.budget.has_room());
+            let wait = match (assigned, room) {
+                (true, true) => Duration::ZERO,
+                (true, false) => ROOM_WAIT,
+                (false, _) => IDLE_WAIT,
+            };
+            self.serve_callbacks(wait)?;
+            if assigned && room {
+                self.take_data()?;
+            }
+            if Instant::now() >= self.next_ends {
+                self.next_ends = Instant::now() + ENDS_INTERVAL;
+                self.context().tell_ends();
+            }
+        }
+    }
+
+    fn serve_callbacks(&self, wait: Duration) -> Result<(), Stop> {
+        match self.consumer.poll(wait) {
+            Some(Err(error)) => self.consumer_error(&error)?,
+            // Data goes through the fetch queue from before the assignment on; a record here would be lost.
+            Some(Ok(_)) => return Err(Stop::Restart("a record came through the wrong queue".to_owned())),
+            None => {}
+        }
+        self.context().take_failure()
+    }
+
+    fn take_data(&mut self) -> Result<(), Stop> {
+        let context = self.consumer.context().clone();
+        let mut open: Vec<BatchBuilder> = Vec::new();
+        let mut ends: Vec<(TopicPartition, Offset)> = Vec::new();
+        let mut failure = Ok(());
+        self.queue.poll(DATA_WAIT, |fetched| match fetched {
+            Fetched::Record { partition, offset, timestamp, key, value, headers } => {
+                let at = open
+                    .iter()
+                    .position(|batch| batch.partition().partition == partition)
+                    .unwrap_or_else(|| {
+                        open.push(BatchBuilder::new(context.partition(partition)));
+                        open.len() - 1
+                    });
+                open[at].push(offset, timestamp, key, value, headers);
+            }
+            Fetched::End { partition, offset } => ends.push((context.partition(partition), offset)),
+            Fetched::Error { partition, code } => {
+                failure = context.partition_error(partition, code);
+            }
+        });
+        for batch in open {
+            let batch = batch.build();
+            let room = self.budget.take(batch.size() as u64);
+            context.events.send(Ok(SourceEvent::Batch(batch, room)));
+        }
+        for (partition, offset) in ends {
+            context.events.send(Ok(SourceEvent::End(partition, offset)));
+        }
+        failure
+    }
+
+    fn consumer_error(&self, error: &KafkaError) -> Result<(), Stop> {
+        let topic = self.context().topic();
+        match (error, error.rdkafka_error_code()) {
+            (KafkaError::MessageConsumptionFatal(_), _) => {
+                Err(Stop::Restart(format!("the consumer cannot go on: {error}")))
+            }
+            (_, Some(Code::TopicAuthorizationFailed)) => {
+                Err(Stop::Fatal(format!("the broker does not let this user read {topic}: {error}")))
+            }
+            (_, Some(Code::GroupAuthorizationFailed)) => {
+                Err(Stop::Fatal(format!("the broker does not let this user join the group: {error}")))
+            }
+            (_, Some(Code::UnknownTopicOrPartition)) => {
+                tracing::warn!(%topic, "the source topic does not exist; waiting for it");
+                Ok(())
+            }
+            // Brokers come and go; librdkafka connects again by itself.
+            _ => {
+                tracing::warn!(%topic, %error, "the consumer has trouble; it goes on by itself");
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives all partitions back, through the same callbacks as any rebalance, and leaves the group.
+    fn leave(&self) {
+        self.consumer.unsubscribe();
+        let deadline = Instant::now() + LEAVE_TIMEOUT;
+        while self.context().is_assigned() && Instant::now() < deadline {
+            if let Some(Err(error)) = self.consumer.poll(IDLE_WAIT) {
+                tracing::debug!(%error, "while leaving the group");
+            }
+        }
+    }
+
+    fn context(&self) -> &Rebalances {
+        self.consumer.context()
+    }
+}

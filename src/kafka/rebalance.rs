@@ -1,0 +1,261 @@
+//! What happens when partitions come and go, told to the engine in order.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext, Offset as RdOffset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::KafkaResult,
+    types::RDKafkaErrorCode as Code,
+};
+use tokio::sync::mpsc;
+
+use super::{fetch_queue::Forward, offsets::partitions};
+use crate::{
+    engine::{Assignment, Handover, SourceEvent, Stop},
+    record::{Offset, TopicPartition},
+};
+
+/// How long one question to the broker may take while partitions are being assigned.
+const ASK: Duration = Duration::from_secs(10);
+/// How often it is asked before the clients are made anew.
+const ASK_TIMES: u32 = 6;
+
+/// Where events go; closed once the consumer has left its group.
+pub struct Events(Mutex<Option<mpsc::UnboundedSender<Result<SourceEvent, Stop>>>>);
+
+impl Events {
+    pub fn new(sender: mpsc::UnboundedSender<Result<SourceEvent, Stop>>) -> Self {
+        Events(Mutex::new(Some(sender)))
+    }
+
+    /// Tells the engine; an engine that is gone does not need to know.
+    pub fn send(&self, event: Result<SourceEvent, Stop>) {
+        if let Some(sender) = &*lock(&self.0) {
+            let _ = sender.send(event);
+        }
+    }
+
+    pub fn close(&self) {
+        *lock(&self.0) = None;
+    }
+}
+
+/// The consumer's context: librdkafka calls it on the poll thread.
+pub struct Rebalances {
+    topic: Arc<str>,
+    pub events: Events,
+    forward: OnceLock<Forward>,
+    resets_to_end: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Partitions that are ours, by number, each named once.
+    assigned: BTreeMap<i32, TopicPartition>,
+    /// The ends of partitions as they were when they were first asked for.
+    targets: BTreeMap<i32, Offset>,
+    /// Something went wrong in a callback, which itself cannot fail.
+    failure: Option<Stop>,
+}
+
+impl ClientContext for Rebalances {}
+
+impl ConsumerContext for Rebalances {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => self.assign(consumer, list),
+            Rebalance::Revoke(list) => self.revoke(consumer, list),
+            Rebalance::Error(error) => tracing::warn!(%error, topic = %self.topic, "a rebalance failed"),
+        }
+    }
+}
+
+impl Rebalances {
+    pub fn new(topic: &str, events: Events, resets_to_end: bool) -> Self {
+        Rebalances {
+            topic: topic.into(),
+            events,
+            forward: OnceLock::new(),
+            resets_to_end,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Where partitions' data is to go. To be set before the group is joined.
+    pub fn forward_to(&self, forward: Forward) {
+        // Set once, by the one who made this context.
+        let _ = self.forward.set(forward);
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub fn is_assigned(&self) -> bool {
+        !lock(&self.state).assigned.is_empty()
+    }
+
+    /// The partition of that number; its name is shared.
+    pub fn partition(&self, partition: i32) -> TopicPartition {
+        let assigned = lock(&self.state).assigned.get(&partition).cloned();
+        assigned.unwrap_or_else(|| TopicPartition::new(self.topic.clone(), partition))
+    }
+
+    /// What went wrong in a callback, once.
+    pub fn take_failure(&self) -> Result<(), Stop> {
+        lock(&self.state).failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Tells the partitions' ends, as the last fetches told them.
+    pub fn tell_ends(&self) {
+        let Some(forward) = self.forward.get() else { return };
+        let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
+        let ends = assigned
+            .into_iter()
+            .filter_map(|p| Some((p.clone(), forward.high_watermark(&p.topic, p.partition)?)));
+        self.events.send(Ok(SourceEvent::HighWatermarks(ends.collect())));
+    }
+
+    /// Whether the consumer can go on in spite of what it was told of a partition.
+    pub fn partition_error(&self, partition: i32, code: Code) -> Result<(), Stop> {
+        let at = TopicPartition::new(self.topic.clone(), partition);
+        match code {
+            Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Stop::Fatal(format!(
+                "the committed offset of {at} is not retained any more, and auto.offset.reset does not say where to go on: {code}"
+            ))),
+            Code::TopicAuthorizationFailed => {
+                Err(Stop::Fatal(format!("the broker does not let this user read {at}: {code}")))
+            }
+            _ => {
+                tracing::warn!(partition = %at, error = %code, "a partition has trouble; the consumer goes on by itself");
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes back to the committed offsets of what is assigned.
+    pub fn rewind(&self, consumer: &BaseConsumer<Self>) -> Result<(), Stop> {
+        let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
+        if assigned.is_empty() {
+            return Ok(());
+        }
+        let assignments = self.ask(consumer, assigned.clone())?;
+        let seek = || -> KafkaResult<()> {
+            let mut list = TopicPartitionList::with_capacity(assignments.len());
+            for Assignment { partition, start, .. } in &assignments {
+                list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+            }
+            consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
+        };
+        seek().map_err(|error| Stop::Restart(format!("cannot go back to the committed offsets: {error}")))?;
+        self.events.send(Ok(SourceEvent::Lost(assigned)));
+        self.events.send(Ok(SourceEvent::Assigned(assignments)));
+        Ok(())
+    }
+
+    fn assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let new = partitions(list);
+        let forwarded =
+            new.iter().all(|p| self.forward.get().is_some_and(|f| f.partition(&p.topic, p.partition)));
+        let assignments = if forwarded {
+            self.ask(consumer, new)
+        } else {
+            Err(Stop::Restart(format!("the queues of {} could not be had", self.topic)))
+        };
+        match assignments {
+            Ok(assignments) => {
+                let named = assignments.iter().map(|a| (a.partition.partition, a.partition.clone()));
+                lock(&self.state).assigned.extend(named);
+                tracing::info!(topic = %self.topic, partitions = %numbers(assignments.iter().map(|a| &a.partition)), "assigned");
+                self.events.send(Ok(SourceEvent::Assigned(assignments)));
+            }
+            Err(stop) => lock(&self.state).failure = Some(stop),
+        }
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let gone = partitions(list);
+        if consumer.assignment_lost() {
+            tracing::warn!(topic = %self.topic, partitions = %numbers(&gone), "lost: somebody else may own them already");
+            self.events.send(Ok(SourceEvent::Lost(gone.clone())));
+        } else {
+            let (handover, handed_over) = Handover::new();
+            self.events.send(Ok(SourceEvent::Revoked(gone.clone(), handover)));
+            // The engine hands over within its deadline; if it is gone, so is the sender.
+            let _ = handed_over.blocking_recv();
+            tracing::info!(topic = %self.topic, partitions = %numbers(&gone), "revoked");
+        }
+        lock(&self.state).assigned.retain(|number, _| !gone.iter().any(|p| p.partition == *number));
+    }
+
+    /// Where partitions are to be read from, and to: asks the broker until it answers.
+    fn ask(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Vec<Assignment>, Stop> {
+        let mut attempt = 1;
+        loop {
+            match self.ask_once(consumer, &partitions) {
+                Ok(assignments) => return Ok(assignments),
+                Err(error) if attempt == ASK_TIMES => {
+                    return Err(Stop::Restart(format!(
+                        "the committed offsets of {} cannot be had: {error}",
+                        self.topic
+                    )));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, topic = %self.topic, "the committed offsets cannot be had; asking again");
+                    std::thread::sleep(Duration::from_millis(100) * attempt);
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    fn ask_once(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[TopicPartition],
+    ) -> KafkaResult<Vec<Assignment>> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        let committed = if partitions.is_empty() { list } else { consumer.committed_offsets(list, ASK)? };
+        let mut assignments = Vec::with_capacity(partitions.len());
+        for element in committed.elements() {
+            element.error()?;
+            let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
+            let partition = TopicPartition::new(self.topic.clone(), element.partition());
+            let reset = if self.resets_to_end { high } else { low };
+            let start = match element.offset() {
+                RdOffset::Offset(offset) if !(low..=high).contains(&offset) => {
+                    tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
+                    reset
+                }
+                RdOffset::Offset(offset) => offset,
+                _ => reset,
+            };
+            let end = *lock(&self.state).targets.entry(element.partition()).or_insert(Offset(high));
+            let metadata = element.metadata().to_owned();
+            assignments.push(Assignment { partition, start: Offset(start), metadata, end });
+        }
+        Ok(assignments)
+    }
+}
+
+fn numbers<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> String {
+    let numbers: Vec<String> = partitions.into_iter().map(|p| p.partition.to_string()).collect();
+    if numbers.is_empty() { "none".to_owned() } else { numbers.join(" ") }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,227 @@
+//! Results and dead letters to a producer; acknowledgements from a thread that polls it.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture, task::AtomicWaker};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::KafkaError,
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::transaction;
+use crate::{
+    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
+    kafka::source::Group,
+    record::Record,
+};
+
+/// How long the poll thread waits for acknowledgements before it looks whether it is still wanted.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The topics that a sink writes to.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    /// Where results go.
+    pub results: String,
+    /// Where dead letters go.
+    pub dead_letters: String,
+}
+
+/// A producer as the engine's sink.
+pub struct KafkaSink {
+    producer: Arc<BaseProducer<Acknowledgements>>,
+    topics: Topics,
+    poll: Option<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    transactional: bool,
+    /// Exactly-once: the group whose offsets go into the transactions.
+    group: Option<Group>,
+    /// Whether a transaction is open: a commit or an abort closes it from its own thread.
+    open: Arc<AtomicBool>,
+}
+
+/// Collects what the poll thread is told, until the engine takes it.
+#[derive(Default)]
+pub struct Acknowledgements {
+    deliveries: Mutex<Vec<Delivery>>,
+    waker: AtomicWaker,
+    transactional: bool,
+}
+
+impl ClientContext for Acknowledgements {}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
+        let result = match result {
+            Ok(_) => Ok(()),
+            Err((error, message)) => {
+                Err(delivery_error(error, message.payload_len() as u64, self.transactional))
+            }
+        };
+        let delivery = Delivery { token: Token(token), result };
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
+        self.waker.wake();
+    }
+}
+
+impl KafkaSink {
+    /// A sink with a producer of its own. A transactional one asks the broker for its id first, so this
+    /// blocks; it must be told by [`commit_for`](KafkaSink::commit_for) whose offsets it commits.
+    ///
+    /// # Errors
+    /// Where the producer cannot be made, or transactions cannot be had.
+    pub fn new(config: &ClientConfig, topics: Topics, transactional: bool) -> Result<Self, Stop> {
+        let context = Acknowledgements { transactional, ..Acknowledgements::default() };
+        let producer: BaseProducer<Acknowledgements> = config
+            .create_with_context(context)
+            .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
+        let producer = Arc::new(producer);
+        let stop = Arc::new(AtomicBool::new(false));
+        let poll = spawn_poll(producer.clone(), stop.clone())?;
+        let open = Arc::default();
+        let sink = KafkaSink { producer, topics, poll: Some(poll), stop, transactional, group: None, open };
+        if transactional {
+            transaction::init(&sink.producer)?;
+        }
+        Ok(sink)
+    }
+
+    /// The group whose offsets go into the transactions.
+    pub fn commit_for(&mut self, group: Group) {
+        self.group = Some(group);
+    }
+}
+
+fn spawn_poll(
+    producer: Arc<BaseProducer<Acknowledgements>>,
+    stop: Arc<AtomicBool>,
+) -> Result<JoinHandle<()>, Stop> {
+    let poll = move || {
+        while !stop.load(Relaxed) {
+            producer.poll(POLL);
+        }
+    };
+    thread::Builder::new()
+        .name("producer-poll".to_owned())
+        .spawn(poll)
+        .map_err(|error| Stop::Fatal(format!("cannot start the producer's poll thread: {error}")))
+}
+
+impl Sink for KafkaSink {
+    fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
+        if self.transactional && !self.open.load(Relaxed) {
+            transaction::begin(&self.producer)?;
+            self.open.store(true, Relaxed);
+        }
+        let topic = match to {
+            Destination::Result => &self.topics.results,
+            Destination::DeadLetter => &self.topics.dead_letters,
+        };
+        let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
+        out.key = record.key.as_deref();
+        out.payload = record.value.as_deref();
+        out.timestamp = record.timestamp;
+        if !record.headers.is_empty() {
+            out.headers = Some(headers(record));
+        }
+        self.producer.send(out).map_err(|(error, _)| match error {
+            KafkaError::MessageProduction(Code::QueueFull) => SendError::Full,
+            error => {
+                let size = record.value.as_ref().map_or(0, |value| value.len() as u64);
+                SendError::Failed(delivery_error(&error, size, self.transactional))
+            }
+        })
+    }
+
+    fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()> {
+        let acknowledgements = self.producer.client().context();
+        let take = |deliveries: &mut Vec<Delivery>| {
+            let mut waiting = acknowledgements.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+            if deliveries.is_empty() {
+                std::mem::swap(&mut *waiting, deliveries);
+            } else {
+                deliveries.append(&mut waiting);
+            }
+            !deliveries.is_empty()
+        };
+        if take(deliveries) {
+            return Poll::Ready(());
+        }
+        acknowledgements.waker.register(context.waker());
+        // Once more: something may have come before the waker was there.
+        if take(deliveries) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
+        let (producer, group, open) = (self.producer.clone(), self.group.clone(), self.open.clone());
+        let commit = tokio::task::spawn_blocking(move || {
+            let Some(group) = group else { return Ok(()) };
+            if !open.swap(true, Relaxed) {
+                transaction::begin(&producer)?;
+            }
+            transaction::commit(&producer, &group, &offsets)?;
+            open.store(false, Relaxed);
+            Ok(())
+        });
+        commit
+            .map(|result| {
+                result.unwrap_or_else(|_| Err(Stop::Restart("the commit panicked".to_owned()).into()))
+            })
+            .boxed()
+    }
+
+    fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
+        let (producer, open) = (self.producer.clone(), self.open.clone());
+        let abort = tokio::task::spawn_blocking(move || {
+            if open.swap(false, Relaxed) { transaction::abort(&producer) } else { Ok(()) }
+        });
+        abort
+            .map(|result| result.unwrap_or_else(|_| Err(Stop::Restart("the abort panicked".to_owned()))))
+            .boxed()
+    }
+}
+
+impl Drop for KafkaSink {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(poll) = self.poll.take() {
+            // It ends within one poll; it has nothing to tell, and cannot be helped if it panicked.
+            let _ = poll.join();
+        }
+    }
+}
+
+fn headers(record: &Record) -> OwnedHeaders {
+    let headers = OwnedHeaders::new_with_capacity(record.headers.iter().len());
+    record.headers.iter().fold(headers, |headers, header| {
+        headers.insert(Header { key: &header.name, value: header.value.as_deref() })
+    })
+}
+
+/// What a failed record means for the pipeline.
+fn delivery_error(error: &KafkaError, size: u64, transactional: bool) -> DeliveryError {
+    let code = error.rdkafka_error_code();
+    let reason = |what: &str| format!("{what}: {error}");
+    match code {
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => DeliveryError::TooLarge { size },
+        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => DeliveryError::Stop(
+            Stop::Fatal(reason("the broker does not let this user write the result or dead-letter topic")),
+        ),
+        Some(Code::Fatal) => DeliveryError::Stop(Stop::Restart(reason("the producer cannot go on"))),
+        _ if transactional => DeliveryError::Abort(reason("a record was not delivered")),
+        _ => DeliveryError::Stop(Stop::Restart(reason("a record was not delivered"))),
+    }
+}

@@ -1,0 +1,143 @@
+//! A consumer as the engine's source: polled always, on a thread of its own.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, mpsc as std_mpsc},
+    task::{Context, Poll},
+    thread::{self, JoinHandle},
+};
+
+use futures::{FutureExt, Stream, future::BoxFuture};
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaErrorCode as Code,
+};
+use tokio::sync::mpsc;
+
+use super::{
+    fetch_queue::FetchQueue,
+    offsets::commit_list,
+    poll::PollThread,
+    rebalance::{Events, Rebalances},
+};
+use crate::engine::{Budget, CommitError, CommitOffset, Source, SourceEvent, Stop};
+
+/// A consumer as the engine's source.
+pub struct KafkaSource {
+    events: mpsc::UnboundedReceiver<Result<SourceEvent, Stop>>,
+    commands: std_mpsc::Sender<Command>,
+    consumer: Arc<BaseConsumer<Rebalances>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the engine asks of the poll thread.
+pub enum Command {
+    Rewind,
+    Close,
+}
+
+/// The consumer group as a transaction needs it.
+#[derive(Clone)]
+pub struct Group(Arc<BaseConsumer<Rebalances>>);
+
+impl Group {
+    /// The member's place in its group right now: a transaction that carries an old one is refused.
+    pub fn metadata(&self) -> KafkaResult<ConsumerGroupMetadata> {
+        self.0.group_metadata().ok_or(KafkaError::OffsetFetch(Code::UnknownGroup))
+    }
+}
+
+impl KafkaSource {
+    /// Joins the group and begins to read. `budget` bounds what is told and not done yet.
+    ///
+    /// # Errors
+    /// Where the consumer cannot be made.
+    pub fn new(config: &ClientConfig, topic: &str, budget: Budget) -> Result<Self, Stop> {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let (commands, command_receiver) = std_mpsc::channel();
+        let resets_to_end =
+            config.get("auto.offset.reset").is_some_and(|to| ["latest", "end", "largest"].contains(&to));
+        let context = Rebalances::new(topic, Events::new(events), resets_to_end);
+        let consumer: BaseConsumer<Rebalances> = config
+            .create_with_context(context)
+            .map_err(|error| Stop::Fatal(format!("cannot make a consumer: {error}")))?;
+        let consumer = Arc::new(consumer);
+        // SAFETY: the poll thread owns both, and drops the queue before its consumer.
+        let queue = unsafe { FetchQueue::new(consumer.client().native_ptr()) };
+        consumer.context().forward_to(queue.forward());
+        consumer
+            .subscribe(&[topic])
+            .map_err(|error| Stop::Fatal(format!("cannot subscribe to {topic}: {error}")))?;
+        let poll = PollThread::new(queue, consumer.clone(), command_receiver, budget);
+        let thread = thread::Builder::new()
+            .name("consumer-poll".to_owned())
+            .spawn(move || poll.run())
+            .map_err(|error| Stop::Fatal(format!("cannot start the consumer's poll thread: {error}")))?;
+        Ok(KafkaSource { events: receiver, commands, consumer, thread: Some(thread) })
+    }
+
+    /// The group, for transactions.
+    pub fn group(&self) -> Group {
+        Group(self.consumer.clone())
+    }
+}
+
+impl Stream for KafkaSource {
+    type Item = Result<SourceEvent, Stop>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(context)
+    }
+}
+
+impl Source for KafkaSource {
+    fn commit(&self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
+        let consumer = self.consumer.clone();
+        let commit = tokio::task::spawn_blocking(move || {
+            commit_list(&offsets)
+                .and_then(|list| consumer.commit(&list, CommitMode::Sync))
+                .map_err(commit_error)
+        });
+        commit
+            .map(|result| {
+                result.unwrap_or_else(|_| Err(CommitError::Passing("the commit panicked".to_owned())))
+            })
+            .boxed()
+    }
+
+    fn rewind(&mut self) {
+        // A thread that is gone has told why.
+        let _ = self.commands.send(Command::Rewind);
+    }
+
+    fn close(&mut self) {
+        let _ = self.commands.send(Command::Close);
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Close);
+        // A hand-over that the engine did not take must not keep the thread waiting.
+        self.events.close();
+        while self.events.try_recv().is_ok() {}
+        if let Some(thread) = self.thread.take() {
+            // It ends by itself within seconds; it cannot be helped if it panicked.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn commit_error(error: KafkaError) -> CommitError {
+    match error.rdkafka_error_code() {
+        Some(Code::GroupAuthorizationFailed | Code::TopicAuthorizationFailed) => CommitError::Stop(
+            Stop::Fatal(format!("the broker does not let this user commit offsets: {error}")),
+        ),
+        Some(Code::Fatal | Code::FencedInstanceId) => {
+            CommitError::Stop(Stop::Restart(format!("the consumer cannot go on: {error}")))
+        }
+        _ => CommitError::Passing(error.to_string()),
+    }
+}

@@ -1,0 +1,16 @@
+use super::OperatorError;
+use crate::{format::Format, record::Record};
+
+/// The number that a record's value is.
+///
+/// # Errors
+/// Bad input, with the class of what the value is instead.
+pub(super) fn number(record: &Record, format: Format) -> Result<u64, OperatorError> {
+    let Some(value) = &record.value else {
+        let message = "the record is a tombstone: it has no value".to_owned();
+        return Err(OperatorError::BadInput { class: "tombstone", message });
+    };
+    format
+        .decode_request(value)
+        .map_err(|error| OperatorError::BadInput { class: error.class(), message: error.to_string() })
+}

@@ -1,0 +1,213 @@
+use std::fmt;
+
+use super::TestDriver;
+use crate::{
+    config::{Pipeline, TestCase, TestRecord},
+    format::Format,
+    operator::OperatorError,
+    record::{Headers, Record},
+};
+
+/// Where a case's outcome is not what it says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// What is compared, such as `result 2` or `result 2's key`.
+    pub what: String,
+    /// What the case says.
+    pub expected: String,
+    /// What came out.
+    pub actual: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { what, expected, actual } = self;
+        write!(f, "{what}\n  expected  {expected}\n  but was   {actual}")
+    }
+}
+
+/// Runs one case. Of a result's key and headers, what the case names is compared; of dead letters, the classes.
+///
+/// Values are text in the file whatever the topics' formats: for `bincode` they are translated, `30` to a
+/// request and `5;120` from a result.
+///
+/// # Errors
+/// A fatal error of an operator.
+pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>, OperatorError> {
+    let mut driver = TestDriver::new(pipeline);
+    let mut results = Vec::new();
+    for record in &case.input {
+        results.extend(driver.pipe(input(record, pipeline.source.format))?);
+    }
+    let mut differences = Vec::new();
+    let passes = pipeline.steps.iter().all(|step| step.operator.keeps_value());
+    for index in 0..results.len().max(case.output.len()) {
+        let actual = results.get(index).map(|record| output(record, pipeline.sink.format, passes));
+        compare(index + 1, case.output.get(index), actual.as_ref(), &mut differences);
+    }
+    let classes: Vec<&str> = driver.dead_letters().iter().map(|letter| letter.class).collect();
+    if classes != case.dead_letters {
+        let described =
+            driver.dead_letters().iter().map(|letter| format!("{} ({})", letter.class, letter.message));
+        differences.push(Difference {
+            what: "dead letters".into(),
+            expected: list(case.dead_letters.iter().cloned()),
+            actual: list(described),
+        });
+    }
+    Ok(differences)
+}
+
+fn input(record: &TestRecord, format: Format) -> Record {
+    let value = record.value.as_ref().map(|text| match (format, text.parse()) {
+        (Format::Bincode, Ok(n)) => Format::Bincode.encode_request(n).into(),
+        _ => text.clone().into(),
+    });
+    let headers: Headers = record.headers.iter().cloned().collect();
+    Record { key: record.key.clone().map(Into::into), value, headers, timestamp: None }
+}
+
+fn output(record: &Record, format: Format, passes: bool) -> TestRecord {
+    let value = record.value.as_ref().map(|value| match (format, passes) {
+        (Format::Bincode, true) => {
+            format.decode_request(value).map_or_else(|_| text(value), |n| n.to_string())
+        }
+        (Format::Bincode, false) => {
+            format.decode_result(value).map_or_else(|_| text(value), |(n, digits)| format!("{n};{digits}"))
+        }
+        _ => text(value),
+    });
+    let headers = record
+        .headers
+        .iter()
+        .map(|header| (header.name.clone(), header.value.as_deref().map_or_else(|| "null".into(), text)));
+    TestRecord { key: record.key.as_deref().map(text), value, headers: headers.collect() }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn compare(
+    number: usize,
+    expected: Option<&TestRecord>,
+    actual: Option<&TestRecord>,
+    differences: &mut Vec<Difference>,
+) {
+    let what = format!("result {number}");
+    let (Some(expected), Some(actual)) = (expected, actual) else {
+        let shown = |record: Option<&TestRecord>| {
+            record.map_or_else(|| "nothing".to_owned(), |record| value(record.value.as_deref(), 0))
+        };
+        return differences.push(Difference { what, expected: shown(expected), actual: shown(actual) });
+    };
+    if expected.value != actual.value {
+        let (expected, actual) = (expected.value.as_deref(), actual.value.as_deref());
+        let same = common(expected.unwrap_or_default(), actual.unwrap_or_default());
+        differences.push(Difference {
+            what: what.clone(),
+            expected: value(expected, same),
+            actual: value(actual, same),
+        });
+    }
+    if expected.key.is_some() && expected.key != actual.key {
+        differences.push(Difference {
+            what: format!("{what}'s key"),
+            expected: value(expected.key.as_deref(), 0),
+            actual: value(actual.key.as_deref(), 0),
+        });
+    }
+    for header in expected.headers.iter().filter(|header| !actual.headers.contains(header)) {
+        let named = |(name, value): &(String, String)| format!("{name} = {value:?}");
+        differences.push(Difference {
+            what: format!("{what}'s headers"),
+            expected: named(header),
+            actual: list(actual.headers.iter().map(named)),
+        });
+    }
+}
+
+/// Bytes that both begin with, up to a character's end.
+fn common(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+}
+
+/// A value in quotes; of a long one what is around `from`, and its length.
+fn value(value: Option<&str>, from: usize) -> String {
+    const SHOWN: usize = 60;
+    let Some(text) = value else { return "a tombstone".into() };
+    if text.chars().nth(SHOWN).is_none() {
+        return format!("{text:?}");
+    }
+    let start = text[..from].char_indices().rev().nth(19).map_or(0, |(at, _)| at);
+    let shown: String = text[start..].chars().take(SHOWN).collect();
+    let before = if start > 0 { "…" } else { "" };
+    let after = if start + shown.len() < text.len() { "…" } else { "" };
+    format!("{before}{shown:?}{after} ({} bytes, from {start})", text.len())
+}
+
+fn list(words: impl Iterator<Item = String>) -> String {
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "none".into() } else { words.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::settings::ProcessEnvironment;
+
+    fn differences(case: &str, sets: &[&str]) -> Vec<String> {
+        let text = format!("{}\n[[test]]\n{case}", include_str!("../../pipelines/factorial.toml"));
+        let sets: Vec<_> = sets.iter().map(|set| set.parse().unwrap()).collect();
+        let (pipeline, _) = parse("f.toml", &text, &sets, &ProcessEnvironment).unwrap();
+        let differences = run_case(&pipeline, pipeline.tests.last().unwrap()).unwrap();
+        differences.iter().map(Difference::to_string).collect()
+    }
+
+    #[test]
+    fn a_case_holds_where_values_named_keys_and_headers_and_classes_are_as_it_says() {
+        let case = "input = ['3', { key = 'k', value = '4', headers = { a = '1', b = '2' } }, 'x', {}]\n\
+                    output = ['3;6', { key = 'k', value = '4;24', headers = { b = '2' } }]\n\
+                    dead_letters = ['not-a-number', 'tombstone']\n";
+        assert_eq!(differences(case, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn values_are_text_for_bincode_too() {
+        let case = "input = ['3', 'three']\noutput = '3;6'\ndead_letters = ['not-a-number']";
+        assert_eq!(differences(case, &["source.format=bincode", "sink.format=bincode"]), [""; 0]);
+        let wrong = differences("input = '3'\noutput = '3;7'", &["sink.format=bincode"]);
+        assert_eq!(wrong, ["result 1\n  expected  \"3;7\"\n  but was   \"3;6\""]);
+    }
+
+    #[test]
+    fn each_difference_is_said() {
+        let case = "input = [{ key = 'a', value = '3' }, '4', 'x']\n\
+                    output = [{ key = 'b', value = '3;6', headers = { h = '1' } }]";
+        assert_eq!(
+            differences(case, &[]),
+            [
+                "result 1's key\n  expected  \"b\"\n  but was   \"a\"",
+                "result 1's headers\n  expected  h = \"1\"\n  but was   none",
+                "result 2\n  expected  nothing\n  but was   \"4;24\"",
+                "dead letters\n  expected  none\n  but was   not-a-number (the value is not a number: \"x\")",
+            ]
+        );
+        assert_eq!(
+            differences("input = []\noutput = '3;6'", &[]),
+            ["result 1\n  expected  \"3;6\"\n  but was   nothing"]
+        );
+    }
+
+    #[test]
+    fn of_a_long_value_the_difference_is_shown() {
+        let digits = crate::factorial::factorial_decimal(100);
+        let wrong = digits.replacen("00000", "00001", 1);
+        let shown = differences(&format!("input = '100'\noutput = '100;{wrong}'"), &[]);
+        assert_eq!(shown.len(), 1);
+        assert!(shown[0].contains("162 bytes, from "), "{}", shown[0]);
+        let lines: Vec<&str> = shown[0].lines().collect();
+        assert_ne!(lines[1].trim_start_matches("  expected  "), lines[2].trim_start_matches("  but was   "));
+    }
+}
