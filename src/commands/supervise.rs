@@ -30,7 +30,7 @@ impl Supervised {
     ///
     /// # Errors
     /// Where somebody has to do something about it first.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
         let limits = self.prepare().await?;
         let mut pause = PAUSES.0;
         loop {
@@ -62,12 +62,13 @@ impl Supervised {
     }
 
     /// Sees to the topics.
-    async fn prepare(&self) -> Result<Limits, Failure> {
+    async fn prepare(&mut self) -> Result<Limits, Failure> {
         let config = settings::common(&self.pipeline);
         let admin =
             tokio::task::spawn_blocking(move || Admin::new(&config)).await.map_err(Failure::failed)?;
         let admin = admin.map_err(Failure::failed)?;
         refuse_false_promise(&self.pipeline, &admin)?;
+        admin.suit(&mut self.pipeline);
         admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)
     }
 

@@ -10,7 +10,7 @@ use rdkafka::{
 };
 use thiserror::Error;
 
-use crate::config::{Pipeline, TopicSettings};
+use crate::config::{Pipeline, Property, TopicSettings};
 
 /// How long a question may take.
 const ASK: Duration = Duration::from_secs(15);
@@ -100,6 +100,14 @@ impl Admin {
     /// Whether the broker is librdkafka's mock cluster, in this process or another.
     pub fn is_embedded(&self) -> bool {
         self.client.inner().fetch_cluster_id(ASK).is_some_and(|id| id.starts_with("mockCluster"))
+    }
+
+    /// Settings that suit the broker: the embedded one answers a fetch only when its time is over.
+    pub fn suit(&self, pipeline: &mut Pipeline) {
+        if self.is_embedded() {
+            let soon = Property { value: "20".to_owned(), secret: false };
+            pipeline.kafka.entry("fetch.wait.max.ms".to_owned()).or_insert(soon);
+        }
     }
 
     /// The topics' names and partition counts, without Kafka's own.

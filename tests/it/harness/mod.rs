@@ -8,7 +8,7 @@ use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
 
-pub use clients::{Consumed, Producer, create_topic, read_committed, records_until};
+pub use clients::{Consumed, Producer, create_topic, read_committed, records_until, records_within};
 pub use watch::Watch;
 pub use worker::Worker;
 
