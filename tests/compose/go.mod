@@ -1,6 +1,6 @@
 module pipeline/tests/compose
 
-go 1.25
+go 1.24
 
 require github.com/compose-spec/compose-go/v2 v2.16.2
 
