@@ -1,3 +1,4 @@
+# The binary alone, on a small base: librdkafka and OpenSSL are linked in.
 FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends make perl && rm -rf /var/lib/apt/lists/*
 WORKDIR /pipeline
@@ -11,6 +12,5 @@ FROM debian:12.11-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/pipeline /usr/local/bin/pipeline
 USER nobody
-WORKDIR /pipelines
 ENTRYPOINT ["pipeline"]
 CMD ["run", "factorial.toml"]

@@ -188,7 +188,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.progress.commit_failed();
                 self.committer.failures += 1;
                 // A group that moves refuses commits for a moment, and that is normal.
-                if self.committer.failures % FAILURES_TOLD == 0 {
+                if self.committer.failures.is_multiple_of(FAILURES_TOLD) {
                     let failures = self.committer.failures;
                     tracing::warn!(reason, failures, "commits do not go through; they are tried again");
                 }
