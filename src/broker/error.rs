@@ -22,7 +22,7 @@ pub enum BrokerError {
     /// The Java that was found cannot run this Kafka.
     #[error(
         "`{program}` is Java {found}, and Apache Kafka {KAFKA_VERSION} needs 17 or later: install one (Debian: \
-         apt-get install openjdk-17-jre-headless) or set JAVA_HOME to it"
+         apt-get install default-jre-headless) or set JAVA_HOME to it"
     )]
     OldJava {
         /// The program that was asked.

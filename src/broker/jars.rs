@@ -85,7 +85,7 @@ fn java() -> Result<PathBuf, BrokerError> {
     let output = Command::new(&java).arg("-version").output().map_err(missing(
         &java,
         "a broker on this machine",
-        "openjdk-17-jre-headless",
+        "default-jre-headless",
     ))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     match java_version(&said) {
