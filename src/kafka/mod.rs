@@ -1,14 +1,23 @@
 //! The only folder that knows librdkafka: it implements the engine's [`Source`](crate::engine::Source) and
 //! [`Sink`](crate::engine::Sink). Must not know operators, formats or the command line.
 
+mod admin;
+mod embedded;
 mod fetch_queue;
+mod log;
 mod offsets;
 mod poll;
 pub mod properties;
 mod rebalance;
+pub mod settings;
 mod sink;
 mod source;
+mod topics;
 mod transaction;
 
+pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
+pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use log::log;
 pub use sink::{KafkaSink, Topics};
 pub use source::{Group, KafkaSource};
+pub use topics::Limits;
