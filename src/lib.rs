@@ -7,6 +7,7 @@
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka.
+//! - [`telemetry`]: metrics, their endpoint, logs.
 
 #![warn(missing_docs)]
 
@@ -19,4 +20,5 @@ pub mod kafka;
 pub mod operator;
 pub mod record;
 pub mod settings;
+pub mod telemetry;
 pub mod testing;

@@ -17,7 +17,7 @@ mod transaction;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
-pub use log::log;
+pub use log::{librdkafka_version, log, log_error};
 pub use sink::{KafkaSink, Topics};
 pub use source::{Group, KafkaSource};
 pub use topics::Limits;
