@@ -64,8 +64,7 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
         .set("fetch.message.max.bytes", (prefetch / 128).clamp(64 << 10, 1 << 20).to_string());
     let mut config = with_file(config, [&pipeline.kafka, &pipeline.source.kafka]);
     // KIP-848 leaves the assignment to the broker, and librdkafka refuses an assignor then.
-    let broker_assigns = config.get("group.protocol").is_some_and(|it| it.eq_ignore_ascii_case("consumer"));
-    if !broker_assigns && config.get("partition.assignment.strategy").is_none() {
+    if !broker_assigns(&config) && config.get("partition.assignment.strategy").is_none() {
         config.set("partition.assignment.strategy", "cooperative-sticky");
     }
     config
@@ -74,6 +73,14 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true");
     config
+}
+
+/// Makes a consumer's settings fit the embedded broker, which gives a newcomer its share only when the session
+/// timeout of the group, less a second, is over.
+pub fn for_embedded(config: &mut ClientConfig) {
+    if !broker_assigns(config) {
+        config.set("session.timeout.ms", "2000").set("heartbeat.interval.ms", "300");
+    }
 }
 
 /// The settings of the sink's producer; `limits` is what its topics take.
@@ -122,6 +129,10 @@ fn with_file<'a>(mut config: ClientConfig, tables: impl IntoIterator<Item = &'a 
         config.set(ours, &property.value);
     }
     config
+}
+
+fn broker_assigns(config: &ClientConfig) -> bool {
+    config.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
 }
 
 fn kib(bytes: u64) -> String {
