@@ -6,16 +6,18 @@
 //! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
-//! - [`kafka`]: the only folder that knows librdkafka.
-//! - [`telemetry`]: metrics, their endpoint, logs.
+//! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
+//! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
 
+pub mod broker;
 pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod factorial;
 pub mod format;
+pub mod gateway;
 pub mod kafka;
 pub mod operator;
 pub mod record;

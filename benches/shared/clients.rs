@@ -4,9 +4,10 @@ use std::{env, sync::Arc, time::Duration};
 
 use pipeline::{
     config::{Guarantee, Order},
-    engine::{Budget, Machine, Plan, Progress, RetryPolicy, Topology, run},
+    engine::{Budget, Machine, Plan, RetryPolicy, Topology, run},
     kafka::{KafkaSink, KafkaSource, Topics},
     operator::{Operator, registry},
+    telemetry::Progress,
 };
 use rdkafka::ClientConfig;
 
@@ -47,6 +48,7 @@ pub fn run_pipeline(
     runtime.block_on(async {
         let factory = registry().iter().find(|factory| factory.name == "identity").unwrap();
         let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
+        let input = Budget::new(64 << 20);
         let plan = Plan {
             topology: Topology::new([Arc::from(operator) as Arc<dyn Operator>]),
             guarantee: if exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
@@ -55,20 +57,21 @@ pub fn run_pipeline(
             commit_records: u64::MAX,
             retry: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
             largest_result: 1 << 20,
+            input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),
             drain,
         };
-        let source = KafkaSource::new(consumer, from, Budget::new(64 << 20)).unwrap();
-        let group = exactly_once.then(|| source.group());
+        let source = KafkaSource::new(consumer, from, input).unwrap();
         let topics = Topics { results: to.to_owned(), dead_letters: format!("{from}.dlq") };
-        let sink = KafkaSink::new(producer, topics, group).unwrap();
+        let mut sink = KafkaSink::new(producer, topics, exactly_once).unwrap();
+        sink.commit_for(source.group());
         run(
             plan,
             source,
             sink,
             Machine::new().unwrap(),
-            Arc::new(Progress::default()),
+            Arc::new(Progress::new("identity", from, to, "dead", 0)),
             std::future::pending(),
         )
         .await

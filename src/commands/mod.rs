@@ -3,14 +3,21 @@
 //! Commands read settings, put parts together and print. They must not compute, hold state, or know
 //! librdkafka.
 
+mod broker;
+mod brokers;
 mod check;
 mod failure;
 mod file;
 mod graph;
 mod manual;
+mod request;
+mod run;
+mod status;
+mod supervise;
 mod test;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use std::io::{self, ErrorKind, Write};
 
@@ -47,6 +54,10 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Run(run::Run),
+    Request(request::Request),
+    Broker(broker::Broker),
+    Topics(topics::Topics),
     Check(check::Check),
     Graph(graph::Graph),
     Test(test::Test),
@@ -62,6 +73,10 @@ impl CommandLine {
     /// What went wrong, as a sentence, and whether it was the usage or the run.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
+            Command::Run(run) => run.run(&self.overrides),
+            Command::Request(request) => request.run(&self.overrides),
+            Command::Broker(broker) => broker.run(),
+            Command::Topics(topics) => topics.run(&self.overrides),
             Command::Check(check) => check.run(&self.overrides),
             Command::Graph(graph) => graph.run(&self.overrides),
             Command::Test(test) => test.run(&self.overrides),

@@ -22,6 +22,8 @@ pub struct Committer {
     records: u64,
     /// Whether a transaction is open: something has been sent since the last commit.
     open: bool,
+    /// When the commit that is under way began, and how many records it is about.
+    began: (Duration, u64),
     /// Not before then, as the last commit did not go through.
     not_before: Duration,
 }
@@ -112,7 +114,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.commit(now);
         }
         if matches!(self.committer.state, State::Settling) && self.outbox.is_settled() {
-            self.start_commit();
+            self.start_commit(now);
         }
     }
 
@@ -127,10 +129,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 return;
             }
         }
-        self.start_commit();
+        self.start_commit(now);
     }
 
-    fn start_commit(&mut self) {
+    fn start_commit(&mut self, now: Duration) {
+        self.committer.began = (now, self.committer.records);
         self.committer.since = None;
         self.committer.records = 0;
         self.committer.state = State::Idle;
@@ -167,6 +170,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let state = std::mem::take(&mut self.committer.state);
         match (finished, state) {
             (Finished::Commit(Ok(())), State::Committing(lanes, _)) => {
+                let (began, records) = self.committer.began;
+                let took = self.environment.now() - began;
+                self.progress.committed(records, took, self.committer.transactional);
                 for (id, offset, metadata) in lanes {
                     if let Some(lane) = self.lanes.get_mut(&id) {
                         lane.committed = (offset, metadata);
@@ -174,6 +180,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
             }
             (Finished::Commit(Err(CommitError::Passing(reason))), _) => {
+                self.progress.commit_failed();
                 tracing::warn!(reason, "a commit did not go through; it is tried again");
                 let now = self.environment.now();
                 self.committer.since = Some(now);
@@ -193,6 +200,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Takes the open transaction back; its records are read again from the committed offsets.
     pub(super) fn abort(&mut self, reason: &str) {
         tracing::warn!(reason, "the transaction is aborted; its records are done again");
+        self.progress.aborted();
         let lanes: Vec<LaneId> = self.lanes.keys().copied().collect();
         self.remove_lanes(&lanes);
         self.outbox.clear();

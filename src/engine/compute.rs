@@ -66,6 +66,8 @@ pub struct Outcome {
     /// A class for each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,
+    /// How long the cores were busy with it.
+    pub took: Duration,
     pub fatal: Option<Stop>,
 }
 
@@ -94,7 +96,9 @@ impl Compute {
             let compute = self.clone();
             let fallback = progress.chunk.clone();
             self.environment.compute(Box::new(move || {
+                let start = compute.environment.now();
                 compute.step(&mut progress);
+                progress.outcome.took += compute.environment.now() - start;
                 // Nobody waits where the lane is gone.
                 let _ = sender.send(progress);
             }));

@@ -1,9 +1,9 @@
 //! Partitions come and go. A shutdown is a revocation of all.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use super::{
-    Assignment, Handover, Progress, Sink, Source, SourceEvent,
+    Assignment, Handover, Sink, Source, SourceEvent,
     lane::{Lane, LaneId},
     run::Engine,
 };
@@ -12,6 +12,7 @@ use crate::record::TopicPartition;
 /// Partitions that are being handed over.
 pub struct Revocation {
     lanes: Vec<LaneId>,
+    since: Duration,
     /// Until then what is in work is finished; then it is abandoned, and what is done is committed.
     deadline: Duration,
     /// Until then that commit is tried.
@@ -35,9 +36,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 else {
                     return;
                 };
-                let records = batch.len() as u64;
+                self.progress.consumed(batch.len() as u64, batch.size() as u64);
                 lane.push(batch, room, &self.shared.compute.topology);
-                Progress::add(&self.progress.consumed, records);
             }
             SourceEvent::End(partition, offset) => {
                 if let Some(lane) = self.lane_mut(&partition) {
@@ -74,8 +74,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.lanes.insert(id, lane);
             self.streams.push(stream);
         }
-        self.progress.partitions.store(self.lanes.len() as u64, Relaxed);
-        self.progress.joined.store(true, Relaxed);
+        self.tell_lag();
+        self.progress.assigned();
     }
 
     fn revoke(&mut self, partitions: &[TopicPartition], handover: Handover) {
@@ -88,7 +88,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         let (now, timeout) = (self.environment.now(), self.plan.shutdown_timeout);
         let (deadline, last_call) = (now + timeout * 3 / 4, now + timeout);
-        self.revocation = Some(Revocation { lanes, deadline, last_call, _handover: handover });
+        self.revocation = Some(Revocation { lanes, since: now, deadline, last_call, _handover: handover });
     }
 
     fn lose(&mut self, partitions: &[TopicPartition]) {
@@ -97,6 +97,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if lanes.is_empty() {
             return;
         }
+        self.progress.lost();
         if self.committer.is_transactional() {
             // The open transaction may hold results of records that somebody else does now.
             self.abort("partitions were lost");
@@ -109,7 +110,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
     pub(super) fn advance_revocation(&mut self, now: Duration) {
         let Some(revocation) = &self.revocation else { return };
         let ids = revocation.lanes.clone();
-        let (late, too_late) = (now >= revocation.deadline, now >= revocation.last_call);
+        let (since, late, too_late) =
+            (revocation.since, now >= revocation.deadline, now >= revocation.last_call);
         let drained = |id: &LaneId| self.lanes.get(id).is_none_or(Lane::is_drained);
         if !late && !ids.iter().all(drained) {
             return;
@@ -128,6 +130,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     self.abort("its partitions are handed over");
                 }
             }
+            self.progress.revoked(now - since);
             self.remove_lanes(&ids);
             self.revocation = None;
         } else {
@@ -145,6 +148,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
             }
         }
-        self.progress.partitions.store(self.lanes.len() as u64, Relaxed);
+        self.tell_lag();
     }
 }

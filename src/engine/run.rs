@@ -1,17 +1,17 @@
 //! The loop: waits for whatever happens next, and lets each part do what it can.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::Duration,
 };
 
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
 
 use super::{
-    Budget, Environment, Progress, RetryPolicy, Sink, Source, Stop, Topology,
+    Budget, Environment, RetryPolicy, Sink, Source, Stop, Topology,
     commit::Committer,
     compute::Compute,
     lane::{Lane, LaneEvent, LaneId, Shared},
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     config::{Guarantee, Order},
     record::TopicPartition,
+    telemetry::Progress,
 };
 
 /// How often lag is looked at.
@@ -45,6 +46,8 @@ pub struct Plan {
     pub retry: RetryPolicy,
     /// The largest record that the result topic takes, in bytes as [`wire_size`](super::wire_size) counts.
     pub largest_result: u64,
+    /// Room for records that are read and not done, as the source counts them.
+    pub input: Budget,
     /// Room for results, from their computing to their acknowledgement.
     pub budget: Budget,
     /// How long a graceful stop, or the hand-over of partitions, may take.
@@ -164,9 +167,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.advance_revocation(now);
         if now >= self.next_lag {
             self.next_lag = now + LAG_INTERVAL;
-            self.progress.lag.store(self.lanes.values().map(Lane::lag).sum(), Relaxed);
+            self.tell_lag();
+            self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
         }
-        self.progress.in_flight.store(self.lanes.values().map(Lane::outstanding).sum(), Relaxed);
+        self.progress.holds(self.lanes.values().map(Lane::outstanding).sum());
         if self.plan.drain && self.closing.is_none() && self.is_read_to_target() {
             if self.lanes.values().any(|lane| lane.uncommitted().is_some()) {
                 self.commit(now);
@@ -195,6 +199,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 // A lane that is gone has no use for its results.
                 if let Some(lane) = self.lanes.get_mut(&computed.lane) {
                     lane.computed();
+                    let (records, outcome) = (computed.chunk.len(), &computed.outcome);
+                    self.progress.computed(records, outcome.took, outcome.retries);
                     self.outbox.push(computed);
                 }
             }
@@ -208,8 +214,13 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Whether everything that was in the assigned partitions at the start is done.
     fn is_read_to_target(&self) -> bool {
-        self.progress.joined.load(Relaxed)
-            && self.lanes.values().all(|lane| lane.tracker.watermark() >= lane.target)
+        self.progress.is_joined() && self.lanes.values().all(|lane| lane.tracker.watermark() >= lane.target)
+    }
+
+    /// Tells which partitions are owned, and how far behind each is.
+    pub fn tell_lag(&self) {
+        let lag = self.lanes.values().map(|lane| (lane.partition.clone(), lane.lag()));
+        self.progress.owns(lag.collect::<BTreeMap<_, _>>());
     }
 
     fn timer(&self) -> BoxFuture<'static, ()> {

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, vec};
 
 use super::{
-    Delivery, DeliveryError, Destination, Progress, SendError, Sink, Source, Stop, Token,
+    Delivery, DeliveryError, Destination, SendError, Sink, Source, Stop, Token,
     compute::Outgoing,
     dead_letter,
     in_flight::{InFlight, Ring},
@@ -94,6 +94,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if let Some(stop) = outcome.fatal {
             return Err(stop);
         }
+        outcome.dead_letters.iter().for_each(|class| self.progress.dead_letter(class));
+        self.progress.sent(outcome.outgoing.iter().map(|outgoing| outgoing.record.size() as u64).sum());
         let remaining = outcome.outgoing.len();
         let number = self.outbox.in_flight.push(InFlight { lane, chunk, remaining, _room: room });
         self.outbox.open = Some((number, lane, outcome.outgoing.into_iter()));
@@ -149,8 +151,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.done(token.chunk());
             }
         }
-        Progress::add(&self.progress.produced, results);
-        Progress::add(&self.progress.dead_letters, dead_letters);
+        self.progress.acknowledged(results, dead_letters);
         Ok(())
     }
 
@@ -181,6 +182,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let Some((record, offset)) = sent.chunk.record(token.cause()) else { return Ok(()) };
         let record =
             dead_letter::of(record, &lane.partition, offset, dead_letter::TOO_LARGE, &error.to_string(), 1);
+        self.progress.dead_letter(dead_letter::TOO_LARGE);
         let to = Destination::DeadLetter;
         let token = Token::new(token.chunk(), token.cause(), to);
         self.outbox.again.push_back((token, Outgoing { cause: token.cause(), to, record }));

@@ -143,7 +143,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     struct Fixture {
-        broker: EmbeddedBroker,
+        _broker: EmbeddedBroker,
         pipeline: Pipeline,
     }
 
@@ -151,16 +151,15 @@ mod tests {
         async fn new() -> Self {
             let broker = EmbeddedBroker::start(0).await.unwrap();
             let servers = format!("kafka.bootstrap.servers={}", broker.address()).parse().unwrap();
-            let (pipeline, _) = load("factorial.toml", &[servers]).unwrap();
+            let (mut pipeline, _) = load("factorial.toml", &[servers]).unwrap();
+            settings::for_embedded(&mut pipeline);
             broker.create_topic(&pipeline.source.topic.topic, 2).unwrap();
-            Fixture { broker, pipeline }
+            Fixture { _broker: broker, pipeline }
         }
 
         /// A member of the pipeline's group.
         fn member(&self) -> BaseConsumer {
-            let mut config = settings::consumer(&self.pipeline);
-            settings::for_embedded(&mut config);
-            let consumer: BaseConsumer = config.create().unwrap();
+            let consumer: BaseConsumer = settings::consumer(&self.pipeline).create().unwrap();
             consumer.subscribe(&[&self.pipeline.source.topic.topic]).unwrap();
             consumer
         }
@@ -219,7 +218,6 @@ mod tests {
         let mut partition = offsets.add_partition(&topic, 1);
         partition.set_offset(Offset::Offset(1)).unwrap();
         partition.set_metadata("done above");
-        drop(partition);
         member.commit(&offsets, CommitMode::Sync).unwrap();
         let committed = member.committed(PATIENCE).unwrap();
         let committed = committed.find_partition(&topic, 1).unwrap();

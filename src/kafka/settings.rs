@@ -3,7 +3,7 @@
 use rdkafka::ClientConfig;
 
 use super::Limits;
-use crate::config::{Guarantee, Pipeline, Properties};
+use crate::config::{Guarantee, Pipeline, Properties, Property};
 
 /// Where Kafka is looked for when nobody says where it is.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
@@ -75,11 +75,17 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
     config
 }
 
-/// Makes a consumer's settings fit the embedded broker, which gives a newcomer its share only when the session
-/// timeout of the group, less a second, is over.
-pub fn for_embedded(config: &mut ClientConfig) {
-    if !broker_assigns(config) {
-        config.set("session.timeout.ms", "2000").set("heartbeat.interval.ms", "300");
+/// Makes a pipeline fit the embedded broker, which gives a newcomer its share only when the group's session
+/// timeout, less a second, is over. What the file says stays.
+pub fn for_embedded(pipeline: &mut Pipeline) {
+    if broker_assigns(&consumer(pipeline)) {
+        return;
+    }
+    for (name, value) in [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")] {
+        if !pipeline.kafka.contains_key(name) {
+            let property = Property { value: value.to_owned(), secret: false };
+            pipeline.source.kafka.entry(name.to_owned()).or_insert(property);
+        }
     }
 }
 
@@ -91,8 +97,8 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     let mut config = defaults(pipeline);
     config
         .set("enable.idempotence", "true")
-        // Results come by the batch, so waiting longer for more of them gains nothing.
-        .set("linger.ms", "0.5")
+        // Batches of records arrive together, so there is nothing to linger for.
+        .set("linger.ms", "0")
         .set("queue.buffering.max.kbytes", kib(output.max(largest + SENT_OVERHEAD)))
         .set("queue.buffering.max.messages", (output / SENT_OVERHEAD).clamp(1_000, 100_000).to_string())
         // The topic has the last word; librdkafka's own limit must only not be lower.
@@ -209,6 +215,14 @@ mod tests {
         for name in ["partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"] {
             assert_eq!(config.get(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn the_embedded_broker_is_fitted_unless_the_file_knows_better() {
+        let mut pipeline = pipeline(&["source.kafka.session.timeout.ms=6000"]);
+        for_embedded(&mut pipeline);
+        let expected = [("session.timeout.ms", Some("6000")), ("heartbeat.interval.ms", Some("300"))];
+        assert_settings(&consumer(&pipeline), &expected);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub struct KafkaSink {
     topics: Topics,
     poll: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+    transactional: bool,
     /// Exactly-once: the group whose offsets go into the transactions.
     group: Option<Group>,
     /// Whether a transaction is open: a commit or an abort closes it from its own thread.
@@ -77,24 +78,30 @@ impl ProducerContext for Acknowledgements {
 }
 
 impl KafkaSink {
-    /// A sink with a producer of its own. With a group it is transactional: it fences its predecessor first,
-    /// which takes a round trip, so this blocks.
+    /// A sink with a producer of its own. A transactional one asks the broker for its id first, so this
+    /// blocks; it must be told by [`commit_for`](KafkaSink::commit_for) whose offsets it commits.
     ///
     /// # Errors
     /// Where the producer cannot be made, or transactions cannot be had.
-    pub fn new(config: &ClientConfig, topics: Topics, group: Option<Group>) -> Result<Self, Stop> {
-        let context = Acknowledgements { transactional: group.is_some(), ..Acknowledgements::default() };
+    pub fn new(config: &ClientConfig, topics: Topics, transactional: bool) -> Result<Self, Stop> {
+        let context = Acknowledgements { transactional, ..Acknowledgements::default() };
         let producer: BaseProducer<Acknowledgements> = config
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
         let poll = spawn_poll(producer.clone(), stop.clone())?;
-        let sink = KafkaSink { producer, topics, poll: Some(poll), stop, group, open: Arc::default() };
-        if sink.group.is_some() {
+        let open = Arc::default();
+        let sink = KafkaSink { producer, topics, poll: Some(poll), stop, transactional, group: None, open };
+        if transactional {
             transaction::init(&sink.producer)?;
         }
         Ok(sink)
+    }
+
+    /// The group whose offsets go into the transactions.
+    pub fn commit_for(&mut self, group: Group) {
+        self.group = Some(group);
     }
 }
 
@@ -115,7 +122,7 @@ fn spawn_poll(
 
 impl Sink for KafkaSink {
     fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
-        if self.group.is_some() && !self.open.load(Relaxed) {
+        if self.transactional && !self.open.load(Relaxed) {
             transaction::begin(&self.producer)?;
             self.open.store(true, Relaxed);
         }
@@ -134,7 +141,7 @@ impl Sink for KafkaSink {
             KafkaError::MessageProduction(Code::QueueFull) => SendError::Full,
             error => {
                 let size = record.value.as_ref().map_or(0, |value| value.len() as u64);
-                SendError::Failed(delivery_error(&error, size, self.group.is_some()))
+                SendError::Failed(delivery_error(&error, size, self.transactional))
             }
         })
     }

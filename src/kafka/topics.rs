@@ -48,22 +48,19 @@ impl Admin {
         self.limits(pipeline).await
     }
 
-    /// Creates all topics of the pipeline that are not there; their names.
+    /// Creates the topics of the pipeline that are not there. Returns all three, and whether each is new.
     ///
     /// # Errors
     /// Where no broker answers, or it refuses.
-    pub async fn create_topics(&self, pipeline: &Pipeline) -> Result<Vec<String>, AdminError> {
-        let mut created = Vec::new();
+    pub async fn create_topics(&self, pipeline: &Pipeline) -> Result<Vec<(String, bool)>, AdminError> {
+        let mut topics = Vec::new();
         for topic in [&pipeline.source.topic, &pipeline.sink.topic] {
-            if self.create_if_missing(topic).await? {
-                created.push(topic.topic.clone());
-            }
+            topics.push((topic.topic.clone(), self.create_if_missing(topic).await?));
         }
         let dead_letters = self.dead_letter_topic(pipeline).await?;
-        if self.create_if_missing(&dead_letters).await? {
-            created.push(dead_letters.topic);
-        }
-        Ok(created)
+        let new = self.create_if_missing(&dead_letters).await?;
+        topics.push((dead_letters.topic, new));
+        Ok(topics)
     }
 
     /// What the topics take that the pipeline writes.

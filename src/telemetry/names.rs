@@ -13,7 +13,7 @@ pub enum Kind {
     Histogram,
 }
 
-/// A metric. Each has the label `pipeline` as well, but for `pipeline_build_info`.
+/// A metric. Each carries the label `pipeline` as well, but for `pipeline_build_info`.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     /// Its whole name.
@@ -41,7 +41,6 @@ macro_rules! metrics_table {
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
 const BYTES: Option<Unit> = Some(Unit::Bytes);
 
-#[rustfmt::skip]
 metrics_table! {
     RECORDS_CONSUMED "records_consumed_total" Counter None, ["topic"] "Records read.";
     RECORDS_PRODUCED "records_produced_total" Counter None, ["topic"] "Records acknowledged by the broker.";
@@ -49,23 +48,20 @@ metrics_table! {
     BYTES_PRODUCED "bytes_produced_total" Counter BYTES, ["topic"] "Keys, values and headers sent, before compression.";
     BATCH_RECORDS "batch_records" Histogram None, [] "Records in a batch that was read.";
     IN_FLIGHT_RECORDS "in_flight_records" Gauge None, [] "Records read and not done yet.";
-    IN_FLIGHT_BYTES "in_flight_bytes" Gauge BYTES, ["stage"] "Bytes held: at the stage input those read and not done, at output the results computing or not acknowledged.";
+    IN_FLIGHT_BYTES "in_flight_bytes" Gauge BYTES, ["stage"] "Bytes held: stage `input` is read and not done, `output` is results computing or not acknowledged.";
     MEMORY_BUDGET "memory_budget_bytes" Gauge BYTES, [] "What may be held: limits.memory.";
-    STAGE_SECONDS "stage_seconds_total" Counter SECONDS, ["stage"] "Where the time goes.";
-    PROCESS_DURATION "record_process_duration_seconds" Histogram SECONDS, [] "Computing one record through all operators, averaged over what was computed in one go.";
-    PAUSED_SECONDS "consumer_paused_seconds_total" Counter SECONDS, [] "Time in which nothing was read, as the budget was used up.";
-    ASSIGNED_PARTITIONS "assigned_partitions" Gauge None, ["topic"] "Partitions that this process owns.";
-    LAG_RECORDS "consumer_lag_records" Gauge None, ["topic", "partition"] "Records from the next one to be done to the partition's end; of owned partitions alone.";
+    PROCESS_DURATION "record_process_duration_seconds" Histogram SECONDS, [] "Computing one record through all operators, averaged over its chunk.";
+    ASSIGNED_PARTITIONS "assigned_partitions" Gauge None, ["topic"] "Partitions assigned to this process.";
+    LAG_RECORDS "consumer_lag_records" Gauge None, ["topic", "partition"] "Records from the low watermark to the partition's end; of owned partitions alone.";
     COMMIT_RECORDS "commit_records" Histogram None, [] "Records done between two commits.";
     COMMIT_DURATION "commit_duration_seconds" Histogram SECONDS, [] "A commit, from asking to the answer.";
     COMMIT_FAILURES "commit_failures_total" Counter None, [] "Commits that did not go through; they are tried again.";
-    TRANSACTIONS "transactions_total" Counter None, ["outcome"] "Transactions that ended: committed, aborted, or fenced by another worker.";
-    REBALANCES "rebalances_total" Counter None, ["event"] "Partitions came (assign), were handed over (revoke), or were gone already (lost).";
+    TRANSACTIONS "transactions_total" Counter None, ["outcome"] "Transactions that ended: `committed` or `aborted`.";
+    REBALANCES "rebalances_total" Counter None, ["event"] "Partitions came (`assign`), were handed over (`revoke`), or were gone already (`lost`).";
     REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "From being asked for partitions to having handed them over.";
-    PRODUCER_ACK "producer_ack_duration_seconds" Histogram SECONDS, ["topic"] "From handing results to the producer to the last one's acknowledgement.";
     RETRIES "retries_total" Counter None, [] "Attempts of an operator that failed in passing.";
     DEAD_LETTERS "dead_letters_total" Counter None, ["class"] "Records that went to the dead-letter topic.";
-    ERRORS "errors_total" Counter None, ["stage", "class"] "What went wrong beside records: passing errors are tried again, fatal ones stop the pipeline.";
+    ERRORS "errors_total" Counter None, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
     RESTARTS "restarts_total" Counter None, [] "How often the clients were made anew, because they could not go on.";
     BUILD_INFO "build_info" Gauge None, ["version", "revision", "librdkafka"] "Always 1.";
 }
@@ -77,7 +73,7 @@ pub const SECONDS_BUCKETS: &[f64] =
 pub const RECORDS_BUCKETS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
-/// Tells the recorder what the metrics mean.
+/// Tells the exporter what the metrics mean.
 pub fn describe() {
     for metric in METRICS {
         let unit = metric.unit.unwrap_or(Unit::Count);

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -7,12 +8,26 @@ use std::{
     time::Duration,
 };
 
-use super::handles::{Event, Handles, Outcome, Stage};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use super::names::*;
 use crate::record::TopicPartition;
+
+/// Classes of dead letters that are known before the first one, so that its series begins at 0.
+const CLASSES: &[&str] = &[
+    "tombstone",
+    "empty",
+    "not-utf8",
+    "not-a-number",
+    "negative",
+    "above-max",
+    "result-too-large",
+    "retries-exhausted",
+];
 
 /// What a running pipeline has done so far: for its metrics, its status line, and whether it is ready.
 ///
-/// To be told by the batch, not by the record: each call costs some ten nanoseconds.
+/// Handles are kept, and everything is told by the batch.
 pub struct Progress {
     pipeline: String,
     consumed: AtomicU64,
@@ -20,31 +35,90 @@ pub struct Progress {
     dead_letters: AtomicU64,
     in_flight: AtomicU64,
     joined: AtomicBool,
-    /// Nanoseconds by stage.
-    stages: [AtomicU64; Stage::ALL.len()],
-    /// Nanoseconds.
-    paused: AtomicU64,
-    /// Lag by owned partition.
+    /// Lag by owned partition; read when metrics are asked for, so that what is gone leaves no series.
     lag: Mutex<BTreeMap<TopicPartition, u64>>,
+    classes: Mutex<BTreeMap<&'static str, Counter>>,
     handles: Handles,
 }
 
+struct Handles {
+    records_consumed: Counter,
+    bytes_consumed: Counter,
+    batch_records: Histogram,
+    records_produced: Counter,
+    bytes_produced: Counter,
+    dead_letters_produced: Counter,
+    in_flight_records: Gauge,
+    input_bytes: Gauge,
+    output_bytes: Gauge,
+    process: Histogram,
+    partitions: Gauge,
+    commit_records: Histogram,
+    commit_duration: Histogram,
+    commit_failures: Counter,
+    committed: Counter,
+    aborted: Counter,
+    assigns: Counter,
+    revokes: Counter,
+    losses: Counter,
+    revoke_duration: Histogram,
+    retries: Counter,
+    restarts: Counter,
+    passing_errors: Counter,
+    bad_input_errors: Counter,
+    commit_errors: Counter,
+    client_errors: Counter,
+}
+
 impl Progress {
-    /// Nothing has been done yet. Registers every series of the pipeline at 0. `memory` is what may be held,
-    /// in bytes.
+    /// Nothing has been done yet. Registers every series of the pipeline at 0.
     pub fn new(pipeline: &str, source: &str, sink: &str, dead_letters: &str, memory: u64) -> Self {
-        let handles = Handles::register(pipeline, source, sink, dead_letters);
-        handles.memory_budget.set(memory as f64);
+        let p = pipeline.to_owned();
+        gauge!(MEMORY_BUDGET, "pipeline" => p.clone()).set(memory as f64);
+        let topic = |name: &'static str, topic: &str| counter!(name, "pipeline" => p.clone(), "topic" => topic.to_owned());
+        let plain = |name: &'static str| counter!(name, "pipeline" => p.clone());
+        let labelled = |name: &'static str, label: &'static str, value: &'static str| counter!(name, "pipeline" => p.clone(), label => value);
+        let stage = |stage: &'static str| gauge!(IN_FLIGHT_BYTES, "pipeline" => p.clone(), "stage" => stage);
+        let times = |name: &'static str| histogram!(name, "pipeline" => p.clone());
+        let error = |stage: &'static str, class: &'static str| counter!(ERRORS, "pipeline" => p.clone(), "stage" => stage, "class" => class);
+        let handles = Handles {
+            records_consumed: topic(RECORDS_CONSUMED, source),
+            bytes_consumed: topic(BYTES_CONSUMED, source),
+            batch_records: times(BATCH_RECORDS),
+            records_produced: topic(RECORDS_PRODUCED, sink),
+            bytes_produced: topic(BYTES_PRODUCED, sink),
+            dead_letters_produced: topic(RECORDS_PRODUCED, dead_letters),
+            in_flight_records: gauge!(IN_FLIGHT_RECORDS, "pipeline" => p.clone()),
+            input_bytes: stage("input"),
+            output_bytes: stage("output"),
+            process: times(PROCESS_DURATION),
+            partitions: gauge!(ASSIGNED_PARTITIONS, "pipeline" => p.clone(), "topic" => source.to_owned()),
+            commit_records: times(COMMIT_RECORDS),
+            commit_duration: times(COMMIT_DURATION),
+            commit_failures: plain(COMMIT_FAILURES),
+            committed: labelled(TRANSACTIONS, "outcome", "committed"),
+            aborted: labelled(TRANSACTIONS, "outcome", "aborted"),
+            assigns: labelled(REBALANCES, "event", "assign"),
+            revokes: labelled(REBALANCES, "event", "revoke"),
+            losses: labelled(REBALANCES, "event", "lost"),
+            revoke_duration: histogram!(REBALANCE_DURATION, "pipeline" => p.clone(), "event" => "revoke"),
+            retries: plain(RETRIES),
+            restarts: plain(RESTARTS),
+            passing_errors: error("compute", "passing"),
+            bad_input_errors: error("compute", "bad-input"),
+            commit_errors: error("commit", "passing"),
+            client_errors: error("clients", "restart"),
+        };
+        let classes = CLASSES.iter().map(|class| (*class, labelled(DEAD_LETTERS, "class", class))).collect();
         Progress {
-            pipeline: pipeline.to_owned(),
+            pipeline: p,
             consumed: AtomicU64::new(0),
             produced: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             joined: AtomicBool::new(false),
-            stages: Default::default(),
-            paused: AtomicU64::new(0),
             lag: Mutex::default(),
+            classes: Mutex::new(classes),
             handles,
         }
     }
@@ -74,7 +148,7 @@ impl Progress {
         self.in_flight.load(Relaxed)
     }
 
-    /// Records from the next ones to be done to the ends of the owned partitions.
+    /// Records from the low watermarks to the ends of the owned partitions.
     pub fn lag(&self) -> u64 {
         lock(&self.lag).values().sum()
     }
@@ -89,138 +163,107 @@ impl Progress {
         self.joined.load(Relaxed)
     }
 
-    /// Partitions came, or none: the group is joined.
-    pub fn assigned(&self) {
-        self.joined.store(true, Relaxed);
-        self.handles.rebalances[Event::Assign as usize].increment(1);
-    }
-
-    /// Partitions were handed over, so long after they were asked for.
-    pub fn revoked(&self, took: Duration) {
-        self.handles.rebalances[Event::Revoke as usize].increment(1);
-        self.handles.revoke_duration.record(took.as_secs_f64());
-    }
-
-    /// Partitions were somebody else's already.
-    pub fn lost(&self) {
-        self.handles.rebalances[Event::Lost as usize].increment(1);
-    }
-
-    /// The clients are made anew, and the group is to be joined again.
-    pub fn restarted(&self) {
-        self.joined.store(false, Relaxed);
-        self.owns(BTreeMap::new());
-        self.handles.restarts.increment(1);
-    }
-
-    /// The partitions that are owned now and their lag, in records; what is not among them leaves no series.
-    pub fn owns(&self, lag: BTreeMap<TopicPartition, u64>) {
-        self.handles.partitions.set(lag.len() as f64);
-        *lock(&self.lag) = lag;
-    }
-
-    /// A batch was read.
-    pub fn consumed(&self, records: u64, bytes: u64) {
+    pub(crate) fn consumed(&self, records: u64, bytes: u64) {
         self.consumed.fetch_add(records, Relaxed);
         self.handles.records_consumed.increment(records);
         self.handles.bytes_consumed.increment(bytes);
         self.handles.batch_records.record(records as f64);
     }
 
-    /// Records were computed in one go; some attempts may have failed in passing.
-    pub fn computed(&self, records: usize, took: Duration, retries: u64) {
+    pub(crate) fn computed(&self, records: usize, took: Duration, retries: u64) {
         if records > 0 {
             self.handles.process.record_many(took.as_secs_f64() / records as f64, records);
         }
         self.handles.retries.increment(retries);
+        self.handles.passing_errors.increment(retries);
     }
 
-    /// Results were handed to the producer.
-    pub fn sent(&self, bytes: u64) {
+    pub(crate) fn sent(&self, bytes: u64) {
         self.handles.bytes_produced.increment(bytes);
     }
 
-    /// A dead letter was handed to the producer.
-    pub fn dead_letter(&self, class: &'static str) {
-        self.handles.dead_letter(class);
+    pub(crate) fn dead_letter(&self, class: &'static str) {
+        let mut classes = lock(&self.classes);
+        let counter = classes
+            .entry(class)
+            .or_insert_with(|| counter!(DEAD_LETTERS, "pipeline" => self.pipeline.clone(), "class" => class));
+        counter.increment(1);
+        self.handles.bad_input_errors.increment(1);
     }
 
-    /// The broker has acknowledged records.
-    pub fn acknowledged(&self, results: u64, dead_letters: u64) {
+    pub(crate) fn acknowledged(&self, results: u64, dead_letters: u64) {
         self.produced.fetch_add(results, Relaxed);
         self.dead_letters.fetch_add(dead_letters, Relaxed);
         self.handles.records_produced.increment(results);
         self.handles.dead_letters_produced.increment(dead_letters);
     }
 
-    /// So long after results were handed to the producer the last of them was acknowledged.
-    pub fn acknowledged_after(&self, took: Duration) {
-        self.handles.producer_ack.record(took.as_secs_f64());
-    }
-
-    /// Records that are read and not done.
-    pub fn holds(&self, records: u64) {
+    pub(crate) fn holds(&self, records: u64) {
         if self.in_flight.swap(records, Relaxed) != records {
             self.handles.in_flight_records.set(records as f64);
         }
     }
 
-    /// Bytes that are read and not done, and of results that are not acknowledged.
-    pub fn holds_bytes(&self, input: u64, output: u64) {
+    pub(crate) fn holds_bytes(&self, input: u64, output: u64) {
         self.handles.input_bytes.set(input as f64);
         self.handles.output_bytes.set(output as f64);
     }
 
-    /// Nothing was read for so long, as the budget was used up.
-    pub fn paused(&self, time: Duration) {
-        self.paused.fetch_add(time.as_nanos() as u64, Relaxed);
-    }
-
-    /// So much time went there.
-    pub fn spent(&self, stage: Stage, time: Duration) {
-        self.stages[stage as usize].fetch_add(time.as_nanos() as u64, Relaxed);
-    }
-
-    /// A commit went through. `transaction` says whether it was one.
-    pub fn committed(&self, records: u64, took: Duration, transaction: bool) {
+    pub(crate) fn committed(&self, records: u64, took: Duration, transaction: bool) {
         self.handles.commit_records.record(records as f64);
         self.handles.commit_duration.record(took.as_secs_f64());
         if transaction {
-            self.handles.transactions[Outcome::Committed as usize].increment(1);
+            self.handles.committed.increment(1);
         }
     }
 
-    /// A commit did not go through.
-    pub fn commit_failed(&self) {
+    pub(crate) fn commit_failed(&self) {
         self.handles.commit_failures.increment(1);
+        self.handles.commit_errors.increment(1);
     }
 
-    /// A transaction was taken back.
-    pub fn aborted(&self) {
-        self.handles.transactions[Outcome::Aborted as usize].increment(1);
+    pub(crate) fn aborted(&self) {
+        self.handles.aborted.increment(1);
     }
 
-    /// A transaction was ended by the broker, as another worker has taken its place.
-    pub fn fenced(&self) {
-        self.handles.transactions[Outcome::Fenced as usize].increment(1);
+    pub(crate) fn assigned(&self) {
+        self.joined.store(true, Relaxed);
+        self.handles.assigns.increment(1);
     }
 
-    /// Something went wrong at a stage, beside a record; fatal is what stops the pipeline.
-    pub fn failed(&self, stage: Stage, fatal: bool) {
-        self.handles.errors[stage as usize][usize::from(fatal)].increment(1);
+    pub(crate) fn revoked(&self, took: Duration) {
+        self.handles.revokes.increment(1);
+        self.handles.revoke_duration.record(took.as_secs_f64());
     }
 
-    pub(super) fn lags(&self) -> BTreeMap<TopicPartition, u64> {
-        lock(&self.lag).clone()
+    pub(crate) fn lost(&self) {
+        self.handles.losses.increment(1);
     }
 
-    pub(super) fn stage_times(&self) -> impl Iterator<Item = (&'static str, Duration)> {
-        let times = self.stages.iter().map(|nanos| Duration::from_nanos(nanos.load(Relaxed)));
-        Stage::ALL.iter().map(|stage| stage.name()).zip(times)
+    /// The clients are made anew.
+    pub fn restarted(&self) {
+        self.joined.store(false, Relaxed);
+        self.owns(BTreeMap::new());
+        self.handles.restarts.increment(1);
+        self.handles.client_errors.increment(1);
     }
 
-    pub(super) fn paused_time(&self) -> Duration {
-        Duration::from_nanos(self.paused.load(Relaxed))
+    /// The owned partitions and their lag, in records.
+    pub(crate) fn owns(&self, lag: BTreeMap<TopicPartition, u64>) {
+        self.handles.partitions.set(lag.len() as f64);
+        *lock(&self.lag) = lag;
+    }
+
+    /// The lag of the owned partitions in Prometheus' text format, without the head.
+    pub(super) fn render_lag(&self, text: &mut String) {
+        for (TopicPartition { topic, partition }, lag) in &*lock(&self.lag) {
+            // Writing to memory does not fail.
+            let _ = writeln!(
+                text,
+                "{LAG_RECORDS}{{pipeline=\"{}\",topic=\"{topic}\",partition=\"{partition}\"}} {lag}",
+                self.pipeline
+            );
+        }
     }
 }
 

@@ -18,8 +18,7 @@ use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
-    names::{BUILD_INFO, RECORDS_BUCKETS, SECONDS_BUCKETS, describe},
-    own,
+    names::{BUILD_INFO, LAG_RECORDS, METRICS, RECORDS_BUCKETS, SECONDS_BUCKETS, describe},
     progress::Progress,
 };
 
@@ -109,9 +108,7 @@ impl MetricsServer {
             .local_addr()
             .map_err(|error| ServerError::Listen { address: listen, reason: error.to_string() })?;
         let ready = pipelines.clone();
-        let metrics = move || async move {
-            ([(CONTENT_TYPE, TEXT_FORMAT)], handle.render() + &own::render(&pipelines))
-        };
+        let metrics = move || async move { ([(CONTENT_TYPE, TEXT_FORMAT)], render(&handle, &pipelines)) };
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
@@ -162,18 +159,22 @@ fn readiness(pipelines: &[Arc<Progress>]) -> (StatusCode, String) {
     }
 }
 
+/// The exporter never forgets a series, so lag, which must go with its partition, is not among its own.
+fn render(handle: &PrometheusHandle, pipelines: &[Arc<Progress>]) -> String {
+    let mut text = handle.render();
+    if let Some(metric) = METRICS.iter().find(|metric| metric.name == LAG_RECORDS) {
+        text += &format!("# HELP {LAG_RECORDS} {}\n# TYPE {LAG_RECORDS} gauge\n", metric.meaning);
+        pipelines.iter().for_each(|progress| progress.render_lag(&mut text));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{
-        record::TopicPartition,
-        telemetry::{
-            Stage,
-            names::{Kind, METRICS},
-        },
-    };
+    use crate::{record::TopicPartition, telemetry::Kind};
 
     /// A pipeline's progress, and what a scrape gives.
     fn observed() -> (Arc<Progress>, impl Fn() -> String) {
@@ -184,7 +185,7 @@ mod tests {
             Arc::new(Progress::new("factorial", "in", "out", "in.dlq", 256 << 20))
         });
         let pipelines = vec![progress.clone()];
-        (progress, move || handle.render() + &own::render(&pipelines))
+        (progress, move || render(&handle, &pipelines))
     }
 
     #[track_caller]
@@ -206,9 +207,12 @@ mod tests {
             assert_line(&text, &format!("# TYPE {} {kind}", metric.name));
         }
         assert_line(&text, r#"pipeline_dead_letters_total{pipeline="factorial",class="not-a-number"} 0"#);
-        assert_line(&text, r#"pipeline_errors_total{pipeline="factorial",stage="send",class="fatal"} 0"#);
+        assert_line(
+            &text,
+            r#"pipeline_errors_total{pipeline="factorial",stage="clients",class="restart"} 0"#,
+        );
         assert_line(&text, r#"pipeline_commit_duration_seconds_count{pipeline="factorial"} 0"#);
-        assert_line(&text, r#"pipeline_transactions_total{pipeline="factorial",outcome="fenced"} 0"#);
+        assert_line(&text, r#"pipeline_transactions_total{pipeline="factorial",outcome="aborted"} 0"#);
     }
 
     #[test]
@@ -217,8 +221,9 @@ mod tests {
         progress.consumed(300, 1_500);
         progress.committed(250, Duration::from_millis(7), true);
         progress.acknowledged(290, 10);
-        progress.failed(Stage::Commit, false);
-        progress.spent(Stage::Compute, Duration::from_millis(1_250));
+        progress.commit_failed();
+        progress.dead_letter("not-a-number");
+        progress.computed(4, Duration::from_millis(80), 2);
         let text = scrape();
         for line in [
             r#"pipeline_records_consumed_total{pipeline="factorial",topic="in"} 300"#,
@@ -230,7 +235,11 @@ mod tests {
             r#"pipeline_transactions_total{pipeline="factorial",outcome="committed"} 1"#,
             r#"pipeline_records_produced_total{pipeline="factorial",topic="in.dlq"} 10"#,
             r#"pipeline_errors_total{pipeline="factorial",stage="commit",class="passing"} 1"#,
-            r#"pipeline_stage_seconds_total{pipeline="factorial",stage="compute"} 1.25"#,
+            r#"pipeline_errors_total{pipeline="factorial",stage="compute",class="passing"} 2"#,
+            r#"pipeline_errors_total{pipeline="factorial",stage="compute",class="bad-input"} 1"#,
+            r#"pipeline_dead_letters_total{pipeline="factorial",class="not-a-number"} 1"#,
+            r#"pipeline_record_process_duration_seconds_bucket{pipeline="factorial",le="0.01"} 0"#,
+            r#"pipeline_record_process_duration_seconds_bucket{pipeline="factorial",le="0.025"} 4"#,
         ] {
             assert_line(&text, line);
         }

@@ -1,3 +1,7 @@
-//! The binary from outside.
+//! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
+mod factorial;
+mod faults;
+mod harness;
 mod offline;
+mod workers;

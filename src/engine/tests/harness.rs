@@ -18,6 +18,7 @@ use crate::{
     engine::*,
     operator::{Cost, Operator, OperatorError, Output},
     record::{BatchBuilder, Headers, Offset, Record, TopicPartition},
+    telemetry::Progress,
 };
 
 /// What the value says: `slow…` costs a second of a core, `bad` is bad input, `flaky` fails in passing twice,
@@ -236,7 +237,8 @@ impl Harness {
             Arc::new(TestMachine { start: Instant::now(), eager: options.eager, work: Mutex::default() });
         let (events, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (progress, budget) = (Arc::new(Progress::default()), Budget::new(1 << 20));
+        let (progress, budget) =
+            (Arc::new(Progress::new("test", "in", "out", "in.dlq", 1 << 20)), Budget::new(1 << 20));
         let plan = Plan {
             topology: Topology::new([Arc::new(Scripted::default()) as Arc<dyn Operator>]),
             guarantee: options.guarantee,
@@ -249,6 +251,7 @@ impl Harness {
                 max_backoff: Duration::from_secs(1),
             },
             largest_result: 1 << 20,
+            input: Budget::new(1 << 20),
             budget: budget.clone(),
             shutdown_timeout: Duration::from_secs(10),
             drain: options.drain,

@@ -1,5 +1,3 @@
-use std::sync::atomic::Ordering::Relaxed;
-
 use futures::FutureExt;
 
 use super::harness::{Harness, Options};
@@ -74,11 +72,11 @@ async fn of_lost_partitions_nothing_is_committed() {
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a"]);
     engine.settle().await;
-    assert_eq!(engine.progress.partitions.load(Relaxed), 1);
+    assert_eq!(engine.progress.partitions(), 1);
     engine.tell(SourceEvent::Lost(vec![TopicPartition::new("in", 0)]));
     engine.wait(500).await;
     assert!(engine.committed().is_empty());
-    assert_eq!(engine.progress.partitions.load(Relaxed), 0);
+    assert_eq!(engine.progress.partitions(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,340 @@
+//! A cluster of nodes on this machine, started and stopped together or one by one.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{
+    BrokerError, Jars,
+    error::last_lines,
+    guard::{Guarded, TemporaryFolder},
+    jars::xdg_folder,
+    ports::Ports,
+    properties::server_properties,
+};
+
+/// A start takes about 8 s where two cores have nothing else to do.
+const START_LIMIT: Duration = Duration::from_secs(180);
+/// How long a node may take to stop in order before it is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// What a node logs once it serves its clients.
+const STARTED: &[u8] = b"Kafka Server started";
+
+/// How many nodes a cluster has, each a broker and a controller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Nodes {
+    /// One node: nothing is replicated.
+    One,
+    /// Three nodes: three replicas, of which two must be in sync.
+    Three,
+}
+
+impl Nodes {
+    /// The number.
+    pub fn count(self) -> u16 {
+        match self {
+            Nodes::One => 1,
+            Nodes::Three => 3,
+        }
+    }
+}
+
+/// Where a cluster keeps its data.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// In this folder, which is made if it is not there, and used again by the next start.
+    Kept(PathBuf),
+    /// In a temporary folder, removed when the cluster or this process ends.
+    Temporary,
+}
+
+/// How a cluster is started.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many nodes.
+    pub nodes: Nodes,
+    /// Where the data is.
+    pub data: Data,
+    /// The first node's port for clients, the others taking the next ones; free ports where `None`.
+    pub port: Option<u16>,
+    /// Each node's Java heap, in MiB.
+    pub heap_mib: u32,
+    /// More lines for `server.properties`, or other values for its lines.
+    pub properties: Vec<(String, String)>,
+}
+
+/// A running cluster; it ends with this value, or with this process, whatever ends that.
+pub struct LocalCluster {
+    nodes: Vec<Node>,
+    // After the nodes, so that it is removed once they have ended.
+    _temporary: Option<TemporaryFolder>,
+}
+
+struct Node {
+    id: usize,
+    folder: PathBuf,
+    address: SocketAddr,
+    command: Vec<std::ffi::OsString>,
+    running: Option<Guarded>,
+}
+
+impl LocalCluster {
+    /// Starts a cluster and waits until every node is ready.
+    ///
+    /// # Errors
+    /// A port is taken, the data is that of a cluster of another size, or a node did not come up: then with
+    /// the last lines of its log.
+    pub fn start(jars: &Jars, settings: &Settings) -> Result<Self, BrokerError> {
+        let ports = Ports::choose(settings.nodes.count(), settings.port)?;
+        let (folder, temporary) = match &settings.data {
+            Data::Kept(folder) => {
+                fs::create_dir_all(folder).map_err(BrokerError::io("create", folder))?;
+                // Absolute, since each node runs in a folder of its own.
+                (folder.canonicalize().map_err(BrokerError::io("open", folder))?, None)
+            }
+            Data::Temporary => {
+                let made = TemporaryFolder::create()
+                    .map_err(BrokerError::io("create a folder in", std::env::temp_dir()))?;
+                (made.path().to_owned(), Some(made))
+            }
+        };
+        let cluster_id = cluster_id(&folder, settings.nodes)?;
+        let nodes = (1..)
+            .zip(&ports.client)
+            .map(|(id, port)| {
+                Node::prepare(
+                    jars,
+                    settings,
+                    &folder,
+                    id,
+                    *port,
+                    &server_properties(id, &ports, &settings.properties),
+                )
+            })
+            .collect::<Result<_, _>>()?;
+        let mut cluster = LocalCluster { nodes, _temporary: temporary };
+        cluster.format(jars, &cluster_id)?;
+        cluster.start_all()?;
+        Ok(cluster)
+    }
+
+    /// The nodes' addresses, as `bootstrap.servers` wants them.
+    pub fn bootstrap_servers(&self) -> String {
+        let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.to_string()).collect();
+        addresses.join(",")
+    }
+
+    /// Stops every node in order, and waits for that; one that takes more than 20 s is killed.
+    pub fn stop(&mut self) {
+        // All are told at once: the last ones of a quorum could not stop in order alone.
+        for guarded in self.nodes.iter_mut().filter_map(|node| node.running.as_mut()) {
+            guarded.signal("TERM");
+        }
+        let deadline = Instant::now() + STOP_LIMIT;
+        for node in &mut self.nodes {
+            if let Some(mut guarded) = node.running.take() {
+                guarded.ended_within(deadline.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+
+    /// Stops every node and starts it again, on the same ports and data.
+    ///
+    /// # Errors
+    /// A node did not come up again.
+    pub fn restart(&mut self) -> Result<(), BrokerError> {
+        self.stop();
+        self.start_all()
+    }
+
+    /// Kills a node with SIGKILL, counted from 1; nothing happens to one that does not run.
+    ///
+    /// # Panics
+    /// There is no such node. So in the next two.
+    pub fn kill_node(&mut self, node: usize) {
+        self.nodes[node - 1].running = None;
+    }
+
+    /// Stops a node in order, or after 20 s by force.
+    pub fn stop_node(&mut self, node: usize) {
+        if let Some(mut guarded) = self.nodes[node - 1].running.take() {
+            guarded.signal("TERM");
+            guarded.ended_within(STOP_LIMIT);
+        }
+    }
+
+    /// Starts a node that was stopped or killed, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It did not come up.
+    pub fn start_node(&mut self, node: usize) -> Result<(), BrokerError> {
+        self.nodes[node - 1].start()?;
+        self.nodes[node - 1].wait_until_ready()
+    }
+
+    /// That no node has ended by itself.
+    ///
+    /// # Errors
+    /// The node that has, with the last lines of its log.
+    pub fn check(&mut self) -> Result<(), BrokerError> {
+        self.nodes.iter_mut().try_for_each(Node::check)
+    }
+
+    fn start_all(&mut self) -> Result<(), BrokerError> {
+        self.nodes.iter_mut().try_for_each(Node::start)?;
+        self.nodes.iter_mut().try_for_each(Node::wait_until_ready)
+    }
+
+    /// Prepares the data folders that are new, all at once: each is a Java of its own.
+    fn format(&self, jars: &Jars, cluster_id: &str) -> Result<(), BrokerError> {
+        thread::scope(|scope| {
+            let new = self.nodes.iter().filter(|node| !node.folder.join("data/meta.properties").exists());
+            let formats: Vec<_> = new.map(|node| scope.spawn(|| node.format(jars, cluster_id))).collect();
+            // A join fails only where the thread panicked, and then so do we.
+            formats
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    }
+}
+
+impl Drop for LocalCluster {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Node {
+    fn prepare(
+        jars: &Jars,
+        settings: &Settings,
+        cluster: &Path,
+        id: usize,
+        port: u16,
+        properties: &str,
+    ) -> Result<Self, BrokerError> {
+        let folder = node_folder(cluster, id);
+        fs::create_dir_all(&folder).map_err(BrokerError::io("create", &folder))?;
+        let file = folder.join("server.properties");
+        fs::write(&file, properties).map_err(BrokerError::io("write", &file))?;
+        let heap = settings.heap_mib;
+        let options = [
+            format!("-Xms{heap}m"),
+            format!("-Xmx{heap}m"),
+            "-XX:+UseG1GC".to_owned(),
+            "-Xshare:auto".to_owned(),
+            "-Djava.awt.headless=true".to_owned(),
+        ];
+        let command = jars.command(&options, "kafka.Kafka", &["server.properties"]);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(Node { id, folder, address, command, running: None })
+    }
+
+    fn format(&self, jars: &Jars, cluster_id: &str) -> Result<(), BrokerError> {
+        // Half a second of work: the better compiler would not pay.
+        let options = ["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog.level=warn"];
+        let command = jars.command(
+            &options.map(str::to_owned),
+            "kafka.tools.StorageTool",
+            &["format", "--cluster-id", cluster_id, "--config", "server.properties"],
+        );
+        let output = Command::new(&command[0])
+            .args(&command[1..])
+            .current_dir(&self.folder)
+            .output()
+            .map_err(BrokerError::io("run", &command[0]))?;
+        if !output.status.success() {
+            let output = last_lines(&[output.stdout, output.stderr].concat());
+            return Err(BrokerError::Format { folder: self.folder.clone(), output });
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<(), BrokerError> {
+        if self.running.is_none() {
+            // The log of an earlier run also says that the server started.
+            fs::write(self.log(), "").map_err(BrokerError::io("write", self.log()))?;
+            let guarded =
+                Guarded::start(&self.folder, &self.command).map_err(BrokerError::io("run", "sh"))?;
+            self.running = Some(guarded);
+        }
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), BrokerError> {
+        let begun = Instant::now();
+        loop {
+            self.check()?;
+            let log = fs::read(self.log()).unwrap_or_default();
+            let started = log.windows(STARTED.len()).any(|window| window == STARTED);
+            if started && TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok() {
+                return Ok(());
+            }
+            if begun.elapsed() > START_LIMIT {
+                let (log, lines) = (self.log(), last_lines(&log));
+                return Err(BrokerError::NotReady {
+                    node: self.id,
+                    seconds: START_LIMIT.as_secs(),
+                    log,
+                    lines,
+                });
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn check(&mut self) -> Result<(), BrokerError> {
+        if let Some(guarded) = &mut self.running
+            && guarded.ended_within(Duration::ZERO)
+        {
+            let lines = last_lines(&fs::read(self.log()).unwrap_or_default());
+            return Err(BrokerError::Ended { node: self.id, log: self.log(), lines });
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("server.log")
+    }
+}
+
+/// The folder in which a cluster of this size keeps its data if nothing else is said:
+/// `$XDG_DATA_HOME/pipeline/broker` (`~/.local/share` where that is not set), with `-3` for three nodes.
+///
+/// # Errors
+/// Neither `XDG_DATA_HOME` nor `HOME` is set.
+pub fn data_folder(nodes: Nodes) -> Result<PathBuf, BrokerError> {
+    let name = match nodes {
+        Nodes::One => "broker",
+        Nodes::Three => "broker-3",
+    };
+    Ok(xdg_folder("XDG_DATA_HOME", ".local/share", "the broker's data")?.join("pipeline").join(name))
+}
+
+fn node_folder(cluster: &Path, id: usize) -> PathBuf {
+    cluster.join(format!("node{id}"))
+}
+
+/// The cluster's id, from its folder or else new.
+fn cluster_id(folder: &Path, nodes: Nodes) -> Result<String, BrokerError> {
+    let asked = usize::from(nodes.count());
+    let found = (1..=9).filter(|id| node_folder(folder, *id).exists()).count();
+    if found != 0 && found != asked {
+        return Err(BrokerError::OtherSize { folder: folder.to_owned(), found, asked });
+    }
+    let file = folder.join("cluster.id");
+    if let Ok(id) = fs::read_to_string(&file) {
+        return Ok(id.trim().to_owned());
+    }
+    // 'L' first: an id that began with a dash would be an option to Kafka's tools.
+    let id = format!("L{}", &URL_SAFE_NO_PAD.encode(fastrand::u128(..).to_be_bytes())[1..]);
+    fs::write(&file, &id).map_err(BrokerError::io("write", file))?;
+    Ok(id)
+}

@@ -1,0 +1,80 @@
+//! Which broker is used when nobody has said: the one at 127.0.0.1:9092, or else one in this process.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::Failure;
+use crate::{
+    config::{Guarantee, Pipeline, Property},
+    kafka::{Admin, EmbeddedBroker, settings},
+    telemetry::announce,
+};
+
+/// How long a broker on this machine may take to accept a connection.
+const CONNECT: Duration = Duration::from_millis(500);
+/// Partitions of the embedded broker's topics where the file does not say.
+const PARTITIONS: i32 = 2;
+
+/// Sees to it that the pipelines have a broker. The embedded one lives as long as what is returned.
+///
+/// # Errors
+/// Where a pipeline wants what the embedded broker cannot promise.
+pub async fn find_broker(pipelines: &mut [Pipeline]) -> Result<Option<EmbeddedBroker>, Failure> {
+    if pipelines.iter().any(names_brokers) || answers(settings::DEFAULT_SERVERS).await {
+        return Ok(None);
+    }
+    if let Some(pipeline) = pipelines.iter().find(|p| p.guarantee == Guarantee::ExactlyOnce) {
+        return Err(no_transactions(
+            &pipeline.name,
+            "no Kafka answers at 127.0.0.1:9092, and the embedded broker",
+        ));
+    }
+    let broker = EmbeddedBroker::start(9092).await.map_err(Failure::failed)?;
+    for pipeline in pipelines.iter_mut() {
+        let source = pipeline.source.topic.partitions.unwrap_or(PARTITIONS);
+        let sink = pipeline.sink.topic.partitions.unwrap_or(PARTITIONS);
+        for (topic, partitions) in [
+            (&pipeline.source.topic.topic, source),
+            (&pipeline.sink.topic.topic, sink),
+            (&pipeline.dead_letters, source),
+        ] {
+            broker.create_topic(topic, partitions).map_err(Failure::failed)?;
+        }
+        let servers = Property { value: broker.address().to_string(), secret: false };
+        pipeline.kafka.insert("bootstrap.servers".to_owned(), servers);
+    }
+    announce(&format!(
+        "no Kafka answers at 127.0.0.1:9092: started the embedded broker at {}, in memory. Its data is gone when this \
+         process exits; it does at-least-once alone (`pipeline broker` starts a real one).",
+        broker.address()
+    ));
+    Ok(Some(broker))
+}
+
+/// Refuses what would be a false promise: exactly-once on a broker that is librdkafka's mock cluster.
+///
+/// # Errors
+/// Where that is so.
+pub fn refuse_false_promise(pipeline: &Pipeline, admin: &Admin) -> Result<(), Failure> {
+    if pipeline.guarantee == Guarantee::ExactlyOnce && admin.is_embedded() {
+        return Err(no_transactions(&pipeline.name, "the broker is an embedded one, and that"));
+    }
+    Ok(())
+}
+
+fn no_transactions(name: &str, subject: &str) -> Failure {
+    Failure::usage(format!(
+        "the pipeline {name} says exactly-once, but {subject} does not isolate transactions. Start a real one with \
+         `pipeline broker`, or say guarantee = \"at-least-once\""
+    ))
+}
+
+fn names_brokers(pipeline: &Pipeline) -> bool {
+    [&pipeline.kafka, &pipeline.source.kafka, &pipeline.sink.kafka].iter().any(|properties| {
+        ["bootstrap.servers", "metadata.broker.list"].iter().any(|name| properties.contains_key(*name))
+    })
+}
+
+async fn answers(address: &str) -> bool {
+    let Ok(address) = address.parse::<SocketAddr>() else { return false };
+    matches!(tokio::time::timeout(CONNECT, tokio::net::TcpStream::connect(address)).await, Ok(Ok(_)))
+}

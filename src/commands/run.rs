@@ -1,0 +1,139 @@
+use std::{process, sync::Arc};
+
+use clap::Args;
+use futures::future::join_all;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Failure,
+    brokers::find_broker,
+    file::{Overrides, load_pipeline},
+    status,
+    supervise::Supervised,
+};
+use crate::{
+    config::{Guarantee, Pipeline},
+    engine::Machine,
+    kafka::settings,
+    telemetry::{MetricsServer, Progress, announce, init_logging, install_metrics, status_line},
+};
+
+/// Runs pipelines until SIGINT or SIGTERM: the first stops gracefully (finish what is in flight, commit,
+/// leave the group), the second at once.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Pipelines: files as given, in pipelines/, or built in (factorial.toml).
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// Stop once everything that was in the source's partitions at the start is processed and committed.
+    #[arg(long)]
+    drain: bool,
+}
+
+impl Run {
+    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+        let pipelines: Vec<Pipeline> =
+            self.files.iter().map(|file| load_pipeline(file, overrides)).collect::<Result<_, _>>()?;
+        init_logging();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+        let result = runtime.block_on(run(pipelines, self.drain));
+        if let Some(line) = status_line() {
+            line.finish_and_clear();
+        }
+        // A commit to a broker that is gone must not keep a process that was told to stop.
+        runtime.shutdown_background();
+        result
+    }
+}
+
+async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
+    let _embedded = find_broker(&mut pipelines).await?;
+    let handle = install_metrics().map_err(Failure::failed)?;
+    let progress: Vec<Arc<Progress>> = pipelines.iter().map(progress_of).collect();
+    let metrics = pipelines[0].metrics;
+    let server = MetricsServer::start(metrics.listen, metrics.explicit, handle, progress.clone())
+        .await
+        .map_err(Failure::failed)?;
+    let machine = Machine::new().map_err(Failure::failed)?;
+    for pipeline in &pipelines {
+        announce(&summary(pipeline));
+    }
+    announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", server.address()));
+    if !drain && pipelines.iter().any(|pipeline| pipeline.steps.iter().any(|step| step.kind == "factorial")) {
+        announce("try it from another terminal: pipeline request 1000");
+    }
+    let stop = CancellationToken::new();
+    let signals = tokio::spawn(stop_on_signals(stop.clone()));
+    let status = tokio::spawn(status::show(progress.clone()));
+    let running = pipelines.into_iter().zip(progress).map(|(pipeline, progress)| {
+        let supervised = Supervised { pipeline, machine: machine.clone(), progress, drain };
+        let stop = stop.clone();
+        async move {
+            let result = supervised.run(stop.clone()).await;
+            if result.is_err() {
+                // The others stop gracefully: a process that runs half of what it was told is hard to see.
+                stop.cancel();
+            }
+            result
+        }
+    });
+    let results = join_all(running).await;
+    status.abort();
+    signals.abort();
+    results.into_iter().collect()
+}
+
+fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {
+    Arc::new(Progress::new(
+        &pipeline.name,
+        &pipeline.source.topic.topic,
+        &pipeline.sink.topic.topic,
+        &pipeline.dead_letters,
+        pipeline.limits.memory,
+    ))
+}
+
+fn summary(pipeline: &Pipeline) -> String {
+    let steps: Vec<&str> = pipeline.steps.iter().map(|step| step.name.as_str()).collect();
+    let guarantee = match pipeline.guarantee {
+        Guarantee::AtLeastOnce => "at-least-once",
+        Guarantee::ExactlyOnce => "exactly-once",
+    };
+    let servers = settings::common(pipeline);
+    format!(
+        "{}: {} -> {} -> {}, {guarantee}, group {}, brokers {}",
+        pipeline.name,
+        pipeline.source.topic.topic,
+        steps.join(" -> "),
+        pipeline.sink.topic.topic,
+        pipeline.source.group,
+        servers.get("bootstrap.servers").unwrap_or_default(),
+    )
+}
+
+/// The first signal stops gracefully, the second at once.
+async fn stop_on_signals(stop: CancellationToken) {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        tracing::warn!("signals cannot be caught: the process ends at once when it is told to");
+        return;
+    };
+    let mut next = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    next().await;
+    announce(
+        "stopping: finishing what is in flight, committing, leaving the group (once more to stop at once)",
+    );
+    stop.cancel();
+    next().await;
+    announce("stopped at once; what was not committed is done again");
+    process::exit(130);
+}

@@ -1,0 +1,118 @@
+//! Keeps one pipeline running: new clients where the old ones cannot go on.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, brokers::refuse_false_promise};
+use crate::{
+    config::{Guarantee, Pipeline},
+    engine::{Budget, Environment, Machine, Plan, RetryPolicy, Stop, Topology, run},
+    kafka::{Admin, KafkaSink, KafkaSource, Limits, Topics, settings},
+    telemetry::Progress,
+};
+
+/// The first pause before new clients are made, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// Clients that lasted so long were well: the next pause is a short one again.
+const LASTED: Duration = Duration::from_secs(60);
+
+/// One pipeline and what it runs on.
+pub struct Supervised {
+    pub pipeline: Pipeline,
+    pub machine: Arc<Machine>,
+    pub progress: Arc<Progress>,
+    pub drain: bool,
+}
+
+impl Supervised {
+    /// Runs until `stop` is cancelled, or all is drained.
+    ///
+    /// # Errors
+    /// Where somebody has to do something about it first.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
+        let limits = self.prepare().await?;
+        let mut pause = PAUSES.0;
+        loop {
+            let began = self.machine.now();
+            let reason = match self.session(limits, stop.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(Stop::Fatal(reason)) => {
+                    return Err(Failure::Failed(format!("{}: {reason}", self.pipeline.name)));
+                }
+                Err(Stop::Restart(reason)) => reason,
+            };
+            if stop.is_cancelled() {
+                return Err(Failure::Failed(format!(
+                    "{}: stopped, but not gracefully: {reason}",
+                    self.pipeline.name
+                )));
+            }
+            if self.machine.now() - began > LASTED {
+                pause = PAUSES.0;
+            }
+            tracing::warn!(pipeline = self.pipeline.name, reason, ?pause, "new clients are made");
+            self.progress.restarted();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Sees to the topics.
+    async fn prepare(&mut self) -> Result<Limits, Failure> {
+        let config = settings::common(&self.pipeline);
+        let admin =
+            tokio::task::spawn_blocking(move || Admin::new(&config)).await.map_err(Failure::failed)?;
+        let admin = admin.map_err(Failure::failed)?;
+        refuse_false_promise(&self.pipeline, &admin)?;
+        if admin.is_embedded() {
+            settings::for_embedded(&mut self.pipeline);
+        }
+        admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)
+    }
+
+    /// Runs with one set of clients.
+    async fn session(&self, limits: Limits, stop: CancellationToken) -> Result<(), Stop> {
+        let pipeline = &self.pipeline;
+        let memory = settings::Memory::shares(pipeline.limits.memory);
+        let (input, budget) = (Budget::new(memory.input), Budget::new(memory.output));
+        let (consumer, producer) = (settings::consumer(pipeline), settings::producer(pipeline, limits));
+        let topics = Topics {
+            results: pipeline.sink.topic.topic.clone(),
+            dead_letters: pipeline.dead_letters.clone(),
+        };
+        let (topic, room) = (pipeline.source.topic.topic.clone(), input.clone());
+        let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
+        // The producer first: a member of the group that cannot work yet would hold partitions for nothing.
+        let clients = tokio::task::spawn_blocking(move || {
+            let sink = KafkaSink::new(&producer, topics, exactly_once)?;
+            let source = KafkaSource::new(&consumer, &topic, room)?;
+            Ok((source, sink))
+        });
+        let (source, mut sink) = clients.await.map_err(|error| Stop::Restart(error.to_string()))??;
+        if exactly_once {
+            sink.commit_for(source.group());
+        }
+        let plan = Plan {
+            topology: Topology::new(pipeline.steps.iter().map(|step| step.operator.clone())),
+            guarantee: pipeline.guarantee,
+            order: pipeline.order,
+            commit_interval: pipeline.commit.interval,
+            commit_records: pipeline.commit.records,
+            retry: RetryPolicy {
+                attempts: pipeline.retry.attempts,
+                backoff: pipeline.retry.backoff,
+                max_backoff: pipeline.retry.max_backoff,
+            },
+            largest_result: limits.result,
+            input,
+            budget,
+            shutdown_timeout: pipeline.shutdown_timeout,
+            drain: self.drain,
+        };
+        run(plan, source, sink, self.machine.clone(), self.progress.clone(), stop.cancelled_owned()).await
+    }
+}

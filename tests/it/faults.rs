@@ -1,0 +1,117 @@
+//! Nothing is lost, and with exactly-once nothing is double, whatever is killed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::harness::{Names, Producer, Worker, broker, broker_exclusively, read_committed, records_until};
+
+/// How long all results may take after the last fault.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Requests under way while `faults` happen; then what came out is held against what went in.
+fn under_load(servers: &str, names: &Names, exactly_once: bool, faults: impl FnOnce(&[String])) {
+    let producer = Producer::new(servers, &names.source, 4, &[]);
+    let mut settings = names.settings();
+    if exactly_once {
+        settings.push("guarantee=exactly-once".to_owned());
+    }
+    let (sent, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(SeqCst) {
+                for _ in 0..20 {
+                    let id = sent.fetch_add(1, SeqCst);
+                    producer.send(&format!("id-{id}"), Some((id % 200).to_string().as_bytes()), None);
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        faults(&settings);
+        stop.store(true, SeqCst);
+    });
+    producer.flush();
+    let count = sent.load(SeqCst);
+    let survivor = Worker::start(servers, &settings);
+    let mut missing: BTreeSet<String> = (0..count).map(|id| format!("id-{id}")).collect();
+    let begun = Instant::now();
+    records_until(servers, &names.sink, LIMIT, |record| {
+        missing.remove(record.key());
+        missing.is_empty()
+    });
+    eprintln!("{}: {count} records, all there {:?} after the last fault", names.source, begun.elapsed());
+    let (status, log) = survivor.terminate();
+    assert!(status.success(), "{log}");
+    verify(servers, names, count, exactly_once);
+}
+
+fn verify(servers: &str, names: &Names, count: u64, exactly_once: bool) {
+    let factorials: Vec<String> = (0..200).map(pipeline::factorial::factorial_decimal).collect();
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for record in read_committed(servers, &names.sink) {
+        let id: u64 = record.key().strip_prefix("id-").unwrap().parse().unwrap();
+        let n = id % 200;
+        assert_eq!(record.value(), format!("{n};{}", factorials[n as usize]), "{}", record.key());
+        assert_eq!(record.header("id"), Some(record.key()));
+        *found.entry(record.key().to_owned()).or_default() += 1;
+    }
+    let expected: BTreeSet<String> = (0..count).map(|id| format!("id-{id}")).collect();
+    assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    let double: Vec<_> = found.iter().filter(|(_, times)| **times > 1).collect();
+    eprintln!("{}: {} double", names.source, double.len());
+    assert!(!exactly_once || double.is_empty(), "double: {double:?}");
+}
+
+fn kill_ten_times(exactly_once: bool, name: &str) {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new(name);
+    under_load(&servers, &names, exactly_once, |settings| {
+        let mut workers = vec![Worker::start(&servers, settings), Worker::start(&servers, settings)];
+        for worker in &workers {
+            worker.says(&["assigned"]);
+        }
+        for round in 0..10 {
+            // Sometimes in the middle of a rebalance, sometimes long after.
+            thread::sleep(Duration::from_millis(500 + 400 * (round % 5)));
+            workers.remove(0).kill();
+            workers.push(Worker::start(&servers, settings));
+        }
+        for worker in workers {
+            worker.kill();
+        }
+    });
+}
+
+#[test]
+fn killing_one_of_two_workers_ten_times_loses_nothing() {
+    kill_ten_times(false, "kill-alo");
+}
+
+#[test]
+fn killing_one_of_two_workers_ten_times_loses_and_doubles_nothing_with_exactly_once() {
+    kill_ten_times(true, "kill-eos");
+}
+
+#[test]
+fn a_restart_of_the_broker_under_load_loses_nothing_and_doubles_nothing_with_exactly_once() {
+    for (exactly_once, name) in [(false, "bounce-alo"), (true, "bounce-eos")] {
+        let mut broker = broker_exclusively();
+        let servers = broker.bootstrap_servers();
+        under_load(&servers, &Names::new(name), exactly_once, |settings| {
+            let workers = [Worker::start(&servers, settings), Worker::start(&servers, settings)];
+            workers[0].says(&["assigned"]);
+            thread::sleep(Duration::from_secs(2));
+            broker.restart().unwrap();
+            thread::sleep(Duration::from_secs(3));
+            // They have survived it, and still work.
+            for worker in workers {
+                let (status, log) = worker.terminate();
+                assert!(status.success(), "{log}");
+            }
+        });
+    }
+}

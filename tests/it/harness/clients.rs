@@ -1,0 +1,195 @@
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::{Header, Headers, OwnedHeaders},
+    producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+};
+
+/// One record as the verifier reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumed {
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub timestamp: Option<i64>,
+}
+
+impl Consumed {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = &self.headers.iter().find(|(found, _)| found == name)?.1;
+        Some(std::str::from_utf8(value).unwrap())
+    }
+
+    pub fn key(&self) -> &str {
+        std::str::from_utf8(self.key.as_deref().unwrap()).unwrap()
+    }
+
+    pub fn value(&self) -> &str {
+        std::str::from_utf8(self.value.as_deref().unwrap()).unwrap()
+    }
+}
+
+/// Whoever asks: with keys that are unique, so that every record can be told from every other.
+pub struct Producer {
+    producer: ThreadedProducer<DefaultProducerContext>,
+    topic: String,
+}
+
+impl Producer {
+    /// A producer for a topic that it creates, with settings.
+    pub fn new(servers: &str, topic: &str, partitions: i32, config: &[(&str, &str)]) -> Producer {
+        create_topic(servers, topic, partitions, config);
+        Producer::existing(servers, topic)
+    }
+
+    /// A producer for a topic that is there.
+    pub fn existing(servers: &str, topic: &str) -> Producer {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", servers)
+            .set("enable.idempotence", "true")
+            .set("message.max.bytes", "20000000")
+            .set("queue.buffering.max.kbytes", "200000")
+            .create()
+            .unwrap();
+        Producer { producer, topic: topic.to_owned() }
+    }
+
+    pub fn send(&self, key: &str, value: Option<&[u8]>, partition: Option<i32>) {
+        let headers = OwnedHeaders::new().insert(Header { key: "id", value: Some(key) });
+        let mut record =
+            BaseRecord::<str, [u8]>::to(&self.topic).key(key).headers(headers).timestamp(1_700_000_000_000);
+        record.payload = value;
+        record.partition = partition;
+        while let Err((error, back)) = self.producer.send(record) {
+            assert!(
+                matches!(error.rdkafka_error_code(), Some(rdkafka::types::RDKafkaErrorCode::QueueFull)),
+                "{error}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+            record = back;
+        }
+    }
+
+    pub fn flush(&self) {
+        self.producer.flush(Duration::from_secs(120)).unwrap();
+    }
+}
+
+pub fn create_topic(servers: &str, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+    let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    for (name, value) in config {
+        new = new.set(name, value);
+    }
+    let created = admin.create_topics([&new], &AdminOptions::new());
+    for result in futures::executor::block_on(created).unwrap() {
+        result.unwrap();
+    }
+}
+
+/// Every record of a topic that is committed, from its beginning to its end.
+pub fn read_committed(servers: &str, topic: &str) -> Vec<Consumed> {
+    let mut ends = BTreeSet::new();
+    read(servers, topic, |event| match event {
+        Err(Some((partition, partitions))) => {
+            ends.insert(partition);
+            ends.len() < partitions
+        }
+        _ => true,
+    })
+}
+
+/// Reads a topic until `enough` says so of all that was read, or fails after `limit`.
+pub fn records_until(
+    servers: &str,
+    topic: &str,
+    limit: Duration,
+    mut enough: impl FnMut(&Consumed) -> bool,
+) -> Vec<Consumed> {
+    let deadline = Instant::now() + limit;
+    read(servers, topic, |event| {
+        assert!(Instant::now() < deadline, "{topic}: not all came within {limit:?}");
+        event.map_or(true, |record| !enough(record))
+    })
+}
+
+/// Reads until `go_on` says no; it is told each record, each end (which partition's, of how many), and when
+/// nothing has come for a while.
+fn read(
+    servers: &str,
+    topic: &str,
+    mut go_on: impl FnMut(Result<&Consumed, Option<(i32, usize)>>) -> bool,
+) -> Vec<Consumed> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("group.id", "verifier")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "100")
+        .create()
+        .unwrap();
+    let partitions = partitions(&consumer, topic);
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(topic, partition as i32, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&list).unwrap();
+    let mut records = Vec::new();
+    loop {
+        match consumer.poll(Duration::from_millis(200)) {
+            None => {
+                if !go_on(Err(None)) {
+                    return records;
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                if !go_on(Err(Some((partition, partitions)))) {
+                    return records;
+                }
+            }
+            Some(Err(error)) => eprintln!("the verifier: {error}"),
+            Some(Ok(record)) => {
+                let headers = record.headers().map(|headers| {
+                    headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
+                });
+                let record = Consumed {
+                    partition: record.partition(),
+                    offset: record.offset(),
+                    key: record.key().map(<[u8]>::to_vec),
+                    value: record.payload().map(<[u8]>::to_vec),
+                    headers: headers.unwrap_or_default(),
+                    timestamp: record.timestamp().to_millis(),
+                };
+                let more = go_on(Ok(&record));
+                records.push(record);
+                if !more {
+                    return records;
+                }
+            }
+        }
+    }
+}
+
+/// How many partitions a topic has, once it is there: the first write may be creating it just now.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(30)).unwrap();
+        let found = metadata.topics()[0].partitions().len();
+        if found > 0 {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "there is no topic {topic}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,96 @@
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A `pipeline` process; killed when it is dropped.
+pub struct Worker {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Worker {
+    /// `pipeline run factorial.toml` with these settings.
+    pub fn start(servers: &str, settings: &[String]) -> Worker {
+        let mut arguments = vec!["run".to_owned(), "factorial.toml".to_owned()];
+        arguments.extend(settings.iter().map(|setting| format!("--set={setting}")));
+        Worker::spawn(servers, &arguments)
+    }
+
+    /// `pipeline` with these arguments.
+    pub fn spawn(servers: &str, arguments: &[String]) -> Worker {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipeline"))
+            .args(arguments)
+            .env("PIPELINE_BOOTSTRAP_SERVERS", servers)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, stderr) = (log.clone(), child.stderr.take().unwrap());
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        Worker { child, log }
+    }
+
+    /// All that it has said so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Waits until a line of the log has all of these parts.
+    pub fn says(&self, parts: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.log.lock().unwrap().iter().any(|line| parts.iter().all(|part| line.contains(part))) {
+            assert!(Instant::now() < deadline, "never said {parts:?}:\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Where its metrics are.
+    pub fn metrics(&self) -> String {
+        self.says(&["metrics at http://"]);
+        let log = self.log();
+        let rest = log.split("metrics at ").nth(1).unwrap();
+        rest.split("/metrics").next().unwrap().to_owned()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(mut self) -> (ExitStatus, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = self.wait(Duration::from_secs(30));
+        (status, self.log())
+    }
+
+    /// Waits for it to end by itself.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "still running:\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
