@@ -291,8 +291,23 @@ impl Admin {
                     format!("more replicas were asked for than there are brokers, which is {brokers}");
                 AdminError::Refused { what, topic, reason }
             }
-            Some(code) => AdminError::Refused { what, topic, reason: code.to_string() },
-            None => AdminError::Refused { what, topic, reason: error.to_string() },
+            code => {
+                let reason = match code {
+                    Some(Code::InvalidReplicationFactor) => {
+                        "more replicas were asked for than there are brokers".to_owned()
+                    }
+                    Some(Code::InvalidTopic) => {
+                        "its name may have letters, digits, `.`, `_` and `-` alone, at most 249 of them"
+                            .to_owned()
+                    }
+                    Some(Code::InvalidConfig) => {
+                        "the broker does not know one of the settings, or does not take its value".to_owned()
+                    }
+                    Some(code) => code.to_string(),
+                    None => error.to_string(),
+                };
+                AdminError::Refused { what, topic, reason }
+            }
         }
     }
 }
