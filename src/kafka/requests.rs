@@ -13,6 +13,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::{BorrowedMessage, Headers as _},
@@ -85,7 +86,15 @@ pub enum RequestEvent {
 /// Tells about acknowledgements.
 struct Acknowledge(SyncSender<RequestEvent>);
 
-impl ClientContext for Acknowledge {}
+impl ClientContext for Acknowledge {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        super::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        super::log_error(&error, reason);
+    }
+}
 
 impl ProducerContext for Acknowledge {
     type DeliveryOpaque = usize;

@@ -1,6 +1,7 @@
 //! A real broker for the whole run, real workers, and clients that are not `pipeline`'s own.
 
 mod clients;
+mod command;
 mod worker;
 
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -8,6 +9,7 @@ use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
 
 pub use clients::{Consumed, Producer, create_topic, read_committed, records_until};
+pub use command::pipeline;
 pub use worker::Worker;
 
 /// The broker of this test run. It ends with the process, whatever ends that, and its data with it.
