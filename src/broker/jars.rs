@@ -48,11 +48,11 @@ impl Jars {
         Ok(Jars { java, folder })
     }
 
-    /// The command line that runs a class of Kafka's, with `options` for the virtual machine.
+    /// The command line that runs a class of Kafka's, with `options` for the virtual machine, in a
+    /// folder that has `log4j2.properties`.
     pub(super) fn command(&self, options: &[String], class: &str, arguments: &[&str]) -> Vec<OsString> {
-        let mut logging = OsString::from("-Dlog4j2.configurationFile=");
-        logging.push(self.folder.join("log4j2.properties"));
-        let mut command = vec![self.java.clone().into_os_string(), logging];
+        let mut command = vec![self.java.clone().into_os_string()];
+        command.push("-Dlog4j2.configurationFile=log4j2.properties".into());
         command.extend(options.iter().map(OsString::from));
         command.extend(["-cp".into(), self.folder.join("libs").join("*").into_os_string(), class.into()]);
         command.extend(arguments.iter().map(OsString::from));
@@ -108,12 +108,8 @@ fn java_version(said: &str) -> Option<u32> {
 
 fn fetch_into(folder: &Path) -> Result<(), BrokerError> {
     fs::create_dir_all(folder).map_err(BrokerError::io("create", folder))?;
-    let write = |name: &str, content: &str| {
-        let path = folder.join(name);
-        fs::write(&path, content).map_err(BrokerError::io("write", path))
-    };
-    write("pom.xml", include_str!("pom.xml"))?;
-    write("log4j2.properties", include_str!("log4j2.properties"))?;
+    let pom = folder.join("pom.xml");
+    fs::write(&pom, include_str!("pom.xml")).map_err(BrokerError::io("write", pom))?;
     let output = Command::new("mvn")
         .args(["-B", "-q", "-Dstyle.color=never", "-DincludeScope=runtime", "-DoutputDirectory=libs"])
         .arg(format!("-Dkafka.version={KAFKA_VERSION}"))

@@ -74,7 +74,7 @@ pub struct Settings {
 pub struct LocalCluster {
     nodes: Vec<Node>,
     // After the nodes, so that it is removed once they have ended.
-    _temporary: Option<TemporaryFolder>,
+    temporary: Option<TemporaryFolder>,
 }
 
 struct Node {
@@ -119,7 +119,7 @@ impl LocalCluster {
                 )
             })
             .collect::<Result<_, _>>()?;
-        let mut cluster = LocalCluster { nodes, _temporary: temporary };
+        let mut cluster = LocalCluster { nodes, temporary };
         cluster.format(jars, &cluster_id)?;
         cluster.start_all()?;
         Ok(cluster)
@@ -207,7 +207,10 @@ impl LocalCluster {
 
 impl Drop for LocalCluster {
     fn drop(&mut self) {
-        self.stop();
+        // Data that goes with it need not be left in order.
+        if self.temporary.is_none() {
+            self.stop();
+        }
     }
 }
 
@@ -222,8 +225,12 @@ impl Node {
     ) -> Result<Self, BrokerError> {
         let folder = node_folder(cluster, id);
         fs::create_dir_all(&folder).map_err(BrokerError::io("create", &folder))?;
-        let file = folder.join("server.properties");
-        fs::write(&file, properties).map_err(BrokerError::io("write", &file))?;
+        for (name, content) in
+            [("server.properties", properties), ("log4j2.properties", include_str!("log4j2.properties"))]
+        {
+            let file = folder.join(name);
+            fs::write(&file, content).map_err(BrokerError::io("write", file))?;
+        }
         let heap = settings.heap_mib;
         let options = [
             format!("-Xms{heap}m"),

@@ -49,7 +49,10 @@ impl Broker {
             NodeCount::Three => Nodes::Three,
         };
         let folder = self.data.map_or_else(|| data_folder(nodes), Ok).map_err(Failure::failed)?;
-        eprintln!("starting Apache Kafka {KAFKA_VERSION} with its data in {}", folder.display());
+        eprintln!(
+            "starting Apache Kafka {KAFKA_VERSION} with its data in {} (the first start fetches it, about 45 MB)",
+            folder.display()
+        );
         let settings = Settings {
             nodes,
             data: Data::Kept(folder),

@@ -64,8 +64,8 @@ impl Request {
     /// # Errors
     /// No broker, or a request without a result.
     pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
-        let pipeline = load_pipeline(&self.pipeline, overrides)?;
-        prepare(&pipeline)?;
+        let mut pipeline = load_pipeline(&self.pipeline, overrides)?;
+        prepare(&mut pipeline)?;
         let topics = RequestTopics {
             requests: pipeline.source.topic.topic.clone(),
             results: pipeline.sink.topic.topic.clone(),
@@ -102,10 +102,11 @@ impl Request {
 }
 
 /// Sees to the topics, so that whoever asks first need not wait for a worker to do it.
-fn prepare(pipeline: &Pipeline) -> Result<(), Failure> {
+fn prepare(pipeline: &mut Pipeline) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     let admin = Admin::new(&settings::common(pipeline)).map_err(Failure::failed)?;
+    admin.suit(pipeline);
     runtime.block_on(admin.ensure_topics(pipeline)).map_err(Failure::failed)?;
     Ok(())
 }

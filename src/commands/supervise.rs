@@ -68,9 +68,7 @@ impl Supervised {
             tokio::task::spawn_blocking(move || Admin::new(&config)).await.map_err(Failure::failed)?;
         let admin = admin.map_err(Failure::failed)?;
         refuse_false_promise(&self.pipeline, &admin)?;
-        if admin.is_embedded() {
-            settings::for_embedded(&mut self.pipeline);
-        }
+        admin.suit(&mut self.pipeline);
         admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)
     }
 

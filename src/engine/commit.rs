@@ -24,10 +24,14 @@ pub struct Committer {
     open: bool,
     /// When the commit that is under way began, and how many records it is about.
     began: (Duration, u64),
+    /// Commits that did not go through since the last one that did.
+    failures: u32,
     /// Not before then, as the last commit did not go through.
     not_before: Duration,
 }
 
+/// Every so many failures in a row are worth a line.
+const FAILURES_TOLD: u32 = 30;
 /// The pause after a commit that did not go through.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -172,6 +176,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             (Finished::Commit(Ok(())), State::Committing(lanes, _)) => {
                 let (began, records) = self.committer.began;
                 let took = self.environment.now() - began;
+                self.committer.failures = 0;
                 self.progress.committed(records, took, self.committer.transactional);
                 for (id, offset, metadata) in lanes {
                     if let Some(lane) = self.lanes.get_mut(&id) {
@@ -181,7 +186,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
             (Finished::Commit(Err(CommitError::Passing(reason))), _) => {
                 self.progress.commit_failed();
-                tracing::warn!(reason, "a commit did not go through; it is tried again");
+                self.committer.failures += 1;
+                // A group that moves refuses commits for a moment, and that is normal.
+                if self.committer.failures.is_multiple_of(FAILURES_TOLD) {
+                    let failures = self.committer.failures;
+                    tracing::warn!(reason, failures, "commits do not go through; they are tried again");
+                }
                 let now = self.environment.now();
                 self.committer.since = Some(now);
                 self.committer.not_before = now + RETRY_PAUSE;

@@ -20,7 +20,8 @@ use rdkafka::{
 };
 use thiserror::Error;
 
-use crate::config::TopicSettings;
+use super::settings;
+use crate::config::{Pipeline, TopicSettings};
 
 /// How long a question may take.
 const ASK: Duration = Duration::from_secs(15);
@@ -130,6 +131,13 @@ impl Admin {
     /// its transactions are not isolated.
     pub fn is_embedded(&self) -> bool {
         self.embedded
+    }
+
+    /// Settings of the pipeline that suit the broker, where it is the embedded one and the file does not say.
+    pub fn suit(&self, pipeline: &mut Pipeline) {
+        if self.embedded {
+            settings::for_embedded(pipeline);
+        }
     }
 
     /// Where the brokers were looked for.

@@ -8,8 +8,8 @@ use std::{
 
 use rdkafka::{
     ClientContext, Offset as RdOffset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult},
     types::RDKafkaErrorCode as Code,
 };

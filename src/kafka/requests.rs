@@ -249,9 +249,11 @@ fn answers_from_now(
         .set("group.id", "pipeline-request")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "latest")
-        // How long a partition's end takes to be told; what comes is told at once.
-        .set("fetch.wait.max.ms", "50");
+        .set("auto.offset.reset", "latest");
+    if config.get("fetch.wait.max.ms").is_none() {
+        // So long takes a partition's end to be told; what comes is told at once.
+        config.set("fetch.wait.max.ms", "50");
+    }
     let consumer: BaseConsumer = config.create()?;
     let mut list = TopicPartitionList::new();
     for topic in [&topics.results, &topics.dead_letters] {

@@ -75,16 +75,18 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
     config
 }
 
-/// Makes a pipeline fit the embedded broker, which gives a newcomer its share only when the group's session
-/// timeout, less a second, is over. What the file says stays.
+/// Makes a pipeline fit the embedded broker; what the file says stays.
 pub fn for_embedded(pipeline: &mut Pipeline) {
+    let property = |value: &str| Property { value: value.to_owned(), secret: false };
+    // A fetch is answered only when its time is over.
+    pipeline.kafka.entry("fetch.wait.max.ms".to_owned()).or_insert(property("20"));
     if broker_assigns(&consumer(pipeline)) {
         return;
     }
+    // A newcomer gets its share only when the group's session timeout, less a second, is over.
     for (name, value) in [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")] {
         if !pipeline.kafka.contains_key(name) {
-            let property = Property { value: value.to_owned(), secret: false };
-            pipeline.source.kafka.entry(name.to_owned()).or_insert(property);
+            pipeline.source.kafka.entry(name.to_owned()).or_insert(property(value));
         }
     }
 }
@@ -221,7 +223,11 @@ mod tests {
     fn the_embedded_broker_is_fitted_unless_the_file_knows_better() {
         let mut pipeline = pipeline(&["source.kafka.session.timeout.ms=6000"]);
         for_embedded(&mut pipeline);
-        let expected = [("session.timeout.ms", Some("6000")), ("heartbeat.interval.ms", Some("300"))];
+        let expected = [
+            ("session.timeout.ms", Some("6000")),
+            ("heartbeat.interval.ms", Some("300")),
+            ("fetch.wait.max.ms", Some("20")),
+        ];
         assert_settings(&consumer(&pipeline), &expected);
     }
 

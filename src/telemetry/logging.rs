@@ -11,9 +11,11 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 static STATUS: OnceLock<ProgressBar> = OnceLock::new();
 
-/// Sets up logging to standard error; once. `RUST_LOG` says what is logged (`info` if not set).
+/// Sets up logging to standard error; once. `RUST_LOG` says what is logged (if not set: `info`, and nothing
+/// of librdkafka's own, whose every retry is a line).
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveStatus);
     // A second call changes nothing.
     let _ = if io::stderr().is_terminal() {
@@ -27,7 +29,8 @@ pub fn init() {
 pub fn announce(text: &str) {
     if io::stderr().is_terminal() {
         // Standard error may be closed; then nobody wants to know.
-        let _ = writeln!(AboveStatus, "{text}");
+        // In one piece: the status line is drawn again after each.
+        let _ = AboveStatus.write_all(format!("{text}\n").as_bytes());
     } else {
         tracing::info!("{text}");
     }

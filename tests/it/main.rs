@@ -1,5 +1,6 @@
 //! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
+mod broker;
 mod factorial;
 mod faults;
 mod harness;

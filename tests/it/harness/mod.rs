@@ -2,14 +2,16 @@
 
 mod clients;
 mod command;
+mod watch;
 mod worker;
 
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
 
-pub use clients::{Consumed, Producer, create_topic, read_committed, records_until};
+pub use clients::{Consumed, Producer, create_topic, read_committed, records_until, records_within};
 pub use command::pipeline;
+pub use watch::Watch;
 pub use worker::Worker;
 
 /// The broker of this test run. It ends with the process, whatever ends that, and its data with it.

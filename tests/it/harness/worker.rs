@@ -6,9 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::Watch;
+
 /// A `pipeline` process; killed when it is dropped.
 pub struct Worker {
     child: Child,
+    _watch: Watch,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -36,7 +39,7 @@ impl Worker {
                 lines.lock().unwrap().push(line);
             }
         });
-        Worker { child, log }
+        Worker { _watch: Watch::over(&child), child, log }
     }
 
     /// All that it has said so far.

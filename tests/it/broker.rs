@@ -1,0 +1,252 @@
+//! The broker that all of this stands on, the verifier that judges, and `pipeline broker`.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+
+use crate::harness::{Consumed, Names, Producer, Watch, broker, broker_exclusively, read_committed};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn values(records: &[Consumed]) -> Vec<&str> {
+    records.iter().map(Consumed::value).collect()
+}
+
+#[test]
+fn records_are_read_back_byte_for_byte() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let topic = Names::new("read-back").source;
+    let ten_megabytes = vec![b'7'; 10_000_000];
+    let values: [Option<&[u8]>; 5] =
+        [Some(b"30"), Some(&[0x00, 0xff, 0xfe]), None, Some(b""), Some(&ten_megabytes)];
+    let producer = Producer::new(&servers, &topic, 3, &[("max.message.bytes", "10485760")]);
+    for (key, value) in ["a", "b", "c", "d", "e"].into_iter().zip(values) {
+        producer.send(key, value, Some(2));
+    }
+    producer.flush();
+
+    let records = read_committed(&servers, &topic);
+
+    assert_eq!(records.iter().map(Consumed::key).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
+    for ((record, value), offset) in records.iter().zip(values).zip(0..) {
+        assert!(record.value.as_deref() == value, "the value at offset {offset} came back changed");
+        assert_eq!((record.partition, record.offset), (2, offset));
+        assert_eq!(record.header("id"), Some(record.key()));
+        assert_eq!(record.timestamp, Some(1_700_000_000_000));
+    }
+}
+
+#[test]
+fn the_verifier_sees_what_was_committed_and_nothing_else() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let topic = Names::new("transactions").source;
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &servers)
+        .set("transactional.id", &topic)
+        .create()
+        .unwrap();
+    producer.init_transactions(LIMIT).unwrap();
+    let write = |value: &str| {
+        producer.begin_transaction().unwrap();
+        producer.send(BaseRecord::<str, str>::to(&topic).payload(value).partition(0)).unwrap();
+        producer.flush(LIMIT).unwrap();
+    };
+
+    write("taken back");
+    producer.abort_transaction(LIMIT).unwrap();
+    write("committed");
+    producer.commit_transaction(LIMIT).unwrap();
+    write("still open");
+    assert_eq!(values(&read_committed(&servers, &topic)), ["committed"]);
+
+    producer.commit_transaction(LIMIT).unwrap();
+    // The markers of a commit are written after its answer.
+    let deadline = Instant::now() + LIMIT;
+    while values(&read_committed(&servers, &topic)) != ["committed", "still open"] {
+        assert!(Instant::now() < deadline, "what was committed last never came");
+    }
+}
+
+#[test]
+fn the_broker_keeps_its_records_when_it_is_restarted_and_when_it_is_killed() {
+    let mut broker = broker_exclusively();
+    let servers = broker.bootstrap_servers();
+    let topic = Names::new("kept").source;
+    let producer = Producer::new(&servers, &topic, 1, &[]);
+    let write = |value: &str| {
+        producer.send(value, Some(value.as_bytes()), Some(0));
+        producer.flush();
+    };
+
+    write("at first");
+    broker.restart().unwrap();
+    write("restarted");
+    broker.kill_node(1);
+    broker.start_node(1).unwrap();
+    write("killed");
+
+    assert_eq!(broker.bootstrap_servers(), servers);
+    assert_eq!(values(&read_committed(&servers, &topic)), ["at first", "restarted", "killed"]);
+}
+
+#[test]
+fn three_nodes_go_on_when_one_is_killed() {
+    let settings = Settings {
+        nodes: Nodes::Three,
+        data: Data::Temporary,
+        port: None,
+        heap_mib: 256,
+        properties: vec![("broker.session.timeout.ms".to_owned(), "4000".to_owned())],
+    };
+    let mut cluster = LocalCluster::start(&Jars::fetch().unwrap(), &settings).unwrap();
+    let servers = cluster.bootstrap_servers();
+    assert_eq!(servers.split(',').count(), 3);
+    // Created by the first write, with as many replicas as there are nodes.
+    let producer = Producer::existing(&servers, "replicated");
+    producer.send("before", Some(b"with three"), Some(0));
+    producer.flush();
+
+    cluster.kill_node(1);
+
+    producer.send("after", Some(b"with two"), Some(0));
+    producer.flush();
+    assert_eq!(values(&read_committed(&servers, "replicated")), ["with three", "with two"]);
+}
+
+#[test]
+fn the_broker_command_keeps_its_data_and_leaves_no_java_behind() {
+    let data = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let servers = format!("127.0.0.1:{port}");
+
+    let mut first = BrokerCommand::start(data.path(), port);
+    first.prints(&format!("ready at {servers}"));
+    first.prints(&format!("  export PIPELINE_BOOTSTRAP_SERVERS={servers}"));
+    let producer = Producer::existing(&servers, "kept");
+    producer.send("key", Some(b"from the first run"), Some(0));
+    producer.flush();
+    drop(producer);
+    assert!(Command::new("kill").args(["-TERM", &first.child.id().to_string()]).status().unwrap().success());
+    assert_eq!(first.child.wait().unwrap().code(), Some(0));
+
+    let mut second = BrokerCommand::start(data.path(), port);
+    second.prints(&format!("ready at {servers}"));
+    assert_eq!(values(&read_committed(&servers, "kept")), ["from the first run"]);
+    let java = fs::read_to_string(data.path().join("node1/pid")).unwrap();
+    assert!(is_running(&java), "the pid file names process {java}, and there is none");
+    second.child.kill().unwrap();
+    second.child.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_running(&java) {
+        assert!(Instant::now() < deadline, "java (process {java}) outlived the command that started it");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_broker_on_a_taken_port_says_so_in_one_sentence() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+
+    let output = broker_command(data.path(), port).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        said.lines().last().unwrap(),
+        format!(
+            "error: 127.0.0.1:{port} is in use already, by another broker perhaps: stop that, or choose another port"
+        )
+    );
+}
+
+#[test]
+fn the_data_of_one_node_is_not_taken_for_that_of_three() {
+    let data = tempfile::tempdir().unwrap();
+    fs::create_dir(data.path().join("node1")).unwrap();
+    let settings = Settings {
+        nodes: Nodes::Three,
+        data: Data::Kept(data.path().to_owned()),
+        port: None,
+        heap_mib: 256,
+        properties: Vec::new(),
+    };
+    let error = LocalCluster::start(&Jars::fetch().unwrap(), &settings).err().unwrap().to_string();
+    assert!(error.contains("holds the data of a cluster of 1 node(s), not 3: ask for 1"), "{error}");
+}
+
+#[test]
+fn a_node_that_cannot_start_says_why_in_the_words_of_its_log() {
+    let settings = Settings {
+        nodes: Nodes::One,
+        data: Data::Temporary,
+        port: None,
+        heap_mib: 256,
+        // Valid for the tool that prepares the folder, not for the node.
+        properties: vec![("auto.create.topics.enable".to_owned(), "perhaps".to_owned())],
+    };
+    let error = LocalCluster::start(&Jars::fetch().unwrap(), &settings).err().unwrap().to_string();
+    assert!(error.contains("perhaps") && error.contains("auto.create.topics.enable"), "{error}");
+}
+
+fn broker_command(data: &Path, port: u16) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
+    command.args(["broker", "--heap", "256", "--port", &port.to_string(), "--data"]).arg(data);
+    command
+}
+
+struct BrokerCommand {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    _watch: Watch,
+}
+
+impl BrokerCommand {
+    fn start(data: &Path, port: u16) -> Self {
+        let mut child = broker_command(data, port).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        BrokerCommand { _watch: Watch::over(&child), child, stdout }
+    }
+
+    /// Waits for its next line, or its end; it has a time limit of its own for its start.
+    fn prints(&mut self, expected: &str) {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), expected);
+    }
+}
+
+impl Drop for BrokerCommand {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Below those that the system gives to connections, so that it is still free for the second start.
+fn free_port() -> u16 {
+    (0..100)
+        .map(|_| fastrand::u16(10_000..20_000))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("no free port")
+}
+
+fn is_running(pid: &str) -> bool {
+    Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status().unwrap().success()
+}
