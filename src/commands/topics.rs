@@ -87,6 +87,11 @@ impl Topics {
 async fn act(action: Action, admin: &Admin, pipeline: &Pipeline) -> Result<String, Failure> {
     match action {
         Action::Create { topic: Some(topic), partitions, replication, config } => {
+            if admin.is_embedded() && (partitions.is_some() || replication.is_some() || !config.is_empty()) {
+                return Err(Failure::failed(format!(
+                    "cannot create topic {topic} so: the embedded broker gives every topic settings of its own"
+                )));
+            }
             let config = config.into_iter().collect();
             let settings = TopicSettings { topic, partitions, replication, config };
             let new = admin.create(&settings).await.map_err(Failure::failed)?;
