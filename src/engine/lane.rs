@@ -69,8 +69,6 @@ pub struct Lane {
     pub sending: usize,
     /// The partition's end, as last heard.
     pub high_watermark: Offset,
-    /// The partition's end when the source began.
-    pub target: Offset,
     /// Whether the stream has ended.
     pub ended: bool,
     windowed: bool,
@@ -96,7 +94,6 @@ impl Lane {
             partition: assignment.partition,
             sending: 0,
             high_watermark: assignment.end,
-            target: assignment.end,
             ended: false,
             windowed: shared.order != Order::Partition,
             computing: 0,

@@ -64,7 +64,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
     }
 
     fn assign(&mut self, assignments: Vec<Assignment>) {
+        if !assignments.is_empty() {
+            self.targets.retain(|partition, _| self.by_partition.contains_key(partition));
+        }
         for assignment in assignments {
+            self.targets.insert(assignment.partition.clone(), assignment.end);
             let id = LaneId(self.next_lane);
             self.next_lane += 1;
             if let Some(old) = self.by_partition.insert(assignment.partition.clone(), id) {
@@ -98,7 +102,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             return;
         }
         self.progress.lost();
-        if self.committer.is_transactional() {
+        if self.committer.is_open() {
             // The open transaction may hold results of records that somebody else does now.
             self.abort("partitions were lost");
         } else {
@@ -131,6 +135,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
             }
             self.progress.revoked(now - since);
+            let gone = ids.iter().filter_map(|id| self.lanes.get(id)).map(|lane| &lane.partition);
+            for partition in gone {
+                self.targets.remove(partition);
+            }
             self.remove_lanes(&ids);
             self.revocation = None;
         } else {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::{Guarantee, Order},
-    record::TopicPartition,
+    record::{Offset, TopicPartition},
     telemetry::Progress,
 };
 
@@ -90,6 +90,8 @@ pub(super) struct Engine<S, K> {
     pub outbox: Outbox,
     pub committer: Committer,
     pub revocation: Option<Revocation>,
+    /// `plan.drain`: what has to be read of the partitions that are ours, or were until they were lost.
+    pub targets: HashMap<TopicPartition, Offset>,
     /// When a graceful stop began to be late; `None` while none was asked for.
     pub closing: Option<Duration>,
     pub next_lane: u64,
@@ -130,6 +132,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             outbox: Outbox::default(),
             committer: Committer::new(plan_guarantee),
             revocation: None,
+            targets: HashMap::new(),
             closing: None,
             next_lane: 0,
             next_lag: Duration::ZERO,
@@ -212,9 +215,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// Whether everything that was in the assigned partitions at the start is done.
+    /// Whether everything that was in the partitions at the start is done. One that was lost counts until it
+    /// comes back, or others come in its place: having nothing is not having done it.
     fn is_read_to_target(&self) -> bool {
-        self.progress.is_joined() && self.lanes.values().all(|lane| lane.tracker.watermark() >= lane.target)
+        let done = |partition, target: &Offset| {
+            let lane = self.by_partition.get(partition).and_then(|id| self.lanes.get(id));
+            lane.is_some_and(|lane| lane.tracker.watermark() >= *target)
+        };
+        self.progress.is_joined() && self.targets.iter().all(|(partition, target)| done(partition, target))
     }
 
     /// Tells which partitions are owned, and how far behind each is.

@@ -29,6 +29,8 @@ const ROOM_WAIT: Duration = Duration::from_millis(2);
 const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// How often the partitions' ends are told.
 const ENDS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is said that brokers are away: librdkafka says so at every attempt to reach them.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long leaving the group may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -39,6 +41,7 @@ pub struct PollThread {
     commands: mpsc::Receiver<Command>,
     budget: Budget,
     next_ends: Instant,
+    next_trouble: Instant,
 }
 
 impl PollThread {
@@ -48,7 +51,14 @@ impl PollThread {
         commands: mpsc::Receiver<Command>,
         budget: Budget,
     ) -> Self {
-        PollThread { queue, consumer, commands, budget, next_ends: Instant::now() }
+        PollThread {
+            queue,
+            consumer,
+            commands,
+            budget,
+            next_ends: Instant::now(),
+            next_trouble: Instant::now(),
+        }
     }
 
     /// Polls until it is told to close, or until something is wrong that has to be told.
@@ -84,8 +94,9 @@ impl PollThread {
         }
     }
 
-    fn serve_callbacks(&self, wait: Duration) -> Result<(), Stop> {
-        match self.consumer.poll(wait) {
+    fn serve_callbacks(&mut self, wait: Duration) -> Result<(), Stop> {
+        let polled = self.consumer.poll(wait).map(|result| result.map(|_| ()));
+        match polled {
             Some(Err(error)) => self.consumer_error(&error)?,
             // Data goes through the fetch queue from before the assignment on; a record here would be lost.
             Some(Ok(_)) => return Err(Stop::Restart("a record came through the wrong queue".to_owned())),
@@ -126,8 +137,8 @@ impl PollThread {
         failure
     }
 
-    fn consumer_error(&self, error: &KafkaError) -> Result<(), Stop> {
-        let topic = self.context().topic();
+    fn consumer_error(&mut self, error: &KafkaError) -> Result<(), Stop> {
+        let topic = self.context().topic().to_owned();
         match (error, error.rdkafka_error_code()) {
             (KafkaError::MessageConsumptionFatal(_), _) => {
                 Err(Stop::Restart(format!("the consumer cannot go on: {error}")))
@@ -144,7 +155,10 @@ impl PollThread {
             }
             // Brokers come and go; librdkafka connects again by itself.
             _ => {
-                tracing::warn!(%topic, %error, "the consumer has trouble; it goes on by itself");
+                if Instant::now() >= self.next_trouble {
+                    self.next_trouble = Instant::now() + TROUBLE_INTERVAL;
+                    tracing::warn!(%topic, %error, "the consumer has trouble; it goes on by itself");
+                }
                 Ok(())
             }
         }

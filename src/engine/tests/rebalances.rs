@@ -143,3 +143,35 @@ async fn draining_ends_once_all_that_was_there_at_the_start_is_committed() {
     engine.end();
     assert_eq!(engine.engine.await.unwrap(), Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn having_lost_everything_is_not_having_drained_it() {
+    let engine = Harness::start(Options { drain: true, ..Options::default() });
+    engine.assign(0, 0, 2, "");
+    engine.values(0, 0, &["a"]);
+    engine.wait(500).await;
+    engine.tell(SourceEvent::Lost(vec![TopicPartition::new("in", 0)]));
+    engine.wait(500).await;
+    assert!(!engine.world.lock().unwrap().closed);
+    engine.assign(0, 1, 2, "");
+    engine.values(0, 1, &["b"]);
+    engine.wait(500).await;
+    assert!(engine.world.lock().unwrap().closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_that_come_while_a_transaction_is_aborted_do_not_abort_the_next() {
+    let engine = Harness::start(Options { guarantee: Guarantee::ExactlyOnce, ..Options::default() });
+    engine.world.lock().unwrap().commit_answers.push_back(Err(CommitError::Abort("moved".to_owned())));
+    engine.assign(0, 0, 0, "");
+    engine.values(0, 0, &["a"]);
+    engine.settle().await;
+    engine.assign(1, 0, 0, "");
+    // What going back tells.
+    engine.tell(SourceEvent::Lost(vec![TopicPartition::new("in", 0), TopicPartition::new("in", 1)]));
+    engine.assign(0, 0, 0, "");
+    engine.values(0, 0, &["a"]);
+    engine.wait(500).await;
+    assert_eq!(engine.world.lock().unwrap().aborts, 1);
+    assert_eq!(engine.committed(), [1, 1]);
+}

@@ -1,15 +1,16 @@
 use std::{
     collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{Header, Headers, OwnedHeaders},
-    producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 
 /// One record as the verifier reads it.
@@ -40,8 +41,25 @@ impl Consumed {
 
 /// Whoever asks: with keys that are unique, so that every record can be told from every other.
 pub struct Producer {
-    producer: ThreadedProducer<DefaultProducerContext>,
+    producer: ThreadedProducer<Delivered>,
     topic: String,
+}
+
+/// Counts what the broker did not take.
+#[derive(Default)]
+struct Delivered(AtomicUsize);
+
+impl ClientContext for Delivered {}
+
+impl ProducerContext for Delivered {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            eprintln!("a request was not delivered: {error}");
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
 }
 
 impl Producer {
@@ -58,7 +76,7 @@ impl Producer {
             .set("enable.idempotence", "true")
             .set("message.max.bytes", "20000000")
             .set("queue.buffering.max.kbytes", "200000")
-            .create()
+            .create_with_context(Delivered::default())
             .unwrap();
         Producer { producer, topic: topic.to_owned() }
     }
@@ -81,6 +99,7 @@ impl Producer {
 
     pub fn flush(&self) {
         self.producer.flush(Duration::from_secs(120)).unwrap();
+        assert_eq!(self.producer.context().0.load(SeqCst), 0, "requests were not delivered");
     }
 }
 
