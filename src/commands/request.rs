@@ -1,5 +1,4 @@
 use std::{
-    collections::HashMap,
     ops::RangeInclusive,
     time::{Duration, Instant},
 };
@@ -18,12 +17,16 @@ use crate::{
     kafka::{Admin, RequestEvent, RequestTopics, Requests, settings},
 };
 
+/// How often requests that have waited too long are looked for.
+const TICK: Duration = Duration::from_millis(50);
+
 /// Ask for factorials and wait for the answers
 ///
 /// Standard output has the results alone, one a line; where each request went and how long it took is on
 /// standard error.
 ///
-/// A result that was already on its way for the same n is an answer too.
+/// A result that was already on its way for the same n is an answer too. A request that cannot be computed fails
+/// as soon as it is in the dead-letter topic, with the reason.
 #[derive(Args, Debug)]
 pub struct Request {
     /// What to ask for
@@ -68,26 +71,32 @@ impl Request {
             results: pipeline.sink.topic.topic.clone(),
             dead_letters: pipeline.dead_letters.clone(),
         };
-        let requests =
-            Requests::new(&settings::common(&pipeline), topics, !self.no_wait).map_err(Failure::failed)?;
-        let numbers = match &self.random {
-            Some(range) => (0..self.count).map(|_| fastrand::u64(range.clone())).collect(),
-            None => self.numbers.clone(),
-        };
+        let requests = Requests::new(&settings::common(&pipeline), topics, self.timeout, !self.no_wait)
+            .map_err(Failure::failed)?;
         let mut asking = Asking {
+            timed_out: format!(
+                "no result in {} within {}: is a worker running? (pipeline run {})",
+                pipeline.sink.topic.topic,
+                humantime::format_duration(self.timeout),
+                self.pipeline
+            ),
+            timeout: self.timeout,
+            wait: !self.no_wait,
             input: pipeline.source.format,
             output: pipeline.sink.format,
             requests,
             waiter: Waiter::default(),
-            numbers: HashMap::new(),
+            unacknowledged: 0,
             failures: 0,
         };
-        asking.ask(&numbers, self.no_wait, self.timeout)?;
+        match self.random {
+            Some(range) => asking.ask((0..self.count).map(|_| fastrand::u64(range.clone())))?,
+            None => asking.ask(self.numbers.into_iter())?,
+        }
         match asking.failures {
             0 => Ok(()),
-            failures => {
-                Err(Failure::Failed(format!("{failures} of {} requests got no result", numbers.len())))
-            }
+            1 => Err(Failure::Failed("one request got no result".to_owned())),
+            failures => Err(Failure::Failed(format!("{failures} requests got no result"))),
         }
     }
 }
@@ -103,87 +112,115 @@ fn prepare(pipeline: &mut Pipeline) -> Result<(), Failure> {
 }
 
 struct Asking {
+    /// What is said of a request that has waited too long.
+    timed_out: String,
+    timeout: Duration,
+    /// Whether the results are waited for.
+    wait: bool,
     input: Format,
     output: Format,
     requests: Requests,
     waiter: Waiter,
-    /// What was asked for.
-    numbers: HashMap<usize, u64>,
+    /// Requests that are produced, and no broker has said where.
+    unacknowledged: usize,
     failures: usize,
 }
 
 impl Asking {
-    fn ask(&mut self, numbers: &[u64], no_wait: bool, timeout: Duration) -> Result<(), Failure> {
+    fn ask(&mut self, numbers: impl Iterator<Item = u64>) -> Result<(), Failure> {
         for n in numbers {
-            let asked = self.waiter.wait_for(*n, Instant::now());
-            self.numbers.insert(asked.0, *n);
-            self.requests.send(asked.0, &self.input.encode_request(*n)).map_err(Failure::failed)?;
+            // Registered first, so that no result can slip by.
+            let asked = self.waiter.wait_for(n, Instant::now());
+            let value = self.input.encode_request(n);
+            while !self.requests.send(asked.0, &value).map_err(Failure::failed)? {
+                self.advance()?;
+            }
+            self.unacknowledged += 1;
         }
-        let mut open = numbers.len();
-        while open > 0 {
-            if let Some(event) = self.requests.next().map_err(Failure::failed)? {
-                open -= self.event(event, no_wait)?;
-            }
-            let reason = format!(
-                "no result within {}: is a worker running? (pipeline run factorial.toml)",
-                humantime::format_duration(timeout)
-            );
-            for answer in self.waiter.expire(timeout, &reason, Instant::now()) {
-                self.print(&answer)?;
-                open -= 1;
-            }
+        while self.unacknowledged > 0 || (self.wait && !self.waiter.is_empty()) {
+            self.advance()?;
         }
         Ok(())
     }
 
-    /// Returns how many requests it has ended.
-    fn event(&mut self, event: RequestEvent, no_wait: bool) -> Result<usize, Failure> {
+    /// Takes what has happened next, and gives up on what has waited too long.
+    fn advance(&mut self) -> Result<(), Failure> {
+        if let Some(event) = self.requests.next(TICK) {
+            self.event(event)?;
+        }
+        if self.wait {
+            let late = self.waiter.expire(self.timeout, &self.timed_out, Instant::now());
+            late.iter().try_for_each(|answer| self.print(answer))?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: RequestEvent) -> Result<(), Failure> {
+        let now = Instant::now();
         match event {
             RequestEvent::Acknowledged { request, place: Ok((partition, offset)), at } => {
-                let line = format!("partition {partition}, offset {offset}");
+                self.unacknowledged -= 1;
                 self.waiter.acknowledged(Asked(request), partition, offset, at);
-                if no_wait {
-                    stdout(&format!("{line}\n"))?;
-                    return Ok(1);
+                let line = format!("partition {partition}, offset {offset}\n");
+                if self.wait {
+                    eprint!("{line}");
+                    Ok(())
+                } else {
+                    stdout(&line)
                 }
-                eprintln!("{line}");
-                Ok(0)
             }
-            RequestEvent::Acknowledged { place: Err(reason), .. } => {
-                Err(Failure::Failed(format!("a request could not be produced: {reason}")))
+            RequestEvent::Acknowledged { request, place: Err(reason), .. } => {
+                self.unacknowledged -= 1;
+                let reason = format!("it could not be produced: {reason}");
+                self.waiter.fail(Asked(request), &reason, now).map_or(Ok(()), |answer| self.print(&answer))
             }
             RequestEvent::Result(value) => {
                 // Results in another format than the file says are somebody else's.
-                let Ok((n, digits)) = self.output.decode_result(&value) else { return Ok(0) };
-                let answers = self.waiter.result(n, &digits, Instant::now());
-                answers.iter().try_for_each(|answer| self.print(answer))?;
-                Ok(answers.len())
+                let Ok((n, digits)) = self.output.decode_result(&value) else { return Ok(()) };
+                self.waiter.result(n, &digits, now).iter().try_for_each(|answer| self.print(answer))
             }
-            RequestEvent::DeadLetter { partition, offset, reason } => {
-                match self.waiter.dead_letter(partition, offset, &reason, Instant::now()) {
-                    Some(answer) => self.print(&answer).map(|()| 1),
-                    None => Ok(0),
-                }
-            }
+            RequestEvent::DeadLetter { partition, offset, reason } => self
+                .waiter
+                .dead_letter(partition, offset, &reason, now)
+                .map_or(Ok(()), |answer| self.print(&answer)),
         }
     }
 
     fn print(&mut self, answer: &Answer) -> Result<(), Failure> {
-        let n = self.numbers.get(&answer.asked.0).copied().unwrap_or_default();
-        match &answer.result {
-            Ok(digits) => {
+        let (n, total) = (answer.n, answer.total.as_millis());
+        match (&answer.result, answer.acknowledged) {
+            (Ok(digits), Some(acknowledged)) => {
                 stdout(&format!("{n};{digits}\n"))?;
-                let acknowledged = answer.acknowledged.map_or_else(
-                    || "produce not acknowledged yet".to_owned(),
-                    |time| format!("produce ack {} ms", time.as_millis()),
-                );
-                eprintln!("{acknowledged} · total {} ms", answer.total.as_millis());
+                eprintln!("produce ack {} ms · total {total} ms", acknowledged.as_millis());
             }
-            Err(reason) => {
+            // Somebody else's result, which was on its way.
+            (Ok(digits), None) => {
+                stdout(&format!("{n};{digits}\n"))?;
+                eprintln!("total {total} ms");
+            }
+            (Err(reason), _) => {
                 self.failures += 1;
                 eprintln!("{n}: {reason}");
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_both_its_ends() {
+        assert_eq!(parse_range("2_000..10_000"), Ok(2_000..=10_000));
+        assert_eq!(parse_range("7..7"), Ok(7..=7));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused_with_an_example() {
+        for text in ["5", "10..2", "-1..2", "a..b", ".."] {
+            assert!(parse_range(text).unwrap_err().contains("2000..10000"), "{text}");
+        }
     }
 }

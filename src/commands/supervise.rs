@@ -77,8 +77,7 @@ impl Supervised {
         let pipeline = &self.pipeline;
         let memory = settings::Memory::shares(pipeline.limits.memory);
         let (input, budget) = (Budget::new(memory.input), Budget::new(memory.output));
-        let (consumer, producer) =
-            (settings::consumer(pipeline), settings::producer(pipeline, limits.largest));
+        let (consumer, producer) = (settings::consumer(pipeline), settings::producer(pipeline, limits));
         let topics = Topics {
             results: pipeline.sink.topic.topic.clone(),
             dead_letters: pipeline.dead_letters.clone(),

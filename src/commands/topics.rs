@@ -1,9 +1,6 @@
-use std::{
-    fmt::Write as _,
-    io::{self, BufRead, IsTerminal},
-};
+use std::io::{self, BufRead, IsTerminal};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 
 use super::{
     Failure,
@@ -12,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{Pipeline, TopicSettings},
-    kafka::{Admin, settings},
+    kafka::{Admin, TopicDescription, settings},
 };
 
 /// Create, delete, list and describe topics
@@ -32,10 +29,10 @@ enum Action {
         /// The topic's name
         topic: Option<String>,
         /// How many partitions [default: the broker's]
-        #[arg(long, requires = "topic")]
+        #[arg(long, requires = "topic", value_parser = value_parser!(i32).range(1..))]
         partitions: Option<i32>,
         /// How many replicas of each [default: the broker's]
-        #[arg(long, requires = "topic")]
+        #[arg(long, requires = "topic", value_parser = value_parser!(i32).range(1..))]
         replication: Option<i32>,
         /// A setting of the topic, such as retention.ms=3600000; may be given several times
         #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting, requires = "topic")]
@@ -45,7 +42,7 @@ enum Action {
     Delete {
         /// The topic's name
         topic: String,
-        /// Do not ask
+        /// Do not ask; without a terminal there is nobody to ask
         #[arg(long)]
         yes: bool,
     },
@@ -59,8 +56,10 @@ enum Action {
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as retention.ms=3600000")?;
-    Ok((name.to_owned(), value.to_owned()))
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE, such as retention.ms=3600000".to_owned()),
+    }
 }
 
 impl Topics {
@@ -71,9 +70,11 @@ impl Topics {
     pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
         let pipeline = load_pipeline(&self.pipeline, overrides)?;
         if let Action::Delete { topic, yes: false } = &self.action
-            && !confirm(topic)?
+            && !io::stdin().is_terminal()
         {
-            return Err(Failure::Failed(format!("topic {topic} was not deleted")));
+            return Err(Failure::usage(format!(
+                "deleting {topic} deletes all that is in it: say --yes, as there is no terminal to ask on"
+            )));
         }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
@@ -86,17 +87,25 @@ impl Topics {
 async fn act(action: Action, admin: &Admin, pipeline: &Pipeline) -> Result<String, Failure> {
     match action {
         Action::Create { topic: Some(topic), partitions, replication, config } => {
+            if admin.is_embedded() && (partitions.is_some() || replication.is_some() || !config.is_empty()) {
+                return Err(Failure::failed(format!(
+                    "cannot create topic {topic} so: the embedded broker gives every topic settings of its own"
+                )));
+            }
             let config = config.into_iter().collect();
-            create(admin, &[TopicSettings { topic, partitions, replication, config }]).await
+            let settings = TopicSettings { topic, partitions, replication, config };
+            let new = admin.create(&settings).await.map_err(Failure::failed)?;
+            Ok(created(&settings.topic, new))
         }
         Action::Create { topic: None, .. } => {
-            let mut text =
-                create(admin, &[pipeline.source.topic.clone(), pipeline.sink.topic.clone()]).await?;
-            admin.ensure_topics(pipeline).await.map_err(Failure::failed)?;
-            text += &format!("{} is there\n", pipeline.dead_letters);
-            Ok(text)
+            let topics = admin.create_topics(pipeline).await.map_err(Failure::failed)?;
+            Ok(topics.iter().map(|(topic, new)| created(topic, *new)).collect())
         }
-        Action::Delete { topic, .. } => {
+        Action::Delete { topic, yes } => {
+            let found = admin.describe(&topic).map_err(Failure::failed)?;
+            if !yes && !confirm(admin, &found)? {
+                return Err(Failure::Failed(format!("topic {topic} was not deleted")));
+            }
             admin.delete(&topic).await.map_err(Failure::failed)?;
             Ok(format!("deleted {topic}\n"))
         }
@@ -105,59 +114,91 @@ async fn act(action: Action, admin: &Admin, pipeline: &Pipeline) -> Result<Strin
     }
 }
 
-async fn create(admin: &Admin, topics: &[TopicSettings]) -> Result<String, Failure> {
-    let mut text = String::new();
-    for topic in topics {
-        let new = admin.create(topic).await.map_err(Failure::failed)?;
-        let what = if new { "created" } else { "was there already:" };
-        text += &format!("{what} {}\n", topic.topic);
-    }
-    Ok(text)
+fn created(topic: &str, new: bool) -> String {
+    if new { format!("created {topic}\n") } else { format!("{topic} is there already\n") }
 }
 
 fn list(admin: &Admin) -> Result<String, Failure> {
     let topics = admin.list().map_err(Failure::failed)?;
-    let width = topics.iter().map(|(name, _)| name.len()).max().unwrap_or_default().max(5);
-    let mut text = format!("{:width$}  partitions\n", "topic");
-    for (name, partitions) in topics {
-        // Writing to a String cannot fail; so below.
-        let _ = writeln!(text, "{name:width$}  {partitions:>10}");
-    }
-    Ok(text)
+    let rows = topics.iter().map(|topic| {
+        let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
+        [topic.name.clone(), topic.partitions.len().to_string(), replicas.to_string()]
+    });
+    Ok(table(["topic", "partitions", "replicas"], rows))
 }
 
 async fn describe(admin: &Admin, topic: &str) -> Result<String, Failure> {
-    let partitions = admin.describe(topic).map_err(Failure::failed)?;
-    let mut text =
-        format!("{topic}\n  partition  leader  replicas        first offset  next offset     records\n");
-    for p in partitions {
-        let replicas: Vec<String> = p.replicas.iter().map(i32::to_string).collect();
-        let _ = writeln!(
-            text,
-            "  {:>9}  {:>6}  {:<14}  {:>12}  {:>11}  {:>10}",
-            p.partition,
-            p.leader,
-            replicas.join(","),
-            p.low,
-            p.high,
-            p.high - p.low
-        );
+    let found = admin.describe(topic).map_err(Failure::failed)?;
+    let brokers = |ids: &[i32]| ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
+    let mut rows = Vec::new();
+    for partition in &found.partitions {
+        let (first, next) = admin.offsets(topic, partition.partition).map_err(Failure::failed)?;
+        let leader = if partition.leader < 0 { "none".to_owned() } else { partition.leader.to_string() };
+        rows.push([
+            partition.partition.to_string(),
+            leader,
+            brokers(&partition.replicas),
+            brokers(&partition.in_sync),
+            first.to_string(),
+            next.to_string(),
+        ]);
     }
-    for (name, value) in admin.topic_config(topic).await.unwrap_or_default() {
-        let _ = writeln!(text, "  {name} = {value}");
+    let head = ["partition", "leader", "replicas", "in sync", "first offset", "next offset"];
+    let mut text = table(head, rows);
+    let own = admin.topic_config(topic).await.unwrap_or_default();
+    if !own.is_empty() {
+        text += "\nits own settings\n";
+        own.iter().for_each(|(name, value)| text += &format!("{name} = {value}\n"));
     }
     Ok(text)
 }
 
-/// Asks on a terminal; without one there is nobody to ask.
-fn confirm(topic: &str) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!(
-            "deleting {topic} deletes all that is in it: say --yes, as there is no terminal to ask on"
-        )));
+/// Columns as wide as their widest cell: the first to the left, the others, mostly numbers, to the right.
+fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut lines = vec![head.map(str::to_owned)];
+    lines.extend(rows);
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for line in &lines {
+        text += &format!("{:1$}", line[0], widths[0]);
+        line.iter().zip(widths).skip(1).for_each(|(cell, width)| text += &format!("  {cell:>width$}"));
+        text += "\n";
     }
-    eprint!("Delete {topic} and all that is in it? [y/N] ");
+    text
+}
+
+fn confirm(admin: &Admin, topic: &TopicDescription) -> Result<bool, Failure> {
+    let mut records = 0;
+    for partition in &topic.partitions {
+        let (first, next) = admin.offsets(&topic.name, partition.partition).map_err(Failure::failed)?;
+        records += next - first;
+    }
+    // Markers of transactions have offsets too.
+    eprint!("Delete {} at {}, and up to {records} records in it? [y/N] ", topic.name, admin.servers());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a-long-name", "2"], ["b", "100000"]].map(|row| row.map(str::to_owned));
+        assert_eq!(
+            table(["topic", "records"], rows),
+            "topic        records\na-long-name        2\nb             100000\n"
+        );
+    }
+
+    #[test]
+    fn a_setting_needs_a_name_and_an_equals_sign_and_its_value_may_have_more_of_them() {
+        assert_eq!(parse_setting("a.b=c=d"), Ok(("a.b".to_owned(), "c=d".to_owned())));
+        for text in ["retention.ms", "=5", ""] {
+            assert!(parse_setting(text).unwrap_err().starts_with("expected NAME=VALUE"), "{text}");
+        }
+    }
 }

@@ -12,6 +12,8 @@ pub struct Asked(pub usize);
 pub struct Answer {
     /// Which request.
     pub asked: Asked,
+    /// What it asked for.
+    pub n: u64,
     /// From the produce to its acknowledgement; `None` where the answer was there first.
     pub acknowledged: Option<Duration>,
     /// From the produce to the answer.
@@ -46,6 +48,7 @@ struct Pending {
 pub struct Waiter {
     pending: BTreeMap<Asked, Pending>,
     by_number: HashMap<u64, Vec<Asked>>,
+    by_place: HashMap<(i32, i64), Asked>,
     next: usize,
 }
 
@@ -64,6 +67,7 @@ impl Waiter {
         if let Some(pending) = self.pending.get_mut(&asked) {
             pending.acknowledged = Some(now - pending.produced);
             pending.place = Some((partition, offset));
+            self.by_place.insert((partition, offset), asked);
         }
     }
 
@@ -75,23 +79,31 @@ impl Waiter {
 
     /// The request at that partition and offset cannot be computed.
     pub fn dead_letter(&mut self, partition: i32, offset: i64, reason: &str, now: Instant) -> Option<Answer> {
-        let place = Some((partition, offset));
-        let (asked, n) =
-            self.pending.iter().find(|(_, p)| p.place == place).map(|(asked, p)| (*asked, p.n))?;
-        self.forget(asked, n);
-        self.answer(asked, Err(reason.to_owned()), now)
+        let asked = *self.by_place.get(&(partition, offset))?;
+        self.fail(asked, reason, now)
     }
 
-    /// Ends what has waited for longer than `limit`.
+    /// The request will have no result.
+    pub fn fail(&mut self, asked: Asked, reason: &str, now: Instant) -> Option<Answer> {
+        let answer = self.answer(asked, Err(reason.to_owned()), now)?;
+        if let Some(waiting) = self.by_number.get_mut(&answer.n) {
+            waiting.retain(|other| *other != asked);
+            if waiting.is_empty() {
+                self.by_number.remove(&answer.n);
+            }
+        }
+        Some(answer)
+    }
+
+    /// Ends what has waited for longer than `limit`, the oldest first.
     pub fn expire(&mut self, limit: Duration, reason: &str, now: Instant) -> Vec<Answer> {
-        let late = self.pending.iter().filter(|(_, pending)| now - pending.produced >= limit);
-        let late: Vec<(Asked, u64)> = late.map(|(asked, pending)| (*asked, pending.n)).collect();
-        late.into_iter()
-            .filter_map(|(asked, n)| {
-                self.forget(asked, n);
-                self.answer(asked, Err(reason.to_owned()), now)
-            })
-            .collect()
+        let mut late = Vec::new();
+        while let Some((asked, pending)) = self.pending.first_key_value()
+            && now - pending.produced >= limit
+        {
+            late.extend(self.fail(*asked, reason, now));
+        }
+        late
     }
 
     /// Whether nobody waits.
@@ -100,17 +112,11 @@ impl Waiter {
     }
 
     fn answer(&mut self, asked: Asked, result: Result<String, String>, now: Instant) -> Option<Answer> {
-        let pending = self.pending.remove(&asked)?;
-        Some(Answer { asked, acknowledged: pending.acknowledged, total: now - pending.produced, result })
-    }
-
-    fn forget(&mut self, asked: Asked, n: u64) {
-        if let Some(waiting) = self.by_number.get_mut(&n) {
-            waiting.retain(|other| *other != asked);
-            if waiting.is_empty() {
-                self.by_number.remove(&n);
-            }
+        let Pending { n, produced, acknowledged, place } = self.pending.remove(&asked)?;
+        if let Some(place) = place {
+            self.by_place.remove(&place);
         }
+        Some(Answer { asked, n, acknowledged, total: now - produced, result })
     }
 }
 
@@ -151,6 +157,17 @@ mod tests {
         let answer = waiter.dead_letter(0, 7, "above max_n", start).unwrap();
         assert_eq!((answer.asked, answer.result), (one, Err("above max_n".to_owned())));
         assert_eq!(waiter.result(5, "120", start)[0].asked, two);
+        assert!(waiter.by_place.is_empty(), "nothing is kept of what is answered");
+    }
+
+    #[test]
+    fn a_request_that_was_not_produced_waits_no_longer() {
+        let (mut waiter, start) = (Waiter::default(), Instant::now());
+        let asked = waiter.wait_for(5, start);
+        let answer = waiter.fail(asked, "the broker is gone", start + SECOND).unwrap();
+        assert_eq!((answer.n, answer.result), (5, Err("the broker is gone".to_owned())));
+        assert!(waiter.is_empty() && waiter.by_number.is_empty());
+        assert_eq!(waiter.fail(asked, "again", start), None);
     }
 
     #[test]

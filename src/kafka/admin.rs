@@ -1,45 +1,74 @@
-//! Topics: what there is, what they take, and what has to be created.
+//! Asks a cluster about its topics, and creates and deletes them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    ClientConfig, ClientContext,
+    admin::{
+        AdminClient, AdminOptions, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier,
+        TopicReplication,
+    },
     client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode as Code},
+    metadata::Metadata,
+    producer::{BaseProducer, Producer, ProducerContext},
 };
 use thiserror::Error;
 
-use crate::config::{Pipeline, Property, TopicSettings};
+use super::settings;
+use crate::config::{Pipeline, TopicSettings};
 
 /// How long a question may take.
 const ASK: Duration = Duration::from_secs(15);
-/// What a dead letter's headers may add to a record, in bytes.
-const DEAD_LETTER_ROOM: u64 = 16 << 10;
-/// What a topic takes where the broker does not say, in bytes (Kafka's default `message.max.bytes`).
-const DEFAULT_LIMIT: u64 = 1_048_588;
+/// How long the first attempt to reach a broker takes, before it is asked what goes wrong.
+const ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Why topics cannot be asked about or changed.
 #[derive(Error, Debug)]
 pub enum AdminError {
     /// No broker answers.
     #[error(
-        "no Kafka broker answers at {servers}: is one running, and is the address right? (set it with PIPELINE_BOOTSTRAP_SERVERS, or kafka.bootstrap.servers in the pipeline's file)"
+        "no Kafka broker answers at {servers}{reason}: is one running, and is the address right? It is set by PIPELINE_BOOTSTRAP_SERVERS, or by bootstrap.servers in the pipeline's [kafka]"
     )]
     NoBroker {
         /// Where one was looked for.
         servers: String,
+        /// What librdkafka says, in parentheses, or nothing.
+        reason: String,
     },
-    /// The client cannot be made.
-    #[error("cannot make an admin client: {0}")]
+    /// The brokers do not know this user, or its password is wrong.
+    #[error("the Kafka brokers at {servers} do not let this client in: {reason}")]
+    NotLetIn {
+        /// Where they are.
+        servers: String,
+        /// What librdkafka says.
+        reason: String,
+    },
+    /// The settings cannot work.
+    #[error("these settings make no Kafka client: {0}")]
     Client(String),
     /// A topic is not there.
-    #[error("there is no topic {topic} at {servers}")]
+    #[error("there is no topic {topic} at {servers}, or this user lacks the right DESCRIBE on it")]
     NoTopic {
         /// Its name.
         topic: String,
         /// Where it was looked for.
         servers: String,
+    },
+    /// The user may not.
+    #[error("cannot {what} topic {topic}: this user lacks the right {right} on it; an ACL must give it")]
+    NoRight {
+        /// What was asked for.
+        what: &'static str,
+        /// The topic's name.
+        topic: String,
+        /// The right, as Kafka names it.
+        right: &'static str,
     },
     /// The broker refused.
     #[error("cannot {what} topic {topic}: {reason}")]
@@ -48,12 +77,21 @@ pub enum AdminError {
         what: &'static str,
         /// The topic's name.
         topic: String,
-        /// The broker's words.
+        /// Why.
         reason: String,
     },
 }
 
-/// One partition of a topic, as `topics describe` shows it.
+/// A topic, as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDescription {
+    /// Its name.
+    pub name: String,
+    /// Its partitions, in order.
+    pub partitions: Vec<PartitionDescription>,
+}
+
+/// One partition of a topic, as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionDescription {
     /// Its number.
@@ -62,134 +100,128 @@ pub struct PartitionDescription {
     pub leader: i32,
     /// The brokers that have a copy.
     pub replicas: Vec<i32>,
-    /// The first offset that is retained.
-    pub low: i64,
-    /// The offset after the last.
-    pub high: i64,
-}
-
-/// What a pipeline's topics take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest record of the result topic, in bytes.
-    pub result: u64,
-    /// The largest record of any topic that is written, in bytes.
-    pub largest: u64,
+    /// Those of them that are in sync.
+    pub in_sync: Vec<i32>,
 }
 
 /// A client that asks about topics and changes them.
 pub struct Admin {
     client: AdminClient<DefaultClientContext>,
     servers: String,
+    embedded: bool,
 }
 
 impl Admin {
-    /// A client for these brokers, once one of them has answered.
+    /// A client for these brokers, once one of them has answered. Blocks until then.
     ///
     /// # Errors
-    /// Where none does, within 15 seconds.
+    /// Where none does within 15 seconds, or the client is not let in.
     pub fn new(config: &ClientConfig) -> Result<Self, AdminError> {
         let servers = config.get("bootstrap.servers").unwrap_or_default().to_owned();
+        reach(config, &servers)?;
         let client: AdminClient<_> =
             config.create().map_err(|error| AdminError::Client(error.to_string()))?;
-        let admin = Admin { client, servers };
-        admin.client.inner().fetch_metadata(None, ASK).map_err(|_| admin.no_broker())?;
-        Ok(admin)
+        let id = client.inner().fetch_cluster_id(ASK);
+        // librdkafka's mock cluster has an id of its own making, whichever process it is in.
+        let embedded = id.is_some_and(|id| id.starts_with("mockCluster"));
+        Ok(Admin { client, servers, embedded })
     }
 
-    /// Whether the broker is librdkafka's mock cluster, in this process or another.
+    /// Whether the broker is librdkafka's mock cluster, in this process or another: it has no admin API, and
+    /// its transactions are not isolated.
     pub fn is_embedded(&self) -> bool {
-        self.client.inner().fetch_cluster_id(ASK).is_some_and(|id| id.starts_with("mockCluster"))
+        self.embedded
     }
 
-    /// Settings that suit the broker: the embedded one answers a fetch only when its time is over.
+    /// Settings of the pipeline that suit the broker, where it is the embedded one and the file does not say.
     pub fn suit(&self, pipeline: &mut Pipeline) {
-        if self.is_embedded() {
-            let soon = Property { value: "20".to_owned(), secret: false };
-            pipeline.kafka.entry("fetch.wait.max.ms".to_owned()).or_insert(soon);
+        if self.embedded {
+            settings::for_embedded(pipeline);
         }
     }
 
-    /// The topics' names and partition counts, without Kafka's own.
+    /// Where the brokers were looked for.
+    pub fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    /// All topics that this user may see, by name, without Kafka's own. Blocks.
     ///
     /// # Errors
-    /// Where the broker does not answer.
-    pub fn list(&self) -> Result<Vec<(String, usize)>, AdminError> {
-        let metadata = self.client.inner().fetch_metadata(None, ASK).map_err(|_| self.no_broker())?;
-        let topics = metadata.topics().iter().filter(|topic| !topic.name().starts_with("__"));
+    /// Where no broker answers.
+    pub fn list(&self) -> Result<Vec<TopicDescription>, AdminError> {
+        let metadata = self.metadata(None)?;
         let mut topics: Vec<_> =
-            topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect();
-        topics.sort();
+            metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")).map(describe).collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(topics)
     }
 
-    /// Whether the topic is there. Asks for all topics, as asking for one may create it.
+    /// A topic, if it is there. Blocks. Asks for all topics, as asking for one may create it.
     ///
     /// # Errors
-    /// Where the broker does not answer.
-    pub fn exists(&self, topic: &str) -> Result<bool, AdminError> {
-        Ok(self.list()?.iter().any(|(name, _)| name == topic))
+    /// Where no broker answers.
+    pub fn find(&self, topic: &str) -> Result<Option<TopicDescription>, AdminError> {
+        Ok(self.metadata(None)?.topics().iter().find(|found| found.name() == topic).map(describe))
     }
 
-    /// A topic's partitions.
+    /// A topic that must be there. Blocks.
     ///
     /// # Errors
-    /// Where there is no such topic.
-    pub fn describe(&self, topic: &str) -> Result<Vec<PartitionDescription>, AdminError> {
-        let no_topic = || AdminError::NoTopic { topic: topic.to_owned(), servers: self.servers.clone() };
-        if !self.exists(topic)? {
-            return Err(no_topic());
-        }
-        let client = self.client.inner();
-        let metadata = client.fetch_metadata(Some(topic), ASK).map_err(|_| self.no_broker())?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(no_topic)?;
-        let mut partitions = Vec::new();
-        for partition in found.partitions() {
-            let (low, high) =
-                client.fetch_watermarks(topic, partition.id(), ASK).map_err(|error| AdminError::Refused {
-                    what: "read the offsets of",
-                    topic: topic.to_owned(),
-                    reason: error.to_string(),
-                })?;
-            let replicas = partition.replicas().to_vec();
-            partitions.push(PartitionDescription {
-                partition: partition.id(),
-                leader: partition.leader(),
-                replicas,
-                low,
-                high,
-            });
-        }
-        partitions.sort_by_key(|partition| partition.partition);
-        Ok(partitions)
+    /// Where it is not.
+    pub fn describe(&self, topic: &str) -> Result<TopicDescription, AdminError> {
+        self.find(topic)?.ok_or_else(|| self.no_topic(topic))
     }
 
-    /// A topic's settings, those that are not the default alone; `None` where the broker does not say.
+    /// The first offset that a partition retains, and the one after its last. Blocks.
+    ///
+    /// # Errors
+    /// Where the partition has no leader, or the user may not read it.
+    pub fn offsets(&self, topic: &str, partition: i32) -> Result<(i64, i64), AdminError> {
+        self.client
+            .inner()
+            .fetch_watermarks(topic, partition, ASK)
+            .map_err(|error| self.refused("read the offsets of", topic, "DESCRIBE", &error))
+    }
+
+    /// A topic's settings, those alone that are not the cluster's; `None` where the broker does not say.
     pub async fn topic_config(&self, topic: &str) -> Option<BTreeMap<String, String>> {
         let config = self.config(&ResourceSpecifier::Topic(topic)).await?;
-        let own = config.entries.iter().filter(|entry| !entry.is_default);
+        let own = config.entries.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         Some(own.map(|entry| (entry.name.clone(), entry.value.clone().unwrap_or_default())).collect())
     }
 
-    /// Creates a topic. Returns whether it was not there before.
+    /// The largest record batch that a topic takes, in bytes; for one that is not there, what a new one will.
+    /// `None` where the broker does not say.
+    pub async fn topic_limit(&self, topic: &str) -> Option<u64> {
+        let config = self.config(&ResourceSpecifier::Topic(topic)).await;
+        match config.and_then(|config| config.get("max.message.bytes")?.value.clone()) {
+            Some(limit) => limit.parse().ok(),
+            None => self.broker_setting("message.max.bytes").await?.parse().ok(),
+        }
+    }
+
+    /// Whether the first write to a topic creates it; no where the broker does not say.
+    pub async fn auto_create_enabled(&self) -> bool {
+        self.embedded || self.broker_setting("auto.create.topics.enable").await.as_deref() == Some("true")
+    }
+
+    /// Creates a topic. Returns whether it was not there before; somebody else may create it meanwhile.
     ///
     /// # Errors
     /// Where the broker refuses.
     pub async fn create(&self, settings: &TopicSettings) -> Result<bool, AdminError> {
-        let replication = settings.replication.unwrap_or(-1);
-        let mut topic = NewTopic::new(
-            &settings.topic,
-            settings.partitions.unwrap_or(-1),
-            TopicReplication::Fixed(replication),
-        );
-        for (name, value) in &settings.config {
-            topic = topic.set(name, value);
+        let topic = &settings.topic;
+        if self.embedded {
+            return self.touch(topic);
         }
-        let options = AdminOptions::new().operation_timeout(Some(ASK)).request_timeout(Some(ASK));
-        let results = self.client.create_topics([&topic], &options).await;
-        match results.map_err(|error| self.refused("create", &settings.topic, &error))?.pop() {
+        let replication = TopicReplication::Fixed(settings.replication.unwrap_or(-1));
+        let new = NewTopic::new(topic, settings.partitions.unwrap_or(-1), replication);
+        let new = settings.config.iter().fold(new, |new, (name, value)| new.set(name, value));
+        let refused = |error| self.refused("create", topic, "CREATE", &error);
+        match self.client.create_topics([&new], &options()).await.map_err(refused)?.pop() {
             Some(Err((_, Code::TopicAlreadyExists))) => Ok(false),
-            Some(Err((_, code))) => Err(self.refused("create", &settings.topic, &KafkaError::AdminOp(code))),
+            Some(Err((_, code))) => Err(refused(KafkaError::AdminOp(code))),
             Some(Ok(_)) | None => Ok(true),
         }
     }
@@ -199,93 +231,171 @@ impl Admin {
     /// # Errors
     /// Where there is none, or the broker refuses.
     pub async fn delete(&self, topic: &str) -> Result<(), AdminError> {
-        let options = AdminOptions::new().operation_timeout(Some(ASK)).request_timeout(Some(ASK));
-        let results = self.client.delete_topics(&[topic], &options).await;
-        match results.map_err(|error| self.refused("delete", topic, &error))?.pop() {
-            Some(Err((_, Code::UnknownTopicOrPartition | Code::UnknownTopic))) => {
-                Err(AdminError::NoTopic { topic: topic.to_owned(), servers: self.servers.clone() })
-            }
-            Some(Err((_, code))) => Err(self.refused("delete", topic, &KafkaError::AdminOp(code))),
+        if self.embedded {
+            let reason = "the embedded broker keeps its topics until its process exits".to_owned();
+            return Err(AdminError::Refused { what: "delete", topic: topic.to_owned(), reason });
+        }
+        let refused = |error| self.refused("delete", topic, "DELETE", &error);
+        match self.client.delete_topics(&[topic], &options()).await.map_err(refused)?.pop() {
+            Some(Err((_, Code::UnknownTopicOrPartition | Code::UnknownTopic))) => Err(self.no_topic(topic)),
+            Some(Err((_, code))) => Err(refused(KafkaError::AdminOp(code))),
             Some(Ok(_)) | None => Ok(()),
         }
     }
 
-    /// Creates what the pipeline cannot do without, quietly where it is there already: the source topic and
-    /// the dead-letter topic. The result topic is created by the first write, or here where the broker does
-    /// not do that. Tells what the topics take.
-    ///
-    /// # Errors
-    /// Where the broker refuses.
-    pub async fn ensure_topics(&self, pipeline: &Pipeline) -> Result<Limits, AdminError> {
-        let (source, sink) = (&pipeline.source.topic, &pipeline.sink.topic);
-        if self.is_embedded() {
-            // It has no admin API; its owner has created the topics, and the rest are created by asking.
-            return Ok(Limits { result: DEFAULT_LIMIT, largest: DEFAULT_LIMIT });
+    /// The embedded broker creates a topic when a producer asks for it, with settings of its own.
+    fn touch(&self, topic: &str) -> Result<bool, AdminError> {
+        if self.find(topic)?.is_some() {
+            return Ok(false);
         }
-        let there = self.list()?;
-        let is_there = |topic: &str| there.iter().any(|(name, _)| name == topic);
-        if !is_there(&source.topic) {
-            self.create_and_say(source).await?;
-        }
-        let created_by_writing =
-            self.broker_setting("auto.create.topics.enable").await.as_deref() == Some("true");
-        if !is_there(&sink.topic) && !created_by_writing {
-            self.create_and_say(sink).await?;
-        }
-        if !is_there(&pipeline.dead_letters) {
-            let limit = self.limit(&source.topic).await + DEAD_LETTER_ROOM;
-            let config = BTreeMap::from([("max.message.bytes".to_owned(), limit.to_string())]);
-            let (partitions, replication) = (source.partitions, source.replication);
-            let topic = pipeline.dead_letters.clone();
-            self.create_and_say(&TopicSettings { topic, partitions, replication, config }).await?;
-        }
-        let result = self.limit(&sink.topic).await;
-        let largest = result.max(self.limit(&pipeline.dead_letters).await);
-        Ok(Limits { result, largest })
+        // An admin client is a producer to librdkafka.
+        self.metadata(Some(topic))?;
+        Ok(true)
     }
 
-    async fn create_and_say(&self, topic: &TopicSettings) -> Result<(), AdminError> {
-        if self.create(topic).await? {
-            tracing::info!(topic = %topic.topic, "created a topic");
-        }
-        Ok(())
-    }
-
-    /// The largest record batch that a topic takes, in bytes; for one that is not there, what a new one will.
-    async fn limit(&self, topic: &str) -> u64 {
-        let config = self.config(&ResourceSpecifier::Topic(topic)).await;
-        let own = config.and_then(|config| config.get("max.message.bytes")?.value.clone());
-        let limit = match own {
-            Some(limit) => Some(limit),
-            None => self.broker_setting("message.max.bytes").await,
-        };
-        limit.and_then(|limit| limit.parse().ok()).unwrap_or(DEFAULT_LIMIT)
+    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, AdminError> {
+        self.client
+            .inner()
+            .fetch_metadata(topic, ASK)
+            .map_err(|error| no_broker(&self.servers, &error.to_string()))
     }
 
     async fn broker_setting(&self, name: &str) -> Option<String> {
-        let broker = self.client.inner().fetch_metadata(None, ASK).ok()?.brokers().first()?.id();
+        let broker = self.metadata(None).ok()?.brokers().first()?.id();
         self.config(&ResourceSpecifier::Broker(broker)).await?.get(name)?.value.clone()
     }
 
     async fn config(&self, resource: &ResourceSpecifier<'_>) -> Option<ConfigResource> {
-        let options = AdminOptions::new().request_timeout(Some(ASK));
-        self.client.describe_configs([resource], &options).await.ok()?.pop()?.ok()
+        if self.embedded {
+            return None;
+        }
+        self.client.describe_configs([resource], &options()).await.ok()?.pop()?.ok()
     }
 
-    fn no_broker(&self) -> AdminError {
-        AdminError::NoBroker { servers: self.servers.clone() }
+    fn no_topic(&self, topic: &str) -> AdminError {
+        AdminError::NoTopic { topic: topic.to_owned(), servers: self.servers.clone() }
     }
 
-    fn refused(&self, what: &'static str, topic: &str, error: &KafkaError) -> AdminError {
-        let reason = match error.rdkafka_error_code() {
+    fn refused(
+        &self,
+        what: &'static str,
+        topic: &str,
+        right: &'static str,
+        error: &KafkaError,
+    ) -> AdminError {
+        let topic = topic.to_owned();
+        let code = match error {
+            // `rdkafka_error_code` has none for this one.
+            KafkaError::AdminOp(code) => Some(*code),
+            error => error.rdkafka_error_code(),
+        };
+        match code {
             Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
-                format!("this user lacks the right to {what} it (an ACL on the topic or the cluster)")
+                AdminError::NoRight { what, topic, right }
             }
             Some(Code::InvalidReplicationFactor) => {
-                "there are fewer brokers than the replicas asked for".to_owned()
+                let brokers = self.metadata(None).map_or(0, |metadata| metadata.brokers().len());
+                let reason =
+                    format!("more replicas were asked for than there are brokers, which is {brokers}");
+                AdminError::Refused { what, topic, reason }
             }
-            _ => error.to_string(),
-        };
-        AdminError::Refused { what, topic: topic.to_owned(), reason }
+            code => {
+                let reason = match code {
+                    Some(Code::InvalidReplicationFactor) => {
+                        "more replicas were asked for than there are brokers".to_owned()
+                    }
+                    Some(Code::InvalidTopic) => {
+                        "its name may have letters, digits, `.`, `_` and `-` alone, at most 249 of them"
+                            .to_owned()
+                    }
+                    Some(Code::InvalidConfig) => {
+                        "the broker does not know one of the settings, or does not take its value".to_owned()
+                    }
+                    Some(code) => code.to_string(),
+                    None => error.to_string(),
+                };
+                AdminError::Refused { what, topic, reason }
+            }
+        }
     }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(ASK)).request_timeout(Some(ASK))
+}
+
+fn describe(topic: &rdkafka::metadata::MetadataTopic) -> TopicDescription {
+    let mut partitions: Vec<_> = topic
+        .partitions()
+        .iter()
+        .map(|partition| PartitionDescription {
+            partition: partition.id(),
+            leader: partition.leader(),
+            replicas: partition.replicas().to_vec(),
+            in_sync: partition.isr().to_vec(),
+        })
+        .collect();
+    partitions.sort_by_key(|partition| partition.partition);
+    TopicDescription { name: topic.name().to_owned(), partitions }
+}
+
+fn no_broker(servers: &str, reason: &str) -> AdminError {
+    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    AdminError::NoBroker { servers: servers.to_owned(), reason }
+}
+
+/// Waits until a broker answers. By a producer, as an admin client does not tell what goes wrong.
+fn reach(config: &ClientConfig, servers: &str) -> Result<(), AdminError> {
+    let probe: BaseProducer<Complaints> = config
+        .create_with_context(Complaints::default())
+        .map_err(|error| AdminError::Client(error.to_string()))?;
+    let give_up = Instant::now() + ASK;
+    let mut attempt = ATTEMPT;
+    while probe.client().fetch_metadata(None, attempt).is_err() {
+        // A cluster's whole metadata may be long in coming.
+        attempt *= 2;
+        probe.poll(Duration::ZERO);
+        let complaint = probe.client().context().last();
+        match complaint {
+            Some((Code::Authentication, reason)) => {
+                return Err(AdminError::NotLetIn { servers: servers.to_owned(), reason });
+            }
+            complaint if Instant::now() >= give_up => {
+                return Err(no_broker(servers, &complaint.map_or_else(String::new, |(_, reason)| reason)));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Remembers what librdkafka last complained about.
+#[derive(Default)]
+struct Complaints(Mutex<Option<(Code, String)>>);
+
+impl Complaints {
+    fn last(&self) -> Option<(Code, String)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Complaints {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        super::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That all brokers are down follows from what was said about each.
+        if let KafkaError::Global(code) = error
+            && code != Code::AllBrokersDown
+        {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+        }
+    }
+}
+
+impl ProducerContext for Complaints {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &rdkafka::producer::DeliveryResult<'_>, _: ()) {}
 }

@@ -3,13 +3,16 @@
 //! It has no admin API, no isolation of transactions and no fencing, so it is for at-least-once alone.
 
 use std::{
-    ffi::CString,
+    io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use rdkafka::{
     ClientConfig, bindings as rd,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode as Code},
     producer::{BaseProducer, Producer},
 };
 use thiserror::Error;
@@ -21,13 +24,16 @@ use tokio::{
 
 /// The most connections at once through the well-known port.
 const CONNECTIONS: usize = 1_000;
+/// How long a group's first member waits for others. 3 s by default, as on a real broker, where it saves a
+/// rebalance; here it would only keep a newcomer waiting.
+const FIRST_REBALANCE_DELAY_MS: i32 = 10;
 
 /// Why the embedded broker cannot be had.
 #[derive(Error, Debug)]
-#[error("the embedded broker cannot start: {0}")]
+#[error("the embedded broker {0}")]
 pub struct EmbeddedError(String);
 
-/// A broker that lives as long as this.
+/// A broker that lives as long as this, and so does all that is in it.
 pub struct EmbeddedBroker {
     /// Owns the cluster.
     client: BaseProducer,
@@ -36,33 +42,31 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Starts one, at 127.0.0.1 and that port if it is free, else at another.
+    /// Starts one at 127.0.0.1 and that port, or at another port if that one is taken.
     ///
     /// # Errors
-    /// Where the cluster or the port cannot be had.
+    /// Where the cluster or a port cannot be had.
     pub async fn start(port: u16) -> Result<Self, EmbeddedError> {
+        let cannot_start = |why: String| EmbeddedError(format!("cannot start: {why}"));
         let client: BaseProducer = ClientConfig::new()
             .set("test.mock.num.brokers", "1")
+            // Nobody polls this client, so its log lines would pile up.
+            .set_log_level(RDKafkaLogLevel::Emerg)
             .create()
-            .map_err(|error| EmbeddedError(error.to_string()))?;
-        // SAFETY: the client is live, and owns the cluster that it gives.
+            .map_err(|error| cannot_start(error.to_string()))?;
+        // SAFETY: the client is live and owns the cluster; the call does not check for none, so we do.
         unsafe {
             let cluster = rd::rd_kafka_handle_mock_cluster(client.client().native_ptr());
-            // A group of one process need not wait 3 s for others to join.
-            rd::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 100);
+            if !cluster.is_null() {
+                rd::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, FIRST_REBALANCE_DELAY_MS);
+            }
         }
         let servers = client.client().mock_cluster().map(|cluster| cluster.bootstrap_servers());
-        let servers = servers.ok_or_else(|| EmbeddedError("it has no address".to_owned()))?;
-        let target: SocketAddr =
-            servers.parse().map_err(|_| EmbeddedError(format!("it listens at {servers}")))?;
-        let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(listener) => Ok(listener),
-            Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await,
-        };
-        let listener = listener.map_err(|error| EmbeddedError(error.to_string()))?;
-        let address = listener.local_addr().map_err(|error| EmbeddedError(error.to_string()))?;
-        let forwarder = tokio::spawn(forward(listener, target));
-        Ok(EmbeddedBroker { client, address, forwarder })
+        let servers = servers.ok_or_else(|| cannot_start("librdkafka gives none".to_owned()))?;
+        let target = servers.parse().map_err(|_| cannot_start(format!("it listens at {servers}")))?;
+        let listener = bind(port).await.map_err(|error| cannot_start(error.to_string()))?;
+        let address = listener.local_addr().map_err(|error| cannot_start(error.to_string()))?;
+        Ok(EmbeddedBroker { client, address, forwarder: tokio::spawn(forward(listener, target)) })
     }
 
     /// Where it is reached.
@@ -70,21 +74,16 @@ impl EmbeddedBroker {
         self.address
     }
 
-    /// Creates a topic.
+    /// Creates a topic, if it is not there yet.
     ///
     /// # Errors
-    /// Where the cluster refuses.
+    /// Where that cannot be.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), EmbeddedError> {
-        let name = CString::new(topic).map_err(|error| EmbeddedError(error.to_string()))?;
-        // SAFETY: as in `start`; the name outlives the call.
-        let err = unsafe {
-            let cluster = rd::rd_kafka_handle_mock_cluster(self.client.client().native_ptr());
-            rd::rd_kafka_mock_topic_create(cluster, name.as_ptr(), partitions, 1)
-        };
-        match err {
-            rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
-            | rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS => Ok(()),
-            err => Err(EmbeddedError(format!("{topic}: {}", rdkafka::types::RDKafkaErrorCode::from(err)))),
+        let cluster = self.client.client().mock_cluster();
+        match cluster.map(|cluster| cluster.create_topic(topic, partitions, 1)) {
+            Some(Ok(()) | Err(KafkaError::MockCluster(Code::TopicAlreadyExists))) => Ok(()),
+            Some(Err(error)) => Err(EmbeddedError(format!("cannot create the topic {topic}: {error}"))),
+            None => Err(EmbeddedError("is gone".to_owned())),
         }
     }
 }
@@ -95,12 +94,26 @@ impl Drop for EmbeddedBroker {
     }
 }
 
-/// The cluster chooses its own port and tells clients about it; they only have to find it once.
+/// Takes another port only where somebody else has this one.
+async fn bind(port: u16) -> io::Result<TcpListener> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+        }
+        bound => bound,
+    }
+}
+
+/// The cluster chooses its port and tells its clients; this is where they find it first.
 async fn forward(listener: TcpListener, target: SocketAddr) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
-        let Ok((mut client, _)) = listener.accept().await else { continue };
+        let Ok((mut client, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely: that may pass.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         tokio::spawn(async move {
             if let Ok(mut broker) = TcpStream::connect(target).await {
                 // Either side may hang up at any time.
@@ -108,5 +121,129 @@ async fn forward(listener: TcpListener, target: SocketAddr) {
             }
             drop(permit);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rdkafka::{
+        Message, Offset, TopicPartitionList,
+        consumer::{BaseConsumer, CommitMode, Consumer},
+        producer::BaseRecord,
+    };
+
+    use super::*;
+    use crate::{
+        config::{Pipeline, load},
+        kafka::{Admin, settings},
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    struct Fixture {
+        _broker: EmbeddedBroker,
+        pipeline: Pipeline,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let broker = EmbeddedBroker::start(0).await.unwrap();
+            let servers = format!("kafka.bootstrap.servers={}", broker.address()).parse().unwrap();
+            let (mut pipeline, _) = load("factorial.toml", &[servers]).unwrap();
+            settings::for_embedded(&mut pipeline);
+            broker.create_topic(&pipeline.source.topic.topic, 2).unwrap();
+            Fixture { _broker: broker, pipeline }
+        }
+
+        /// A member of the pipeline's group.
+        fn member(&self) -> BaseConsumer {
+            let consumer: BaseConsumer = settings::consumer(&self.pipeline).create().unwrap();
+            consumer.subscribe(&[&self.pipeline.source.topic.topic]).unwrap();
+            consumer
+        }
+
+        fn producer(&self) -> BaseProducer {
+            let limits = crate::kafka::Limits { result: 1_048_588, dead_letter: 1_048_588 };
+            settings::producer(&self.pipeline, limits).create().unwrap()
+        }
+    }
+
+    /// Polls all until each owns so many partitions; how long that took.
+    fn until_shared(members: &[&BaseConsumer], each: usize) -> Duration {
+        let start = Instant::now();
+        while !members.iter().all(|member| member.assignment().unwrap().count() == each) {
+            for member in members {
+                member.poll(Duration::from_millis(10));
+            }
+            assert!(start.elapsed() < PATIENCE, "no {each} partitions each after {PATIENCE:?}");
+        }
+        start.elapsed()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_first_worker_has_its_partitions_at_once_and_the_second_its_share_soon() {
+        let fixture = Fixture::new().await;
+        let first = fixture.member();
+        let alone = until_shared(&[&first], 2);
+        assert!(alone < Duration::from_secs(2), "{alone:?}");
+        let second = fixture.member();
+        let shared = until_shared(&[&first, &second], 1);
+        assert!(shared < Duration::from_secs(6), "{shared:?}");
+        drop(second);
+        until_shared(&[&first], 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_produced_comes_back_and_a_commit_keeps_its_metadata() {
+        let fixture = Fixture::new().await;
+        let topic = fixture.pipeline.source.topic.topic.clone();
+        let producer = fixture.producer();
+        let record = BaseRecord::<[u8], [u8]>::to(&topic).partition(1).key(b"key").payload(b"30");
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE).unwrap();
+
+        let member = fixture.member();
+        let start = Instant::now();
+        loop {
+            if let Some(Ok(record)) = member.poll(Duration::from_millis(100)) {
+                assert_eq!((record.partition(), record.offset()), (1, 0));
+                assert_eq!((record.key(), record.payload()), (Some(&b"key"[..]), Some(&b"30"[..])));
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "the record did not come");
+        }
+        let mut offsets = TopicPartitionList::new();
+        let mut partition = offsets.add_partition(&topic, 1);
+        partition.set_offset(Offset::Offset(1)).unwrap();
+        partition.set_metadata("done above");
+        member.commit(&offsets, CommitMode::Sync).unwrap();
+        let committed = member.committed(PATIENCE).unwrap();
+        let committed = committed.find_partition(&topic, 1).unwrap();
+        assert_eq!((committed.offset(), committed.metadata()), (Offset::Offset(1), "done above"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_is_known_for_what_it_is_and_its_topics_come_by_asking() {
+        let fixture = Fixture::new().await;
+        let pipeline = fixture.pipeline.clone();
+        let admin = tokio::task::spawn_blocking(move || Admin::new(&settings::common(&pipeline)).unwrap())
+            .await
+            .unwrap();
+        assert!(admin.is_embedded());
+        let limits = admin.ensure_topics(&fixture.pipeline).await.unwrap();
+        assert_eq!(limits.result, 1_048_588);
+        let names: Vec<_> = admin.list().unwrap().into_iter().map(|topic| topic.name).collect();
+        assert_eq!(names, ["factorials-to-be-calculated", "factorials-to-be-calculated.dlq"]);
+        let error = admin.delete(&names[0]).await.unwrap_err().to_string();
+        assert!(error.contains("keeps its topics until its process exits"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_left_alone() {
+        let first = EmbeddedBroker::start(0).await.unwrap();
+        let second = EmbeddedBroker::start(first.address().port()).await.unwrap();
+        assert_ne!(first.address(), second.address());
     }
 }

@@ -4,6 +4,7 @@
 mod admin;
 mod embedded;
 mod fetch_queue;
+mod log;
 mod offsets;
 mod poll;
 pub mod properties;
@@ -12,10 +13,13 @@ mod requests;
 pub mod settings;
 mod sink;
 mod source;
+mod topics;
 mod transaction;
 
-pub use admin::{Admin, AdminError, Limits, PartitionDescription};
+pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use log::{librdkafka_version, log, log_error};
 pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
 pub use sink::{KafkaSink, Topics};
 pub use source::{Group, KafkaSource};
+pub use topics::Limits;

@@ -8,8 +8,9 @@ use std::{
 
 use rdkafka::{
     ClientContext, Offset as RdOffset, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::KafkaResult,
+    error::{KafkaError, KafkaResult},
     types::RDKafkaErrorCode as Code,
 };
 use tokio::sync::mpsc;
@@ -64,7 +65,15 @@ struct State {
     failure: Option<Stop>,
 }
 
-impl ClientContext for Rebalances {}
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        super::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        super::log_error(&error, reason);
+    }
+}
 
 impl ConsumerContext for Rebalances {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

@@ -1,15 +1,22 @@
 //! The clients of whoever asks: produces requests, and reads results and dead letters as they come.
 
 use std::{
-    sync::mpsc,
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, Receiver, SyncSender},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
-    message::Headers as _,
+    error::{KafkaError, RDKafkaErrorCode as Code},
+    message::{BorrowedMessage, Headers as _},
     producer::{
         BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer,
     },
@@ -21,6 +28,11 @@ const ASK: Duration = Duration::from_secs(15);
 /// How long the consumer may take to stand at the end of all its partitions.
 const JOIN: Duration = Duration::from_secs(5);
 
+/// Events that wait to be taken; then whoever tells them waits.
+const EVENTS: usize = 1_024;
+/// How long the reading thread waits for a record before it looks whether it is still wanted.
+const POLL: Duration = Duration::from_millis(50);
+
 /// Why nothing can be asked.
 #[derive(Error, Debug)]
 pub enum RequestError {
@@ -30,6 +42,9 @@ pub enum RequestError {
     /// A topic is not there.
     #[error("there is no topic {0}, and it could not be created")]
     NoTopic(String),
+    /// A thread cannot be started.
+    #[error("cannot start the thread that reads answers: {0}")]
+    Thread(std::io::Error),
 }
 
 /// Which topics a request and its answer go through.
@@ -68,10 +83,18 @@ pub enum RequestEvent {
     },
 }
 
-/// Tells the asking thread about acknowledgements.
-struct Acknowledge(mpsc::Sender<RequestEvent>);
+/// Tells about acknowledgements.
+struct Acknowledge(SyncSender<RequestEvent>);
 
-impl ClientContext for Acknowledge {}
+impl ClientContext for Acknowledge {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        super::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        super::log_error(&error, reason);
+    }
+}
 
 impl ProducerContext for Acknowledge {
     type DeliveryOpaque = usize;
@@ -86,81 +109,138 @@ impl ProducerContext for Acknowledge {
     }
 }
 
-/// A producer of requests and a consumer of their answers.
+type RequestProducer = ThreadedProducer<Acknowledge, NoCustomPartitioner>;
+
+/// A producer of requests and a reader of their answers.
 pub struct Requests {
-    producer: ThreadedProducer<Acknowledge, NoCustomPartitioner>,
-    consumer: Option<BaseConsumer>,
-    acknowledged: mpsc::Receiver<RequestEvent>,
-    topics: RequestTopics,
+    // The first to be dropped: the others' threads may be waiting for room in it.
+    events: Receiver<RequestEvent>,
+    producer: RequestProducer,
+    _reader: Option<Reader>,
+    topic: String,
 }
 
 impl Requests {
-    /// Clients that can ask; the answers are read from now on, if they are wanted.
+    /// Clients that can ask, and give up on a request that no broker has taken after `timeout`. The answers
+    /// are read from now on, if they are wanted.
     ///
     /// # Errors
     /// Where the brokers do not answer, or a topic cannot be had.
-    pub fn new(config: &ClientConfig, topics: RequestTopics, answers: bool) -> Result<Self, RequestError> {
-        let (sender, acknowledged) = mpsc::channel();
+    pub fn new(
+        config: &ClientConfig,
+        topics: RequestTopics,
+        timeout: Duration,
+        answers: bool,
+    ) -> Result<Self, RequestError> {
+        let (sender, events) = mpsc::sync_channel(EVENTS);
         let mut producer_config = config.clone();
-        producer_config.set("linger.ms", "0").set("enable.idempotence", "true");
-        let producer: ThreadedProducer<_, _> = producer_config.create_with_context(Acknowledge(sender))?;
-        let consumer = if answers { Some(answers_from_now(config, &producer, &topics)?) } else { None };
-        Ok(Requests { producer, consumer, acknowledged, topics })
+        producer_config
+            .set("linger.ms", "0")
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", timeout.as_millis().clamp(1, i32::MAX as u128).to_string());
+        let producer: RequestProducer = producer_config.create_with_context(Acknowledge(sender.clone()))?;
+        // So that the first request need not wait for it.
+        partitions(&producer, &topics.requests)?;
+        let topic = topics.requests.clone();
+        let reader = if answers {
+            let consumer = answers_from_now(config, &producer, &topics)?;
+            Some(Reader::start(consumer, topics, sender)?)
+        } else {
+            None
+        };
+        Ok(Requests { events, producer, _reader: reader, topic })
     }
 
-    /// Produces a request.
+    /// Produces a request, without a key: whichever worker is free may take it. Returns false where the
+    /// producer has no room before some events were taken by [`next`](Requests::next).
     ///
     /// # Errors
     /// Where the producer refuses it.
-    pub fn send(&self, request: usize, value: &[u8]) -> Result<(), RequestError> {
-        let record =
-            BaseRecord::<(), [u8], usize>::with_opaque_to(&self.topics.requests, request).payload(value);
-        self.producer.send(record).map_err(|(error, _)| error.into())
+    pub fn send(&self, request: usize, value: &[u8]) -> Result<bool, RequestError> {
+        let record = BaseRecord::<(), [u8], usize>::with_opaque_to(&self.topic, request).payload(value);
+        match self.producer.send(record) {
+            Ok(()) => Ok(true),
+            Err((KafkaError::MessageProduction(Code::QueueFull), _)) => Ok(false),
+            Err((error, _)) => Err(error.into()),
+        }
     }
 
-    /// What has happened next; `None` where nothing has for a while.
-    ///
-    /// # Errors
-    /// Where the answers cannot be read.
-    pub fn next(&self) -> Result<Option<RequestEvent>, RequestError> {
-        if let Ok(event) = self.acknowledged.try_recv() {
-            return Ok(Some(event));
-        }
-        let Some(consumer) = &self.consumer else {
-            return Ok(self.acknowledged.recv_timeout(Duration::from_millis(50)).ok());
-        };
-        let record = match consumer.poll(Duration::from_millis(5)) {
-            Some(Ok(record)) => record,
-            Some(Err(KafkaError::PartitionEOF(_))) | None => return Ok(None),
-            // Brokers come and go; the time limit says when to give up.
-            Some(Err(error)) => {
-                tracing::debug!(%error, "while waiting for answers");
-                return Ok(None);
-            }
-        };
-        if record.topic() == self.topics.results {
-            return Ok(record.payload().map(|value| RequestEvent::Result(value.to_vec())));
-        }
-        let header = |name: &str| {
-            let headers = record.headers()?;
-            let found = headers.iter().filter(|header| header.key == name).last()?.value?;
-            Some(String::from_utf8_lossy(found).into_owned())
-        };
-        let place = (header("pipeline.error.partition"), header("pipeline.error.offset"));
-        Ok(match (place.0.and_then(|p| p.parse().ok()), place.1.and_then(|o| o.parse().ok())) {
-            (Some(partition), Some(offset)) => {
-                let reason = header("pipeline.error.message").unwrap_or_default();
-                Some(RequestEvent::DeadLetter { partition, offset, reason })
-            }
-            _ => None,
-        })
+    /// What has happened next; `None` where nothing does for so long.
+    pub fn next(&self, timeout: Duration) -> Option<RequestEvent> {
+        self.events.recv_timeout(timeout).ok()
     }
+}
+
+/// Reads answers on a thread of its own.
+struct Reader {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    fn start(
+        consumer: BaseConsumer,
+        topics: RequestTopics,
+        events: SyncSender<RequestEvent>,
+    ) -> Result<Self, RequestError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let read = move || {
+            while !stopped.load(Relaxed) {
+                match consumer.poll(POLL) {
+                    Some(Ok(record)) => {
+                        if let Some(event) = event(&record, &topics)
+                            && events.send(event).is_err()
+                        {
+                            return;
+                        }
+                    }
+                    Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+                    // Brokers come and go; whoever asked knows when to give up.
+                    Some(Err(error)) => tracing::debug!(%error, "while waiting for answers"),
+                }
+            }
+        };
+        let thread =
+            thread::Builder::new().name("answers".to_owned()).spawn(read).map_err(RequestError::Thread)?;
+        Ok(Reader { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It ends within one poll; it cannot be helped if it panicked.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a record of the result or the dead-letter topic means to whoever asked.
+fn event(record: &BorrowedMessage<'_>, topics: &RequestTopics) -> Option<RequestEvent> {
+    if record.topic() == topics.results {
+        return Some(RequestEvent::Result(record.payload()?.to_vec()));
+    }
+    let header = |name: &str| {
+        let found = record.headers()?.iter().filter(|header| header.key == name).last()?.value?;
+        Some(String::from_utf8_lossy(found).into_owned())
+    };
+    // The topic may be shared with other pipelines.
+    if header("pipeline.error.topic")? != topics.requests {
+        return None;
+    }
+    Some(RequestEvent::DeadLetter {
+        partition: header("pipeline.error.partition")?.parse().ok()?,
+        offset: header("pipeline.error.offset")?.parse().ok()?,
+        reason: header("pipeline.error.message").unwrap_or_default(),
+    })
 }
 
 /// A consumer that stands at the end of results and dead letters: no group, nothing committed.
 fn answers_from_now(
     config: &ClientConfig,
-    producer: &ThreadedProducer<Acknowledge, NoCustomPartitioner>,
+    producer: &RequestProducer,
     topics: &RequestTopics,
 ) -> Result<BaseConsumer, RequestError> {
     let mut config = config.clone();
@@ -170,6 +250,10 @@ fn answers_from_now(
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "latest");
+    if config.get("fetch.wait.max.ms").is_none() {
+        // So long takes a partition's end to be told; what comes is told at once.
+        config.set("fetch.wait.max.ms", "50");
+    }
     let consumer: BaseConsumer = config.create()?;
     let mut list = TopicPartitionList::new();
     for topic in [&topics.results, &topics.dead_letters] {
@@ -181,20 +265,21 @@ fn answers_from_now(
     consumer.assign(&list)?;
     // Nothing can slip by, as the offsets are fixed; but what is asked before the first fetch would wait for
     // connections, and that is nobody's latency.
-    let (deadline, mut ends) = (Instant::now() + JOIN, 0);
-    while ends < list.count() && Instant::now() < deadline {
-        if let Some(Err(KafkaError::PartitionEOF(_))) = consumer.poll(Duration::from_millis(50)) {
-            ends += 1;
+    let (deadline, mut ends, mut busy) = (Instant::now() + JOIN, 0, HashSet::new());
+    while ends + busy.len() < list.count() && Instant::now() < deadline {
+        match consumer.poll(Duration::from_millis(50)) {
+            Some(Err(KafkaError::PartitionEOF(_))) => ends += 1,
+            Some(Ok(record)) => {
+                busy.insert((record.topic().to_owned(), record.partition()));
+            }
+            Some(Err(_)) | None => {}
         }
     }
     Ok(consumer)
 }
 
 /// A topic's partitions. Asked by a producer, as that creates the topic where the broker does so.
-fn partitions(
-    producer: &ThreadedProducer<Acknowledge, NoCustomPartitioner>,
-    topic: &str,
-) -> Result<Vec<i32>, RequestError> {
+fn partitions(producer: &RequestProducer, topic: &str) -> Result<Vec<i32>, RequestError> {
     let deadline = Instant::now() + ASK;
     loop {
         let metadata = producer.client().fetch_metadata(Some(topic), ASK)?;

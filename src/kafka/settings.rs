@@ -2,16 +2,30 @@
 
 use rdkafka::ClientConfig;
 
-use crate::config::{Guarantee, Pipeline, Properties};
+use super::Limits;
+use crate::config::{Guarantee, Pipeline, Properties, Property};
 
 /// Where Kafka is looked for when nobody says where it is.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
+
+/// What a fetched record costs librdkafka beside its own bytes: an `rd_kafka_op_t`, in bytes.
+const FETCHED_OVERHEAD: u64 = 400;
+/// What a record that is being sent costs librdkafka beside its own bytes.
+const SENT_OVERHEAD: u64 = 256;
+
+/// Other names that librdkafka has for what we set: beside ours they would be set in no order.
+const ALIASES: &[(&str, &str)] = &[
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("queue.buffering.max.ms", "linger.ms"),
+];
 
 /// The shares of `limits.memory`. Together with what records cost librdkafka beside their bytes they stay
 /// within it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Memory {
-    /// Bytes that librdkafka fetches ahead.
+    /// Bytes that librdkafka fetches ahead, what it spends on small records included.
     pub prefetch: u64,
     /// Bytes of records that are read and not done.
     pub input: u64,
@@ -21,44 +35,36 @@ pub struct Memory {
 
 impl Memory {
     /// Shares out a budget in bytes: an eighth is fetched ahead, an eighth is in work, half is for results.
-    /// The rest is what librdkafka spends on small records that are fetched ahead, and on sending.
+    /// The rest is for the fetches and requests that are under way, which no limit of librdkafka counts.
     pub fn shares(limit: u64) -> Memory {
         Memory { prefetch: limit / 8, input: limit / 8, output: limit / 2 }
     }
 }
 
-/// What every client of the pipeline shares: the brokers, credentials.
+/// What every client of the pipeline shares: the brokers, credentials. Enough for an admin client.
 pub fn common(pipeline: &Pipeline) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", DEFAULT_SERVERS);
-    config.set("client.id", format!("pipeline-{}", pipeline.name));
-    apply(&mut config, &pipeline.kafka);
-    config
+    with_file(defaults(pipeline), [&pipeline.kafka])
 }
 
 /// The settings of the source's consumer.
 pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
-    let memory = Memory::shares(pipeline.limits.memory);
-    let mut config = ClientConfig::new();
+    let prefetch = Memory::shares(pipeline.limits.memory).prefetch;
+    let mut config = defaults(pipeline);
     config
-        .set("bootstrap.servers", DEFAULT_SERVERS)
-        .set("client.id", format!("pipeline-{}", pipeline.name))
         .set("auto.offset.reset", "earliest")
-        // The default of a second is a second of idling whenever the queue has been full.
+        // The default is a second, and each time the queue was full once the source idles for so long.
         .set("fetch.queue.backoff.ms", "10")
-        // One limit is in bytes of values, and a small record costs librdkafka 400 bytes beside its own: so
-        // the other, in records, takes as much again for that.
-        .set("queued.max.messages.kbytes", kib(memory.prefetch / 2))
-        .set("queued.min.messages", (memory.prefetch / 2 / 400).clamp(1_000, 20_000).to_string())
-        // A fetch is taken whole, whatever the queue's limit: small records are 30 times their bytes.
-        .set("fetch.message.max.bytes", (memory.prefetch / 32).clamp(64 << 10, 1 << 20).to_string())
-        .set("fetch.max.bytes", (memory.prefetch / 2).clamp(1 << 20, 50 << 20).to_string());
-    apply(&mut config, &pipeline.kafka);
-    apply(&mut config, &pipeline.source.kafka);
+        // One limit is in bytes of keys and values; the other, in records, is for what small ones cost beside
+        // those. Half of the share each. 20,000 records are far more than are computed in one such backoff.
+        .set("queued.max.messages.kbytes", kib(prefetch / 2))
+        .set("queued.min.messages", (prefetch / 2 / FETCHED_OVERHEAD).clamp(1_000, 20_000).to_string())
+        // A fetch that has begun is taken whole, whatever the queue's limits, and a record of a few bytes
+        // becomes 30 times as large in memory: so the fetches are small. A larger record is fetched anyway
+        // (KIP-74). `fetch.max.bytes` follows from the queue's limit.
+        .set("fetch.message.max.bytes", (prefetch / 128).clamp(64 << 10, 1 << 20).to_string());
+    let mut config = with_file(config, [&pipeline.kafka, &pipeline.source.kafka]);
     // KIP-848 leaves the assignment to the broker, and librdkafka refuses an assignor then.
-    if config.get("group.protocol") != Some("consumer")
-        && config.get("partition.assignment.strategy").is_none()
-    {
+    if !broker_assigns(&config) && config.get("partition.assignment.strategy").is_none() {
         config.set("partition.assignment.strategy", "cooperative-sticky");
     }
     config
@@ -69,45 +75,76 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
     config
 }
 
-/// The settings of the sink's producer; `largest_record` is what the topics take, in bytes.
-pub fn producer(pipeline: &Pipeline, largest_record: u64) -> ClientConfig {
-    let memory = Memory::shares(pipeline.limits.memory);
-    let mut config = ClientConfig::new();
+/// Makes a pipeline fit the embedded broker; what the file says stays.
+pub fn for_embedded(pipeline: &mut Pipeline) {
+    let property = |value: &str| Property { value: value.to_owned(), secret: false };
+    // A fetch is answered only when its time is over.
+    pipeline.kafka.entry("fetch.wait.max.ms".to_owned()).or_insert(property("20"));
+    if broker_assigns(&consumer(pipeline)) {
+        return;
+    }
+    // A newcomer gets its share only when the group's session timeout, less a second, is over.
+    for (name, value) in [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")] {
+        if !pipeline.kafka.contains_key(name) {
+            pipeline.source.kafka.entry(name.to_owned()).or_insert(property(value));
+        }
+    }
+}
+
+/// The settings of the sink's producer; `limits` is what its topics take.
+pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
+    let output = Memory::shares(pipeline.limits.memory).output;
+    // A record that is larger than the queue would wait for room in it for ever.
+    let (smallest, largest) = (limits.smallest().min(1_000_000), limits.largest().min(1_000_000_000));
+    let mut config = defaults(pipeline);
     config
-        .set("bootstrap.servers", DEFAULT_SERVERS)
-        .set("client.id", format!("pipeline-{}", pipeline.name))
         .set("enable.idempotence", "true")
         // Batches of records arrive together, so there is nothing to linger for.
         .set("linger.ms", "0")
-        .set("queue.buffering.max.kbytes", kib(memory.output))
+        .set("queue.buffering.max.kbytes", kib(output.max(largest + SENT_OVERHEAD)))
+        .set("queue.buffering.max.messages", (output / SENT_OVERHEAD).clamp(1_000, 100_000).to_string())
         // The topic has the last word; librdkafka's own limit must only not be lower.
-        .set("message.max.bytes", largest_record.clamp(1_000_000, 1_000_000_000).to_string())
-        .set("batch.size", largest_record.clamp(16_384, 1_000_000).to_string());
+        .set("message.max.bytes", largest.max(1_000_000).to_string())
+        // A topic's limit holds for a whole batch; librdkafka's default is a million.
+        .set("batch.size", smallest.to_string());
     match pipeline.guarantee {
-        // A broker that goes away is waited for.
+        // A broker that goes away is waited for, however long it takes.
         Guarantee::AtLeastOnce => config.set("message.timeout.ms", "0"),
-        // A worker that dies with a transaction open holds up all readers for so long: far above a commit
-        // interval, far below the default minute.
+        // If a worker dies with a transaction open, readers that are `read_committed` wait for so long, and so
+        // does whoever gets its partitions: far above a commit interval, far below the default of a minute.
         Guarantee::ExactlyOnce => config.set("transaction.timeout.ms", "10000"),
     };
-    apply(&mut config, &pipeline.kafka);
-    apply(&mut config, &pipeline.sink.kafka);
+    let mut config = with_file(config, [&pipeline.kafka, &pipeline.sink.kafka]);
     if pipeline.guarantee == Guarantee::ExactlyOnce {
-        // Unique: what fences a zombie is its place in the consumer group (KIP-447).
-        config.set("transactional.id", format!("{}-{:016x}", pipeline.name, fastrand::u64(..)));
+        // Its own for each worker: what fences a zombie is its place in the consumer group (KIP-447).
+        config
+            .set("enable.idempotence", "true")
+            .set("transactional.id", format!("{}-{:016x}", pipeline.name, fastrand::u64(..)));
     }
     config
 }
 
-fn apply(config: &mut ClientConfig, properties: &Properties) {
-    for (name, property) in properties {
-        config.set(name, &property.value);
+fn defaults(pipeline: &Pipeline) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{}", pipeline.name));
+    config
+}
+
+/// The later of the file's tables win.
+fn with_file<'a>(mut config: ClientConfig, tables: impl IntoIterator<Item = &'a Properties>) -> ClientConfig {
+    for (name, property) in tables.into_iter().flatten() {
+        let ours = ALIASES.iter().find(|(alias, _)| alias == name).map_or(name.as_str(), |(_, ours)| ours);
+        config.set(ours, &property.value);
     }
+    config
+}
+
+fn broker_assigns(config: &ClientConfig) -> bool {
+    config.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
 }
 
 fn kib(bytes: u64) -> String {
-    // The upper end is what librdkafka takes.
-    (bytes >> 10).clamp(1_024, 2_097_151).to_string()
+    (bytes >> 10).clamp(1_024, i32::MAX as u64 / 1_024).to_string()
 }
 
 #[cfg(test)]
@@ -115,50 +152,134 @@ mod tests {
     use super::*;
     use crate::config::load;
 
+    const LIMITS: Limits = Limits { result: 1_048_588, dead_letter: 1_064_972 };
+
     fn pipeline(overrides: &[&str]) -> Pipeline {
         let overrides: Vec<_> = overrides.iter().map(|o| o.parse().unwrap()).collect();
         load("factorial.toml", &overrides).unwrap().0
     }
 
+    fn assert_settings(config: &ClientConfig, expected: &[(&str, Option<&str>)]) {
+        for (name, value) in expected {
+            assert_eq!(config.get(name), *value, "{name}");
+        }
+    }
+
     #[test]
-    fn the_file_wins_over_our_defaults_and_the_client_s_own_over_all() {
+    fn the_consumer_commits_nothing_by_itself_and_starts_at_the_beginning() {
+        let config = consumer(&pipeline(&[]));
+        assert_settings(
+            &config,
+            &[
+                ("client.id", Some("pipeline-factorial")),
+                ("group.id", Some("factorial")),
+                ("enable.auto.commit", Some("false")),
+                ("enable.auto.offset.store", Some("false")),
+                ("enable.partition.eof", Some("true")),
+                ("auto.offset.reset", Some("earliest")),
+                ("partition.assignment.strategy", Some("cooperative-sticky")),
+            ],
+        );
+        let native = config.create_native_config().unwrap();
+        assert_eq!(native.get("isolation.level").unwrap(), "read_committed");
+    }
+
+    #[test]
+    fn the_file_wins_over_our_defaults_and_the_client_s_own_over_both() {
         let pipeline = pipeline(&[
             "kafka.linger.ms=7",
             "sink.kafka.linger.ms=9",
             "source.kafka.session.timeout.ms=6000",
             "kafka.security.protocol=ssl",
         ]);
-        let (consumer, producer) = (consumer(&pipeline), producer(&pipeline, 1_048_588));
-        assert_eq!(producer.get("linger.ms"), Some("9"));
-        assert_eq!(consumer.get("session.timeout.ms"), Some("6000"));
-        assert_eq!(producer.get("session.timeout.ms"), None);
-        assert_eq!(common(&pipeline).get("security.protocol"), Some("ssl"));
+        let (consumer, producer) = (consumer(&pipeline), producer(&pipeline, LIMITS));
+        assert_settings(&producer, &[("linger.ms", Some("9")), ("session.timeout.ms", None)]);
+        assert_settings(&consumer, &[("session.timeout.ms", Some("6000"))]);
+        assert_settings(&common(&pipeline), &[("security.protocol", Some("ssl")), ("linger.ms", Some("7"))]);
+    }
+
+    #[test]
+    fn a_property_of_the_file_takes_our_default_s_place_under_its_other_name_too() {
+        let pipeline =
+            pipeline(&["kafka.metadata.broker.list=kafka:9092", "sink.kafka.delivery.timeout.ms=5000"]);
+        let expected = [
+            ("bootstrap.servers", Some("kafka:9092")),
+            ("metadata.broker.list", None),
+            ("message.timeout.ms", Some("5000")),
+            ("delivery.timeout.ms", None),
+        ];
+        assert_settings(&producer(&pipeline, LIMITS), &expected);
     }
 
     #[test]
     fn the_broker_assigns_where_the_group_protocol_is_its_own() {
-        let classic = consumer(&pipeline(&[]));
-        assert_eq!(classic.get("partition.assignment.strategy"), Some("cooperative-sticky"));
-        let new = consumer(&pipeline(&["kafka.group.protocol=consumer"]));
-        assert_eq!(new.get("partition.assignment.strategy"), None);
+        let config = consumer(&pipeline(&["kafka.group.protocol=consumer"]));
+        for name in ["partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"] {
+            assert_eq!(config.get(name), None, "{name}");
+        }
     }
 
     #[test]
-    fn only_exactly_once_has_transactions_each_with_an_id_of_its_own() {
-        let exactly_once = pipeline(&["guarantee=exactly-once"]);
-        let (one, two) = (producer(&exactly_once, 1), producer(&exactly_once, 1));
-        assert_ne!(one.get("transactional.id").unwrap(), two.get("transactional.id").unwrap());
-        assert_eq!(producer(&pipeline(&[]), 1).get("transactional.id"), None);
+    fn the_embedded_broker_is_fitted_unless_the_file_knows_better() {
+        let mut pipeline = pipeline(&["source.kafka.session.timeout.ms=6000"]);
+        for_embedded(&mut pipeline);
+        let expected = [
+            ("session.timeout.ms", Some("6000")),
+            ("heartbeat.interval.ms", Some("300")),
+            ("fetch.wait.max.ms", Some("20")),
+        ];
+        assert_settings(&consumer(&pipeline), &expected);
+    }
+
+    #[test]
+    fn at_least_once_waits_for_the_broker_for_ever() {
+        let expected = [
+            ("message.timeout.ms", Some("0")),
+            ("enable.idempotence", Some("true")),
+            ("transactional.id", None),
+        ];
+        assert_settings(&producer(&pipeline(&[]), LIMITS), &expected);
+    }
+
+    #[test]
+    fn each_exactly_once_producer_has_a_transactional_id_of_its_own() {
+        let pipeline = pipeline(&["guarantee=exactly-once"]);
+        let (one, two) = (producer(&pipeline, LIMITS), producer(&pipeline, LIMITS));
+        let id = one.get("transactional.id").unwrap();
+        assert!(id.starts_with("factorial-"), "{id}");
+        assert_ne!(Some(id), two.get("transactional.id"));
+        assert_settings(&one, &[("transaction.timeout.ms", Some("10000")), ("message.timeout.ms", None)]);
+    }
+
+    #[test]
+    fn what_is_fetched_ahead_fits_its_share_with_what_small_records_cost() {
+        for memory in ["16 MiB", "256 MiB", "4 GiB"] {
+            let pipeline = pipeline(&[&format!("limits.memory={memory}")]);
+            let number = |name| consumer(&pipeline).get(name).unwrap().parse::<u64>().unwrap();
+            let queued = number("queued.max.messages.kbytes") * 1_024
+                + number("queued.min.messages") * FETCHED_OVERHEAD;
+            assert!(queued <= Memory::shares(pipeline.limits.memory).prefetch, "{memory}: {queued}");
+        }
+    }
+
+    #[test]
+    fn the_largest_record_fits_the_producer_s_queue_and_no_batch_is_larger_than_the_smallest_topic_takes() {
+        let limits = Limits { result: 100_000, dead_letter: 50 << 20 };
+        let config = producer(&pipeline(&["limits.memory=16 MiB"]), limits);
+        let number = |name| config.get(name).unwrap().parse::<u64>().unwrap();
+        assert!(number("queue.buffering.max.kbytes") * 1_024 >= 50 << 20);
+        assert_eq!((number("message.max.bytes"), number("batch.size")), (50 << 20, 100_000));
     }
 
     #[test]
     fn librdkafka_takes_all_of_it() {
+        let huge = Limits { result: 1 << 40, dead_letter: 1 << 40 };
         for overrides in
             [&[][..], &["guarantee=exactly-once"], &["limits.memory=16 MiB"], &["limits.memory=64 GiB"]]
         {
             let pipeline = pipeline(overrides);
             consumer(&pipeline).create_native_config().unwrap();
-            producer(&pipeline, 1 << 40).create_native_config().unwrap();
+            producer(&pipeline, huge).create_native_config().unwrap();
         }
     }
 }

@@ -13,6 +13,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture, task::AtomicWaker};
 use rdkafka::{
     ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
     error::KafkaError,
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
@@ -59,7 +60,15 @@ pub struct Acknowledgements {
     transactional: bool,
 }
 
-impl ClientContext for Acknowledgements {}
+impl ClientContext for Acknowledgements {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        super::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        super::log_error(&error, reason);
+    }
+}
 
 impl ProducerContext for Acknowledgements {
     type DeliveryOpaque = usize;

@@ -21,7 +21,7 @@ pub fn init() {
     let _ = if io::stderr().is_terminal() {
         builder.compact().with_target(false).try_init()
     } else {
-        builder.json().flatten_event(true).with_target(false).try_init()
+        builder.json().flatten_event(true).try_init()
     };
 }
 

@@ -61,8 +61,9 @@ metrics_table! {
     REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "From being asked for partitions to having handed them over.";
     RETRIES "retries_total" Counter None, [] "Attempts of an operator that failed in passing.";
     DEAD_LETTERS "dead_letters_total" Counter None, ["class"] "Records that went to the dead-letter topic.";
+    ERRORS "errors_total" Counter None, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
     RESTARTS "restarts_total" Counter None, [] "How often the clients were made anew, because they could not go on.";
-    BUILD_INFO "build_info" Gauge None, ["version", "librdkafka"] "Always 1.";
+    BUILD_INFO "build_info" Gauge None, ["version", "revision", "librdkafka"] "Always 1.";
 }
 
 /// Buckets of durations, in seconds.

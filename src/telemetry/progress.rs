@@ -64,6 +64,10 @@ struct Handles {
     revoke_duration: Histogram,
     retries: Counter,
     restarts: Counter,
+    passing_errors: Counter,
+    bad_input_errors: Counter,
+    commit_errors: Counter,
+    client_errors: Counter,
 }
 
 impl Progress {
@@ -76,6 +80,7 @@ impl Progress {
         let labelled = |name: &'static str, label: &'static str, value: &'static str| counter!(name, "pipeline" => p.clone(), label => value);
         let stage = |stage: &'static str| gauge!(IN_FLIGHT_BYTES, "pipeline" => p.clone(), "stage" => stage);
         let times = |name: &'static str| histogram!(name, "pipeline" => p.clone());
+        let error = |stage: &'static str, class: &'static str| counter!(ERRORS, "pipeline" => p.clone(), "stage" => stage, "class" => class);
         let handles = Handles {
             records_consumed: topic(RECORDS_CONSUMED, source),
             bytes_consumed: topic(BYTES_CONSUMED, source),
@@ -99,6 +104,10 @@ impl Progress {
             revoke_duration: histogram!(REBALANCE_DURATION, "pipeline" => p.clone(), "event" => "revoke"),
             retries: plain(RETRIES),
             restarts: plain(RESTARTS),
+            passing_errors: error("compute", "passing"),
+            bad_input_errors: error("compute", "bad-input"),
+            commit_errors: error("commit", "passing"),
+            client_errors: error("clients", "restart"),
         };
         let classes = CLASSES.iter().map(|class| (*class, labelled(DEAD_LETTERS, "class", class))).collect();
         Progress {
@@ -166,6 +175,7 @@ impl Progress {
             self.handles.process.record_many(took.as_secs_f64() / records as f64, records);
         }
         self.handles.retries.increment(retries);
+        self.handles.passing_errors.increment(retries);
     }
 
     pub(crate) fn sent(&self, bytes: u64) {
@@ -178,6 +188,7 @@ impl Progress {
             .entry(class)
             .or_insert_with(|| counter!(DEAD_LETTERS, "pipeline" => self.pipeline.clone(), "class" => class));
         counter.increment(1);
+        self.handles.bad_input_errors.increment(1);
     }
 
     pub(crate) fn acknowledged(&self, results: u64, dead_letters: u64) {
@@ -208,6 +219,7 @@ impl Progress {
 
     pub(crate) fn commit_failed(&self) {
         self.handles.commit_failures.increment(1);
+        self.handles.commit_errors.increment(1);
     }
 
     pub(crate) fn aborted(&self) {
@@ -233,6 +245,7 @@ impl Progress {
         self.joined.store(false, Relaxed);
         self.owns(BTreeMap::new());
         self.handles.restarts.increment(1);
+        self.handles.client_errors.increment(1);
     }
 
     /// The owned partitions and their lag, in records.

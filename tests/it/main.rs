@@ -5,4 +5,6 @@ mod factorial;
 mod faults;
 mod harness;
 mod offline;
+mod request;
+mod topics;
 mod workers;

@@ -1,6 +1,7 @@
 //! A real broker for the whole run, real workers, and clients that are not `pipeline`'s own.
 
 mod clients;
+mod command;
 mod watch;
 mod worker;
 
@@ -9,6 +10,7 @@ use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
 
 pub use clients::{Consumed, Producer, create_topic, read_committed, records_until, records_within};
+pub use command::pipeline;
 pub use watch::Watch;
 pub use worker::Worker;
 
@@ -20,8 +22,6 @@ fn cluster() -> &'static RwLock<LocalCluster> {
         let jars = Jars::fetch().unwrap();
         // Failures are noticed quickly, so that tests of them do not take minutes.
         let properties = [
-            ("broker.session.timeout.ms", "4000"),
-            ("broker.heartbeat.interval.ms", "500"),
             ("group.min.session.timeout.ms", "1000"),
             ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500"),
             ("auto.create.topics.enable", "true"),

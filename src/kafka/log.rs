@@ -1,0 +1,24 @@
+use rdkafka::{config::RDKafkaLogLevel as Level, error::KafkaError};
+
+/// One of librdkafka's log lines, through `tracing`: what a `ClientContext::log` calls.
+pub fn log(level: Level, facility: &str, line: &str) {
+    match level {
+        Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
+            tracing::error!(target: "librdkafka", facility, "{line}");
+        }
+        Level::Warning => tracing::warn!(target: "librdkafka", facility, "{line}"),
+        Level::Notice | Level::Info => tracing::info!(target: "librdkafka", facility, "{line}"),
+        Level::Debug => tracing::debug!(target: "librdkafka", facility, "{line}"),
+    }
+}
+
+/// One of librdkafka's error events: what a `ClientContext::error` calls. Quietly, as librdkafka logs what
+/// went wrong as well, and with more of its circumstances.
+pub fn log_error(error: &KafkaError, reason: &str) {
+    tracing::debug!(target: "librdkafka", %error, "{reason}");
+}
+
+/// The version of the librdkafka that is built in.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}

@@ -1,0 +1,106 @@
+//! The topics that a pipeline needs: what they take, and their creation.
+
+use super::{Admin, AdminError};
+use crate::config::{Pipeline, TopicSettings};
+
+/// What a dead letter's headers may add to a record, in bytes.
+const DEAD_LETTER_ROOM: u64 = 16 << 10;
+/// What a topic takes where the broker does not say, in bytes: Kafka's default `message.max.bytes`.
+const DEFAULT_LIMIT: u64 = 1_048_588;
+
+/// What the topics that a pipeline writes take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest record batch of the result topic, in bytes.
+    pub result: u64,
+    /// The largest record batch of the dead-letter topic, in bytes.
+    pub dead_letter: u64,
+}
+
+impl Limits {
+    /// What both topics take.
+    pub fn smallest(self) -> u64 {
+        self.result.min(self.dead_letter)
+    }
+
+    /// What one of the topics takes.
+    pub fn largest(self) -> u64 {
+        self.result.max(self.dead_letter)
+    }
+}
+
+impl Admin {
+    /// Creates what the pipeline cannot do without, quietly where it is there already: the source topic and
+    /// the dead-letter topic. The result topic is created by the first write, or here where the broker does
+    /// not do that. Tells what the topics take.
+    ///
+    /// # Errors
+    /// Where no broker answers, or it refuses.
+    pub async fn ensure_topics(&self, pipeline: &Pipeline) -> Result<Limits, AdminError> {
+        let mut wanted = vec![pipeline.source.topic.clone()];
+        if !self.auto_create_enabled().await {
+            wanted.push(pipeline.sink.topic.clone());
+        }
+        for topic in &wanted {
+            self.create_if_missing(topic).await?;
+        }
+        self.create_if_missing(&self.dead_letter_topic(pipeline).await?).await?;
+        self.limits(pipeline).await
+    }
+
+    /// Creates the topics of the pipeline that are not there. Returns all three, and whether each is new.
+    ///
+    /// # Errors
+    /// Where no broker answers, or it refuses.
+    pub async fn create_topics(&self, pipeline: &Pipeline) -> Result<Vec<(String, bool)>, AdminError> {
+        let mut topics = Vec::new();
+        for topic in [&pipeline.source.topic, &pipeline.sink.topic] {
+            topics.push((topic.topic.clone(), self.create_if_missing(topic).await?));
+        }
+        let dead_letters = self.dead_letter_topic(pipeline).await?;
+        let new = self.create_if_missing(&dead_letters).await?;
+        topics.push((dead_letters.topic, new));
+        Ok(topics)
+    }
+
+    /// What the topics take that the pipeline writes.
+    async fn limits(&self, pipeline: &Pipeline) -> Result<Limits, AdminError> {
+        let result = self.topic_limit(&pipeline.sink.topic.topic).await.unwrap_or(DEFAULT_LIMIT);
+        let dead_letter = self.topic_limit(&pipeline.dead_letters).await.unwrap_or(DEFAULT_LIMIT);
+        let source = self.topic_limit(&pipeline.source.topic.topic).await.unwrap_or(DEFAULT_LIMIT);
+        if dead_letter < source {
+            tracing::warn!(
+                topic = pipeline.dead_letters,
+                "the dead-letter topic takes {dead_letter} bytes and the source topic {source}: a large record that \
+                 cannot be computed would stop the pipeline. Raise its max.message.bytes to {}",
+                source + DEAD_LETTER_ROOM
+            );
+        }
+        Ok(Limits { result, dead_letter })
+    }
+
+    /// As the source topic is, with room for what a dead letter adds: as many partitions, as everything may
+    /// turn out to be a dead letter; and as many replicas, as nothing else keeps these records.
+    async fn dead_letter_topic(&self, pipeline: &Pipeline) -> Result<TopicSettings, AdminError> {
+        let source = &pipeline.source.topic;
+        let is = self.find(&source.topic)?;
+        let partitions = is.as_ref().map(|topic| topic.partitions.len() as i32).or(source.partitions);
+        let replicas = is.and_then(|topic| Some(topic.partitions.first()?.replicas.len() as i32));
+        let limit = self.topic_limit(&source.topic).await.unwrap_or(DEFAULT_LIMIT) + DEAD_LETTER_ROOM;
+        Ok(TopicSettings {
+            topic: pipeline.dead_letters.clone(),
+            partitions,
+            replication: replicas.or(source.replication),
+            config: [("max.message.bytes".to_owned(), limit.to_string())].into(),
+        })
+    }
+
+    /// Returns whether the topic is new. Two workers may try at once: one of them creates it.
+    async fn create_if_missing(&self, topic: &TopicSettings) -> Result<bool, AdminError> {
+        let created = self.find(&topic.topic)?.is_none() && self.create(topic).await?;
+        if created {
+            tracing::info!(topic = topic.topic, partitions = topic.partitions, "created a topic");
+        }
+        Ok(created)
+    }
+}
