@@ -23,6 +23,8 @@ fn cluster() -> &'static RwLock<LocalCluster> {
         // Failures are noticed quickly, so that tests of them do not take minutes.
         let properties = [
             ("group.min.session.timeout.ms", "1000"),
+            // Requests carry timestamps of long ago, and would be deleted for their age.
+            ("log.retention.ms", "-1"),
             ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500"),
             ("auto.create.topics.enable", "true"),
             ("num.partitions", "2"),
