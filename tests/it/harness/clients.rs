@@ -117,8 +117,17 @@ pub fn create_topic(servers: &str, topic: &str, partitions: i32, config: &[(&str
 
 /// Every record of a topic that is committed, from its beginning to its end.
 pub fn read_committed(servers: &str, topic: &str) -> Vec<Consumed> {
+    read_to_the_end(servers, topic, "read_committed")
+}
+
+/// Every record of a topic, those of transactions that were aborted too.
+pub fn read_uncommitted(servers: &str, topic: &str) -> Vec<Consumed> {
+    read_to_the_end(servers, topic, "read_uncommitted")
+}
+
+fn read_to_the_end(servers: &str, topic: &str, isolation: &str) -> Vec<Consumed> {
     let mut ends = BTreeSet::new();
-    read(servers, topic, |event| match event {
+    read(servers, topic, isolation, |event| match event {
         Err(Some((partition, partitions))) => {
             ends.insert(partition);
             ends.len() < partitions
@@ -147,7 +156,7 @@ pub fn records_within(
 ) -> Option<Vec<Consumed>> {
     let deadline = Instant::now() + limit;
     let mut complete = false;
-    let records = read(servers, topic, |event| {
+    let records = read(servers, topic, "read_committed", |event| {
         complete = event.is_ok_and(&mut enough);
         !complete && Instant::now() < deadline
     });
@@ -159,12 +168,13 @@ pub fn records_within(
 fn read(
     servers: &str,
     topic: &str,
+    isolation: &str,
     mut go_on: impl FnMut(Result<&Consumed, Option<(i32, usize)>>) -> bool,
 ) -> Vec<Consumed> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("group.id", "verifier")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", isolation)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("fetch.wait.max.ms", "100")

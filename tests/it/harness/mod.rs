@@ -9,7 +9,9 @@ use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
 
-pub use clients::{Consumed, Producer, create_topic, read_committed, records_until, records_within};
+pub use clients::{
+    Consumed, Producer, create_topic, read_committed, read_uncommitted, records_until, records_within,
+};
 pub use command::pipeline;
 pub use watch::Watch;
 pub use worker::Worker;
