@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::{sync::Semaphore, time::Instant};
@@ -14,11 +14,14 @@ use crate::{
     config::Gateway,
     gateway::{
         Asker, Desk, Status,
-        http::{Served, Server, router},
+        http::{Served, Server, router, trouble},
     },
     kafka::{Admin, GatewayClients, settings},
     telemetry::{MetricsServer, RequestMetrics, announce, init_logging, install_metrics},
 };
+
+/// How long clients may take at the least, at a stop, to hear that there is no answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Answer over HTTP what workers compute
 ///
@@ -56,10 +59,6 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     let handle = install_metrics().map_err(Failure::failed)?;
     let metrics = Arc::new(RequestMetrics::new(&gateway.name));
     let server = Server::bind(&gateway.http).await.map_err(Failure::failed)?;
-    let listen = gateway.metrics;
-    let metrics_server = MetricsServer::start(listen.listen, listen.explicit, handle, Vec::new())
-        .await
-        .map_err(Failure::failed)?;
     let admin = settings::of_gateway(&gateway);
     let admin = tokio::task::spawn_blocking(move || Admin::new(&admin)).await.map_err(Failure::failed)?;
     let admin = admin.map_err(Failure::failed)?;
@@ -75,32 +74,50 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
         let desk =
             Desk::new(route.values, route.correlation, cache, requests, status.clone(), metrics.clone());
         let asker = Asker::start(desk, events, room.clone(), status);
-        routes.push(Arc::new(Served { route: route.clone(), asker, timeout: gateway.http.timeout }));
+        let (timeout, batch) = (gateway.http.timeout, gateway.batch);
+        routes.push(Arc::new(Served { route: route.clone(), asker, timeout, batch }));
         clients.push(replies);
     }
+    let (listen, ready) = (gateway.metrics, routes.clone());
+    let metrics_server =
+        MetricsServer::start_with(listen.listen, listen.explicit, handle, Vec::new(), move || {
+            trouble(&ready)
+        })
+        .await
+        .map_err(Failure::failed)?;
     announce(&summary(&gateway, &server));
     announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", metrics_server.address()));
-    let stop = CancellationToken::new();
+    let (stop, closed) = (CancellationToken::new(), CancellationToken::new());
     let signals = tokio::spawn(stop_on_signals(
         stop.clone(),
         "not ready any more, finishing what is pending, leaving the group",
         "what was pending has no answer",
     ));
-    let serving =
-        tokio::spawn(server.serve(router(&gateway, routes.clone()), stop.clone(), gateway.shutdown_timeout));
-    stop.cancelled().await;
+    let mut serving = tokio::spawn(server.serve(
+        router(&gateway, routes.clone()),
+        closed.clone(),
+        gateway.shutdown_timeout,
+    ));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ended = &mut serving => return Err(Failure::failed(format!("HTTP is not served any more: {ended:?}"))),
+    }
     let deadline = Instant::now() + gateway.shutdown_timeout;
     routes.iter().for_each(|served| served.asker.status().stop());
-    let stopped = tokio::time::timeout_at(deadline, serving).await;
+    // All room is there once nobody waits.
+    let all = u32::try_from(gateway.in_flight).unwrap_or(u32::MAX);
+    let pending = tokio::time::timeout_at(deadline, room.acquire_many(all)).await.is_err();
+    room.close();
     routes.iter().for_each(|served| served.asker.end());
+    closed.cancel();
+    if tokio::time::timeout_at(deadline.max(Instant::now() + LAST_WORDS), serving).await.is_err() || pending {
+        tracing::warn!("not all could be answered within {:?}", gateway.shutdown_timeout);
+    }
     // Each waits for its thread, which leaves the group.
     let left = tokio::task::spawn_blocking(move || drop(clients));
     left.await.map_err(Failure::failed)?;
     signals.abort();
-    match stopped {
-        Ok(Err(error)) => Err(Failure::failed(format!("HTTP was not served any more: {error}"))),
-        Ok(Ok(())) | Err(_) => Ok(()),
-    }
+    Ok(())
 }
 
 fn summary(gateway: &Gateway, server: &Server) -> String {
@@ -111,9 +128,9 @@ fn summary(gateway: &Gateway, server: &Server) -> String {
         .collect();
     let servers = settings::of_gateway(gateway);
     format!(
-        "{} at http://{}: {}, brokers {}",
+        "{} at {}: {}, brokers {}",
         gateway.name,
-        server.address(),
+        server.url(),
         routes.join(", "),
         servers.get("bootstrap.servers").unwrap_or_default()
     )

@@ -155,11 +155,10 @@ impl<R: Requests> Desk<R> {
         mut events: mpsc::Receiver<Event>,
     ) {
         loop {
-            let next =
-                self.waiter.next_deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            let next = self.waiter.next_deadline().unwrap_or_else(|| now() + Duration::from_secs(60));
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(event) => self.event(event, Instant::now()),
+                    Some(event) => self.event(event, now()),
                     None => return self.end(),
                 },
                 command = commands.recv() => match command {
@@ -171,7 +170,7 @@ impl<R: Requests> Desk<R> {
                 },
                 () = tokio::time::sleep_until(next.into()) => {}
             }
-            self.expire(Instant::now());
+            self.expire(now());
             self.metrics.in_flight(self.told.len());
         }
     }
@@ -185,7 +184,7 @@ impl<R: Requests> Desk<R> {
         told: oneshot::Sender<Told>,
     ) {
         if let Some(reply) = self.cache.get(&question) {
-            let total = since.elapsed();
+            let total = now().saturating_duration_since(since);
             self.metrics.known(total);
             let answer =
                 Answer { asked, question, acknowledged: None, place: None, total, outcome: Ok(reply) };
@@ -212,7 +211,7 @@ impl<R: Requests> Desk<R> {
         self.waiter.replies_at(request, reply_partition);
         let outgoing = Outgoing { request, value, id, deadline: unix_millis(deadline), reply_partition };
         if let Err(reason) = self.requests.send(&outgoing) {
-            let answers = self.waiter.fail(request, Failure::NotProduced(reason), Instant::now());
+            let answers = self.waiter.fail(request, Failure::NotProduced(reason), now());
             self.tell(answers);
         }
     }
@@ -316,12 +315,12 @@ impl<R: Requests> Desk<R> {
         if self.told.remove(&asked).is_some()
             && let Some(since) = self.waiter.forget(asked)
         {
-            self.metrics.ended(RequestOutcome::Expired, since.elapsed());
+            self.metrics.ended(RequestOutcome::Expired, now().saturating_duration_since(since));
         }
     }
 
     fn end(&mut self) {
-        let answers = self.waiter.end_all(&Failure::Stopping, Instant::now());
+        let answers = self.waiter.end_all(&Failure::Stopping, now());
         self.tell(answers);
         self.metrics.in_flight(0);
     }
@@ -335,9 +334,14 @@ fn outcome_of<R>(outcome: &Result<R, Failure>) -> RequestOutcome {
     }
 }
 
+/// The clock that tests move.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// An instant on the clock that all machines share, more or less.
 fn unix_millis(at: Instant) -> u64 {
-    let left = at.saturating_duration_since(Instant::now());
+    let left = at.saturating_duration_since(now());
     let since = (SystemTime::now() + left).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,6 +9,8 @@ mod cache;
 mod desk;
 pub mod http;
 mod status;
+#[cfg(test)]
+mod tests;
 mod waiter;
 
 pub use asker::{Asker, Room};

@@ -15,30 +15,40 @@ use super::{
     Problem, Served,
     accept::{Form, Prefer},
     answer::respond,
+    later::Later,
 };
-use crate::{config::Values, gateway::Question};
+use crate::{
+    config::Values,
+    gateway::{Question, Room},
+};
 
 /// `GET /factorial/10000`.
 pub async fn one(
-    State(served): State<Arc<Served>>,
+    State((served, later)): State<(Arc<Served>, Arc<Later>)>,
     Path(value): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     let since = Instant::now();
-    let (prefer, form) = (Prefer::of(&headers), Form::of(&headers));
-    let room = match served.question(&value).and_then(|question| Ok((question, served.may_ask()?))) {
-        Ok((question, ())) => match served.asker.room() {
-            Some(room) => (question, room),
-            None => return Problem::too_many().into_response(),
-        },
-        Err(problem) => return problem.into_response(),
-    };
-    let (question, room) = room;
-    let told = served.asker.ask(room, question, since, since + served.wait(prefer)).await;
-    respond(&served, &told, form).await
+    match served.begin(&value) {
+        Ok((question, room)) => {
+            let prefer = Prefer::of(&headers);
+            if prefer.respond_async {
+                return later.ask(served, room, question, since);
+            }
+            let told = served.asker.ask(room, question, since, since + served.wait(prefer)).await;
+            respond(&served, &told, Form::of(&headers)).await
+        }
+        Err(problem) => problem.into_response(),
+    }
 }
 
 impl Served {
+    fn begin(&self, value: &str) -> Result<(Question, Room), Problem> {
+        let question = self.question(value)?;
+        self.may_ask()?;
+        Ok((question, self.asker.room().ok_or_else(Problem::too_many)?))
+    }
+
     /// What a path or a body asks for.
     ///
     /// # Errors

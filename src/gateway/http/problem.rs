@@ -55,6 +55,30 @@ impl Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "It is too large", detail)
     }
 
+    /// The body is something else.
+    pub fn not_json() -> Self {
+        let (status, title) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON");
+        Problem::new(status, "not-json", title, "send it as application/json")
+    }
+
+    /// The token is missing or wrong.
+    pub fn unauthorized() -> Self {
+        let detail = "send the token: Authorization: Bearer …";
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "The token is missing or wrong", detail)
+    }
+
+    /// The client took too long to send what it wants.
+    pub fn slow() -> Self {
+        let (status, title) = (StatusCode::REQUEST_TIMEOUT, "The request took too long to arrive");
+        Problem::new(status, "slow", title, "its body did not come in time")
+    }
+
+    /// No answer is kept there.
+    pub fn no_ticket() -> Self {
+        let detail = "no answer is kept here: it was never asked for at this gateway, or is too old";
+        Problem::new(StatusCode::NOT_FOUND, "no-ticket", "Nothing is kept here", detail)
+    }
+
     /// As many wait as may.
     pub fn too_many() -> Self {
         let detail = "as many requests as may are waiting for their answers";
