@@ -29,12 +29,13 @@ fn without_workers_requests_end_at_their_limits_in_flat_memory_and_all_is_well_w
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!((in_time, too_many), (100, 50));
+        assert!(in_time >= 100 && too_many > 0 && in_time + too_many == 150, "{in_time} and {too_many}");
+        in_time
     };
-    round();
+    let mut asked = round();
     let before = gateway.process.resident();
     let start = Instant::now();
-    (0..10).for_each(|_| round());
+    (0..10).for_each(|_| asked += round());
     assert!(
         start.elapsed() < Duration::from_secs(30),
         "nobody waits longer than the limit: {:?}",
@@ -44,12 +45,12 @@ fn without_workers_requests_end_at_their_limits_in_flat_memory_and_all_is_well_w
     assert!(after < before + (8 << 20), "{before} bytes, and then {after}");
     assert_eq!(gateway.metric("pipeline_requests_in_flight"), 0.0);
 
-    // Nobody waits for these any more: the workers drop them before computing.
+    // What was refused was not produced, and nobody waits for the rest any more: the workers drop them before computing.
     let worker = Worker::start(&servers, &names.settings());
     assert_eq!(gateway.begin("GET /factorial/20\nprefer: wait=1", "").response().text(), factorial(20));
     let expired =
         ureq::get(format!("{}/metrics", worker.metrics())).call().unwrap().body_mut().read_to_string();
-    let line = format!("pipeline_records_expired_total{{pipeline=\"factorial\"}} {}", 11 * 100);
+    let line = format!("pipeline_records_expired_total{{pipeline=\"factorial\"}} {}", asked);
     assert!(expired.as_ref().unwrap().lines().any(|found| found == line), "{line} is not in\n{expired:?}");
     let results = read_committed(&servers, &names.sink);
     assert_eq!(results.iter().map(|r| r.value()).collect::<Vec<_>>(), [format!("20;{}", factorial(20))]);
