@@ -32,6 +32,8 @@ const POLL: Duration = Duration::from_millis(50);
 const ASK: Duration = Duration::from_secs(2);
 /// How often a broker that was away is asked whether it is there again, and how long that may take.
 const PROBE: Duration = Duration::from_millis(500);
+/// How often it is said that results cannot be read.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long leaving the group may take.
 const LEAVE: Duration = Duration::from_secs(3);
 
@@ -80,16 +82,19 @@ impl Drop for Replies {
 
 fn read(consumer: &BaseConsumer<Shares>) {
     let shares = consumer.context();
-    let mut next_probe = Instant::now();
+    let (mut next_probe, mut next_trouble) = (Instant::now(), Instant::now());
     while !shares.stop.load(Relaxed) {
         match consumer.poll(POLL) {
             Some(Ok(record)) if shares.tell(&record) => {}
             // There is no desk any more.
             Some(Ok(_)) => break,
             Some(Err(KafkaError::PartitionEOF(partition))) => shares.at_end(partition),
-            // Brokers come and go; librdkafka connects again by itself.
-            Some(Err(error)) => tracing::debug!(%error, topic = shares.topic, "while reading results"),
-            None => {}
+            // Brokers come and go, and librdkafka connects again by itself; but it may be a right that is missing.
+            Some(Err(error)) if Instant::now() >= next_trouble => {
+                next_trouble = Instant::now() + TROUBLE_INTERVAL;
+                tracing::warn!(%error, topic = shares.topic, "results cannot be read; it is tried again");
+            }
+            Some(Err(_)) | None => {}
         }
         if shares.status.is_away() && Instant::now() >= next_probe {
             let answer = consumer.fetch_metadata(Some(&shares.topic), PROBE);
