@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -252,24 +253,27 @@ impl Shares {
 
 /// What a record of the result topic says.
 fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
-    let header = |name: &str| {
-        let found = record.headers()?.iter().filter(|header| header.key == name).last()?.value?;
-        Some(String::from_utf8_lossy(found).into_owned())
-    };
-    let id = header(CORRELATION_ID).and_then(|id| Uuid::parse_str(&id).ok());
-    let value = record.payload().unwrap_or_default();
-    if value.is_empty()
-        && let Some(class) = header("pipeline.error.class")
-    {
-        return Event::Refused { id, class, message: header("pipeline.error.message").unwrap_or_default() };
+    let (mut id, mut worker, mut class, mut message) = (None, None, None, None);
+    // The last of a name wins, as with Kafka's own `lastHeader`.
+    for header in record.headers().into_iter().flat_map(|headers| headers.iter()) {
+        let value = header.value.map(String::from_utf8_lossy);
+        match header.key {
+            CORRELATION_ID => id = value.and_then(|id| Uuid::parse_str(&id).ok()),
+            WORKER => worker = value.map(Cow::into_owned),
+            "pipeline.error.class" => class = value.map(Cow::into_owned),
+            "pipeline.error.message" => message = value.map(Cow::into_owned),
+            _ => {}
+        }
     }
-    let reply = Reply {
-        value: Bytes::copy_from_slice(value),
-        partition: record.partition(),
-        offset: record.offset(),
-        worker: header(WORKER),
-    };
-    Event::Reply { id, reply, old }
+    let value = record.payload().unwrap_or_default();
+    match class {
+        Some(class) if value.is_empty() => Event::Refused { id, class, message: message.unwrap_or_default() },
+        _ => {
+            let value = Bytes::copy_from_slice(value);
+            let reply = Reply { value, partition: record.partition(), offset: record.offset(), worker };
+            Event::Reply { id, reply, old }
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
