@@ -9,9 +9,11 @@ mod check;
 mod failure;
 mod file;
 mod graph;
+mod load;
 mod manual;
 mod request;
 mod run;
+mod signals;
 mod status;
 mod supervise;
 mod test;
@@ -56,6 +58,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 enum Command {
     Run(run::Run),
     Request(request::Request),
+    Load(load::Load),
     Broker(broker::Broker),
     Topics(topics::Topics),
     Check(check::Check),
@@ -75,6 +78,7 @@ impl CommandLine {
         match self.command {
             Command::Run(run) => run.run(&self.overrides),
             Command::Request(request) => request.run(&self.overrides),
+            Command::Load(load) => load.run(&self.overrides),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),
             Command::Check(check) => check.run(&self.overrides),

@@ -2,13 +2,13 @@ use std::{process, sync::Arc};
 
 use clap::Args;
 use futures::future::join_all;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
     brokers::find_broker,
     file::{Overrides, load_pipeline},
+    signals::each_signal,
     status,
     supervise::Supervised,
 };
@@ -117,23 +117,15 @@ fn summary(pipeline: &Pipeline) -> String {
 
 /// The first signal stops gracefully, the second at once.
 async fn stop_on_signals(stop: CancellationToken) {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-        tracing::warn!("signals cannot be caught: the process ends at once when it is told to");
-        return;
-    };
-    let mut next = async || {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    each_signal(|signals| {
+        if signals == 1 {
+            announce(
+                "stopping: finishing what is in flight, committing, leaving the group (once more to stop at once)",
+            );
+            return stop.cancel();
         }
-    };
-    next().await;
-    announce(
-        "stopping: finishing what is in flight, committing, leaving the group (once more to stop at once)",
-    );
-    stop.cancel();
-    next().await;
-    announce("stopped at once; what was not committed is done again");
-    process::exit(130);
+        announce("stopped at once; what was not committed is done again");
+        process::exit(130);
+    })
+    .await;
 }

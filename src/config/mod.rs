@@ -14,7 +14,11 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use read::{FORMATS, metrics, positive, topic_name};
+
 use kafka::is_secret;
+pub(crate) use kafka::shared as kafka_properties;
 pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, parse};
+pub(crate) use load::{load_script, loads, tree};
 pub use location::built_in;
 pub use pipeline::*;

@@ -3,6 +3,7 @@
 
 mod admin;
 mod embedded;
+mod exchange;
 mod fetch_queue;
 mod log;
 mod offsets;
@@ -18,6 +19,7 @@ mod transaction;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use exchange::{Exchange, Listener};
 pub use log::{librdkafka_version, log, log_error};
 pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
 pub use sink::{KafkaSink, Topics};

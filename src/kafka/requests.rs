@@ -13,6 +13,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    client::Client,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -140,10 +141,10 @@ impl Requests {
             .set("message.timeout.ms", timeout.as_millis().clamp(1, i32::MAX as u128).to_string());
         let producer: RequestProducer = producer_config.create_with_context(Acknowledge(sender.clone()))?;
         // So that the first request need not wait for it.
-        partitions(&producer, &topics.requests)?;
+        partitions(producer.client(), &topics.requests)?;
         let topic = topics.requests.clone();
         let reader = if answers {
-            let consumer = answers_from_now(config, &producer, &topics)?;
+            let consumer = answers_from_now(config, producer.client(), &topics)?;
             Some(Reader::start(consumer, topics, sender)?)
         } else {
             None
@@ -238,9 +239,9 @@ fn event(record: &BorrowedMessage<'_>, topics: &RequestTopics) -> Option<Request
 }
 
 /// A consumer that stands at the end of results and dead letters: no group, nothing committed.
-fn answers_from_now(
+pub(super) fn answers_from_now<C: ClientContext>(
     config: &ClientConfig,
-    producer: &RequestProducer,
+    producer: &Client<C>,
     topics: &RequestTopics,
 ) -> Result<BaseConsumer, RequestError> {
     let mut config = config.clone();
@@ -279,10 +280,13 @@ fn answers_from_now(
 }
 
 /// A topic's partitions. Asked by a producer, as that creates the topic where the broker does so.
-fn partitions(producer: &RequestProducer, topic: &str) -> Result<Vec<i32>, RequestError> {
+pub(super) fn partitions<C: ClientContext>(
+    producer: &Client<C>,
+    topic: &str,
+) -> Result<Vec<i32>, RequestError> {
     let deadline = Instant::now() + ASK;
     loop {
-        let metadata = producer.client().fetch_metadata(Some(topic), ASK)?;
+        let metadata = producer.fetch_metadata(Some(topic), ASK)?;
         let found: Vec<i32> = metadata.topics().iter().flat_map(|t| t.partitions()).map(|p| p.id()).collect();
         if !found.is_empty() {
             return Ok(found);

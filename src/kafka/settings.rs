@@ -43,7 +43,12 @@ impl Memory {
 
 /// What every client of the pipeline shares: the brokers, credentials. Enough for an admin client.
 pub fn common(pipeline: &Pipeline) -> ClientConfig {
-    with_file(defaults(pipeline), [&pipeline.kafka])
+    client(&pipeline.name, &pipeline.kafka)
+}
+
+/// The settings of a client that goes by that name, with a file's `[kafka]`.
+pub fn client(name: &str, kafka: &Properties) -> ClientConfig {
+    with_file(named(name), [kafka])
 }
 
 /// The settings of the source's consumer.
@@ -125,8 +130,12 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
 }
 
 fn defaults(pipeline: &Pipeline) -> ClientConfig {
+    named(&pipeline.name)
+}
+
+fn named(name: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{}", pipeline.name));
+    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{name}"));
     config
 }
 

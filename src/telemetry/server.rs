@@ -174,7 +174,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{record::TopicPartition, telemetry::Kind};
+    use crate::{
+        record::TopicPartition,
+        telemetry::{Kind, RequestMetrics},
+    };
 
     /// A pipeline's progress, and what a scrape gives.
     fn observed() -> (Arc<Progress>, impl Fn() -> String) {
@@ -182,6 +185,7 @@ mod tests {
         let handle = recorder.handle();
         let progress = metrics::with_local_recorder(&recorder, || {
             describe();
+            RequestMetrics::new("factorial");
             Arc::new(Progress::new("factorial", "in", "out", "in.dlq", 256 << 20))
         });
         let pipelines = vec![progress.clone()];
