@@ -18,6 +18,8 @@ pub mod report;
 mod run;
 mod script;
 mod target;
+#[cfg(test)]
+mod tests;
 mod threshold;
 mod values;
 

@@ -313,18 +313,20 @@ pub(crate) fn time(duration: Duration) -> String {
     }
 }
 
-/// A number with three figures or more.
+/// A number with three figures, or as many as it has before the point.
 pub(crate) fn amount(number: f64) -> String {
     match number {
         _ if number == 0.0 => "0".to_owned(),
         ..0.001 => format!("{number:.1e}"),
-        ..10.0 => {
-            let text = format!("{number:.3}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        ..100.0 => format!("{number:.1}"),
+        ..1.0 => trimmed(format!("{number:.3}")),
+        ..10.0 => trimmed(format!("{number:.2}")),
+        ..100.0 => trimmed(format!("{number:.1}")),
         _ => indicatif::HumanCount(number.round() as u64).to_string(),
     }
+}
+
+fn trimmed(decimal: String) -> String {
+    decimal.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -354,9 +356,9 @@ mod tests {
 
     #[test]
     fn percentiles_shares_counts_and_rates_are_held_against_what_was_measured() {
-        assert_outcome("p50 < 50 ms", "49.0 ms", true);
-        assert_outcome("p99.9<98ms", "98.0 ms", false);
-        assert_outcome("max <= 1 s", "98.0 ms", true);
+        assert_outcome("p50 < 50 ms", "49 ms", true);
+        assert_outcome("p99.9<98ms", "98 ms", false);
+        assert_outcome("max <= 1 s", "98 ms", true);
         assert_outcome("mean > 1 min", "49.5 ms", false);
         assert_outcome("errors < 2 %", "2 %", false);
         assert_outcome("errors <= 2 %", "2 %", true);
@@ -411,7 +413,7 @@ mod tests {
         assert_eq!(texts, ["0 us", "999 us", "1 ms", "12.3 ms", "1,000 ms", "2 s", "61.5 s", "2h"]);
         assert_eq!(
             [0.0, 0.0004, 0.25, 9.8, 49.04, 1_234.4].map(amount),
-            ["0", "4.0e-4", "0.25", "9.8", "49.0", "1,234"]
+            ["0", "4.0e-4", "0.25", "9.8", "49", "1,234"]
         );
     }
 }

@@ -4,6 +4,7 @@ mod broker;
 mod factorial;
 mod faults;
 mod harness;
+mod load;
 mod offline;
 mod request;
 mod topics;
