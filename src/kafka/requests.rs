@@ -259,7 +259,7 @@ pub(super) fn answers_from_now<C: ClientContext>(
     let mut list = TopicPartitionList::new();
     for topic in [&topics.results, &topics.dead_letters] {
         for partition in partitions(producer, topic)? {
-            let (_, end) = consumer.fetch_watermarks(topic, partition, ASK)?;
+            let end = end(&consumer, topic, partition)?;
             list.add_partition_offset(topic, partition, Offset::Offset(end))?;
         }
     }
@@ -277,6 +277,25 @@ pub(super) fn answers_from_now<C: ClientContext>(
         }
     }
     Ok(consumer)
+}
+
+/// The offset after a partition's last record. A topic that is new has no leaders at first.
+fn end(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<i64, RequestError> {
+    let deadline = Instant::now() + ASK;
+    loop {
+        let error = match consumer.fetch_watermarks(topic, partition, ASK) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) => error,
+        };
+        let passing = matches!(
+            error.rdkafka_error_code(),
+            Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition)
+        );
+        if !passing || Instant::now() >= deadline {
+            return Err(error.into());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// A topic's partitions. Asked by a producer, as that creates the topic where the broker does so.

@@ -50,49 +50,68 @@ impl Server {
     }
 }
 
-/// Passes bytes on, and knows for itself how long each request took.
+/// Passes bytes on, and keeps by itself when each request came and when its answer had gone.
 pub struct Proxy {
     pub address: SocketAddr,
-    times: Arc<Mutex<Vec<Duration>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     _runtime: Runtime,
+}
+
+#[derive(Clone, Copy)]
+struct Seen {
+    /// The request's number in the run: the last part of its id.
+    number: u64,
+    came: Instant,
+    answered: Instant,
 }
 
 impl Proxy {
     pub fn before(server: SocketAddr) -> Proxy {
         let runtime = Runtime::new().unwrap();
-        let times = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(Mutex::new(Vec::new()));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let (address, record) = (listener.local_addr().unwrap(), times.clone());
+        let (address, record) = (listener.local_addr().unwrap(), seen.clone());
         runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(pass_on(client, server, record.clone()));
             }
         });
-        Proxy { address, times, _runtime: runtime }
+        Proxy { address, seen, _runtime: runtime }
     }
 
-    /// The times of all requests, in order of length.
-    pub fn times(&self) -> Vec<Duration> {
-        let mut times = self.times.lock().unwrap().clone();
+    /// From when each request but the first few was due to its answer, in order of length. The proxy knows the
+    /// plan's rate; its beginning is given away by the request that came with the least delay.
+    pub fn times_by_plan(&self, first: u64, rate: f64) -> Vec<Duration> {
+        let seen = self.seen.lock().unwrap();
+        let planned: Vec<Seen> = seen.iter().copied().filter(|seen| seen.number >= first).collect();
+        let after = |seen: &Seen| Duration::from_secs_f64((seen.number - first) as f64 / rate);
+        let began = planned.iter().map(|seen| seen.came - after(seen)).min().unwrap();
+        let mut times: Vec<Duration> =
+            planned.iter().map(|seen| seen.answered - (began + after(seen))).collect();
         times.sort_unstable();
         times
     }
 }
 
 /// Requests and answers are small, and a connection has one request at a time: each is one read.
-async fn pass_on(mut client: TcpStream, server: SocketAddr, times: Arc<Mutex<Vec<Duration>>>) {
+async fn pass_on(mut client: TcpStream, server: SocketAddr, seen: Arc<Mutex<Vec<Seen>>>) {
     let mut server = TcpStream::connect(server).await.unwrap();
+    server.set_nodelay(true).unwrap();
+    client.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 1 << 16];
     loop {
         let read = client.read(&mut buffer).await.unwrap_or(0);
         if read == 0 {
             return;
         }
-        let began = Instant::now();
+        let came = Instant::now();
         assert!(buffer[..read].ends_with(b"\r\n\r\n"), "a whole request");
+        let text = std::str::from_utf8(&buffer[..read]).unwrap();
+        let id = text.lines().find_map(|line| line.strip_prefix("correlation-id: ")).unwrap();
+        let number = u64::from_str_radix(id.rsplit('-').next().unwrap(), 16).unwrap();
         server.write_all(&buffer[..read]).await.unwrap();
         let read = server.read(&mut buffer).await.unwrap();
         client.write_all(&buffer[..read]).await.unwrap();
-        times.lock().unwrap().push(began.elapsed());
+        seen.lock().unwrap().push(Seen { number, came, answered: Instant::now() });
     }
 }
