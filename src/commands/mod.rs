@@ -13,6 +13,7 @@ mod load;
 mod manual;
 mod request;
 mod run;
+mod serve;
 mod signals;
 mod status;
 mod supervise;
@@ -58,6 +59,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 enum Command {
     Run(run::Run),
     Request(request::Request),
+    Serve(serve::Serve),
     Load(load::Load),
     Broker(broker::Broker),
     Topics(topics::Topics),
@@ -78,6 +80,7 @@ impl CommandLine {
         match self.command {
             Command::Run(run) => run.run(&self.overrides),
             Command::Request(request) => request.run(&self.overrides),
+            Command::Serve(serve) => serve.run(&self.overrides),
             Command::Load(load) => load.run(&self.overrides),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),

@@ -3,8 +3,8 @@ use std::{cell::RefCell, fs, path::Path, str::FromStr};
 use thiserror::Error;
 
 use super::{
-    Pipeline, built_in, lints,
-    location::{BuiltIn, LOADS, Location, PIPELINES},
+    Gateway, Pipeline, built_in, gateway, lints,
+    location::{BuiltIn, GATEWAYS, LOADS, Location, PIPELINES},
     read,
 };
 use crate::settings::{Diagnostics, Environment, ProcessEnvironment, Tree};
@@ -62,6 +62,14 @@ pub enum LoadError {
         /// The name that was looked for.
         name: String,
     },
+    /// No file of a gateway goes by that name.
+    #[error(
+        "there is no gateway {name}: no such file here or in pipelines/, and built in is only gateway.toml"
+    )]
+    NoGateway {
+        /// The name that was looked for.
+        name: String,
+    },
     /// No load script goes by that name.
     #[error(
         "there is no load script {name}: no such file here, in pipelines/ or in pipelines/load/, and built in are only {}",
@@ -102,6 +110,16 @@ fn load_below(
     let (file, text) = read_file(directory, name, PIPELINES)?
         .ok_or_else(|| LoadError::NotFound { name: name.to_owned() })?;
     parse(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
+}
+
+/// As [`load`], for a gateway's file.
+///
+/// # Errors
+/// Everything that is wrong, at once, each with its place.
+pub fn load_gateway(name: &str, overrides: &[Override]) -> Result<(Gateway, Diagnostics), LoadError> {
+    let (file, text) = read_file(Path::new(""), name, GATEWAYS)?
+        .ok_or_else(|| LoadError::NoGateway { name: name.to_owned() })?;
+    parse_gateway(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
 }
 
 /// The names of the load scripts that are in the binary.
@@ -164,6 +182,26 @@ pub fn parse(
     }
     match pipeline {
         Some(pipeline) if !diagnostics.has_errors() => Ok((pipeline, diagnostics)),
+        _ => Err(diagnostics),
+    }
+}
+
+/// As [`parse`], for a gateway.
+///
+/// # Errors
+/// Everything that is wrong, at once, each with its place.
+pub fn parse_gateway(
+    file: &str,
+    text: &str,
+    overrides: &[Override],
+    environment: &dyn Environment,
+) -> Result<(Gateway, Diagnostics), Diagnostics> {
+    let (tree, diagnostics) = tree(file, text, overrides, environment)?;
+    let diagnostics = RefCell::new(diagnostics);
+    let gateway = gateway::read(&tree, &diagnostics);
+    let diagnostics = diagnostics.into_inner();
+    match gateway {
+        Some(gateway) if !diagnostics.has_errors() => Ok((gateway, diagnostics)),
         _ => Err(diagnostics),
     }
 }

@@ -11,6 +11,8 @@ pub(super) const PIPELINES: BuiltIn = &[
     ("factorial.toml", include_str!("../../pipelines/factorial.toml")),
     ("identity.toml", include_str!("../../pipelines/identity.toml")),
 ];
+/// The gateways in the binary.
+pub(super) const GATEWAYS: BuiltIn = &[("gateway.toml", include_str!("../../pipelines/gateway.toml"))];
 
 /// The load scripts in the binary.
 pub(super) const LOADS: BuiltIn = &[

@@ -70,6 +70,7 @@ metrics_table! {
     REQUESTS_KNOWN "requests_known_total" Counter None, [] "Who asked for what was known already, so that nothing was produced.";
     REQUESTS_REPEATED "requests_repeated_total" Counter None, [] "Requests produced once more: their reply partition moved, or somebody waits longer than the first one did.";
     REPLIES_LATE "replies_late_total" Counter None, [] "Results that nobody waited for: late, or never asked for here.";
+    RECORDS_EXPIRED "records_expired_total" Counter None, [] "Records dropped before they were computed, because their deadline had passed.";
     BUILD_INFO "build_info" Gauge None, ["version", "revision", "librdkafka"] "Always 1.";
 }
 
