@@ -164,14 +164,14 @@ fn describe(standing: &Standing, rate: f64) -> String {
         false => format!("{:.1} ms", standing.recent.value_at_quantile(quantile) as f64 / 1e3),
     };
     format!(
-        "{}: {rate:.0}/s · p50 {} · p99 {} · p99.9 {} · {} in flight · {} of {} right · {} errors",
+        "{}: {rate:.0}/s · p50 {} · p99 {} · p99.9 {} · {} in flight · {} errors · {} of {} right",
         standing.phase,
         times(0.5),
         times(0.99),
         times(0.999),
         standing.in_flight,
+        standing.errors,
         standing.answered,
         standing.planned,
-        standing.errors,
     )
 }

@@ -11,7 +11,7 @@ use super::{
     knee,
     ledger::{Ledger, Pending, Told},
     measure::{Interval, PhaseResults, Results, Timeline, Totals, Window, micros},
-    script::{Load, Phase, Script},
+    script::{Load, Phase, Script, Target},
 };
 use crate::telemetry::{RequestMetrics, RequestOutcome};
 
@@ -42,6 +42,9 @@ pub struct Book {
     run: RunId,
     timeout: Duration,
     in_flight: usize,
+    /// Whether what comes late is heard: then what does not come at all is lost. If not, the target itself says
+    /// what it has given up.
+    hears_late: bool,
     expected: Expected,
     metrics: RequestMetrics,
     state: Mutex<State>,
@@ -101,6 +104,7 @@ impl Book {
             run,
             timeout: script.timeout,
             in_flight: script.in_flight,
+            hears_late: matches!(script.target, Target::Kafka(_)),
             expected,
             metrics: RequestMetrics::new(&script.name),
             state: Mutex::new(state),
@@ -262,10 +266,12 @@ impl Book {
         format!("{n}, id {}", self.run.id(number))
     }
 
-    /// Gives up what has waited too long.
+    /// Gives up what has waited too long, where the target does not do it.
     pub fn expire(&self, now: Instant) {
         let mut state = self.state();
-        while let Some((number, request)) = state.ledger.expire_one(self.timeout, now) {
+        while self.hears_late
+            && let Some((number, request)) = state.ledger.expire_one(self.timeout, now)
+        {
             state.phases[request.phase].totals.lost += 1;
             self.metrics.ended(RequestOutcome::Timeout, now.saturating_duration_since(request.planned));
             state.gave_up(&request, now);

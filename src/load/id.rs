@@ -1,4 +1,4 @@
-use std::fmt::Write as _;
+use uuid::Uuid;
 
 /// One run of the load generator: its requests' ids can be told from those of any other.
 ///
@@ -14,8 +14,7 @@ use std::fmt::Write as _;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RunId(u64);
 
-/// The two bits that say that it is a UUID as the RFC has it.
-const VARIANT: u64 = 1 << 63;
+/// The bits of a UUID's second half that are not its variant.
 const NUMBER: u64 = (1 << 62) - 1;
 
 impl RunId {
@@ -26,37 +25,15 @@ impl RunId {
 
     /// The id of the request of that number.
     pub fn id(self, number: u64) -> String {
-        let (run, number) = (self.0, VARIANT | number & NUMBER);
-        let mut id = String::with_capacity(36);
-        // Writing to memory does not fail.
-        let _ = write!(
-            id,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            run >> 32,
-            run >> 16 & 0xFFFF,
-            run & 0xFFFF,
-            number >> 48,
-            number & 0xFFFF_FFFF_FFFF
-        );
-        id
+        let bytes = (u128::from(self.0) << 64 | u128::from(number & NUMBER)).to_be_bytes();
+        uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
     }
 
     /// The number of the request of that id; `None` where it is not of this run.
     pub fn number(self, id: &[u8]) -> Option<u64> {
-        let id = std::str::from_utf8(id).ok()?;
-        let (run, number) = id.split_at_checked(18)?;
-        let number = hexadecimal(number.strip_prefix('-')?)?;
-        (hexadecimal(run)? == self.0).then_some(number & NUMBER)
+        let (run, number) = Uuid::try_parse_ascii(id).ok()?.as_u64_pair();
+        (run == self.0).then_some(number & NUMBER)
     }
-}
-
-/// Sixteen digits, with hyphens between them.
-fn hexadecimal(text: &str) -> Option<u64> {
-    let digits = || text.bytes().filter(|byte| *byte != b'-');
-    if digits().count() != 16 {
-        return None;
-    }
-    digits().try_fold(0, |value, digit| Some(value << 4 | u64::from(char::from(digit).to_digit(16)?)))
 }
 
 #[cfg(test)]

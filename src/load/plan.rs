@@ -72,9 +72,9 @@ impl Profile {
         &self.0
     }
 
-    /// How many requests it plans.
-    pub fn requests(&self) -> f64 {
-        self.0.iter().map(|segment| segment.requests()).sum()
+    /// Whether the rate goes up all the time, in three parts at least.
+    pub fn rises(&self) -> bool {
+        self.0.len() >= 3 && self.0.is_sorted_by(|a, b| a.to < b.to)
     }
 
     /// When each request is due, from the phase's beginning on.
@@ -159,6 +159,7 @@ mod tests {
         let profile = Profile::steps(10.0, 30.0, 3, 3 * SECOND);
         let counts = [0, 1, 2].map(|window| profile.times().filter(|due| due.window == window).count());
         assert_eq!(counts, [10, 20, 30]);
+        assert!(profile.rises() && !Profile::steps(30.0, 10.0, 3, SECOND).rises());
         assert_eq!(profile.lasts(), 3 * SECOND);
     }
 

@@ -303,7 +303,7 @@ fn phase(name: &str, table: Reader<'_>, common: Option<&Values>, file: &str) -> 
     let load = read_load::read(&table, time, count);
     let measured = read_load::boolean(&table, "measured").unwrap_or(true);
     let until_saturated = read_load::boolean(&table, "until_saturated").unwrap_or(false);
-    if until_saturated && matches!(&load, Some(Load::Open(profile)) if profile.segments().len() < 3) {
+    if until_saturated && !matches!(&load, Some(Load::Open(profile)) if profile.rises()) {
         let sentence = format!("`{}.until_saturated` needs a rate that goes up", table.path());
         say(&table, "until_saturated", sentence, "use `ramp` or `steps`");
     }

@@ -36,6 +36,7 @@ pub struct HttpTarget {
 impl HttpTarget {
     /// Asks at that address, in which `{n}` stands for the number. Within a tokio runtime, which sends.
     pub fn new(url: &str, headers: &Properties, book: Arc<Book>) -> Self {
+        allow_many_connections();
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let headers = headers.iter().filter_map(|(name, value)| {
@@ -48,6 +49,19 @@ impl HttpTarget {
             headers: headers.collect(),
             runtime: Handle::current(),
             book,
+        }
+    }
+}
+
+/// A process may have as many files open as it is allowed to ask for; often it starts with 1,024.
+fn allow_many_connections() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a pointer to a live value of the type that they expect.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            // Where it is refused, connections beyond the limit are errors that say so.
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
         }
     }
 }
