@@ -13,7 +13,7 @@ const BOTTOM: f64 = HEIGHT - 34.0;
 /// Labels at lines' ends are so far apart at least.
 const LABEL: f64 = 14.0;
 /// A character is so wide, about.
-const CHARACTER: f64 = 7.0;
+const CHARACTER: f64 = 7.5;
 
 /// How values are spread over an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,7 +146,7 @@ impl Plot {
             let x = self.x_of(mark.at);
             let _ = writeln!(svg, "<path class=\"mark\" d=\"M{x:.1} {TOP}V{BOTTOM}\"/>");
             let room = self.marks.get(index + 1).map_or(WIDTH, |next| self.x_of(next.at)) - x;
-            if mark.name.chars().count() as f64 * CHARACTER < room {
+            if mark.name.chars().count() as f64 * CHARACTER + 8.0 < room {
                 let (x, y) = (x + 4.0, TOP - 8.0);
                 let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escape(&mark.name));
             }
