@@ -14,9 +14,11 @@ pub mod properties;
 mod rebalance;
 mod reply;
 mod requests;
+mod rights;
 pub mod settings;
 mod sink;
 mod source;
+mod survey;
 mod topics;
 mod transaction;
 
@@ -29,4 +31,5 @@ pub use log::{librdkafka_version, log, log_error};
 pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
 pub use sink::{KafkaSink, Topics};
 pub use source::KafkaSource;
+pub use survey::Survey;
 pub use topics::Limits;

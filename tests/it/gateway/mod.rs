@@ -4,6 +4,7 @@ mod answers;
 mod faults;
 mod limits;
 mod page;
+mod replies;
 mod together;
 
 use std::{
