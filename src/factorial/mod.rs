@@ -2,15 +2,26 @@
 //!
 //! Knows nothing of the rest: numbers in, decimal digits out.
 
+mod binary;
 mod cost;
+mod decimal;
 mod fft;
 mod limb;
 mod multiply;
 mod primes;
 mod product;
+mod stream;
 mod text;
 
 pub use cost::{cost_nanos, digits};
+pub use decimal::Decimal;
+pub use stream::Factorials;
+
+/// n!, from scratch. For many, [`Factorials`] is faster by far.
+pub fn factorial(n: u32) -> Decimal<'static> {
+    let (limbs, zeros) = product::factorial(n);
+    Decimal { limbs: limbs.into(), zeros }
+}
 
 /// The decimal digits of n!, without leading zeros.
 ///
@@ -18,11 +29,7 @@ pub use cost::{cost_nanos, digits};
 /// assert_eq!(pipeline::factorial::factorial_decimal(20), "2432902008176640000");
 /// ```
 pub fn factorial_decimal(n: u32) -> String {
-    let (limbs, zeros) = product::factorial(n);
-    let mut text = Vec::with_capacity(text::length(&limbs) + zeros as usize);
-    text::write(&limbs, zeros as usize, &mut text);
-    // There is nothing but ASCII digits in it.
-    String::from_utf8(text).unwrap_or_default()
+    factorial(n).to_string()
 }
 
 #[cfg(test)]

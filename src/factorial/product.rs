@@ -27,6 +27,11 @@ pub fn factorial(n: u32) -> (Vec<u64>, u64) {
     (result, zeros.into())
 }
 
+/// How many zeros are at the end of n!.
+pub fn zeros(n: u32) -> u64 {
+    exponent(n, 5).into()
+}
+
 /// For each bit of the exponents the primes that have it, multiplied together as far as a limb holds them.
 fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
     let mut levels: Vec<Vec<u64>> = vec![Vec::new(); 32 - twos.max(n / 3).leading_zeros() as usize];

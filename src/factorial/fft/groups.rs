@@ -76,7 +76,7 @@ impl Group {
 
 /// The last carry, from a word between -base and base.
 #[inline(always)]
-fn settle(word: f64, base: i64, borrow: &mut i64) -> u64 {
+pub fn settle(word: f64, base: i64, borrow: &mut i64) -> u64 {
     // A float of this size has the integer in its last bits.
     const SHIFT: f64 = 6_755_399_441_055_744.0;
     let word = (word + SHIFT).to_bits() as i64 - SHIFT.to_bits() as i64 + *borrow;

@@ -71,6 +71,9 @@ pub struct Kernels {
     pub split4: fn(&[Eight], &mut [Eight]),
     pub join5: fn(&[Eight], &mut [Eight]),
     pub join4: fn(&[Eight], &mut [Eight]),
+    pub to_floats: fn(&[[u64; 8]], &mut [Eight]),
+    /// Where multiply-add is fused.
+    pub scale: Option<fn(&mut [Eight], f64)>,
 }
 
 /// Compiles the steps for a vector, with instructions enabled, as functions that are safe to call only where the
@@ -92,6 +95,8 @@ macro_rules! kernels {
                 words::split4(words: &[Eight], groups: &mut [Eight]) -> ();
                 words::join5(groups: &[Eight], limbs: &mut [Eight]) -> ();
                 words::join4(groups: &[Eight], words: &mut [Eight]) -> ();
+                words::to_floats(limbs: &[[u64; 8]], floats: &mut [Eight]) -> ();
+                words::scale(limbs: &mut [Eight], word: f64) -> ();
             );
 
             pub const KERNELS: Kernels = Kernels {
@@ -106,6 +111,8 @@ macro_rules! kernels {
                 split4,
                 join5,
                 join4,
+                to_floats,
+                scale: if <$vector as vector::Vector>::FUSED { Some(scale) } else { None },
             };
         }
     };

@@ -17,7 +17,10 @@ mod words;
 pub use groups::Group;
 pub use kernels::Isa;
 
+use groups::settle;
 use moduli::Moduli;
+
+use super::limb::{BASE, multiply_word, trim};
 
 /// The product of two numbers, or `None` if it cannot be proved that groups of that many digits give it.
 pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>> {
@@ -33,10 +36,35 @@ pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>
     Some(group.join(kernels, &product, limbs))
 }
 
+/// A number times words below 10^14, which are few: one after the other, all limbs at once.
+pub fn multiply_words(isa: Isa, number: &[u64], words: &[u64]) -> Vec<u64> {
+    let kernels = isa.kernels();
+    let Some(scale) = kernels.scale.filter(|_| number.len() >= 16 && !words.is_empty()) else {
+        let mut product = number.to_vec();
+        words.iter().for_each(|word| multiply_word(&mut product, *word));
+        return product;
+    };
+    let (whole, rest) = number.as_chunks();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let limbs = number.len() + words.len();
+    let mut floats = vec![[0.0; 8]; limbs.div_ceil(8)];
+    (kernels.to_floats)(whole, &mut floats);
+    (kernels.to_floats)(&[last], &mut floats[whole.len()..]);
+    for word in words {
+        scale(&mut floats, *word as f64);
+    }
+    let mut borrow = 0;
+    let floats = floats.as_flattened().iter().take(limbs);
+    let mut product: Vec<u64> = floats.map(|limb| settle(*limb, BASE as i64, &mut borrow)).collect();
+    trim(&mut product);
+    product
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::factorial::limb::{BASE, multiply_school, trim};
+    use crate::factorial::limb::multiply_school;
 
     fn random(limbs: usize, random: &mut fastrand::Rng) -> Vec<u64> {
         (0..limbs).map(|_| random.u64(1..BASE)).collect()
@@ -81,6 +109,23 @@ mod tests {
                         product.is_none_or(|product| Some(product) == expected),
                         "{isa:?} {group:?} {length}"
                     );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_times_words_is_the_product_by_hand() {
+        let mut rng = fastrand::Rng::with_seed(9);
+        for length in (0..40).chain([100, 1_000]) {
+            for count in 0..6 {
+                let words: Vec<u64> = (0..count).map(|_| rng.u64(1..=99_999_999_999_999)).collect();
+                for number in [random(length, &mut rng), vec![BASE - 1; length]] {
+                    let mut expected = number.clone();
+                    words.iter().for_each(|word| multiply_word(&mut expected, *word));
+                    for isa in Isa::available() {
+                        assert!(multiply_words(isa, &number, &words) == expected, "{isa:?} {length} {count}");
+                    }
                 }
             }
         }

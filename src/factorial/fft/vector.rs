@@ -6,6 +6,8 @@
 /// `kernels.rs`), and those are called only where the processor has them.
 pub trait Vector: Copy {
     const LANES: usize;
+    /// Whether [`mul_add`](Vector::mul_add) rounds once, at its end.
+    const FUSED: bool;
     fn splat(value: f64) -> Self;
     /// The first half of the lanes of the first value, the rest of the second; with four lanes all are the
     /// `part`-th value.
@@ -17,6 +19,8 @@ pub trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     /// `self * other + addend`
     fn mul_add(self, other: Self, addend: Self) -> Self;
+    /// `self * other - subtrahend`
+    fn mul_sub(self, other: Self, subtrahend: Self) -> Self;
     /// `minuend - self * other`
     fn mul_from(self, other: Self, minuend: Self) -> Self;
     /// To the nearest integer. What lies in the middle may go either way.
@@ -55,6 +59,7 @@ impl Portable {
 
 impl Vector for Portable {
     const LANES: usize = 4;
+    const FUSED: bool = false;
 
     #[inline(always)]
     fn splat(value: f64) -> Self {
@@ -94,6 +99,11 @@ impl Vector for Portable {
     #[inline(always)]
     fn mul_add(self, other: Self, addend: Self) -> Self {
         self.mul(other).add(addend)
+    }
+
+    #[inline(always)]
+    fn mul_sub(self, other: Self, subtrahend: Self) -> Self {
+        self.mul(other).sub(subtrahend)
     }
 
     #[inline(always)]
@@ -197,6 +207,7 @@ mod x86 {
 
     impl Vector for Avx2 {
         const LANES: usize = 4;
+        const FUSED: bool = true;
 
         #[inline(always)]
         fn splat(value: f64) -> Self {
@@ -236,6 +247,11 @@ mod x86 {
         #[inline(always)]
         fn mul_add(self, other: Self, addend: Self) -> Self {
             Avx2(instruction!(_mm256_fmadd_pd(self.0, other.0, addend.0)))
+        }
+
+        #[inline(always)]
+        fn mul_sub(self, other: Self, subtrahend: Self) -> Self {
+            Avx2(instruction!(_mm256_fmsub_pd(self.0, other.0, subtrahend.0)))
         }
 
         #[inline(always)]
@@ -366,6 +382,7 @@ mod x86 {
 
     impl Vector for Avx512 {
         const LANES: usize = 8;
+        const FUSED: bool = true;
 
         #[inline(always)]
         fn splat(value: f64) -> Self {
@@ -409,6 +426,11 @@ mod x86 {
         #[inline(always)]
         fn mul_add(self, other: Self, addend: Self) -> Self {
             Avx512(instruction!(_mm512_fmadd_pd(self.0, other.0, addend.0)))
+        }
+
+        #[inline(always)]
+        fn mul_sub(self, other: Self, subtrahend: Self) -> Self {
+            Avx512(instruction!(_mm512_fmsub_pd(self.0, other.0, subtrahend.0)))
         }
 
         #[inline(always)]

@@ -112,6 +112,38 @@ pub fn join4<V: Vector>(groups: &[Eight], words: &mut [Eight]) {
     }
 }
 
+/// Limbs, or limbs between -10^15 and 10^15, times a word below 10^14: limbs from -6/10 to 6/10 of 10^15, the last of
+/// which must be zero before. Only for vectors whose multiply-add is fused.
+#[inline(always)]
+pub fn scale<V: Vector>(limbs: &mut [Eight], word: f64) {
+    const BASE: f64 = 1e15;
+    let (factor, part_of_base) = (V::splat(word), V::splat(word / BASE));
+    let mut carried = V::splat(0.0);
+    for limbs in limbs {
+        for part in 0..8 / V::LANES {
+            let limb = V::load(limbs, part);
+            // The product is the sum of two floats; what is left of it after whole bases is below 2^51, a multiple of
+            // what the upper float is a multiple of, and so exact.
+            let high = limb.mul(factor);
+            let low = limb.mul_sub(factor, high);
+            let carry = limb.mul(part_of_base).round();
+            let rest = carry.mul_from(V::splat(BASE), high).add(low);
+            rest.add(carry.after(carried)).store(limbs, part);
+            carried = carry;
+        }
+    }
+}
+
+/// Limbs to floats.
+#[inline(always)]
+pub fn to_floats<V: Vector>(limbs: &[[u64; 8]], floats: &mut [Eight]) {
+    for (limbs, floats) in limbs.iter().zip(floats) {
+        for part in 0..8 / V::LANES {
+            V::from_words(limbs, part).store(floats, part);
+        }
+    }
+}
+
 /// The square of the length of a vector.
 #[inline(always)]
 pub fn square_norm<V: Vector>(data: &[super::passes::Block]) -> f64 {
