@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn a_result_is_read_in_every_format() {
         let expected = Expected::up_to(30).of(30);
-        let digits = crate::factorial::factorial_decimal(30);
+        let factorial = crate::factorial::factorial(30);
         for format in [Format::Text, Format::Json, Format::Bincode] {
-            let answer = result(format, &format.encode_result(30, &digits));
+            let answer = result(format, &format.encode_result(30, &factorial));
             assert_eq!(answer, Answer::Result { n: Some(30), digits: Some(expected) }, "{format:?}");
         }
     }
