@@ -258,7 +258,7 @@ fn answers_from_now(
     let mut list = TopicPartitionList::new();
     for topic in [&topics.results, &topics.dead_letters] {
         for partition in partitions(producer, topic)? {
-            let (_, end) = consumer.fetch_watermarks(topic, partition, ASK)?;
+            let end = end_of(&consumer, topic, partition)?;
             list.add_partition_offset(topic, partition, Offset::Offset(end))?;
         }
     }
@@ -276,6 +276,18 @@ fn answers_from_now(
         }
     }
     Ok(consumer)
+}
+
+/// Where a partition ends. A topic that was created just now has no leaders yet.
+fn end_of(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<i64, RequestError> {
+    let deadline = Instant::now() + ASK;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ASK) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
 }
 
 /// A topic's partitions. Asked by a producer, as that creates the topic where the broker does so.
