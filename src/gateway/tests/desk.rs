@@ -64,6 +64,8 @@ impl Fixture {
 
     async fn ask(&self, n: u64, seconds: u64) -> JoinHandle<Told> {
         let (asker, room) = (self.asker.clone(), self.asker.room().unwrap());
+        // So that the next partition's turn comes.
+        tokio::time::advance(Duration::from_millis(10)).await;
         let since = tokio::time::Instant::now().into_std();
         let deadline = since + Duration::from_secs(seconds);
         let asked = tokio::spawn(async move { asker.ask(room, Question::Number(n), since, deadline).await });
