@@ -6,6 +6,7 @@
 mod broker;
 mod brokers;
 mod check;
+mod factorial;
 mod failure;
 mod file;
 mod graph;
@@ -42,6 +43,7 @@ const EXAMPLES: &str = "\
 A first look, with nothing installed:
   pipeline run factorial.toml       a worker, with a broker in memory if no Kafka answers at 127.0.0.1:9092
   pipeline request 1000             in another terminal: asks for 1000!
+  pipeline factorial 1000           computes 1000! here, with no Kafka at all
 
 A pipeline of your own:
   pipeline graph factorial.toml     what such a file describes
@@ -56,6 +58,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 enum Command {
     Run(run::Run),
     Request(request::Request),
+    Factorial(factorial::Factorial),
     Broker(broker::Broker),
     Topics(topics::Topics),
     Check(check::Check),
@@ -75,6 +78,7 @@ impl CommandLine {
         match self.command {
             Command::Run(run) => run.run(&self.overrides),
             Command::Request(request) => request.run(&self.overrides),
+            Command::Factorial(factorial) => factorial.run(),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),
             Command::Check(check) => check.run(&self.overrides),
