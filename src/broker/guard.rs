@@ -142,10 +142,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = "trap '' TERM INT HUP; echo ready; while :; do sleep 0.05; done";
         let mut guarded = Guarded::start(folder.path(), &arguments(script)).unwrap();
-        while std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default() != "ready\n" {
+        let read = |file| std::fs::read_to_string(folder.path().join(file)).unwrap_or_default();
+        // The program may be there before its guard has written who it is.
+        while read("server.log") != "ready\n" || !read("pid").ends_with('\n') {
             thread::sleep(Duration::from_millis(10));
         }
-        let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
+        let pid = read("pid");
         guarded.signal("TERM");
         assert!(!guarded.ended_within(Duration::from_millis(300)));
         drop(guarded);

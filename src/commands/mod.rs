@@ -6,6 +6,7 @@
 mod broker;
 mod brokers;
 mod check;
+mod factorial;
 mod failure;
 mod file;
 mod graph;
@@ -45,6 +46,7 @@ const EXAMPLES: &str = "\
 A first look, with nothing installed:
   pipeline run factorial.toml       a worker, with a broker in memory if no Kafka answers at 127.0.0.1:9092
   pipeline request 1000             in another terminal: asks for 1000!
+  pipeline factorial 1000           computes 1000! here, with no Kafka at all
 
 A pipeline of your own:
   pipeline graph factorial.toml     what such a file describes
@@ -61,6 +63,7 @@ enum Command {
     Request(request::Request),
     Serve(serve::Serve),
     Load(load::Load),
+    Factorial(factorial::Factorial),
     Broker(broker::Broker),
     Topics(topics::Topics),
     Check(check::Check),
@@ -82,6 +85,7 @@ impl CommandLine {
             Command::Request(request) => request.run(&self.overrides),
             Command::Serve(serve) => serve.run(&self.overrides),
             Command::Load(load) => load.run(&self.overrides),
+            Command::Factorial(factorial) => factorial.run(),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),
             Command::Check(check) => check.run(&self.overrides),

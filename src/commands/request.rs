@@ -50,7 +50,8 @@ pub struct Request {
     pipeline: String,
 }
 
-fn parse_range(text: &str) -> Result<RangeInclusive<u64>, String> {
+/// Reads `MIN..MAX`, both ends included.
+pub(super) fn parse_range(text: &str) -> Result<RangeInclusive<u64>, String> {
     let parse = |number: &str| number.trim().replace('_', "").parse::<u64>().ok();
     let (low, high) = text.split_once("..").ok_or("expected MIN..MAX, such as 2000..10000")?;
     match (parse(low), parse(high)) {

@@ -18,7 +18,9 @@ pub fn divide(sum: u128) -> (u64, u64) {
     const RECIPROCAL: u64 = ((1_u128 << 111) / BASE as u128) as u64;
     let quotient = ((u128::from((sum >> 47) as u64) * u128::from(RECIPROCAL)) >> 64) as u64;
     let rest = (sum as u64).wrapping_sub(quotient.wrapping_mul(BASE));
-    if rest < BASE { (quotient, rest) } else { (quotient + 1, rest - BASE) }
+    // Without a branch, which could not be foreseen.
+    let over = u64::from(rest >= BASE);
+    (quotient + over, rest - BASE * over)
 }
 
 /// Removes zeros at the upper end.
@@ -30,9 +32,14 @@ pub fn trim(limbs: &mut Vec<u64>) {
 
 /// `number *= word`, where the word is below [`BASE`].
 pub fn multiply_word(number: &mut Vec<u64>, word: u64) {
+    // Each limb's product is divided before the carry comes in, so that the divisions need not wait for one another.
     let mut carry = 0;
     for limb in number.iter_mut() {
-        (carry, *limb) = divide(u128::from(*limb) * u128::from(word) + u128::from(carry));
+        let (quotient, rest) = divide(u128::from(*limb) * u128::from(word));
+        let sum = rest + carry;
+        let over = u64::from(sum >= BASE);
+        *limb = sum - BASE * over;
+        carry = quotient + over;
     }
     if carry > 0 {
         number.push(carry);
@@ -49,12 +56,12 @@ pub fn multiply_school(a: &[u64], b: &[u64]) -> Vec<u64> {
     for column in 0..a.len() + b.len() - 1 {
         let (low, high) = ((column + 1).saturating_sub(b.len()), (column + 1).min(a.len()));
         let upper = &b[column + 1 - high..column + 1 - low];
-        // Below 2^10 products of less than 2^100.
+        // Below 2^10 products of less than 2^100. The carry comes last: the products need not wait for it.
         let sum = a[low..high]
             .iter()
             .zip(upper.iter().rev())
-            .fold(u128::from(carry), |sum, (x, y)| sum + u128::from(*x) * u128::from(*y));
-        let (quotient, rest) = divide(sum);
+            .fold(0, |sum, (x, y)| sum + u128::from(*x) * u128::from(*y));
+        let (quotient, rest) = divide(sum + u128::from(carry));
         product.push(rest);
         carry = quotient;
     }

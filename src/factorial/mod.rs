@@ -8,19 +8,42 @@ mod decimal;
 mod fft;
 mod limb;
 mod multiply;
+mod parallel;
 mod primes;
 mod product;
+mod small;
 mod stream;
 mod text;
+mod watch;
 
 pub use cost::{cost_nanos, digits};
 pub use decimal::Decimal;
 pub use stream::Factorials;
+pub use watch::Watch;
+
+use num_bigint::BigUint;
+
+/// The largest n that is taken: beyond, neither the proof nor the memory of most machines would do.
+pub const MAX_N: u32 = 20_000_000;
+
+/// How this processor computes: the method and its instruction set.
+pub fn method() -> String {
+    format!("prime powers, complex FFT in base 10^5 to 10^3 ({})", fft::Isa::best().name())
+}
 
 /// n!, from scratch. For many, [`Factorials`] is faster by far.
+///
+/// A large n is computed on the threads of the `rayon` pool that this is called in, or of the global one.
 pub fn factorial(n: u32) -> Decimal<'static> {
-    let (limbs, zeros) = product::factorial(n);
-    Decimal { limbs: limbs.into(), zeros }
+    // Nobody can cancel this one.
+    factorial_watched(n, &Watch::default()).unwrap_or_else(|| Decimal::from(&BigUint::ZERO))
+}
+
+/// n!, from scratch; `None` if it was cancelled.
+pub fn factorial_watched(n: u32, watch: &Watch) -> Option<Decimal<'static>> {
+    watch.go_on()?;
+    let (limbs, zeros) = product::factorial(n, watch)?;
+    Some(Decimal { limbs: limbs.into(), zeros })
 }
 
 /// The decimal digits of n!, without leading zeros.
@@ -29,13 +52,15 @@ pub fn factorial(n: u32) -> Decimal<'static> {
 /// assert_eq!(pipeline::factorial::factorial_decimal(20), "2432902008176640000");
 /// ```
 pub fn factorial_decimal(n: u32) -> String {
-    factorial(n).to_string()
+    let result = factorial(n);
+    let mut text = Vec::with_capacity(result.digits() as usize);
+    result.write(&mut text);
+    // There is nothing but ASCII digits in it.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use num_bigint::BigUint;
-
     use super::*;
 
     #[test]

@@ -38,6 +38,8 @@ fn transform(a: &[u64], b: &[u64]) -> Vec<u64> {
     let isa = Isa::best();
     [Group::Five, Group::Four, Group::Three]
         .into_iter()
+        .filter(|group| fft::is_likely(*group, a.len(), b.len()))
         .find_map(|group| fft::multiply(isa, group, a, b))
-        .expect("three digits are proved enough for all lengths that fit the memory")
+        // Groups of three digits are proved for 260 million, whatever they are, and `MAX_N` stays below.
+        .expect("a product of less than 260 million digits")
 }

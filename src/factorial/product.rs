@@ -1,35 +1,58 @@
 //! n! as a product of prime powers.
 
 use super::{
-    limb::{BASE, multiply_word},
+    cost::digits,
+    limb::{BASE, DIGITS, multiply_word},
     multiply::{multiply, square},
+    parallel::both,
     primes::{exponent, odd_primes},
+    small,
+    watch::Watch,
 };
 
-/// n! without its factors of ten, and how many those are.
+/// n! without its factors of ten, and how many those are; `None` if it was cancelled.
 ///
 /// The prime p divides n! e(p) times. With P_k the product of the primes whose exponent has the k-th bit set,
 /// n! = P_0 (P_1 (P_2 …)^2)^2: each prime is multiplied once for each bit, and the rest are squares. Five
 /// and as many twos are left out: they are the zeros at the end.
-pub fn factorial(n: u32) -> (Vec<u64>, u64) {
+pub fn factorial(n: u32, watch: &Watch) -> Option<(Vec<u64>, u64)> {
     let zeros = exponent(n, 5);
-    let levels = words(n, exponent(n, 2) - zeros);
-    let mut result = vec![1];
-    for words in levels.iter().rev() {
-        let factor = tree(words);
-        result = if result.len() < 64 {
-            multiply(&square(&result), &factor)
-        } else {
-            let larger = multiply(&result, &factor);
-            multiply(&result, &larger)
-        };
+    if n <= small::LARGEST {
+        watch.done(1.0);
+        return Some((small::factorial(n), zeros.into()));
     }
-    (result, zeros.into())
+    let levels = words(n, exponent(n, 2) - zeros);
+    let limbs = digits(n) as f64 / DIGITS as f64;
+    let result = level(&levels, limbs, watch)?;
+    watch.done(1.0);
+    Some((result, zeros.into()))
 }
 
 /// How many zeros are at the end of n!.
 pub fn zeros(n: u32) -> u64 {
     exponent(n, 5).into()
+}
+
+/// From so many limbs on a square and a product are slower than two products of half the length.
+const HALVES: usize = 64;
+
+/// P_0 (P_1 (P_2 …)^2)^2; `limbs` are those of the whole result.
+fn level(levels: &[Vec<u64>], limbs: f64, watch: &Watch) -> Option<Vec<u64>> {
+    let Some((words, upper)) = levels.split_first() else {
+        return Some(vec![1]);
+    };
+    let (factor, root) = both(words.len(), || tree(words, watch), || level(upper, limbs, watch));
+    let (factor, root) = (factor?, root?);
+    watch.go_on()?;
+    let result = if root.len() < HALVES {
+        multiply(&square(&root), &factor)
+    } else {
+        let larger = multiply(&root, &factor);
+        watch.go_on()?;
+        multiply(&root, &larger)
+    };
+    watch.done(result.len() as f64 / limbs);
+    Some(result)
 }
 
 /// For each bit of the exponents the primes that have it, multiplied together as far as a limb holds them.
@@ -59,14 +82,16 @@ fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
 }
 
 /// The product of words.
-fn tree(words: &[u64]) -> Vec<u64> {
+fn tree(words: &[u64], watch: &Watch) -> Option<Vec<u64>> {
     if words.len() <= 32 {
         let mut product = vec![1];
         for word in words {
             multiply_word(&mut product, *word);
         }
-        return product;
+        return Some(product);
     }
+    watch.go_on()?;
     let (lower, upper) = words.split_at(words.len() / 2);
-    multiply(&tree(lower), &tree(upper))
+    let (lower, upper) = both(words.len(), || tree(lower, watch), || tree(upper, watch));
+    Some(multiply(&lower?, &upper?))
 }

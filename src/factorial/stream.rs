@@ -9,6 +9,7 @@ use std::{
 use super::{
     cost::digits,
     decimal::Decimal,
+    factorial,
     fft::{Isa, multiply_words},
     product,
 };
@@ -93,10 +94,7 @@ impl Factorials {
             let n = index as u32 * self.spacing;
             match below {
                 Some((k, below)) => times_range(below, k * self.spacing + 1, n),
-                None => {
-                    let (limbs, zeros) = product::factorial(n);
-                    Decimal { limbs: limbs.into(), zeros }
-                }
+                None => factorial(n),
             }
         })
     }
@@ -106,9 +104,9 @@ impl Factorials {
         if let Some(limbs) = self.recent().find(n) {
             return Decimal { limbs: limbs.into(), zeros: product::zeros(n) };
         }
-        let (limbs, zeros) = product::factorial(n);
-        self.recent().keep(n, &limbs);
-        Decimal { limbs: limbs.into(), zeros }
+        let result = factorial(n);
+        self.recent().keep(n, &result.limbs);
+        result
     }
 
     fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
@@ -192,7 +190,6 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::factorial::factorial;
 
     fn text(result: &Decimal<'_>) -> Vec<u8> {
         let mut text = Vec::new();

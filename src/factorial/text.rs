@@ -15,15 +15,25 @@ pub fn write(limbs: &[u64], zeros: usize, text: &mut Vec<u8>) {
         text.push(b'0');
         return;
     };
-    text.extend_from_slice(top.to_string().as_bytes());
+    let first = sixteen(*top);
+    let digits = top.checked_ilog10().unwrap_or(0) as usize + 1;
+    text.extend_from_slice(&first[16 - digits..]);
     let start = text.len();
     text.resize(start + DIGITS * rest.len() + zeros, b'0');
     let places = text[start..].as_chunks_mut::<DIGITS>().0;
     for (limb, place) in rest.iter().rev().zip(places) {
-        let (upper, lower) = (limb / 100_000_000, limb % 100_000_000);
-        place[..7].copy_from_slice(&eight(upper)[1..]);
-        place[7..].copy_from_slice(&eight(lower));
+        place.copy_from_slice(&sixteen(*limb)[1..]);
     }
+}
+
+/// The digits of a number below 10^16.
+#[inline(always)]
+fn sixteen(number: u64) -> [u8; 16] {
+    let (upper, lower) = (number / 100_000_000, number % 100_000_000);
+    let mut digits = [0; 16];
+    digits[..8].copy_from_slice(&eight(upper));
+    digits[8..].copy_from_slice(&eight(lower));
+    digits
 }
 
 /// The digits of a number below 10^8: halved three times, all parts at once in one word.

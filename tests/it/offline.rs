@@ -157,3 +157,55 @@ fn completions_and_manual_pages_come_from_the_command_line_itself() {
     let (code, _, stderr) = pipeline("", &["man", "grahp"]);
     assert_eq!((code, stderr.as_str()), (2, "error: there is no command grahp: see `pipeline --help`\n"));
 }
+
+#[test]
+fn factorial_prints_the_digits_and_nothing_else() {
+    let (code, stdout, stderr) = pipeline(MINE, &["factorial", "30"]);
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "265252859812191058636308480000000\n", ""));
+}
+
+#[test]
+fn factorial_writes_a_file() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("digits");
+    let arguments = ["factorial", "1000", "--threads", "2", "--output", file.to_str().unwrap()];
+    assert_eq!(pipeline(MINE, &arguments), (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(file).unwrap(), pipeline::factorial::factorial_decimal(1_000));
+
+    let (code, _, stderr) = pipeline(MINE, &["factorial", "5", "--output", "nowhere/digits"]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: cannot write nowhere/digits: "), "{stderr}");
+}
+
+#[test]
+fn factorial_times_itself_in_one_line_of_json() {
+    let (code, stdout, _) = pipeline(MINE, &["factorial", "10", "--time", "--repeat", "3", "--threads", "1"]);
+    let line: serde_json::Value = serde_json::from_str(stdout.trim_end()).unwrap();
+    assert_eq!((code, stdout.lines().count()), (0, 1));
+    assert_eq!((&line["n"], &line["digits"], &line["threads"]), (&10.into(), &7.into(), &1.into()));
+    // `printf 3628800 | sha256sum`
+    assert_eq!(line["sha256"], "4b8c4c67c5066c2d71cc7650eeb3f6e774e9cbbcea3252eacba190af6e87b0f9");
+    let (best, median) = (line["best_seconds"].as_f64().unwrap(), line["median_seconds"].as_f64().unwrap());
+    assert!(0.0 < best && best <= median, "{stdout}");
+    assert!(!line["method"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn factorial_times_a_stream_of_random_numbers() {
+    let arguments = ["factorial", "--random", "5..5", "--count", "4", "--threads", "1"];
+    let (code, stdout, _) = pipeline(MINE, &arguments);
+    let line: serde_json::Value = serde_json::from_str(stdout.trim_end()).unwrap();
+    assert_eq!((code, &line["count"], &line["digits"]), (0, &4.into(), &12.into()));
+    // `printf 120120120120 | sha256sum`
+    assert_eq!(line["sha256"], "4540a85a86343e26a3a35736d0194dd443250af66b7de8837c03d635f6386f95");
+    assert!(line["results_per_second"].as_f64().unwrap() > 0.0, "{stdout}");
+}
+
+#[test]
+fn factorial_refuses_what_is_too_large_with_the_limit() {
+    for arguments in [&["factorial", "20000001"][..], &["factorial", "--random", "1..20000001"]] {
+        let (code, stdout, stderr) = pipeline(MINE, arguments);
+        assert_eq!((code, stdout.as_str()), (2, ""));
+        assert!(stderr.contains("20000001") && stderr.contains("20000000"), "{stderr}");
+    }
+}

@@ -1,13 +1,17 @@
 //! Products of complex polynomials modulo X^M - i, in place.
 
 use super::{
+    super::parallel::both,
     kernels::Kernels,
-    passes::{Block, LeafFactors},
-    twiddle::nodes,
+    passes::{Block, LeafFactors, Rows, quarters},
+    twiddle::{Twiddle, nodes},
 };
 
 /// Sub-trees of so many blocks stay in the nearest cache, both operands: they are done step by step.
 const NEAR: usize = 128;
+
+/// So many blocks of each quarter are worth a thread.
+const COLUMNS: usize = 2_048;
 
 /// The smallest M, in blocks.
 pub const SMALLEST: usize = 8;
@@ -26,18 +30,15 @@ pub fn convolve(kernels: &'static Kernels, a: &mut [Block], b: Option<&mut [Bloc
     let middle = a.len() / 2;
     let (lower, upper) = a.split_at_mut(middle);
     (kernels.forward2)(lower, upper, w);
-    match b {
+    let (b_lower, b_upper) = match b {
         Some(b) => {
             let (b_lower, b_upper) = b.split_at_mut(middle);
             (kernels.forward2)(b_lower, b_upper, w);
-            tree.node(lower, Some(b_lower), 1, 0);
-            tree.node(upper, Some(b_upper), 1, 1);
+            (Some(b_lower), Some(b_upper))
         }
-        None => {
-            tree.node(lower, None, 1, 0);
-            tree.node(upper, None, 1, 1);
-        }
-    }
+        None => (None, None),
+    };
+    both(middle, || tree.node(lower, b_lower, 1, 0), || tree.node(upper, b_upper, 1, 1));
     (kernels.inverse2)(lower, upper, w);
 }
 
@@ -52,17 +53,23 @@ impl Tree {
             self.steps(a, b, depth, number);
             return;
         }
-        let (size, here) = (a.len(), nodes(depth, number));
-        (self.kernels.forward4)(a, size, here);
+        let (size, w) = (a.len(), nodes(depth, number).at(0));
+        columns(self.kernels.split, quarters(a), w);
         if let Some(b) = b.as_deref_mut() {
-            (self.kernels.forward4)(b, size, here);
+            columns(self.kernels.split, quarters(b), w);
         }
-        let mut others = b.map(|b| b.chunks_exact_mut(size / 4));
-        for (child, quarter) in a.chunks_exact_mut(size / 4).enumerate() {
-            let other = others.as_mut().and_then(Iterator::next);
-            self.node(quarter, other, depth + 2, 4 * number + child);
-        }
-        (self.kernels.inverse4)(a, size, here);
+        let child = |number: usize, a, b| self.node(a, b, depth + 2, number);
+        let [a0, a1, a2, a3] = quarters(a);
+        let [b0, b1, b2, b3] = match b {
+            Some(b) => quarters(b).map(Some),
+            None => [None, None, None, None],
+        };
+        both(
+            size,
+            || both(size / 2, || child(4 * number, a0, b0), || child(4 * number + 1, a1, b1)),
+            || both(size / 2, || child(4 * number + 2, a2, b2), || child(4 * number + 3, a3, b3)),
+        );
+        columns(self.kernels.join, quarters(a), w);
     }
 
     fn steps(&self, a: &mut [Block], mut b: Option<&mut [Block]>, depth: usize, number: usize) {
@@ -84,4 +91,17 @@ impl Tree {
             (self.kernels.inverse4)(a, size, nodes);
         }
     }
+}
+
+/// Takes a step of a whole node, on several threads if it is long.
+fn columns(step: fn(Rows<'_>, Twiddle), rows: Rows<'_>, w: Twiddle) {
+    let [q0, q1, q2, q3] = rows;
+    let length = q0.len();
+    if length < COLUMNS {
+        step([q0, q1, q2, q3], w);
+        return;
+    }
+    let ((l0, r0), (l1, r1)) = (q0.split_at_mut(length / 2), q1.split_at_mut(length / 2));
+    let ((l2, r2), (l3, r3)) = (q2.split_at_mut(length / 2), q3.split_at_mut(length / 2));
+    both(4 * length, || columns(step, [l0, l1, l2, l3], w), || columns(step, [r0, r1, r2, r3], w));
 }

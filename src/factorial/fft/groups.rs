@@ -2,6 +2,7 @@
 
 use super::{
     super::limb::{BASE, divide},
+    buffer::Buffer,
     kernels::Kernels,
     words::Eight,
 };
@@ -23,6 +24,10 @@ impl Group {
         }
     }
 
+    pub fn base(self) -> f64 {
+        10_f64.powi(self.digits() as i32)
+    }
+
     /// How many groups that many limbs of fifteen digits make at the most.
     pub fn count(self, limbs: usize) -> usize {
         (15 * limbs).div_ceil(self.digits())
@@ -30,12 +35,12 @@ impl Group {
 
     /// The groups of a number, the least significant first, by eights. Their digits are from about -base/2 to base/2,
     /// so that there may be one group more than [`count`](Group::count) says.
-    pub fn split(self, kernels: &Kernels, limbs: &[u64]) -> Vec<Eight> {
+    pub fn split(self, kernels: &Kernels, limbs: &[u64]) -> Buffer {
         match self {
             Group::Three => split_three(limbs),
             Group::Four => {
                 let words = to_eights(limbs);
-                let mut groups = vec![[0.0; 8]; 2 * words.len()];
+                let mut groups = Buffer::zeroed(2 * words.len());
                 (kernels.split4)(&words, &mut groups);
                 groups
             }
@@ -44,10 +49,9 @@ impl Group {
                 let (whole, rest) = limbs.as_chunks();
                 let mut last = [0; 8];
                 last[..rest.len()].copy_from_slice(rest);
-                let mut groups = vec![[0.0; 8]; 3 * (whole.len() + 1)];
-                let mut padded = whole.to_vec();
-                padded.push(last);
-                (kernels.split5)(&padded, &mut groups);
+                let mut groups = Buffer::zeroed(3 * (whole.len() + 1));
+                let carry = (kernels.split5)(whole, 0.0, &mut groups);
+                (kernels.split5)(&[last], carry, &mut groups[3 * whole.len()..]);
                 groups
             }
         }
@@ -57,26 +61,35 @@ impl Group {
     /// the limbs.
     pub fn join(self, kernels: &Kernels, groups: &[Eight], limbs: usize) -> Vec<u64> {
         match self {
-            Group::Three => join_three(groups.as_flattened(), limbs),
+            Group::Three => join_three(groups, limbs),
             Group::Four => {
-                let mut words = vec![[0.0; 8]; groups.len() / 2];
+                let mut words = Buffer::zeroed(groups.len() / 2);
                 (kernels.join4)(groups, &mut words);
-                from_eights(words.as_flattened(), limbs)
+                from_eights(&words, limbs)
             }
             Group::Five => {
-                let mut words = vec![[0.0; 8]; groups.len() / 3];
+                let mut words = Buffer::zeroed(groups.len() / 3);
                 (kernels.join5)(groups, &mut words);
-                let mut borrow = 0;
-                let words = words.as_flattened().iter().take(limbs);
-                words.map(|word| settle(*word, BASE as i64, &mut borrow)).collect()
+                settle_all(&words, limbs)
             }
         }
     }
 }
 
+/// The last carries, from limbs between -base and base.
+pub fn settle_all(words: &[Eight], limbs: usize) -> Vec<u64> {
+    let mut settled = Vec::with_capacity(8 * words.len());
+    let mut borrow = 0;
+    for Eight(words) in words {
+        settled.extend(words.iter().map(|word| settle(*word, BASE as i64, &mut borrow)));
+    }
+    settled.truncate(limbs);
+    settled
+}
+
 /// The last carry, from a word between -base and base.
 #[inline(always)]
-pub fn settle(word: f64, base: i64, borrow: &mut i64) -> u64 {
+fn settle(word: f64, base: i64, borrow: &mut i64) -> u64 {
     // A float of this size has the integer in its last bits.
     const SHIFT: f64 = 6_755_399_441_055_744.0;
     let word = (word + SHIFT).to_bits() as i64 - SHIFT.to_bits() as i64 + *borrow;
@@ -85,9 +98,9 @@ pub fn settle(word: f64, base: i64, borrow: &mut i64) -> u64 {
 }
 
 /// Limbs of fifteen digits to words of eight, of which the last is zero.
-fn to_eights(limbs: &[u64]) -> Vec<Eight> {
-    let mut words = vec![[0.0; 8]; (15 * limbs.len()).div_ceil(64) + 1];
-    let mut places = words.as_flattened_mut().iter_mut();
+fn to_eights(limbs: &[u64]) -> Buffer {
+    let mut words = Buffer::zeroed((15 * limbs.len()).div_ceil(64) + 1);
+    let mut places = words.iter_mut().flat_map(|eight| &mut eight.0);
     let mut put = |word: u64| {
         if let Some(place) = places.next() {
             *place = word as f64;
@@ -122,10 +135,10 @@ fn to_eights(limbs: &[u64]) -> Vec<Eight> {
 }
 
 /// The limbs of words of eight digits, which may still be negative.
-fn from_eights(words: &[f64], limbs: usize) -> Vec<u64> {
+fn from_eights(words: &[Eight], limbs: usize) -> Vec<u64> {
     let mut joined = Vec::with_capacity(limbs + 8);
     let mut borrow = 0;
-    let mut words = words.iter();
+    let mut words = words.iter().flat_map(|eight| &eight.0);
     let mut next = || words.next().map_or(0, |word| settle(*word, 100_000_000, &mut borrow));
     while joined.len() < limbs {
         let mut over = 0;
@@ -156,29 +169,32 @@ fn from_eights(words: &[f64], limbs: usize) -> Vec<u64> {
     joined
 }
 
-fn split_three(limbs: &[u64]) -> Vec<Eight> {
-    let mut groups = vec![[0.0; 8]; (5 * limbs.len()) / 8 + 1];
-    let flat = groups.as_flattened_mut();
+fn split_three(limbs: &[u64]) -> Buffer {
+    let mut groups = Buffer::zeroed((5 * limbs.len()) / 8 + 1);
+    let mut places = groups.iter_mut().flat_map(|eight| &mut eight.0);
     let mut carry = 0;
-    for (limb, places) in limbs.iter().zip(flat.as_chunks_mut::<5>().0) {
+    for limb in limbs {
         let mut rest = *limb;
-        for place in places {
+        for place in places.by_ref().take(5) {
             let digits = (rest % 1_000) as i64 + carry;
             carry = i64::from(digits > 500);
             *place = (digits - carry * 1_000) as f64;
             rest /= 1_000;
         }
     }
-    flat[5 * limbs.len()] = carry as f64;
+    places.take(1).for_each(|place| *place = carry as f64);
     groups
 }
 
-fn join_three(groups: &[f64], limbs: usize) -> Vec<u64> {
+fn join_three(groups: &[Eight], limbs: usize) -> Vec<u64> {
     /// Makes what is divided positive: more than any sum, in limbs.
     const LIFT: i64 = 1 << 44;
     let mut carry = -LIFT;
-    let joined = groups.as_chunks::<5>().0.iter().take(limbs).map(|groups| {
-        let sum = groups.iter().rev().fold(0, |sum, group| sum * 1_000 + i128::from(*group as i64));
+    let mut groups = groups.iter().flat_map(|eight| &eight.0);
+    let joined = (0..limbs).map(|_| {
+        let powers = [1, 1_000, 1_000_000, 1_000_000_000, 1_000_000_000_000];
+        let sum: i128 =
+            powers.iter().zip(groups.by_ref()).map(|(power, group)| power * i128::from(*group as i64)).sum();
         let lifted = sum + i128::from(carry + LIFT) + i128::from(LIFT) * i128::from(BASE);
         let (quotient, rest) = divide(lifted as u128);
         carry = quotient as i64 - 2 * LIFT;

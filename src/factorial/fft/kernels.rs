@@ -1,8 +1,8 @@
 //! The steps compiled for each instruction set, and which of them this processor has.
 
 use super::{
-    passes::{self, Block, LeafFactors},
-    twiddle::Nodes,
+    passes::{self, Block, LeafFactors, Rows},
+    twiddle::{Nodes, Twiddle},
     vector::{self, Portable},
     words::{self, Eight},
 };
@@ -28,6 +28,14 @@ impl Isa {
     /// The fastest one of this processor.
     pub fn best() -> Isa {
         [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            Isa::Avx2 => "AVX2",
+            Isa::Avx512 => "AVX-512",
+        }
     }
 
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -62,12 +70,14 @@ impl Isa {
 pub struct Kernels {
     pub forward4: fn(&mut [Block], usize, Nodes<'_>),
     pub inverse4: fn(&mut [Block], usize, Nodes<'_>),
+    pub split: fn(Rows<'_>, Twiddle),
+    pub join: fn(Rows<'_>, Twiddle),
     pub forward2: fn(&mut [Block], &mut [Block], [f64; 2]),
     pub inverse2: fn(&mut [Block], &mut [Block], [f64; 2]),
     pub leaves: fn(&mut [Block], Option<&[Block]>, LeafFactors<'_>),
     pub round: fn(&mut [Block]),
     pub square_norm: fn(&[Block]) -> f64,
-    pub split5: fn(&[[u64; 8]], &mut [Eight]),
+    pub split5: fn(&[[u64; 8]], f64, &mut [Eight]) -> f64,
     pub split4: fn(&[Eight], &mut [Eight]),
     pub join5: fn(&[Eight], &mut [Eight]),
     pub join4: fn(&[Eight], &mut [Eight]),
@@ -86,12 +96,14 @@ macro_rules! kernels {
             kernels!(@steps $vector $(, $features)?;
                 passes::forward4(data: &mut [Block], size: usize, nodes: Nodes<'_>) -> ();
                 passes::inverse4(data: &mut [Block], size: usize, nodes: Nodes<'_>) -> ();
+                passes::split(rows: Rows<'_>, w: Twiddle) -> ();
+                passes::join(rows: Rows<'_>, w: Twiddle) -> ();
                 passes::forward2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
                 passes::inverse2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
                 passes::leaves(a: &mut [Block], b: Option<&[Block]>, factors: LeafFactors<'_>) -> ();
                 passes::round(data: &mut [Block]) -> ();
                 words::square_norm(data: &[Block]) -> f64;
-                words::split5(limbs: &[[u64; 8]], groups: &mut [Eight]) -> ();
+                words::split5(limbs: &[[u64; 8]], carry: f64, groups: &mut [Eight]) -> f64;
                 words::split4(words: &[Eight], groups: &mut [Eight]) -> ();
                 words::join5(groups: &[Eight], limbs: &mut [Eight]) -> ();
                 words::join4(groups: &[Eight], words: &mut [Eight]) -> ();
@@ -102,6 +114,8 @@ macro_rules! kernels {
             pub const KERNELS: Kernels = Kernels {
                 forward4,
                 inverse4,
+                split,
+                join,
                 forward2,
                 inverse2,
                 leaves,

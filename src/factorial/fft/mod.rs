@@ -4,6 +4,7 @@
 //! Knows nothing of factorials.
 
 mod bound;
+mod buffer;
 mod convolve;
 mod double;
 mod groups;
@@ -17,10 +18,15 @@ mod words;
 pub use groups::Group;
 pub use kernels::Isa;
 
-use groups::settle;
+use buffer::Buffer;
+use groups::settle_all;
 use moduli::Moduli;
+use words::Eight;
 
-use super::limb::{BASE, multiply_word, trim};
+use super::{
+    limb::{multiply_word, trim},
+    parallel::both,
+};
 
 /// The product of two numbers, or `None` if it cannot be proved that groups of that many digits give it.
 pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>> {
@@ -28,12 +34,20 @@ pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>
     let limbs = a.len() + b.len();
     // The balanced digits of either number may have a group more.
     let moduli = Moduli::new(group.count(a.len()) + group.count(b.len()) + 2);
-    let x = group.split(kernels, a);
-    let y = (!std::ptr::eq(a, b)).then(|| group.split(kernels, b));
-    let mut product = moduli.convolve(kernels, &x, y.as_deref())?;
+    let (x, y) =
+        both(limbs, || group.split(kernels, a), || (!std::ptr::eq(a, b)).then(|| group.split(kernels, b)));
+    let mut product = moduli.convolve(kernels, &x, y.as_ref().map(|y| y.as_slice()))?;
     // Whole words, all limbs, and what carries go to.
-    product.resize(group.count(limbs).div_ceil(8) + 6, [0.0; 8]);
+    product.resize(group.count(limbs).div_ceil(8) + 6, Eight::ZERO);
     Some(group.join(kernels, &product, limbs))
+}
+
+/// Whether [`multiply`] can be expected to prove such a product of numbers with random digits.
+pub fn is_likely(group: Group, a: usize, b: usize) -> bool {
+    // Digits that are spread evenly from -base/2 to base/2 have a mean square of base^2/12.
+    let square = group.base() * group.base() / 12.0;
+    let (a, b) = (group.count(a), group.count(b));
+    bound::is_exact((a + b).ilog2(), 0.9 * square * (a as f64 * b as f64).sqrt())
 }
 
 /// A number times words below 10^14, which are few: one after the other, all limbs at once.
@@ -48,15 +62,13 @@ pub fn multiply_words(isa: Isa, number: &[u64], words: &[u64]) -> Vec<u64> {
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     let limbs = number.len() + words.len();
-    let mut floats = vec![[0.0; 8]; limbs.div_ceil(8)];
+    let mut floats = Buffer::zeroed(limbs.div_ceil(8));
     (kernels.to_floats)(whole, &mut floats);
     (kernels.to_floats)(&[last], &mut floats[whole.len()..]);
     for word in words {
         scale(&mut floats, *word as f64);
     }
-    let mut borrow = 0;
-    let floats = floats.as_flattened().iter().take(limbs);
-    let mut product: Vec<u64> = floats.map(|limb| settle(*limb, BASE as i64, &mut borrow)).collect();
+    let mut product = settle_all(&floats, limbs);
     trim(&mut product);
     product
 }
@@ -64,7 +76,7 @@ pub fn multiply_words(isa: Isa, number: &[u64], words: &[u64]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::factorial::limb::multiply_school;
+    use crate::factorial::limb::{BASE, multiply_school};
 
     fn random(limbs: usize, random: &mut fastrand::Rng) -> Vec<u64> {
         (0..limbs).map(|_| random.u64(1..BASE)).collect()

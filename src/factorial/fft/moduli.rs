@@ -5,7 +5,9 @@
 //! X^(N/2) - i (the "right-angle convolution"): the upper half is the imaginary part.
 
 use super::{
+    super::parallel::both,
     bound::is_exact,
+    buffer::Buffer,
     convolve::{SMALLEST, convolve},
     kernels::Kernels,
     passes::Block,
@@ -30,73 +32,84 @@ impl Moduli {
     }
 
     /// The product's terms, integers; `None` if rounding is not proved to give them.
-    pub fn convolve(
-        &self,
-        kernels: &'static Kernels,
-        a: &[Eight],
-        b: Option<&[Eight]>,
-    ) -> Option<Vec<Eight>> {
-        let parts = self.0.iter().map(|n| modulo(kernels, *n, a, b));
-        Some(together(&self.0, parts.collect::<Option<Vec<_>>>()?))
+    pub fn convolve(&self, kernels: &'static Kernels, a: &[Eight], b: Option<&[Eight]>) -> Option<Buffer> {
+        Some(together(&self.0, modulo_each(kernels, &self.0, a, b)?))
     }
 }
 
+/// The products modulo each X^n + 1.
+fn modulo_each(
+    kernels: &'static Kernels,
+    moduli: &[usize],
+    a: &[Eight],
+    b: Option<&[Eight]>,
+) -> Option<Vec<Buffer>> {
+    let Some((n, others)) = moduli.split_first() else { return Some(Vec::new()) };
+    let (first, others) = both(n / 4, || modulo(kernels, *n, a, b), || modulo_each(kernels, others, a, b));
+    let mut products = others?;
+    products.insert(0, first?);
+    Some(products)
+}
+
 /// The product modulo X^n + 1.
-fn modulo(kernels: &'static Kernels, n: usize, a: &[Eight], b: Option<&[Eight]>) -> Option<Vec<Eight>> {
-    let (mut x, mut y) = (fold(n, a), b.map(|b| fold(n, b)));
-    let norm = (kernels.square_norm)(&x);
+fn modulo(kernels: &'static Kernels, n: usize, a: &[Eight], b: Option<&[Eight]>) -> Option<Buffer> {
+    let (mut x, mut y) = both(n / 8, || fold(n, a), || b.map(|b| fold(n, b)));
+    let x = x.as_chunks_mut().0;
+    let y = y.as_mut().map(|y| y.as_chunks_mut().0);
+    let norm = (kernels.square_norm)(x);
     let norms = y.as_ref().map_or(norm, |y| (norm * (kernels.square_norm)(y)).sqrt());
     if !is_exact(n.ilog2() - 1, norms) {
         return None;
     }
-    convolve(kernels, &mut x, y.as_deref_mut());
-    (kernels.round)(&mut x);
-    let mut product = Vec::with_capacity(2 * x.len());
-    product.extend(x.iter().map(|block| block.re));
-    product.extend(x.iter().map(|block| block.im));
+    convolve(kernels, x, y);
+    (kernels.round)(x);
+    let mut product = Buffer::with_capacity(2 * x.len());
+    product.extend(x.iter().map(|[re, _]| re));
+    product.extend(x.iter().map(|[_, im]| im));
     Some(product)
 }
 
 /// Reduces modulo X^n + 1 and puts the upper half beside the lower.
-fn fold(n: usize, groups: &[Eight]) -> Vec<Block> {
+fn fold(n: usize, groups: &[Eight]) -> Buffer {
     let half = n / 16;
     let (first, others) = groups.split_at(groups.len().min(2 * half));
     let (lower, upper) = first.split_at(first.len().min(half));
-    let mut blocks = Vec::with_capacity(half);
-    blocks.extend(lower.iter().zip(upper).map(|(re, im)| Block { re: *re, im: *im }));
-    blocks.extend(lower[upper.len()..].iter().map(|re| Block { re: *re, ..Block::ZERO }));
-    blocks.resize(half, Block::ZERO);
+    let mut blocks = Buffer::with_capacity(2 * half);
+    for (re, im) in lower.iter().zip(upper) {
+        blocks.extend([re, im]);
+    }
+    for re in &lower[upper.len()..] {
+        blocks.extend([*re, Eight::ZERO]);
+    }
+    blocks.resize(2 * half, Eight::ZERO);
     for (round, turn) in others.chunks(2 * half).enumerate() {
         let sign = if round % 2 == 0 { -1.0 } else { 1.0 };
         let (lower, upper) = turn.split_at(turn.len().min(half));
-        for (block, eight) in blocks.iter_mut().zip(lower) {
-            add(&mut block.re, sign, eight);
-        }
-        for (block, eight) in blocks.iter_mut().zip(upper) {
-            add(&mut block.im, sign, eight);
-        }
+        let blocks: &mut [Block] = blocks.as_chunks_mut().0;
+        blocks.iter_mut().zip(lower).for_each(|([re, _], eight)| add(re, sign, eight));
+        blocks.iter_mut().zip(upper).for_each(|([_, im], eight)| add(im, sign, eight));
     }
     blocks
 }
 
 fn add(to: &mut Eight, factor: f64, from: &Eight) {
-    for (to, from) in to.iter_mut().zip(from) {
+    for (to, from) in to.0.iter_mut().zip(&from.0) {
         *to += factor * from;
     }
 }
 
 /// From the values modulo each X^n + 1, the value modulo their product: r + (X^n + 1) t, where t is half of what the
 /// other moduli's values differ from r.
-fn together(moduli: &[usize], values: Vec<Vec<Eight>>) -> Vec<Eight> {
+fn together(moduli: &[usize], values: Vec<Buffer>) -> Buffer {
     let mut values = values.into_iter();
     let (Some(mut value), Some((n, others))) = (values.next(), moduli.split_first()) else {
-        return Vec::new();
+        return Buffer::default();
     };
     if others.is_empty() {
         return value;
     }
     let halves = others.iter().zip(values).map(|(m, mut other)| {
-        other.as_flattened_mut().iter_mut().for_each(|x| *x *= 0.5);
+        other.iter_mut().flat_map(|eight| &mut eight.0).for_each(|x| *x *= 0.5);
         for (round, turn) in value.chunks(m / 8).enumerate() {
             let sign = if round % 2 == 0 { -0.5 } else { 0.5 };
             other.iter_mut().zip(turn).for_each(|(x, y)| add(x, sign, y));
@@ -104,8 +117,8 @@ fn together(moduli: &[usize], values: Vec<Vec<Eight>>) -> Vec<Eight> {
         other
     });
     let upper = together(others, halves.collect());
-    value.iter_mut().zip(&upper).for_each(|(x, y)| add(x, 1.0, y));
+    value.iter_mut().zip(upper.iter()).for_each(|(x, y)| add(x, 1.0, y));
     debug_assert_eq!(8 * value.len(), *n);
-    value.extend(upper);
+    value.extend_from_slice(&upper);
     value
 }

@@ -4,21 +4,13 @@
 //! fourth roots of r (or the two square roots), and the inverse step joins them, times four (or two).
 
 use super::{
-    twiddle::{Eight, Nodes, Twiddle},
+    twiddle::{self, Nodes, Twiddle},
     vector::Vector,
+    words::Eight,
 };
 
-/// Eight complex numbers: real parts, then imaginary parts.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub struct Block {
-    pub re: [f64; 8],
-    pub im: [f64; 8],
-}
-
-impl Block {
-    pub const ZERO: Block = Block { re: [0.0; 8], im: [0.0; 8] };
-}
+/// Eight complex numbers: their real parts, then their imaginary parts.
+pub type Block = [Eight; 2];
 
 #[derive(Clone, Copy)]
 struct Complex<V> {
@@ -29,13 +21,13 @@ struct Complex<V> {
 impl<V: Vector> Complex<V> {
     #[inline(always)]
     fn load(block: &Block, part: usize) -> Self {
-        Complex { re: V::load(&block.re, part), im: V::load(&block.im, part) }
+        Complex { re: V::load(&block[0], part), im: V::load(&block[1], part) }
     }
 
     #[inline(always)]
     fn store(self, block: &mut Block, part: usize) {
-        self.re.store(&mut block.re, part);
-        self.im.store(&mut block.im, part);
+        self.re.store(&mut block[0], part);
+        self.im.store(&mut block[1], part);
     }
 
     #[inline(always)]
@@ -103,40 +95,64 @@ fn join4<V: Vector>([y0, y1, y2, y3]: Four<V>, [w1, w2, w3]: [Complex<V>; 3]) ->
     ]
 }
 
-/// Splits or joins the quarters of every node of `size` blocks.
+/// The quarters of a node, or equal parts of each.
+pub type Rows<'a> = [&'a mut [Block]; 4];
+
+/// Splits the quarters of a node, or joins them.
 #[inline(always)]
-fn pass4<V: Vector, const FORWARD: bool>(data: &mut [Block], size: usize, nodes: Nodes<'_>) {
-    for (index, node) in data.chunks_exact_mut(size).enumerate() {
-        let [w1, w2, w3] = nodes.at(index);
-        let w = [Complex::splat(w1), Complex::splat(w2), Complex::splat(w3)];
-        let (lower, upper) = node.split_at_mut(size / 2);
-        let ((q0, q1), (q2, q3)) = (lower.split_at_mut(size / 4), upper.split_at_mut(size / 4));
-        for (((x0, x1), x2), x3) in q0.iter_mut().zip(q1).zip(q2).zip(q3) {
-            for part in 0..8 / V::LANES {
-                let four = [
-                    Complex::<V>::load(x0, part),
-                    Complex::load(x1, part),
-                    Complex::load(x2, part),
-                    Complex::load(x3, part),
-                ];
-                let [y0, y1, y2, y3] = if FORWARD { split4(four, w) } else { join4(four, w) };
-                y0.store(x0, part);
-                y1.store(x1, part);
-                y2.store(x2, part);
-                y3.store(x3, part);
-            }
+fn node4<V: Vector, const FORWARD: bool>([q0, q1, q2, q3]: Rows<'_>, [w1, w2, w3]: Twiddle) {
+    let w = [Complex::splat(w1), Complex::splat(w2), Complex::splat(w3)];
+    for (((x0, x1), x2), x3) in q0.iter_mut().zip(q1).zip(q2).zip(q3) {
+        for part in 0..8 / V::LANES {
+            let four = [
+                Complex::<V>::load(x0, part),
+                Complex::load(x1, part),
+                Complex::load(x2, part),
+                Complex::load(x3, part),
+            ];
+            let [y0, y1, y2, y3] = if FORWARD { split4(four, w) } else { join4(four, w) };
+            y0.store(x0, part);
+            y1.store(x1, part);
+            y2.store(x2, part);
+            y3.store(x3, part);
         }
     }
 }
 
+/// The quarters of `data`.
 #[inline(always)]
-pub fn forward4<V: Vector>(data: &mut [Block], size: usize, nodes: Nodes<'_>) {
-    pass4::<V, true>(data, size, nodes);
+pub fn quarters(data: &mut [Block]) -> Rows<'_> {
+    let (lower, upper) = data.split_at_mut(data.len() / 2);
+    let ((q0, q1), (q2, q3)) = (lower.split_at_mut(lower.len() / 2), upper.split_at_mut(upper.len() / 2));
+    [q0, q1, q2, q3]
 }
 
+/// Splits one node into four.
+#[inline(always)]
+pub fn split<V: Vector>(rows: Rows<'_>, w: Twiddle) {
+    node4::<V, true>(rows, w);
+}
+
+/// Joins four nodes to one.
+#[inline(always)]
+pub fn join<V: Vector>(rows: Rows<'_>, w: Twiddle) {
+    node4::<V, false>(rows, w);
+}
+
+/// Splits every node of `size` blocks into four.
+#[inline(always)]
+pub fn forward4<V: Vector>(data: &mut [Block], size: usize, nodes: Nodes<'_>) {
+    for (index, node) in data.chunks_exact_mut(size).enumerate() {
+        node4::<V, true>(quarters(node), nodes.at(index));
+    }
+}
+
+/// Joins four nodes to each of `size` blocks.
 #[inline(always)]
 pub fn inverse4<V: Vector>(data: &mut [Block], size: usize, nodes: Nodes<'_>) {
-    pass4::<V, false>(data, size, nodes);
+    for (index, node) in data.chunks_exact_mut(size).enumerate() {
+        node4::<V, false>(quarters(node), nodes.at(index));
+    }
 }
 
 /// The root's split into two, where the number of steps is odd.
@@ -182,7 +198,7 @@ struct Leaf<V> {
 // function costs ten.
 impl<V: Vector> Leaf<V> {
     #[inline(always)]
-    fn new(first: Twiddle, second: Twiddle, four: &Eight, part: usize) -> Self {
+    fn new(first: Twiddle, second: Twiddle, four: &twiddle::Eight, part: usize) -> Self {
         let (mut sixteen, mut fours) = ([Complex::splat([0.0; 2]); 3], [Complex::splat([0.0; 2]); 3]);
         for power in 0..3 {
             sixteen[power] = Complex {
@@ -282,10 +298,9 @@ fn leaf<V: Vector>(
 /// To the nearest integers.
 #[inline(always)]
 pub fn round<V: Vector>(data: &mut [Block]) {
-    for block in data {
+    for eight in data.as_flattened_mut() {
         for part in 0..8 / V::LANES {
-            V::load(&block.re, part).round().store(&mut block.re, part);
-            V::load(&block.im, part).round().store(&mut block.im, part);
+            V::load(eight, part).round().store(eight, part);
         }
     }
 }

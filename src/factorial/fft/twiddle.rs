@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::double::Root;
+use super::{double::Root, words};
 
 /// The factors w, w^2, w^3 of a node, real part and imaginary part.
 pub type Twiddle = [[f64; 2]; 3];
@@ -16,8 +16,8 @@ pub type Twiddle = [[f64; 2]; 3];
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Eight {
-    pub re: [[f64; 8]; 3],
-    pub im: [[f64; 8]; 3],
+    pub re: [words::Eight; 3],
+    pub im: [words::Eight; 3],
 }
 
 /// The factors of the nodes of one depth from some number on.
@@ -32,7 +32,7 @@ impl<'a> Nodes<'a> {
     pub fn at(self, index: usize) -> Twiddle {
         let number = self.first + index;
         let (Eight { re, im }, lane) = (&self.eights[number / 8], number % 8);
-        [[re[0][lane], im[0][lane]], [re[1][lane], im[1][lane]], [re[2][lane], im[2][lane]]]
+        [[re[0].0[lane], im[0].0[lane]], [re[1].0[lane], im[1].0[lane]], [re[2].0[lane], im[2].0[lane]]]
     }
 
     /// Eight nodes at once; the first one's number must be a multiple of eight.
@@ -70,11 +70,11 @@ fn table(depth: u32) -> Box<[Eight]> {
     let count = 1_u32 << depth;
     (0..count.div_ceil(8))
         .map(|eight| {
-            let mut factors = Eight { re: [[0.0; 8]; 3], im: [[0.0; 8]; 3] };
+            let mut factors = Eight { re: [words::Eight::ZERO; 3], im: [words::Eight::ZERO; 3] };
             for lane in 0..8.min(count) {
                 for (power, [re, im]) in twiddle(8 * eight + lane).into_iter().enumerate() {
-                    factors.re[power][lane as usize] = re;
-                    factors.im[power][lane as usize] = im;
+                    factors.re[power].0[lane as usize] = re;
+                    factors.im[power].0[lane as usize] = im;
                 }
             }
             factors

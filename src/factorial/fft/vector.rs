@@ -1,5 +1,7 @@
 //! A few lanes of floats: the only place that names the processor's instructions.
 
+use super::words::Eight;
+
 /// Vectors of `LANES` floats. A block of eight is `8 / LANES` parts.
 ///
 /// The implementations for AVX2 and AVX-512 are inlined into functions that enable the instructions (see
@@ -12,8 +14,8 @@ pub trait Vector: Copy {
     /// The first half of the lanes of the first value, the rest of the second; with four lanes all are the
     /// `part`-th value.
     fn splat_halves(values: [f64; 2], part: usize) -> Self;
-    fn load(block: &[f64; 8], part: usize) -> Self;
-    fn store(self, block: &mut [f64; 8], part: usize);
+    fn load(block: &Eight, part: usize) -> Self;
+    fn store(self, block: &mut Eight, part: usize);
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
@@ -72,13 +74,13 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn load(block: &[f64; 8], part: usize) -> Self {
-        Portable(std::array::from_fn(|lane| block[4 * part + lane]))
+    fn load(block: &Eight, part: usize) -> Self {
+        Portable(std::array::from_fn(|lane| block.0[4 * part + lane]))
     }
 
     #[inline(always)]
-    fn store(self, block: &mut [f64; 8], part: usize) {
-        block[4 * part..4 * part + 4].copy_from_slice(&self.0);
+    fn store(self, block: &mut Eight, part: usize) {
+        block.0[4 * part..4 * part + 4].copy_from_slice(&self.0);
     }
 
     #[inline(always)]
@@ -187,7 +189,7 @@ pub use x86::{Avx2, Avx512};
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Vector;
+    use super::{Eight, Vector};
 
     /// Four lanes, with AVX2 and FMA.
     #[derive(Clone, Copy)]
@@ -220,13 +222,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn load(block: &[f64; 8], part: usize) -> Self {
-            Avx2(instruction!(_mm256_loadu_pd(block[4 * part..4 * part + 4].as_ptr())))
+        fn load(block: &Eight, part: usize) -> Self {
+            Avx2(instruction!(_mm256_loadu_pd(block.0[4 * part..4 * part + 4].as_ptr())))
         }
 
         #[inline(always)]
-        fn store(self, block: &mut [f64; 8], part: usize) {
-            instruction!(_mm256_storeu_pd(block[4 * part..4 * part + 4].as_mut_ptr(), self.0));
+        fn store(self, block: &mut Eight, part: usize) {
+            instruction!(_mm256_storeu_pd(block.0[4 * part..4 * part + 4].as_mut_ptr(), self.0));
         }
 
         #[inline(always)]
@@ -399,13 +401,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn load(block: &[f64; 8], _part: usize) -> Self {
-            Avx512(instruction!(_mm512_loadu_pd(block.as_ptr())))
+        fn load(block: &Eight, _part: usize) -> Self {
+            Avx512(instruction!(_mm512_loadu_pd(block.0.as_ptr())))
         }
 
         #[inline(always)]
-        fn store(self, block: &mut [f64; 8], _part: usize) {
-            instruction!(_mm512_storeu_pd(block.as_mut_ptr(), self.0));
+        fn store(self, block: &mut Eight, _part: usize) {
+            instruction!(_mm512_storeu_pd(block.0.as_mut_ptr(), self.0));
         }
 
         #[inline(always)]

@@ -5,8 +5,14 @@
 
 use super::vector::Vector;
 
-/// Eight words or groups.
-pub type Eight = [f64; 8];
+/// Eight words or groups, in a line of the cache.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[repr(C, align(64))]
+pub struct Eight(pub [f64; 8]);
+
+impl Eight {
+    pub const ZERO: Eight = Eight([0.0; 8]);
+}
 
 /// `x` as a multiple of the base and a rest of at most half of it in size.
 #[inline(always)]
@@ -15,10 +21,10 @@ fn balance<V: Vector>(x: V, base: f64) -> (V, V) {
     (quotient, quotient.mul_from(V::splat(base), x))
 }
 
-/// Limbs to groups of five digits, from about -50,000 to 50,000. The last limb must be zero: the carry goes there.
+/// Limbs to groups of five digits, from about -50,000 to 50,000. A carry comes in from below, and one goes out.
 #[inline(always)]
-pub fn split5<V: Vector>(limbs: &[[u64; 8]], groups: &mut [Eight]) {
-    let mut carried = V::splat(0.0);
+pub fn split5<V: Vector>(limbs: &[[u64; 8]], carry: f64, groups: &mut [Eight]) -> f64 {
+    let mut carried = V::splat(carry);
     for (limbs, groups) in limbs.iter().zip(groups.as_chunks_mut::<3>().0) {
         for part in 0..8 / V::LANES {
             let (carry, limb) = balance(V::from_words(limbs, part), 1e15);
@@ -28,6 +34,9 @@ pub fn split5<V: Vector>(limbs: &[[u64; 8]], groups: &mut [Eight]) {
             store(V::interleave3([g0, g1, g2]), groups, part);
         }
     }
+    let mut last = Eight::ZERO;
+    carried.store(&mut last, 8 / V::LANES - 1);
+    last.0[7]
 }
 
 /// Words of eight digits to groups of four. The last word must be zero.
@@ -150,11 +159,11 @@ pub fn square_norm<V: Vector>(data: &[super::passes::Block]) -> f64 {
     let mut sums = [V::splat(0.0); 2];
     for block in data {
         for part in 0..8 / V::LANES {
-            let (re, im) = (V::load(&block.re, part), V::load(&block.im, part));
+            let (re, im) = (V::load(&block[0], part), V::load(&block[1], part));
             sums = [re.mul_add(re, sums[0]), im.mul_add(im, sums[1])];
         }
     }
-    let mut lanes = [0.0; 8];
+    let mut lanes = Eight::ZERO;
     sums[0].add(sums[1]).store(&mut lanes, 0);
-    lanes.iter().sum()
+    lanes.0.iter().sum()
 }
