@@ -178,6 +178,13 @@ impl Batch {
         Offset(self.entries[index].offset)
     }
 
+    /// The timestamp of the record at `index`, in milliseconds since 1970 UTC, where it has one; panics where
+    /// there is no record, as a slice does.
+    pub fn timestamp(&self, index: usize) -> Option<i64> {
+        let timestamp = self.entries[index].timestamp;
+        (timestamp != NO_TIMESTAMP).then_some(timestamp)
+    }
+
     /// The record at `index`, sharing the batch's buffer; panics where there is none, as a slice does.
     pub fn record(&self, index: usize) -> Record {
         let entry = &self.entries[index];

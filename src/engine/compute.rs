@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter};
+use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, work::Work};
 use crate::{
     operator::OperatorError,
     record::{Batch, Record},
@@ -66,8 +66,8 @@ pub struct Outcome {
     /// A class for each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,
-    /// How long the cores were busy with it.
-    pub took: Duration,
+    /// What each operator did.
+    pub work: Work,
     pub fatal: Option<Stop>,
 }
 
@@ -90,7 +90,8 @@ struct Progress {
 impl Compute {
     /// Computes a chunk, with pauses where something failed in passing.
     pub async fn run(self: Arc<Self>, chunk: Chunk) -> (Chunk, Outcome) {
-        let mut progress = Progress { chunk, outcome: Outcome::default(), next: 0, failed: 0 };
+        let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
+        let mut progress = Progress { chunk, outcome, next: 0, failed: 0 };
         loop {
             let (sender, receiver) = oneshot::channel();
             let compute = self.clone();
@@ -98,7 +99,7 @@ impl Compute {
             self.environment.compute(Box::new(move || {
                 let start = compute.environment.now();
                 compute.step(&mut progress);
-                progress.outcome.took += compute.environment.now() - start;
+                progress.outcome.work.took += compute.environment.now() - start;
                 // Nobody waits where the lane is gone.
                 let _ = sender.send(progress);
             }));
@@ -123,8 +124,11 @@ impl Compute {
         let Progress { chunk, outcome, next, failed } = progress;
         let mut results = Vec::new();
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
+            let mut watch = outcome.work.watch(cause, &*self.environment);
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                self.topology.apply(held.batch.record(index), &mut results)
+                self.topology.apply(held.batch.record(index), &mut results, |place, records| {
+                    watch.after(place, records);
+                })
             }));
             let attempts = *failed + 1;
             let error = match applied {

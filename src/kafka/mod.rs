@@ -13,6 +13,7 @@ mod requests;
 pub mod settings;
 mod sink;
 mod source;
+mod statistics;
 mod topics;
 mod transaction;
 
