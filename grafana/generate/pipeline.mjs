@@ -134,25 +134,5 @@ export const dashboard = board({
         queries: [[rate('errors_total', ['stage', 'class']), '{{stage}} {{class}}']],
       }),
     ]],
-    ['Factorials', [
-      lines({
-        title: 'Computing a factorial', unit: 's', width: 8,
-        description: 'By method, p99. 0 where there was none.',
-        queries: [[quantile(0.99, 'factorial_compute_duration_seconds', ['method']), '{{method}}']],
-      }),
-      lines({
-        title: 'Digits', unit: 'short', width: 8,
-        description: 'Decimal digits of the results, a second, by method.',
-        queries: [[rate('factorial_result_digits_sum', ['method']), '{{method}}']],
-      }),
-      lines({
-        title: 'Factorials', unit: 'cps', width: 8,
-        description: 'Factorials computed a second, and how many did not have to begin at 1.',
-        queries: [
-          [rate('factorial_compute_duration_seconds_count', ['method']), '{{method}}'],
-          [rate('factorial_checkpoint_hits_total'), 'checkpoint hits'],
-        ],
-      }),
-    ]],
   ],
 });

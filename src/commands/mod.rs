@@ -3,9 +3,11 @@
 //! Commands read settings, put parts together and print. They must not compute, hold state, or know
 //! librdkafka.
 
+mod admin_port;
 mod broker;
 mod brokers;
 mod check;
+mod explain;
 mod failure;
 mod file;
 mod graph;
@@ -61,6 +63,7 @@ enum Command {
     Check(check::Check),
     Graph(graph::Graph),
     Test(test::Test),
+    Explain(explain::Explain),
     Completions(manual::Completions),
     #[command(name = "man")]
     Manual(manual::Manual),
@@ -80,6 +83,7 @@ impl CommandLine {
             Command::Check(check) => check.run(&self.overrides),
             Command::Graph(graph) => graph.run(&self.overrides),
             Command::Test(test) => test.run(&self.overrides),
+            Command::Explain(explain) => explain.run(),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),
         }

@@ -76,6 +76,11 @@ impl Committer {
         self.open
     }
 
+    /// Whether a transaction is open, or being committed.
+    pub fn has_transaction(&self) -> bool {
+        self.open || (self.transactional && matches!(self.state, State::Committing(..)))
+    }
+
     /// A record has been handed to the sink.
     pub fn sent(&mut self, now: Duration) {
         if self.transactional && !self.open {

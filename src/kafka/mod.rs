@@ -4,6 +4,7 @@
 mod admin;
 mod embedded;
 mod fetch_queue;
+mod group;
 mod log;
 mod offsets;
 mod poll;
@@ -19,8 +20,9 @@ mod transaction;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use group::Group;
 pub use log::{librdkafka_version, log, log_error};
 pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
 pub use sink::{KafkaSink, Topics};
-pub use source::{Group, KafkaSource};
+pub use source::KafkaSource;
 pub use topics::Limits;

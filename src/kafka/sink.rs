@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll},
     thread::{self, JoinHandle},
@@ -24,7 +27,7 @@ use rdkafka::{
 use super::{statistics, transaction};
 use crate::{
     engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
-    kafka::source::Group,
+    kafka::group::Group,
     record::Record,
     telemetry::{Client, Progress},
 };
@@ -50,8 +53,18 @@ pub struct KafkaSink {
     transactional: bool,
     /// Exactly-once: the group whose offsets go into the transactions.
     group: Option<Group>,
-    /// Whether a transaction is open: a commit or an abort closes it from its own thread.
-    open: Arc<AtomicBool>,
+    transaction: Arc<TransactionState>,
+}
+
+/// What commits and aborts, each on a thread of its own, share with the sink.
+#[derive(Default)]
+struct TransactionState {
+    /// Whether a transaction is open.
+    open: AtomicBool,
+    /// How often an abort was asked for: a commit from before gives up.
+    aborts: AtomicU64,
+    /// One at a time: an abort waits for the commit that it gives up.
+    turn: Mutex<()>,
 }
 
 /// Collects what the poll thread is told, until the engine takes it.
@@ -116,8 +129,9 @@ impl KafkaSink {
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
         let poll = spawn_poll(producer.clone(), stop.clone())?;
-        let open = Arc::default();
-        let sink = KafkaSink { producer, topics, poll: Some(poll), stop, transactional, group: None, open };
+        let transaction = Arc::default();
+        let sink =
+            KafkaSink { producer, topics, poll: Some(poll), stop, transactional, group: None, transaction };
         if transactional {
             transaction::init(&sink.producer)?;
         }
@@ -147,9 +161,9 @@ fn spawn_poll(
 
 impl Sink for KafkaSink {
     fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
-        if self.transactional && !self.open.load(Relaxed) {
+        if self.transactional && !self.transaction.open.load(Relaxed) {
             transaction::begin(&self.producer)?;
-            self.open.store(true, Relaxed);
+            self.transaction.open.store(true, Relaxed);
         }
         let topic = match to {
             Destination::Result => &self.topics.results,
@@ -191,14 +205,17 @@ impl Sink for KafkaSink {
     }
 
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
-        let (producer, group, open) = (self.producer.clone(), self.group.clone(), self.open.clone());
+        let (producer, group, state) = (self.producer.clone(), self.group.clone(), self.transaction.clone());
+        let aborts = state.aborts.load(SeqCst);
         let commit = tokio::task::spawn_blocking(move || {
             let Some(group) = group else { return Ok(()) };
-            if !open.swap(true, Relaxed) {
+            let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if !state.open.swap(true, Relaxed) {
                 transaction::begin(&producer)?;
             }
-            transaction::commit(&producer, &group, &offsets)?;
-            open.store(false, Relaxed);
+            let is_given_up = || state.aborts.load(SeqCst) != aborts;
+            transaction::commit(&producer, &group, &offsets, is_given_up)?;
+            state.open.store(false, Relaxed);
             Ok(())
         });
         commit
@@ -209,9 +226,11 @@ impl Sink for KafkaSink {
     }
 
     fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
-        let (producer, open) = (self.producer.clone(), self.open.clone());
+        let (producer, state) = (self.producer.clone(), self.transaction.clone());
+        state.aborts.fetch_add(1, SeqCst);
         let abort = tokio::task::spawn_blocking(move || {
-            if open.swap(false, Relaxed) { transaction::abort(&producer) } else { Ok(()) }
+            let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.open.swap(false, Relaxed) { transaction::abort(&producer) } else { Ok(()) }
         });
         abort
             .map(|result| result.unwrap_or_else(|_| Err(Stop::Restart("the abort panicked".to_owned()))))

@@ -4,6 +4,7 @@ mod broker;
 mod factorial;
 mod faults;
 mod harness;
+mod observability;
 mod offline;
 mod request;
 mod topics;

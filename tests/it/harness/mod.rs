@@ -2,6 +2,8 @@
 
 mod clients;
 mod command;
+mod dashboards;
+mod prometheus;
 mod watch;
 mod worker;
 
@@ -13,6 +15,8 @@ pub use clients::{
     Consumed, Producer, create_topic, read_committed, read_uncommitted, records_until, records_within,
 };
 pub use command::pipeline;
+pub use dashboards::Dashboard;
+pub use prometheus::{Prometheus, series};
 pub use watch::Watch;
 pub use worker::Worker;
 
