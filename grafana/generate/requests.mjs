@@ -59,9 +59,14 @@ export const dashboard = board({
         queries: [[`sum by (instance) (${of('requests_in_flight')})`, '{{instance}}']],
       }),
       lines({
-        title: 'Shared and late', unit: 'cps',
-        description: 'Requests that share an answer that was waited for already, and answers that came when nobody waited any more.',
-        queries: [[rate('requests_coalesced_total'), 'coalesced'], [rate('replies_late_total'), 'late']],
+        title: 'Not produced, again, late', unit: 'cps',
+        description: 'Requests that share an answer that is on its way (coalesced) or known already, requests that were produced once more, and answers that nobody waited for (late).',
+        queries: [
+          [rate('requests_coalesced_total'), 'coalesced'],
+          [rate('requests_known_total'), 'known'],
+          [rate('requests_repeated_total'), 'repeated'],
+          [rate('replies_late_total'), 'late'],
+        ],
       }),
     ]],
   ],

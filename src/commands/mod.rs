@@ -14,6 +14,8 @@ mod graph;
 mod manual;
 mod request;
 mod run;
+mod serve;
+mod signals;
 mod status;
 mod supervise;
 mod test;
@@ -58,6 +60,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 enum Command {
     Run(run::Run),
     Request(request::Request),
+    Serve(serve::Serve),
     Broker(broker::Broker),
     Topics(topics::Topics),
     Check(check::Check),
@@ -78,6 +81,7 @@ impl CommandLine {
         match self.command {
             Command::Run(run) => run.run(&self.overrides),
             Command::Request(request) => request.run(&self.overrides),
+            Command::Serve(serve) => serve.run(&self.overrides),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),
             Command::Check(check) => check.run(&self.overrides),

@@ -4,6 +4,7 @@
 //! which properties there are, and what needs a broker is asked elsewhere.
 
 mod cases;
+mod gateway;
 mod kafka;
 mod lints;
 mod load;
@@ -14,7 +15,8 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub use gateway::{Correlation, Gateway, HttpSettings, Route, Secret, Tls, Values};
 use kafka::is_secret;
-pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, parse};
+pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, load_gateway, parse, parse_gateway};
 pub use location::built_in;
 pub use pipeline::*;

@@ -219,6 +219,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                         self.progress.computed(operator, records, took);
                     }
                     self.progress.retried(computed.outcome.retries);
+                    self.progress.expired(computed.outcome.expired);
                     self.outbox.push(computed);
                 }
             }

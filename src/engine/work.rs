@@ -88,6 +88,12 @@ mod tests {
         fn now(&self) -> Duration {
             Duration::from_millis(self.0.fetch_add(1, Relaxed))
         }
+        fn unix_millis(&self) -> u64 {
+            0
+        }
+        fn name(&self) -> &str {
+            "clock"
+        }
         fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
             unreachable!()
         }

@@ -4,12 +4,14 @@
 mod admin;
 mod embedded;
 mod fetch_queue;
+mod gateway;
 mod group;
 mod log;
 mod offsets;
 mod poll;
 pub mod properties;
 mod rebalance;
+mod reply;
 mod requests;
 pub mod settings;
 mod sink;
@@ -20,6 +22,7 @@ mod transaction;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use gateway::{GatewayClients, GatewayError};
 pub use group::Group;
 pub use log::{librdkafka_version, log, log_error};
 pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};

@@ -3,7 +3,7 @@
 use rdkafka::ClientConfig;
 
 use super::{Limits, statistics};
-use crate::config::{Guarantee, Pipeline, Properties, Property};
+use crate::config::{Gateway, Guarantee, Pipeline, Properties, Property};
 
 /// Where Kafka is looked for when nobody says where it is.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
@@ -43,13 +43,18 @@ impl Memory {
 
 /// What every client of the pipeline shares: the brokers, credentials. Enough for an admin client.
 pub fn common(pipeline: &Pipeline) -> ClientConfig {
-    with_file(defaults(pipeline), [&pipeline.kafka])
+    with_file(defaults(&pipeline.name), [&pipeline.kafka])
+}
+
+/// What every client of the gateway shares.
+pub fn of_gateway(gateway: &Gateway) -> ClientConfig {
+    with_file(defaults(&gateway.name), [&gateway.kafka])
 }
 
 /// The settings of the source's consumer.
 pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
     let prefetch = Memory::shares(pipeline.limits.memory).prefetch;
-    let mut config = defaults(pipeline);
+    let mut config = defaults(&pipeline.name);
     config
         .set("statistics.interval.ms", statistics::INTERVAL)
         .set("auto.offset.reset", "earliest")
@@ -97,7 +102,7 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     let output = Memory::shares(pipeline.limits.memory).output;
     // A record that is larger than the queue would wait for room in it for ever.
     let (smallest, largest) = (limits.smallest().min(1_000_000), limits.largest().min(1_000_000_000));
-    let mut config = defaults(pipeline);
+    let mut config = defaults(&pipeline.name);
     config
         .set("statistics.interval.ms", statistics::INTERVAL)
         .set("enable.idempotence", "true")
@@ -126,9 +131,9 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     config
 }
 
-fn defaults(pipeline: &Pipeline) -> ClientConfig {
+fn defaults(name: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{}", pipeline.name));
+    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{name}"));
     config
 }
 
@@ -141,7 +146,7 @@ fn with_file<'a>(mut config: ClientConfig, tables: impl IntoIterator<Item = &'a 
     config
 }
 
-fn broker_assigns(config: &ClientConfig) -> bool {
+pub(super) fn broker_assigns(config: &ClientConfig) -> bool {
     config.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
 }
 

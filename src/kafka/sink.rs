@@ -10,7 +10,7 @@ use std::{
     },
     task::{Context, Poll},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture, task::AtomicWaker};
@@ -24,7 +24,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{statistics, transaction};
+use super::{reply::ReplyPartitions, statistics, transaction};
 use crate::{
     engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
     kafka::group::Group,
@@ -48,6 +48,7 @@ pub struct Topics {
 pub struct KafkaSink {
     producer: Arc<BaseProducer<Acknowledgements>>,
     topics: Topics,
+    replies: Arc<ReplyPartitions>,
     poll: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     transactional: bool,
@@ -128,10 +129,20 @@ impl KafkaSink {
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
-        let poll = spawn_poll(producer.clone(), stop.clone())?;
+        let replies = Arc::new(ReplyPartitions::default());
+        replies.ask(&producer, &topics.results);
+        let poll = spawn_poll(producer.clone(), stop.clone(), replies.clone(), topics.results.clone())?;
         let transaction = Arc::default();
-        let sink =
-            KafkaSink { producer, topics, poll: Some(poll), stop, transactional, group: None, transaction };
+        let sink = KafkaSink {
+            producer,
+            topics,
+            replies,
+            poll: Some(poll),
+            stop,
+            transactional,
+            group: None,
+            transaction,
+        };
         if transactional {
             transaction::init(&sink.producer)?;
         }
@@ -147,10 +158,14 @@ impl KafkaSink {
 fn spawn_poll(
     producer: Arc<BaseProducer<Acknowledgements>>,
     stop: Arc<AtomicBool>,
+    replies: Arc<ReplyPartitions>,
+    results: String,
 ) -> Result<JoinHandle<()>, Stop> {
     let poll = move || {
+        let mut next = Instant::now();
         while !stop.load(Relaxed) {
             producer.poll(POLL);
+            replies.refresh(&producer, &results, &mut next);
         }
     };
     thread::Builder::new()
@@ -170,6 +185,9 @@ impl Sink for KafkaSink {
             Destination::DeadLetter => &self.topics.dead_letters,
         };
         let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
+        if to == Destination::Result {
+            out.partition = self.replies.of(record);
+        }
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();
         out.timestamp = record.timestamp;

@@ -1,7 +1,7 @@
 //! The topics that a pipeline needs: what they take, and their creation.
 
 use super::{Admin, AdminError};
-use crate::config::{Pipeline, TopicSettings};
+use crate::config::{Gateway, Pipeline, TopicSettings};
 
 /// What a dead letter's headers may add to a record, in bytes.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
@@ -48,6 +48,17 @@ impl Admin {
         };
         self.warn_of_small_dead_letters(pipeline, limits).await;
         Ok(limits)
+    }
+
+    /// Creates what a gateway asks and is answered by, quietly where it is there already.
+    ///
+    /// # Errors
+    /// Where no broker answers, or it refuses.
+    pub async fn ensure_gateway_topics(&self, gateway: &Gateway) -> Result<(), AdminError> {
+        for topic in gateway.routes.iter().flat_map(|route| [&route.request, &route.result]) {
+            self.create_if_missing(topic).await?;
+        }
+        Ok(())
     }
 
     /// Creates the topics of the pipeline that are not there. Returns all three, and whether each is new.

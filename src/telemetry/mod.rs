@@ -11,6 +11,7 @@ mod logging;
 mod names;
 mod progress;
 mod rebalances;
+mod requests;
 mod series;
 mod server;
 
@@ -21,4 +22,5 @@ pub use logging::{announce, init as init_logging, status_line};
 pub use names::*;
 pub use progress::{Progress, Stage};
 pub use rebalances::{RebalanceEvent, RebalanceRecord};
+pub use requests::{RequestMetrics, RequestOutcome};
 pub use server::{MetricsServer, ServerError, install as install_metrics};

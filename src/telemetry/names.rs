@@ -94,6 +94,7 @@ Workers {
     REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "`assign`: until it was known where to read from; `revoke`: from being asked for partitions to having handed them over. What is `lost` takes no time.";
     RETRIES "retries_total" Counter NONE, ["class"] "What failed in passing and was tried again: an `operator`'s attempt, a `commit`.";
     DEAD_LETTERS "dead_letters_total" Counter NONE, ["class"] "Records that went to the dead-letter topic.";
+    RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Records dropped before they were computed, because their deadline had passed.";
     ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
     RESTARTS "restarts_total" Counter NONE, [] "How often the clients were made anew, because they could not go on.";
     ACK_DURATION "producer_ack_duration_seconds" Histogram SECONDS, ["topic"] "From handing a record's chunk to the producer to the record's acknowledgement.";
@@ -110,11 +111,13 @@ Factorial {
     FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials that did not have to be computed from the beginning.";
 }
 Askers {
-    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole way, from when it was to be sent: `ok`, `error`, `timeout`, `expired`.";
-    REQUEST_ACK_DURATION "request_ack_duration_seconds" Histogram SECONDS, [] "From sending a request to the broker's acknowledgement.";
-    REQUESTS_IN_FLIGHT "requests_in_flight" Gauge NONE, [] "Requests that wait for their answer.";
-    REQUESTS_COALESCED "requests_coalesced_total" Counter NONE, [] "Requests that share an answer that was being waited for already.";
-    REPLIES_LATE "replies_late_total" Counter NONE, [] "Answers that came when nobody waited for them any more.";
+    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole way, from when it was to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (whoever asked was gone first).";
+    REQUEST_ACK_DURATION "request_ack_duration_seconds" Histogram SECONDS, [] "From producing a request to its acknowledgement.";
+    REQUESTS_IN_FLIGHT "requests_in_flight" Gauge NONE, [] "Who waits for an answer.";
+    REQUESTS_COALESCED "requests_coalesced_total" Counter NONE, [] "Who asked for what was on its way already, so that nothing was produced.";
+    REQUESTS_KNOWN "requests_known_total" Counter NONE, [] "Who asked for what was known already, so that nothing was produced.";
+    REQUESTS_REPEATED "requests_repeated_total" Counter NONE, [] "Requests produced once more: their reply partition moved, or somebody waits longer than the first one did.";
+    REPLIES_LATE "replies_late_total" Counter NONE, [] "Results that nobody waited for: late, or never asked for here.";
 }
 }
 

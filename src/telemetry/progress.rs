@@ -167,6 +167,10 @@ impl Progress {
         self.handles.passing_errors.increment(attempts);
     }
 
+    pub(crate) fn expired(&self, records: u64) {
+        self.handles.expired.increment(records);
+    }
+
     /// Bytes of results and of dead letters.
     pub(crate) fn sent(&self, results: u64, dead_letters: u64) {
         self.handles.results.bytes.increment(results);

@@ -3,6 +3,7 @@
 mod broker;
 mod factorial;
 mod faults;
+mod gateway;
 mod harness;
 mod observability;
 mod offline;

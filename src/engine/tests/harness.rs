@@ -56,6 +56,9 @@ impl Operator for Scripted {
     }
 }
 
+/// What the machine's clock says at the start, in milliseconds since 1970 UTC.
+pub const NOW: u64 = 1_000_000;
+
 /// Work runs when the test says so; `eager` runs it at once.
 pub struct TestMachine {
     start: Instant,
@@ -66,6 +69,14 @@ pub struct TestMachine {
 impl Environment for TestMachine {
     fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    fn unix_millis(&self) -> u64 {
+        NOW + self.start.elapsed().as_millis() as u64
+    }
+
+    fn name(&self) -> &str {
+        "worker-1"
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

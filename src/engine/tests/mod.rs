@@ -5,4 +5,5 @@ mod guarantees;
 mod harness;
 mod ordering;
 mod rebalances;
+mod replies;
 mod stages;
