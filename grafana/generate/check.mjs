@@ -4,8 +4,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Ajv from 'ajv';
 import { createGenerator } from 'ts-json-schema-generator';
+import { fileURLToPath } from 'node:url';
 
-const here = import.meta.dirname;
+const here = path.dirname(fileURLToPath(import.meta.url));
 const schema = createGenerator({
   path: path.join(here, 'types.ts'), tsconfig: path.join(here, 'tsconfig.json'), type: 'Dash', skipTypeCheck: true,
 }).createSchema('Dash');
@@ -84,33 +85,43 @@ function panelProblems(panel, others) {
   return problems;
 }
 
-const [folder] = process.argv.slice(2);
 const used = new Set();
-let bad = 0;
-const uids = new Set();
-for (const file of fs.readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
-  const board = JSON.parse(fs.readFileSync(path.join(folder, file)));
-  const problems = [...schemaProblems(board), ...boardProblems(board)];
-  if (!board.uid || uids.has(board.uid)) problems.push('the uid is missing or not unique');
-  uids.add(board.uid);
+
+/** All that is wrong with a dashboard. */
+export function problems(board) {
+  const found = [...schemaProblems(board), ...boardProblems(board)];
   const all = board.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
-  if (new Set(all.map((panel) => panel.id)).size !== all.length) problems.push('ids of panels are not unique');
+  if (new Set(all.map((panel) => panel.id)).size !== all.length) found.push('ids of panels are not unique');
   const panels = all.filter((panel) => panel.type !== 'row');
   panels.forEach((panel, index) => {
     for (const [rule, title, what] of panelProblems(panel, panels.slice(index + 1))) {
       const reason = Object.keys(EXPLAINED).find((key) => key.startsWith(rule) && EXPLAINED[key].includes(title));
       if (reason) used.add(`${reason}: ${title}`);
-      else problems.push(`${rule}: "${title}": ${what}`);
+      else found.push(`${rule}: "${title}": ${what}`);
     }
   });
-  console.log(`${file}: ${panels.length} panels, ${problems.length ? `${problems.length} problems` : 'valid'}`);
-  problems.forEach((problem) => console.log(`  ${problem}`));
-  bad += problems.length;
+  return found;
 }
-for (const [reason, titles] of Object.entries(EXPLAINED)) {
-  for (const title of titles.filter((name) => !used.has(`${reason}: ${name}`))) {
-    console.log(`explained without need: ${reason}: ${title}`);
-    bad += 1;
+
+function main([folder]) {
+  const uids = new Set();
+  let bad = 0;
+  for (const file of fs.readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
+    const board = JSON.parse(fs.readFileSync(path.join(folder, file)));
+    const found = problems(board);
+    if (!board.uid || uids.has(board.uid)) found.push('the uid is missing or not unique');
+    uids.add(board.uid);
+    console.log(`${file}: ${board.panels.length} panels and rows, ${found.length ? `${found.length} problems` : 'valid'}`);
+    found.forEach((problem) => console.log(`  ${problem}`));
+    bad += found.length;
   }
+  for (const [reason, titles] of Object.entries(EXPLAINED)) {
+    for (const title of titles.filter((name) => !used.has(`${reason}: ${name}`))) {
+      console.log(`explained without need: ${reason}: ${title}`);
+      bad += 1;
+    }
+  }
+  process.exit(bad ? 1 : 0);
 }
-process.exit(bad ? 1 : 0);
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));

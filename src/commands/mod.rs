@@ -21,6 +21,7 @@ mod supervise;
 mod test;
 #[cfg(test)]
 mod tests;
+mod top;
 mod topics;
 
 use std::io::{self, ErrorKind, Write};
@@ -67,6 +68,7 @@ enum Command {
     Graph(graph::Graph),
     Test(test::Test),
     Explain(explain::Explain),
+    Top(top::Top),
     Completions(manual::Completions),
     #[command(name = "man")]
     Manual(manual::Manual),
@@ -88,6 +90,7 @@ impl CommandLine {
             Command::Graph(graph) => graph.run(&self.overrides),
             Command::Test(test) => test.run(&self.overrides),
             Command::Explain(explain) => explain.run(),
+            Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),
         }

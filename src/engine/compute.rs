@@ -11,7 +11,9 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, work::Work};
+use super::{
+    Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, trace::Span, work::Work,
+};
 use crate::{
     operator::OperatorError,
     record::{Batch, Record},
@@ -132,6 +134,8 @@ impl Compute {
                 *failed = 0;
                 continue;
             }
+            let span = Span::below(&record.headers, &*self.environment)
+                .map(|span| (span, self.environment.now(), outcome.outgoing.len()));
             let mut watch = outcome.work.watch(cause, &*self.environment);
             let applied = catch_unwind(AssertUnwindSafe(|| {
                 self.topology.apply(record, &mut results, |place, records| watch.after(place, records))
@@ -140,6 +144,7 @@ impl Compute {
             let error = match applied {
                 Ok(Ok(())) => {
                     self.collect(cause, &held.batch, index, attempts, &mut results, outcome);
+                    self.end_span(span, &held.batch, index, outcome);
                     *failed = 0;
                     continue;
                 }
@@ -168,8 +173,25 @@ impl Compute {
                     return;
                 }
             }
+            self.end_span(span, &held.batch, index, outcome);
             *failed = 0;
         }
+    }
+
+    /// Makes all that a record has caused, from the `first` outgoing on, a part of its trace.
+    fn end_span(
+        &self,
+        span: Option<(Span, Duration, usize)>,
+        batch: &Batch,
+        index: usize,
+        outcome: &mut Outcome,
+    ) {
+        let Some((span, began, first)) = span else { return };
+        let caused = &mut outcome.outgoing[first..];
+        caused.iter_mut().for_each(|outgoing| span.adopt(&mut outgoing.record.headers));
+        let dead = caused.iter().any(|outgoing| outgoing.to == Destination::DeadLetter);
+        let (took, outcome) = (self.environment.now() - began, if dead { "dead-letter" } else { "ok" });
+        span.ended(&batch.partition, batch.offset(index), took, outcome);
     }
 
     /// Takes a record's results, or makes a dead letter of it where one is larger than the topic takes.

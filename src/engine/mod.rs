@@ -28,6 +28,7 @@ mod stop;
 mod tests;
 mod timestamps;
 mod topology;
+mod trace;
 mod work;
 
 pub use budget::{Budget, Reservation};

@@ -13,10 +13,12 @@ pub mod properties;
 mod rebalance;
 mod reply;
 mod requests;
+mod rights;
 pub mod settings;
 mod sink;
 mod source;
 mod statistics;
+mod survey;
 mod topics;
 mod transaction;
 
@@ -28,4 +30,5 @@ pub use log::{librdkafka_version, log, log_error};
 pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
 pub use sink::{KafkaSink, Topics};
 pub use source::KafkaSource;
+pub use survey::Survey;
 pub use topics::Limits;

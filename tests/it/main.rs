@@ -1,6 +1,7 @@
 //! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
 mod broker;
+mod check;
 mod factorial;
 mod faults;
 mod gateway;

@@ -15,7 +15,10 @@ use std::{
 
 use pipeline::telemetry::{METRICS, Of};
 
-use crate::harness::{Dashboard, Names, Producer, Prometheus, Worker, broker, pipeline, series};
+use crate::{
+    gateway::Gateway,
+    harness::{Dashboard, Names, Producer, Prometheus, Worker, broker, pipeline, series},
+};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const PARTITIONS: usize = 4;
@@ -50,6 +53,24 @@ fn ask(servers: String, topic: String, stop: Arc<AtomicBool>) -> thread::JoinHan
             thread::sleep(Duration::from_millis(20));
         }
         producer.flush();
+    })
+}
+
+/// Asks the gateway for one factorial after the other, until it is told to stop.
+fn ask_over_http(url: String, stop: Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(2)))
+            .build()
+            .into();
+        for n in 1.. {
+            if stop.load(Relaxed) {
+                return;
+            }
+            // Once the workers are gone there is no answer, and that is as it should be.
+            let _ = agent.get(format!("{url}/factorial/{}", n % 5_000)).call();
+        }
     })
 }
 
@@ -138,9 +159,14 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     let first = Worker::start(&servers, &settings);
     first.says(&["\"assigned\"", "\"0 1 2 3\""]);
     let second = Worker::start(&servers, &settings);
-    let prometheus = Prometheus::start(&[("workers", vec![target(&first), target(&second)])]);
+    let gateway = Gateway::start(&servers, &names, &[]);
+    let targets = [("workers", vec![target(&first), target(&second)]), ("gateway", vec![gateway.metrics()])];
+    let prometheus = Prometheus::start(&targets);
     let stop = Arc::new(AtomicBool::new(false));
-    let asking = ask(servers.clone(), names.source.clone(), stop.clone());
+    let asking = [
+        ask(servers.clone(), names.source.clone(), stop.clone()),
+        ask_over_http(gateway.url(), stop.clone()),
+    ];
     second.says(&["\"assigned\"", "\"partitions\":\""]);
     let start = now();
 
@@ -163,9 +189,9 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     }
     let pictures = std::env::var_os("PIPELINE_PICTURES").map(PathBuf::from);
     let dashboards = Dashboard::all();
-    let shown = dashboards
-        .iter()
-        .filter(|dashboard| ["overview", "pipeline", "clients"].contains(&&dashboard.name[..]));
+    let shown = dashboards.iter().filter(|dashboard| {
+        ["overview", "pipeline", "requests", "clients", "load"].contains(&&dashboard.name[..])
+    });
     let problems: Vec<String> =
         shown.flat_map(|dashboard| dashboard.run(&prometheus, start, end, pictures.as_deref())).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -204,5 +230,5 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     second.kill();
     prometheus.wait_until("no progress", LIMIT, |p| p.firing().contains(&"PipelineNoProgress".to_owned()));
     stop.store(true, Relaxed);
-    asking.join().unwrap();
+    asking.into_iter().for_each(|asking| asking.join().unwrap());
 }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::{Problem, Served, accept::Form};
@@ -70,7 +70,8 @@ fn in_pieces(body: Bytes) -> Body {
         let piece = rest.split_to(rest.len().min(PIECE));
         (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), rest))
     });
-    Body::from_stream(pieces)
+    // Whoever compresses it polls once more after its end.
+    Body::from_stream(pieces.fuse())
 }
 
 /// All that is known of an answer.

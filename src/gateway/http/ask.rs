@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -25,11 +25,12 @@ use crate::{
 /// `GET /factorial/10000`.
 pub async fn one(
     State((served, later)): State<(Arc<Served>, Arc<Later>)>,
-    Path(value): Path<String>,
+    value: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let since = Instant::now();
-    match served.begin(&value) {
+    let value = value.map_err(|_| Problem::bad_request("what is asked for is not UTF-8"));
+    match value.and_then(|Path(value)| served.begin(&value)) {
         Ok((question, room)) => {
             let prefer = Prefer::of(&headers);
             if prefer.respond_async {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -74,10 +74,10 @@ impl Later {
 /// `GET /requests/{ticket}`: the answer, or `202` again.
 pub async fn fetch(
     State(later): State<Arc<Later>>,
-    Path(ticket): Path<String>,
+    ticket: Result<Path<Uuid>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(ticket) = ticket.parse::<Uuid>() else { return Problem::no_ticket().into_response() };
+    let Ok(Path(ticket)) = ticket else { return Problem::no_ticket().into_response() };
     match later.change(|kept| kept.answers.get(&ticket).cloned()) {
         Some((served, Some(told))) => respond(&served, &told, Form::of(&headers)).await,
         Some((_, None)) => pending(ticket),

@@ -8,7 +8,7 @@ use axum::{
 use super::Served;
 
 /// Nothing but what is in the page itself, and this gateway.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' blob:; \
                       img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The page for people: one file, in the binary, for the first of the routes.

@@ -83,11 +83,9 @@ fn read(consumer: &BaseConsumer<Shares>) {
     let mut next_probe = Instant::now();
     while !shares.stop.load(Relaxed) {
         match consumer.poll(POLL) {
-            Some(Ok(record)) => {
-                if !shares.tell(&record) {
-                    break;
-                }
-            }
+            Some(Ok(record)) if shares.tell(&record) => {}
+            // There is no desk any more.
+            Some(Ok(_)) => break,
             Some(Err(KafkaError::PartitionEOF(partition))) => shares.at_end(partition),
             // Brokers come and go; librdkafka connects again by itself.
             Some(Err(error)) => tracing::debug!(%error, topic = shares.topic, "while reading results"),

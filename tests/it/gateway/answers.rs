@@ -92,7 +92,7 @@ fn what_cannot_be_answered_is_a_problem_document_with_its_reason() {
     let names = Names::new("gateway-problems");
     topics(&servers, &names, 2);
     let mut settings = names.settings();
-    settings.push("operators.factorial.max_n=100".to_owned());
+    settings.extend(["operators.factorial.max_n=100".to_owned(), "guarantee=exactly-once".to_owned()]);
     let _worker = Worker::start(&servers, &settings);
     let gateway = Gateway::start(&servers, &names, &["routes.factorial.max_n=1000"]);
     let problem = |path: &str| gateway.get(path).problem();
@@ -111,6 +111,7 @@ fn what_cannot_be_answered_is_a_problem_document_with_its_reason() {
     assert_eq!(problem("/factorial/99999999999999999999999999"), large);
     assert_eq!(problem("/nothing"), (404, "not-found".to_owned()));
     assert_eq!(problem("/factorial/5/6"), (404, "not-found".to_owned()));
+    assert_eq!(problem("/factorial/%ff"), (400, "bad-request".to_owned()));
     let deleted = gateway.begin("DELETE /factorial/5", "").response();
     assert_eq!(deleted.problem(), (405, "method-not-allowed".to_owned()));
 

@@ -166,6 +166,16 @@ fn whatever_a_client_sends_limits_hold_and_nothing_breaks_or_leaks() {
     assert_eq!(gateway.get("/factorial/10").text(), "3628800");
     drop(silent);
 
+    // Whoever does not take the answers is not waited for.
+    let mut greedy = TcpStream::connect(gateway.address).unwrap();
+    greedy.write_all("GET /factorial/100000 HTTP/1.1\r\nhost: x\r\n\r\n".repeat(40).as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    let mut answers = Vec::new();
+    // Cut off, one way or the other.
+    let _ = greedy.read_to_end(&mut answers);
+    let heads = String::from_utf8_lossy(&answers).matches("HTTP/1.1 200 OK").count();
+    assert!((1..40).contains(&heads), "{heads} answers");
+
     // Noise, from a seed that a failure names.
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);

@@ -4,6 +4,7 @@ mod answers;
 mod faults;
 mod limits;
 mod page;
+mod replies;
 mod together;
 
 use std::{
@@ -67,6 +68,11 @@ impl Gateway {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where its metrics are, as `host:port`.
+    pub fn metrics(&self) -> String {
+        self.process.metrics().trim_start_matches("http://").to_owned()
     }
 
     /// Sends a request whose answer is taken later.

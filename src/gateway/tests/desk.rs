@@ -1,5 +1,3 @@
-//! A desk with a producer in memory and a clock that the test moves.
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -11,10 +9,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::*;
 use crate::{
     config::{Correlation, Values},
     format::Format,
+    gateway::*,
     telemetry::RequestMetrics,
 };
 
