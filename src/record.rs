@@ -80,6 +80,25 @@ impl Headers {
         Arc::make_mut(headers).push(Header { name: name.into(), value });
     }
 
+    /// Gives the header of that name this value: the first one's place is kept, others of that name go.
+    pub fn set(&mut self, name: &str, value: Bytes) {
+        let headers = Arc::make_mut(self.0.get_or_insert_default());
+        let mut value = Some(value);
+        headers.retain_mut(|header| {
+            if header.name != name {
+                return true;
+            }
+            let first = value.is_some();
+            if first {
+                header.value = value.take();
+            }
+            first
+        });
+        if let Some(value) = value {
+            headers.push(Header { name: name.to_owned(), value: Some(value) });
+        }
+    }
+
     /// The headers in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Header> {
         self.0.as_deref().map(Vec::as_slice).unwrap_or_default().iter()
@@ -187,6 +206,13 @@ impl Batch {
         Offset(self.entries[index].offset)
     }
 
+    /// The timestamp of the record at `index`, in milliseconds since 1970 UTC, where it has one; panics where
+    /// there is no record, as a slice does.
+    pub fn timestamp(&self, index: usize) -> Option<i64> {
+        let timestamp = self.entries[index].timestamp;
+        (timestamp != NO_TIMESTAMP).then_some(timestamp)
+    }
+
     /// The record at `index`, sharing the batch's buffer; panics where there is none, as a slice does.
     pub fn record(&self, index: usize) -> Record {
         let entry = &self.entries[index];
@@ -285,6 +311,17 @@ mod tests {
             ..Record::default()
         };
         assert_eq!(batch.record(2), empty);
+    }
+
+    #[test]
+    fn a_header_that_is_set_is_there_once() {
+        let mut headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
+        let untouched = headers.clone();
+        headers.set("a", "4".into());
+        assert_eq!(headers, [("a", "4"), ("b", "2")].into_iter().collect());
+        headers.set("c", "5".into());
+        assert_eq!(headers.get("c"), Some(&b"5"[..]));
+        assert_eq!(untouched.iter().count(), 3);
     }
 
     #[test]

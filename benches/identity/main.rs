@@ -1,5 +1,5 @@
 //! `identity` over small records, beside a bare loop of librdkafka calls, in one run on one broker:
-//! `cargo bench --bench identity [-- --records 2000000]`.
+//! `cargo bench --bench identity [-- --records 2000000]`. With `-- --metrics`, without metrics beside with them.
 //!
 //! Each contender is a process of its own, so that CPU time and memory are its own.
 
@@ -32,9 +32,13 @@ fn main() {
     let run = format!("{:x}", fastrand::u32(..));
     let from = format!("identity-in-{run}");
     seed(&broker, &from, records);
+    // What metrics cost: the same with none recorded, and with all of them recorded and scraped each second.
+    let metrics = arguments.iter().any(|a| a == "--metrics");
+    let contenders = if metrics { ["pipeline", "observed"] } else { ["bare", "pipeline"] };
+    let rounds = if metrics { 7 } else { 3 };
     for guarantee in ["at-least-once", "exactly-once"] {
-        for round in 0..3 {
-            for contender in ["bare", "pipeline"] {
+        for round in 0..rounds {
+            for contender in contenders {
                 let to = format!("identity-out-{run}-{contender}-{guarantee}-{round}");
                 let output = Command::new(env::current_exe().unwrap())
                     .args([contender, servers, &from, &to, &records.to_string(), guarantee])
@@ -62,11 +66,18 @@ fn seed(broker: &Broker, topic: &str, records: u64) {
 }
 
 fn contend(contender: &str, servers: &str, from: &str, to: &str, records: u64, exactly_once: bool) {
-    let (consumer, producer) = clients::configs(servers, to, exactly_once);
+    let (mut consumer, mut producer) = clients::configs(servers, to, exactly_once);
     let (cpu, start) = (cpu_seconds(), Instant::now());
     match contender {
         "bare" => bare::run(&consumer, &producer, from, to, records, exactly_once),
-        _ => clients::run_pipeline("identity", &consumer, &producer, from, to, exactly_once),
+        _ => {
+            let observed = contender == "observed";
+            if observed {
+                consumer.set("statistics.interval.ms", "1000");
+                producer.set("statistics.interval.ms", "1000");
+            }
+            clients::run_pipeline("identity", &consumer, &producer, from, to, exactly_once, observed);
+        }
     }
     let (cpu, wall) = (cpu_seconds() - cpu, start.elapsed().as_secs_f64());
     println!(

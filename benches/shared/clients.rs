@@ -2,12 +2,13 @@
 
 use std::{env, sync::Arc, time::Duration};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::{
     config::{Guarantee, Order},
     engine::{Budget, Machine, Plan, RetryPolicy, Topology, run},
     kafka::{KafkaSink, KafkaSource, Topics},
     operator::{Operator, registry},
-    telemetry::Progress,
+    telemetry::{MetricsServer, Progress, Subject, install_metrics},
 };
 use rdkafka::ClientConfig;
 
@@ -36,6 +37,7 @@ pub fn configs(servers: &str, group: &str, exactly_once: bool) -> (ClientConfig,
 }
 
 /// Runs a pipeline of that one operator: `identity` until all that was there at the start is through, others for ever.
+/// One that is observed has its metrics recorded, and scraped each second.
 pub fn run_pipeline(
     name: &str,
     consumer: &ClientConfig,
@@ -43,9 +45,11 @@ pub fn run_pipeline(
     from: &str,
     to: &str,
     exactly_once: bool,
+    observed: bool,
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
+        let handle = observed.then(|| install_metrics().unwrap());
         let factory = registry().iter().find(|factory| factory.name == name).unwrap();
         let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
         let input = Budget::new(64 << 20);
@@ -62,19 +66,36 @@ pub fn run_pipeline(
             shutdown_timeout: Duration::from_secs(10),
             drain: name == "identity",
         };
-        let source = KafkaSource::new(consumer, from, input).unwrap();
+        let progress = Arc::new(Progress::new(Subject {
+            pipeline: name.to_owned(),
+            source: from.to_owned(),
+            sink: to.to_owned(),
+            dead_letters: "dead".to_owned(),
+            operators: vec![name.to_owned()],
+            memory: 0,
+        }));
+        let _server = match handle {
+            Some(handle) => Some(scraped(handle, progress.clone()).await),
+            None => None,
+        };
+        let source = KafkaSource::new(consumer, from, input, progress.clone()).unwrap();
         let topics = Topics { results: to.to_owned(), dead_letters: format!("{from}.dlq") };
-        let mut sink = KafkaSink::new(producer, topics, exactly_once).unwrap();
+        let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());
-        run(
-            plan,
-            source,
-            sink,
-            Machine::new().unwrap(),
-            Arc::new(Progress::new(name, from, to, "dead", 0)),
-            std::future::pending(),
-        )
-        .await
-        .unwrap();
+        run(plan, source, sink, Machine::new().unwrap(), progress, std::future::pending()).await.unwrap();
     });
+}
+
+/// Serves the metrics, and asks for them each second.
+async fn scraped(handle: PrometheusHandle, progress: Arc<Progress>) -> MetricsServer {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let server = MetricsServer::start(any, true, handle, vec![progress]).await.unwrap();
+    let url = format!("http://{}/metrics", server.address());
+    std::thread::spawn(move || {
+        while let Ok(mut response) = ureq::get(&url).call() {
+            response.body_mut().read_to_string().unwrap();
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    server
 }

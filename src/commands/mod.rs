@@ -3,9 +3,11 @@
 //! Commands read settings, put parts together and print. They must not compute, hold state, or know
 //! librdkafka.
 
+mod admin_port;
 mod broker;
 mod brokers;
 mod check;
+mod explain;
 mod factorial;
 mod failure;
 mod file;
@@ -21,6 +23,7 @@ mod supervise;
 mod test;
 #[cfg(test)]
 mod tests;
+mod top;
 mod topics;
 
 use std::io::{self, ErrorKind, Write};
@@ -69,6 +72,8 @@ enum Command {
     Check(check::Check),
     Graph(graph::Graph),
     Test(test::Test),
+    Explain(explain::Explain),
+    Top(top::Top),
     Completions(manual::Completions),
     #[command(name = "man")]
     Manual(manual::Manual),
@@ -91,6 +96,8 @@ impl CommandLine {
             Command::Check(check) => check.run(&self.overrides),
             Command::Graph(graph) => graph.run(&self.overrides),
             Command::Test(test) => test.run(&self.overrides),
+            Command::Explain(explain) => explain.run(),
+            Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),
         }

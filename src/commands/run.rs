@@ -16,7 +16,7 @@ use crate::{
     config::{Guarantee, Pipeline},
     engine::Machine,
     kafka::settings,
-    telemetry::{MetricsServer, Progress, announce, init_logging, install_metrics, status_line},
+    telemetry::{MetricsServer, Progress, Subject, announce, init_logging, install_metrics, status_line},
 };
 
 /// What a graceful stop does.
@@ -92,13 +92,14 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
 }
 
 fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {
-    Arc::new(Progress::new(
-        &pipeline.name,
-        &pipeline.source.topic.topic,
-        &pipeline.sink.topic.topic,
-        &pipeline.dead_letters,
-        pipeline.limits.memory,
-    ))
+    Arc::new(Progress::new(Subject {
+        pipeline: pipeline.name.clone(),
+        source: pipeline.source.topic.topic.clone(),
+        sink: pipeline.sink.topic.topic.clone(),
+        dead_letters: pipeline.dead_letters.clone(),
+        operators: pipeline.steps.iter().map(|step| step.name.clone()).collect(),
+        memory: pipeline.limits.memory,
+    }))
 }
 
 fn summary(pipeline: &Pipeline) -> String {

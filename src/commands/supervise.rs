@@ -85,9 +85,10 @@ impl Supervised {
         let (topic, room) = (pipeline.source.topic.topic.clone(), input.clone());
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
         // The producer first: a member of the group that cannot work yet would hold partitions for nothing.
+        let progress = self.progress.clone();
         let clients = tokio::task::spawn_blocking(move || {
-            let sink = KafkaSink::new(&producer, topics, exactly_once)?;
-            let source = KafkaSource::new(&consumer, &topic, room)?;
+            let sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;
+            let source = KafkaSource::new(&consumer, &topic, room, progress)?;
             Ok((source, sink))
         });
         let (source, mut sink) = clients.await.map_err(|error| Stop::Restart(error.to_string()))??;

@@ -22,6 +22,8 @@ pub struct Committer {
     records: u64,
     /// Whether a transaction is open: something has been sent since the last commit.
     open: bool,
+    /// When the last transaction was opened.
+    opened: Duration,
     /// When the commit that is under way began, and how many records it is about.
     began: (Duration, u64),
     /// Commits that did not go through since the last one that did.
@@ -80,8 +82,10 @@ impl Committer {
     }
 
     /// A record has been handed to the sink.
-    pub fn sent(&mut self) {
-        self.open = self.transactional;
+    pub fn sent(&mut self, now: Duration) {
+        if self.transactional && !self.open {
+            (self.open, self.opened) = (true, now);
+        }
     }
 
     /// Records are done, and can be committed.
@@ -165,7 +169,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
             })
             .collect();
         let commit = if self.committer.transactional {
-            self.committer.open = false;
+            if !std::mem::take(&mut self.committer.open) {
+                self.committer.opened = now;
+            }
             self.sink.commit(offsets)
         } else {
             self.source.commit(offsets)
@@ -182,7 +188,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let (began, records) = self.committer.began;
                 let took = self.environment.now() - began;
                 self.committer.failures = 0;
-                self.progress.committed(records, took, self.committer.transactional);
+                self.progress.committed(records, took);
+                if self.committer.transactional {
+                    self.progress.transaction_committed(began + took - self.committer.opened);
+                }
                 for (id, offset, metadata) in lanes {
                     if let Some(lane) = self.lanes.get_mut(&id) {
                         lane.committed = (offset, metadata);
@@ -215,7 +224,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Takes the open transaction back; its records are read again from the committed offsets.
     pub(super) fn abort(&mut self, reason: &str) {
         tracing::warn!(reason, "the transaction is aborted; its records are done again");
-        self.progress.aborted();
+        self.progress.transaction_aborted(self.environment.now() - self.committer.opened);
         let lanes: Vec<LaneId> = self.lanes.keys().copied().collect();
         self.remove_lanes(&lanes);
         self.outbox.clear();

@@ -11,7 +11,9 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply};
+use super::{
+    Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, trace::Span, work::Work,
+};
 use crate::{
     operator::OperatorError,
     record::{Batch, Record},
@@ -66,10 +68,10 @@ pub struct Outcome {
     /// A class for each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,
+    /// What each operator did.
+    pub work: Work,
     /// Records that nobody waited for any more.
     pub expired: u64,
-    /// How long the cores were busy with it.
-    pub took: Duration,
     pub fatal: Option<Stop>,
 }
 
@@ -92,7 +94,8 @@ struct Progress {
 impl Compute {
     /// Computes a chunk, with pauses where something failed in passing.
     pub async fn run(self: Arc<Self>, chunk: Chunk) -> (Chunk, Outcome) {
-        let mut progress = Progress { chunk, outcome: Outcome::default(), next: 0, failed: 0 };
+        let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
+        let mut progress = Progress { chunk, outcome, next: 0, failed: 0 };
         loop {
             let (sender, receiver) = oneshot::channel();
             let compute = self.clone();
@@ -100,7 +103,7 @@ impl Compute {
             self.environment.compute(Box::new(move || {
                 let start = compute.environment.now();
                 compute.step(&mut progress);
-                progress.outcome.took += compute.environment.now() - start;
+                progress.outcome.work.took += compute.environment.now() - start;
                 // Nobody waits where the lane is gone.
                 let _ = sender.send(progress);
             }));
@@ -131,11 +134,17 @@ impl Compute {
                 *failed = 0;
                 continue;
             }
-            let applied = catch_unwind(AssertUnwindSafe(|| self.topology.apply(record, &mut results)));
+            let span = Span::below(&record.headers, &*self.environment)
+                .map(|span| (span, self.environment.now(), outcome.outgoing.len()));
+            let mut watch = outcome.work.watch(cause, &*self.environment);
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                self.topology.apply(record, &mut results, |place, records| watch.after(place, records))
+            }));
             let attempts = *failed + 1;
             let error = match applied {
                 Ok(Ok(())) => {
                     self.collect(cause, &held.batch, index, attempts, &mut results, outcome);
+                    self.end_span(span, &held.batch, index, outcome);
                     *failed = 0;
                     continue;
                 }
@@ -164,8 +173,25 @@ impl Compute {
                     return;
                 }
             }
+            self.end_span(span, &held.batch, index, outcome);
             *failed = 0;
         }
+    }
+
+    /// Makes all that a record has caused, from the `first` outgoing on, a part of its trace.
+    fn end_span(
+        &self,
+        span: Option<(Span, Duration, usize)>,
+        batch: &Batch,
+        index: usize,
+        outcome: &mut Outcome,
+    ) {
+        let Some((span, began, first)) = span else { return };
+        let caused = &mut outcome.outgoing[first..];
+        caused.iter_mut().for_each(|outgoing| span.adopt(&mut outgoing.record.headers));
+        let dead = caused.iter().any(|outgoing| outgoing.to == Destination::DeadLetter);
+        let (took, outcome) = (self.environment.now() - began, if dead { "dead-letter" } else { "ok" });
+        span.ended(&batch.partition, batch.offset(index), took, outcome);
     }
 
     /// Takes a record's results, or makes a dead letter of it where one is larger than the topic takes.

@@ -1,6 +1,6 @@
 //! Chunks that were handed to the sink and are not acknowledged yet.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{Destination, Reservation, Token, chunk::Chunk, lane::LaneId};
 
@@ -10,6 +10,8 @@ pub struct InFlight {
     pub chunk: Chunk,
     /// Records of it that are not acknowledged yet.
     pub remaining: usize,
+    /// When it was begun to be handed over.
+    pub since: Duration,
     pub _room: Reservation,
 }
 
@@ -92,7 +94,13 @@ mod tests {
 
     fn chunk() -> InFlight {
         let chunk = Chunk { parts: Vec::new(), bytes: 0 };
-        InFlight { lane: LaneId(0), chunk, remaining: 1, _room: Budget::new(0).take(0) }
+        InFlight {
+            lane: LaneId(0),
+            chunk,
+            remaining: 1,
+            since: Duration::ZERO,
+            _room: Budget::new(0).take(0),
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -22,10 +22,12 @@ use super::{
     compute::{Compute, Outcome, RECORD_OVERHEAD},
     keys::KeyGate,
     offsets::WINDOW,
+    timestamps::Timestamps,
 };
 use crate::{
     config::Order,
     record::{Batch, Offset, TopicPartition},
+    telemetry::{Lag, Stage},
 };
 
 /// Names a lane; a partition that comes back gets another one.
@@ -47,6 +49,15 @@ pub struct Computed {
     pub outcome: Outcome,
     /// The room that the results hold.
     pub room: Reservation,
+}
+
+/// How a lane's stream stands with the budget.
+#[derive(Default)]
+struct Room {
+    /// Whether a chunk waits for room.
+    waits: AtomicBool,
+    /// Chunks that have the room they need, and are not computed yet.
+    computing: AtomicUsize,
 }
 
 /// What all lanes of a pipeline share.
@@ -73,8 +84,12 @@ pub struct Lane {
     pub ended: bool,
     windowed: bool,
     computing: usize,
+    room: Arc<Room>,
     /// Records taken in and not done yet.
     outstanding: u64,
+    /// Those of them that are computed.
+    computed: u64,
+    timestamps: Timestamps,
     gate: Option<KeyGate>,
     waiting: VecDeque<Chunk>,
     /// `None` once the lane takes no more.
@@ -87,7 +102,8 @@ impl Lane {
     pub fn new(id: LaneId, assignment: Assignment, shared: &Shared) -> (Lane, BoxStream<'static, LaneEvent>) {
         let (input, chunks) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
-        let stream = lane_stream(id, chunks, stopped.clone(), shared);
+        let room = Arc::<Room>::default();
+        let stream = lane_stream(id, chunks, stopped.clone(), room.clone(), shared);
         let lane = Lane {
             tracker: OffsetTracker::new(assignment.start, &assignment.metadata),
             committed: (assignment.start, assignment.metadata),
@@ -97,7 +113,10 @@ impl Lane {
             ended: false,
             windowed: shared.order != Order::Partition,
             computing: 0,
+            room,
             outstanding: 0,
+            computed: 0,
+            timestamps: Timestamps::default(),
             gate: (shared.order == Order::Key).then(KeyGate::default),
             waiting: VecDeque::new(),
             input: Some(input),
@@ -112,6 +131,7 @@ impl Lane {
             return;
         }
         let first = self.tracker.extend(&batch);
+        self.timestamps.extend(&batch, self.committed.0);
         let held = Arc::new(HeldBatch { batch, first, _room: room });
         let fresh = (0..held.batch.len()).filter(|index| !self.tracker.is_done(first + *index as u64));
         let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
@@ -133,9 +153,10 @@ impl Lane {
     }
 
     /// A computed chunk has left the lane's stream, for the outbox.
-    pub fn computed(&mut self) {
+    pub fn computed(&mut self, chunk: &Chunk) {
         self.computing -= 1;
         self.sending += 1;
+        self.computed += chunk.len() as u64;
     }
 
     /// A chunk has been handed to the sink: records of the same keys may follow.
@@ -150,6 +171,7 @@ impl Lane {
     pub fn done(&mut self, chunk: &Chunk) {
         self.sending -= 1;
         self.outstanding -= chunk.len() as u64;
+        self.computed -= chunk.len() as u64;
         self.tracker.complete(chunk.sequences());
         self.pump();
     }
@@ -162,9 +184,25 @@ impl Lane {
         self.gate = None;
     }
 
-    /// Records taken in and not done yet.
-    pub fn outstanding(&self) -> u64 {
-        self.outstanding
+    /// Records that are not computed yet, and that are computed and not acknowledged.
+    pub fn held(&self) -> (u64, u64) {
+        (self.outstanding - self.computed, self.computed)
+    }
+
+    /// What the lane is busy with. `has_room` is for a chunk that the stream has not looked at yet.
+    pub fn stage(&self, has_room: bool, may_send: bool, committing: bool) -> Stage {
+        if self.input.is_none() {
+            Stage::Rebalance
+        } else if self.computing > 0 {
+            let waits = self.room.waits.load(Relaxed) || !has_room;
+            if waits && self.room.computing.load(Relaxed) == 0 { Stage::Wait } else { Stage::Compute }
+        } else if self.sending > 0 {
+            if may_send { Stage::Send } else { Stage::Commit }
+        } else if committing && self.timestamps.first_after(self.committed.0).is_some() {
+            Stage::Commit
+        } else {
+            Stage::Poll
+        }
     }
 
     /// Whether everything that was taken in is done.
@@ -184,9 +222,13 @@ impl Lane {
         (now.0 >= self.committed.0 && now != self.committed).then_some(now)
     }
 
-    /// Records from the low watermark to the partition's end.
-    pub fn lag(&self) -> u64 {
-        (self.high_watermark.0.max(self.tracker.position().0) - self.tracker.watermark().0).max(0) as u64
+    /// From the low watermark to the partition's end.
+    pub fn lag(&self) -> Lag {
+        let end = self.high_watermark.0.max(self.tracker.position().0);
+        Lag {
+            records: (end - self.tracker.watermark().0).max(0) as u64,
+            uncommitted: self.timestamps.first_after(self.committed.0),
+        }
     }
 
     fn fits(&self, chunk: &Chunk) -> bool {
@@ -214,22 +256,27 @@ fn lane_stream(
     id: LaneId,
     chunks: mpsc::UnboundedReceiver<Chunk>,
     stopped: Arc<AtomicBool>,
+    state: Arc<Room>,
     shared: &Shared,
 ) -> BoxStream<'static, LaneEvent> {
     let (budget, compute) = (shared.budget.clone(), shared.compute.clone());
     let computing = UnboundedReceiverStream::new(chunks)
         .take_while(move |_| ready(!stopped.load(Relaxed)))
         .then(move |chunk| {
-            let budget = budget.clone();
+            let (budget, state) = (budget.clone(), state.clone());
             async move {
+                state.waits.store(true, Relaxed);
                 let room = budget.reserve(chunk.bytes + chunk.len() as u64 * RECORD_OVERHEAD).await;
-                (chunk, room)
+                state.waits.store(false, Relaxed);
+                state.computing.fetch_add(1, Relaxed);
+                (chunk, room, state)
             }
         })
-        .map(move |(chunk, mut room)| {
+        .map(move |(chunk, mut room, state)| {
             let compute = compute.clone();
             async move {
                 let (chunk, outcome) = compute.run(chunk).await;
+                state.computing.fetch_sub(1, Relaxed);
                 room.resize(outcome.size());
                 LaneEvent::Computed(Computed { lane: id, chunk, outcome, room })
             }

@@ -22,10 +22,14 @@ mod run;
 mod send;
 mod sink;
 mod source;
+mod stages;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod timestamps;
 mod topology;
+mod trace;
+mod work;
 
 pub use budget::{Budget, Reservation};
 pub use compute::{RetryPolicy, wire_size};

@@ -13,6 +13,8 @@ use crate::record::TopicPartition;
 pub struct Revocation {
     lanes: Vec<LaneId>,
     since: Duration,
+    /// When nothing was in work any more.
+    finished: Option<Duration>,
     /// Until then what is in work is finished; then it is abandoned, and what is done is committed.
     deadline: Duration,
     /// Until then that commit is tried.
@@ -64,6 +66,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     }
 
     fn assign(&mut self, assignments: Vec<Assignment>) {
+        let numbers = assignments.iter().map(|assignment| assignment.partition.partition).collect();
         if !assignments.is_empty() {
             self.targets.retain(|partition, _| self.by_partition.contains_key(partition));
         }
@@ -79,7 +82,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.streams.push(stream);
         }
         self.tell_lag();
-        self.progress.assigned();
+        self.progress.assigned(numbers);
     }
 
     fn revoke(&mut self, partitions: &[TopicPartition], handover: Handover) {
@@ -92,7 +95,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         let (now, timeout) = (self.environment.now(), self.plan.shutdown_timeout);
         let (deadline, last_call) = (now + timeout * 3 / 4, now + timeout);
-        self.revocation = Some(Revocation { lanes, since: now, deadline, last_call, _handover: handover });
+        self.revocation =
+            Some(Revocation { lanes, since: now, finished: None, deadline, last_call, _handover: handover });
     }
 
     fn lose(&mut self, partitions: &[TopicPartition]) {
@@ -101,7 +105,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if lanes.is_empty() {
             return;
         }
-        self.progress.lost();
+        self.progress.lost(self.numbers(&lanes));
         if self.committer.has_transaction() {
             // The transaction may hold results of records that somebody else does now.
             self.abort("partitions were lost");
@@ -123,6 +127,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if late {
             ids.iter().for_each(|id| self.outbox.abandon(*id));
         }
+        let finished = self.revocation.as_mut().map_or(now, |r| *r.finished.get_or_insert(now));
         let uncommitted = ids.iter().any(|id| self.lanes.get(id).is_some_and(|l| l.uncommitted().is_some()));
         let committed = self.committer.is_idle() && !uncommitted && !self.committer.is_open();
         if committed || too_late {
@@ -134,7 +139,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     self.abort("its partitions are handed over");
                 }
             }
-            self.progress.revoked(now - since);
+            let phases = vec![("finishing", finished - since), ("committing", now - finished)];
+            let note = if committed { "" } else { "not all was committed in time" };
+            self.progress.revoked(self.numbers(&ids), phases, note);
             let gone = ids.iter().filter_map(|id| self.lanes.get(id)).map(|lane| &lane.partition);
             for partition in gone {
                 self.targets.remove(partition);
@@ -144,6 +151,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
         } else {
             self.commit(now);
         }
+    }
+
+    /// The partitions' numbers, in order.
+    fn numbers(&self, ids: &[LaneId]) -> Vec<i32> {
+        let lanes = ids.iter().filter_map(|id| self.lanes.get(id));
+        let mut numbers: Vec<i32> = lanes.map(|lane| lane.partition.partition).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     pub(super) fn remove_lanes(&mut self, ids: &[LaneId]) {

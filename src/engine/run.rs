@@ -11,12 +11,13 @@ use std::{
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
 
 use super::{
-    Budget, Environment, RetryPolicy, Sink, Source, Stop, Topology,
+    Budget, Destination, Environment, RetryPolicy, Sink, Source, Stop, Topology,
     commit::Committer,
     compute::Compute,
     lane::{Lane, LaneEvent, LaneId, Shared},
     rebalance::Revocation,
     send::Outbox,
+    stages::Stages,
 };
 use crate::{
     config::{Guarantee, Order},
@@ -95,6 +96,9 @@ pub(super) struct Engine<S, K> {
     /// When a graceful stop began to be late; `None` while none was asked for.
     pub closing: Option<Duration>,
     pub next_lane: u64,
+    pub stages: Stages,
+    /// When the loop looked at the clock last.
+    pub now: Duration,
     next_lag: Duration,
 }
 
@@ -135,6 +139,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             targets: HashMap::new(),
             closing: None,
             next_lane: 0,
+            stages: Stages::default(),
+            now: Duration::ZERO,
             next_lag: Duration::ZERO,
         }
     }
@@ -144,6 +150,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let mut deliveries = Vec::new();
         loop {
             self.advance()?;
+            self.look_at_stages();
             let timer = self.timer();
             tokio::select! {
                 biased;
@@ -165,6 +172,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Does all that can be done without waiting.
     fn advance(&mut self) -> Result<(), Stop> {
         let now = self.environment.now();
+        self.now = now;
+        self.tell_stages(now);
         self.send()?;
         self.commit_what_is_due(now);
         self.advance_revocation(now);
@@ -172,8 +181,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.next_lag = now + LAG_INTERVAL;
             self.tell_lag();
             self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
+            self.progress
+                .queues(self.outbox.queued(Destination::Result), self.outbox.queued(Destination::DeadLetter));
         }
-        self.progress.holds(self.lanes.values().map(Lane::outstanding).sum());
+        let held = self.lanes.values().map(Lane::held);
+        let (input, output) = held.fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));
+        self.progress.holds(input, output);
         if self.plan.drain && self.closing.is_none() && self.is_read_to_target() {
             if self.lanes.values().any(|lane| lane.uncommitted().is_some()) {
                 self.commit(now);
@@ -201,10 +214,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
             LaneEvent::Computed(computed) => {
                 // A lane that is gone has no use for its results.
                 if let Some(lane) = self.lanes.get_mut(&computed.lane) {
-                    lane.computed();
-                    let (records, outcome) = (computed.chunk.len(), &computed.outcome);
-                    self.progress.computed(records, outcome.took, outcome.retries);
-                    self.progress.expired(outcome.expired);
+                    lane.computed(&computed.chunk);
+                    for (operator, (records, took)) in computed.outcome.work.shares().enumerate() {
+                        self.progress.computed(operator, records, took);
+                    }
+                    self.progress.retried(computed.outcome.retries);
+                    self.progress.expired(computed.outcome.expired);
                     self.outbox.push(computed);
                 }
             }

@@ -1,6 +1,6 @@
 //! From computed chunks to acknowledged records.
 
-use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, vec};
+use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration, vec};
 
 use super::{
     Delivery, DeliveryError, Destination, SendError, Sink, Source, Stop, Token,
@@ -10,6 +10,7 @@ use super::{
     lane::{Computed, LaneId},
     run::Engine,
 };
+use crate::telemetry::Progress;
 
 /// What a record takes in a batch of its own beside its value, at least: see [`wire_size`](super::wire_size).
 const FRAME: u64 = 97;
@@ -24,6 +25,8 @@ pub struct Outbox {
     /// A record that the sink had no room for, or one to be sent in another's place.
     again: VecDeque<(Token, Outgoing)>,
     in_flight: Ring,
+    /// Records handed over and not acknowledged, by destination.
+    queued: [u64; 2],
 }
 
 impl Outbox {
@@ -35,6 +38,11 @@ impl Outbox {
     /// Whether nothing is half handed over and everything sent is acknowledged: where a transaction can end.
     pub fn is_settled(&self) -> bool {
         self.open.is_none() && self.again.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Records handed over and not acknowledged.
+    pub fn queued(&self, to: Destination) -> u64 {
+        self.queued[to as usize]
     }
 
     /// Whether there is nothing at all.
@@ -53,6 +61,33 @@ impl Outbox {
         self.open = None;
         self.again.clear();
         self.in_flight.clear();
+        self.queued = [0, 0];
+    }
+}
+
+/// Acknowledgements of the same chunk, one after another: told as one.
+#[derive(Default)]
+struct AckRun {
+    now: Duration,
+    records: usize,
+    since: Duration,
+    dead_letters: bool,
+}
+
+impl AckRun {
+    fn add(&mut self, since: Duration, to: Destination, progress: &Progress) {
+        let dead_letters = to == Destination::DeadLetter;
+        if (self.since, self.dead_letters) != (since, dead_letters) {
+            self.tell(progress);
+            (self.records, self.since, self.dead_letters) = (0, since, dead_letters);
+        }
+        self.records += 1;
+    }
+
+    fn tell(&self, progress: &Progress) {
+        if self.records > 0 {
+            progress.acknowledged_after(self.now - self.since, self.records, self.dead_letters);
+        }
     }
 }
 
@@ -95,9 +130,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
             return Err(stop);
         }
         outcome.dead_letters.iter().for_each(|class| self.progress.dead_letter(class));
-        self.progress.sent(outcome.outgoing.iter().map(|outgoing| outgoing.record.size() as u64).sum());
+        let mut sizes = [0, 0];
+        outcome.outgoing.iter().for_each(|o| sizes[o.to as usize] += o.record.size() as u64);
+        self.progress.sent(sizes[Destination::Result as usize], sizes[Destination::DeadLetter as usize]);
         let remaining = outcome.outgoing.len();
-        let number = self.outbox.in_flight.push(InFlight { lane, chunk, remaining, _room: room });
+        let number =
+            self.outbox.in_flight.push(InFlight { lane, chunk, remaining, since: self.now, _room: room });
         self.outbox.open = Some((number, lane, outcome.outgoing.into_iter()));
         Ok(true)
     }
@@ -118,7 +156,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
     fn send_one(&mut self, token: Token, outgoing: Outgoing) -> Result<bool, Stop> {
         match self.sink.send(outgoing.to, &outgoing.record, token) {
             Ok(()) => {
-                self.committer.sent();
+                self.committer.sent(self.now);
+                self.outbox.queued[outgoing.to as usize] += 1;
                 Ok(true)
             }
             Err(SendError::Full) => {
@@ -135,8 +174,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Counts acknowledgements.
     pub(super) fn delivered(&mut self, deliveries: &mut Vec<Delivery>) -> Result<(), Stop> {
         let (mut results, mut dead_letters) = (0, 0);
+        let mut run = AckRun { now: self.environment.now(), ..AckRun::default() };
         for Delivery { token, result } in deliveries.drain(..) {
             let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { continue };
+            self.outbox.queued[token.destination() as usize] -= 1;
             if let Err(error) = result {
                 self.not_delivered(token, error)?;
                 continue;
@@ -145,12 +186,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 Destination::Result => results += 1,
                 Destination::DeadLetter => dead_letters += 1,
             }
+            run.add(sent.since, token.destination(), &self.progress);
             sent.remaining -= 1;
             let is_open = self.outbox.open.as_ref().is_some_and(|(open, ..)| *open == token.chunk());
             if sent.remaining == 0 && !is_open {
                 self.done(token.chunk());
             }
         }
+        run.tell(&self.progress);
         self.progress.acknowledged(results, dead_letters);
         Ok(())
     }

@@ -18,6 +18,7 @@ mod rights;
 pub mod settings;
 mod sink;
 mod source;
+mod statistics;
 mod survey;
 mod topics;
 mod transaction;

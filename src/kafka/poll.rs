@@ -83,13 +83,18 @@ impl PollThread {
                 (true, false) => ROOM_WAIT,
                 (false, _) => IDLE_WAIT,
             };
+            let began = Instant::now();
             self.serve_callbacks(wait)?;
+            if assigned && !room {
+                self.context().progress.paused(began.elapsed());
+            }
             if assigned && room {
                 self.take_data()?;
             }
             if Instant::now() >= self.next_ends {
                 self.next_ends = Instant::now() + ENDS_INTERVAL;
                 self.context().tell_ends();
+                self.context().progress.is_paused(assigned && !room);
             }
         }
     }

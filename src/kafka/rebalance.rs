@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -11,14 +11,16 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult},
+    statistics::Statistics,
     types::RDKafkaErrorCode as Code,
 };
 use tokio::sync::mpsc;
 
-use super::{fetch_queue::Forward, offsets::partitions};
+use super::{fetch_queue::Forward, offsets::partitions, statistics};
 use crate::{
     engine::{Assignment, Handover, SourceEvent, Stop},
     record::{Offset, TopicPartition},
+    telemetry::{Client, Progress},
 };
 
 /// How long one question to the broker may take while partitions are being assigned.
@@ -50,6 +52,7 @@ impl Events {
 pub struct Rebalances {
     topic: Arc<str>,
     pub events: Events,
+    pub progress: Arc<Progress>,
     forward: OnceLock<Forward>,
     resets_to_end: bool,
     state: Mutex<State>,
@@ -73,6 +76,10 @@ impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
         super::log_error(&error, reason);
     }
+
+    fn stats(&self, statistics: Statistics) {
+        self.progress.statistics(Client::Consumer, statistics::read(&statistics));
+    }
 }
 
 impl ConsumerContext for Rebalances {
@@ -86,10 +93,11 @@ impl ConsumerContext for Rebalances {
 }
 
 impl Rebalances {
-    pub fn new(topic: &str, events: Events, resets_to_end: bool) -> Self {
+    pub fn new(topic: &str, events: Events, progress: Arc<Progress>, resets_to_end: bool) -> Self {
         Rebalances {
             topic: topic.into(),
             events,
+            progress,
             forward: OnceLock::new(),
             resets_to_end,
             state: Mutex::default(),
@@ -174,6 +182,7 @@ impl Rebalances {
         let new = partitions(list);
         let forwarded =
             new.iter().all(|p| self.forward.get().is_some_and(|f| f.partition(&p.topic, p.partition)));
+        let began = Instant::now();
         let assignments = if forwarded {
             self.ask(consumer, new)
         } else {
@@ -184,6 +193,7 @@ impl Rebalances {
                 let named = assignments.iter().map(|a| (a.partition.partition, a.partition.clone()));
                 lock(&self.state).assigned.extend(named);
                 tracing::info!(topic = %self.topic, partitions = %numbers(assignments.iter().map(|a| &a.partition)), "assigned");
+                self.progress.asked_offsets(began.elapsed());
                 self.events.send(Ok(SourceEvent::Assigned(assignments)));
             }
             Err(stop) => lock(&self.state).failure = Some(stop),

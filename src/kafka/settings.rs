@@ -2,7 +2,7 @@
 
 use rdkafka::ClientConfig;
 
-use super::Limits;
+use super::{Limits, statistics};
 use crate::config::{Gateway, Guarantee, Pipeline, Properties, Property};
 
 /// Where Kafka is looked for when nobody says where it is.
@@ -61,6 +61,7 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
     let prefetch = Memory::shares(pipeline.limits.memory).prefetch;
     let mut config = defaults(&pipeline.name);
     config
+        .set("statistics.interval.ms", statistics::INTERVAL)
         .set("auto.offset.reset", "earliest")
         // The default is a second, and each time the queue was full once the source idles for so long.
         .set("fetch.queue.backoff.ms", "10")
@@ -108,6 +109,7 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     let (smallest, largest) = (limits.smallest().min(1_000_000), limits.largest().min(1_000_000_000));
     let mut config = defaults(&pipeline.name);
     config
+        .set("statistics.interval.ms", statistics::INTERVAL)
         .set("enable.idempotence", "true")
         // Batches of records arrive together, so there is nothing to linger for.
         .set("linger.ms", "0")

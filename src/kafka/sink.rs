@@ -20,14 +20,16 @@ use rdkafka::{
     error::KafkaError,
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+    statistics::Statistics,
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{reply::ReplyPartitions, transaction};
+use super::{reply::ReplyPartitions, statistics, transaction};
 use crate::{
     engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
     kafka::group::Group,
     record::Record,
+    telemetry::{Client, Progress},
 };
 
 /// How long the poll thread waits for acknowledgements before it looks whether it is still wanted.
@@ -67,11 +69,11 @@ struct TransactionState {
 }
 
 /// Collects what the poll thread is told, until the engine takes it.
-#[derive(Default)]
 pub struct Acknowledgements {
     deliveries: Mutex<Vec<Delivery>>,
     waker: AtomicWaker,
     transactional: bool,
+    progress: Arc<Progress>,
 }
 
 impl ClientContext for Acknowledgements {
@@ -81,6 +83,10 @@ impl ClientContext for Acknowledgements {
 
     fn error(&self, error: KafkaError, reason: &str) {
         super::log_error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.progress.statistics(Client::Producer, statistics::read(&statistics));
     }
 }
 
@@ -106,8 +112,18 @@ impl KafkaSink {
     ///
     /// # Errors
     /// Where the producer cannot be made, or transactions cannot be had.
-    pub fn new(config: &ClientConfig, topics: Topics, transactional: bool) -> Result<Self, Stop> {
-        let context = Acknowledgements { transactional, ..Acknowledgements::default() };
+    pub fn new(
+        config: &ClientConfig,
+        topics: Topics,
+        transactional: bool,
+        progress: Arc<Progress>,
+    ) -> Result<Self, Stop> {
+        let context = Acknowledgements {
+            deliveries: Mutex::default(),
+            waker: AtomicWaker::default(),
+            transactional,
+            progress,
+        };
         let producer: BaseProducer<Acknowledgements> = config
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
@@ -242,6 +258,12 @@ impl Sink for KafkaSink {
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
+        let context = self.producer.context();
+        if let Some((Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch, _)) =
+            self.producer.client().fatal_error()
+        {
+            context.progress.fenced();
+        }
         self.stop.store(true, Relaxed);
         if let Some(poll) = self.poll.take() {
             // It ends within one poll; it has nothing to tell, and cannot be helped if it panicked.

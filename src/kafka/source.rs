@@ -23,7 +23,10 @@ use super::{
     poll::PollThread,
     rebalance::{Events, Rebalances},
 };
-use crate::engine::{Budget, CommitError, CommitOffset, Source, SourceEvent, Stop};
+use crate::{
+    engine::{Budget, CommitError, CommitOffset, Source, SourceEvent, Stop},
+    telemetry::Progress,
+};
 
 /// A consumer as the engine's source.
 pub struct KafkaSource {
@@ -44,12 +47,17 @@ impl KafkaSource {
     ///
     /// # Errors
     /// Where the consumer cannot be made.
-    pub fn new(config: &ClientConfig, topic: &str, budget: Budget) -> Result<Self, Stop> {
+    pub fn new(
+        config: &ClientConfig,
+        topic: &str,
+        budget: Budget,
+        progress: Arc<Progress>,
+    ) -> Result<Self, Stop> {
         let (events, receiver) = mpsc::unbounded_channel();
         let (commands, command_receiver) = std_mpsc::channel();
         let resets_to_end =
             config.get("auto.offset.reset").is_some_and(|to| ["latest", "end", "largest"].contains(&to));
-        let context = Rebalances::new(topic, Events::new(events), resets_to_end);
+        let context = Rebalances::new(topic, Events::new(events), progress, resets_to_end);
         let consumer: BaseConsumer<Rebalances> = config
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a consumer: {error}")))?;

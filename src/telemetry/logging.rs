@@ -1,28 +1,101 @@
 //! Logs: lines for a person on a terminal, JSON lines elsewhere; and one status line below them.
 
 use std::{
+    collections::HashMap,
+    hash::Hash,
     io::{self, IsTerminal, Write},
-    sync::OnceLock,
-    time::Duration,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing::{Event, Metadata, callsite::Identifier};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::MakeWriter,
+    layer::{Context, Filter, SubscriberExt},
+    util::SubscriberInitExt,
+};
 
 static STATUS: OnceLock<ProgressBar> = OnceLock::new();
 
 /// Sets up logging to standard error; once. `RUST_LOG` says what is logged (if not set: `info`, and nothing
-/// of librdkafka's own, whose every retry is a line).
+/// of librdkafka's own, whose every retry is a line). Lines that repeat are limited: see [`Limiter`].
 pub fn init() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveStatus);
+    let lines = tracing_subscriber::fmt::layer().with_writer(AboveStatus);
+    let registry = tracing_subscriber::registry().with(filter);
     // A second call changes nothing.
     let _ = if io::stderr().is_terminal() {
-        builder.compact().with_target(false).try_init()
+        registry.with(lines.compact().with_target(false).with_filter(Repeated::default())).try_init()
     } else {
-        builder.json().flatten_event(true).try_init()
+        registry.with(lines.json().flatten_event(true).with_filter(Repeated::default())).try_init()
     };
+}
+
+/// The most lines of one place in the program in so much time; the rest is counted.
+const REPEATS: (u32, Duration) = (10, Duration::from_secs(10));
+
+/// Leaves out what the same place in the program says again and again.
+#[derive(Default)]
+struct Repeated(Mutex<Limiter<Identifier>>);
+
+impl<S> Filter<S> for Repeated {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        // What is announced is said once, by one place.
+        if metadata.target() == module_path!() {
+            return true;
+        }
+        let mut limiter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (admitted, left_out) = limiter.admit(metadata.callsite(), Instant::now());
+        drop(limiter);
+        if left_out > 0 {
+            let place =
+                format!("{}:{}", metadata.file().unwrap_or_default(), metadata.line().unwrap_or_default());
+            announce(&format!("{left_out} more lines like the next one were left out ({place})"));
+        }
+        admitted
+    }
+}
+
+/// Who has said how much lately.
+struct Limiter<K>(HashMap<K, Lately>);
+
+struct Lately {
+    since: Instant,
+    said: u32,
+    left_out: u32,
+}
+
+impl<K> Default for Limiter<K> {
+    fn default() -> Self {
+        Limiter(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> Limiter<K> {
+    /// Whether one more line may be said, and how many were not since the last that was.
+    fn admit(&mut self, key: K, now: Instant) -> (bool, u32) {
+        let lately = self.0.entry(key).or_insert(Lately { since: now, said: 0, left_out: 0 });
+        let mut left_out = 0;
+        if now - lately.since >= REPEATS.1 {
+            left_out = lately.left_out;
+            *lately = Lately { since: now, said: 0, left_out: 0 };
+        }
+        let admitted = lately.said < REPEATS.0;
+        if admitted {
+            lately.said += 1;
+        } else {
+            lately.left_out += 1;
+        }
+        (admitted, left_out)
+    }
 }
 
 /// Says something to whoever started the program: plainly on a terminal, else as a log line.
@@ -73,5 +146,20 @@ impl<'a> MakeWriter<'a> for AboveStatus {
 
     fn make_writer(&'a self) -> AboveStatus {
         AboveStatus
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_is_left_out_and_counted_and_others_are_heard() {
+        let (mut limiter, start) = (Limiter::default(), Instant::now());
+        let said = (0..25).filter(|_| limiter.admit("a", start).0).count();
+        assert_eq!(said, 10);
+        assert_eq!(limiter.admit("b", start), (true, 0));
+        assert_eq!(limiter.admit("a", start + REPEATS.1), (true, 15));
+        assert_eq!(limiter.admit("a", start + REPEATS.1), (true, 0));
     }
 }

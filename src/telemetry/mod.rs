@@ -1,16 +1,26 @@
 //! What a running process tells of itself: metrics, their endpoint, logs.
 //!
-//! Must not know what it is that runs: the engine reports to [`Progress`], at the few places where records
-//! change hands, by the batch.
+//! Must not know what it is that runs: the engine and the clients report to [`Progress`], at the few places
+//! where records change hands, by the batch.
 
+mod brokers;
+mod explain;
+mod handles;
+mod lag;
 mod logging;
 mod names;
 mod progress;
+mod rebalances;
 mod requests;
+mod series;
 mod server;
 
+pub use brokers::{BrokerState, Client, ClientStatistics};
+pub use handles::{Subject, build_info};
+pub use lag::Lag;
 pub use logging::{announce, init as init_logging, status_line};
-pub use names::{Kind, METRICS, Metric};
-pub use progress::Progress;
+pub use names::*;
+pub use progress::{Progress, Stage};
+pub use rebalances::{RebalanceEvent, RebalanceRecord};
 pub use requests::{RequestMetrics, RequestOutcome};
 pub use server::{MetricsServer, ServerError, install as install_metrics};

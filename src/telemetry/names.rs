@@ -1,4 +1,6 @@
-//! Every metric's name, kind, labels and meaning, in one place.
+//! Every metric's name, kind, labels and meaning, in one place. `docs/metrics.md` is made from it.
+
+use std::fmt::Write as _;
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
@@ -13,7 +15,29 @@ pub enum Kind {
     Histogram,
 }
 
-/// A metric. Each carries the label `pipeline` as well, but for `pipeline_build_info`.
+impl Kind {
+    /// As Prometheus' text format calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// Which process has a metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Of {
+    /// `pipeline run`.
+    Workers,
+    /// `pipeline run`, where the pipeline has the operator `factorial`.
+    Factorial,
+    /// Whoever asks: the gateway, the load generator.
+    Askers,
+}
+
+/// A metric. Each carries the label `pipeline` as well.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     /// Its whole name.
@@ -22,6 +46,8 @@ pub struct Metric {
     pub kind: Kind,
     /// Its unit, where it has one.
     pub unit: Option<Unit>,
+    /// Which process has it.
+    pub of: Of,
     /// Its own labels.
     pub labels: &'static [&'static str],
     /// What it says.
@@ -29,49 +55,70 @@ pub struct Metric {
 }
 
 macro_rules! metrics_table {
-    ($($constant:ident $name:literal $kind:ident $unit:expr, [$($label:literal),*] $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $constant: &str = concat!("pipeline_", $name);)*
+    ($($of:ident { $($constant:ident $name:literal $kind:ident $unit:expr, [$($label:literal),*] $meaning:literal;)* })*) => {
+        $($(#[doc = $meaning] pub const $constant: &str = concat!("pipeline_", $name);)*)*
         /// All metrics.
-        pub const METRICS: &[Metric] = &[$(Metric {
-            name: $constant, kind: Kind::$kind, unit: $unit, labels: &[$($label),*], meaning: $meaning,
-        }),*];
+        pub const METRICS: &[Metric] = &[$($(Metric {
+            name: $constant, kind: Kind::$kind, unit: $unit, of: Of::$of, labels: &[$($label),*], meaning: $meaning,
+        }),*),*];
     };
 }
 
+const NONE: Option<Unit> = None;
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
 const BYTES: Option<Unit> = Some(Unit::Bytes);
 
 metrics_table! {
-    RECORDS_CONSUMED "records_consumed_total" Counter None, ["topic"] "Records read.";
-    RECORDS_PRODUCED "records_produced_total" Counter None, ["topic"] "Records acknowledged by the broker.";
+Workers {
+    RECORDS_CONSUMED "records_consumed_total" Counter NONE, ["topic"] "Records read.";
+    RECORDS_PRODUCED "records_produced_total" Counter NONE, ["topic"] "Records acknowledged by the broker.";
     BYTES_CONSUMED "bytes_consumed_total" Counter BYTES, ["topic"] "Keys, values and headers read, before compression.";
     BYTES_PRODUCED "bytes_produced_total" Counter BYTES, ["topic"] "Keys, values and headers sent, before compression.";
-    BATCH_RECORDS "batch_records" Histogram None, [] "Records in a batch that was read.";
-    IN_FLIGHT_RECORDS "in_flight_records" Gauge None, [] "Records read and not done yet.";
+    STAGE_SECONDS "stage_seconds_total" Counter SECONDS, ["stage"] "Where the time of the owned partitions goes: `poll` waits for records, `wait` for room in the budget, `compute`, `send` until acknowledged, `commit`, `rebalance`. A partition is in one stage at a time, so the stages add up to the partitions' time.";
+    PROCESS_DURATION "record_process_duration_seconds" Histogram SECONDS, ["operator"] "Computing one record, averaged over its chunk.";
+    BATCH_RECORDS "batch_records" Histogram NONE, [] "Records in a batch that was read.";
+    IN_FLIGHT_RECORDS "in_flight_records" Gauge NONE, ["stage"] "Records held: stage `input` is read and not computed, `output` is computed and not acknowledged.";
     IN_FLIGHT_BYTES "in_flight_bytes" Gauge BYTES, ["stage"] "Bytes held: stage `input` is read and not done, `output` is results computing or not acknowledged.";
     MEMORY_BUDGET "memory_budget_bytes" Gauge BYTES, [] "What may be held: limits.memory.";
-    PROCESS_DURATION "record_process_duration_seconds" Histogram SECONDS, [] "Computing one record through all operators, averaged over its chunk.";
-    ASSIGNED_PARTITIONS "assigned_partitions" Gauge None, ["topic"] "Partitions assigned to this process.";
-    LAG_RECORDS "consumer_lag_records" Gauge None, ["topic", "partition"] "Records from the low watermark to the partition's end; of owned partitions alone.";
-    COMMIT_RECORDS "commit_records" Histogram None, [] "Records done between two commits.";
+    PAUSED_SECONDS "consumer_paused_seconds_total" Counter SECONDS, [] "Time in which no record was taken from the consumer, for want of room.";
+    PAUSED_PARTITIONS "consumer_paused_partitions" Gauge NONE, [] "Partitions of which no record is taken right now, for want of room.";
+    ASSIGNED_PARTITIONS "assigned_partitions" Gauge NONE, ["topic"] "Partitions assigned to this process.";
+    LAG_RECORDS "consumer_lag_records" Gauge NONE, ["topic", "partition"] "Records from the first that is not done to the partition's end; of owned partitions alone.";
+    LAG_SECONDS "consumer_lag_seconds" Gauge SECONDS, ["topic", "partition"] "Age, by its own timestamp, of the first record that is not committed; before it is read, how long there has been lag; of owned partitions alone.";
+    COMMIT_RECORDS "commit_records" Histogram NONE, [] "Records done between two commits.";
     COMMIT_DURATION "commit_duration_seconds" Histogram SECONDS, [] "A commit, from asking to the answer.";
-    COMMIT_FAILURES "commit_failures_total" Counter None, [] "Commits that did not go through; they are tried again.";
-    TRANSACTIONS "transactions_total" Counter None, ["outcome"] "Transactions that ended: `committed` or `aborted`.";
-    REBALANCES "rebalances_total" Counter None, ["event"] "Partitions came (`assign`), were handed over (`revoke`), or were gone already (`lost`).";
-    REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "From being asked for partitions to having handed them over.";
-    RETRIES "retries_total" Counter None, [] "Attempts of an operator that failed in passing.";
-    DEAD_LETTERS "dead_letters_total" Counter None, ["class"] "Records that went to the dead-letter topic.";
-    ERRORS "errors_total" Counter None, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
-    RESTARTS "restarts_total" Counter None, [] "How often the clients were made anew, because they could not go on.";
-    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request, from the asking to its end: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (whoever asked was gone first).";
+    COMMIT_FAILURES "commit_failures_total" Counter NONE, [] "Commits that did not go through; they are tried again.";
+    TRANSACTIONS "transactions_total" Counter NONE, ["outcome"] "Transactions that ended: `committed`, `aborted`, or `fenced` where another producer took this one's place.";
+    TRANSACTION_DURATION "transaction_duration_seconds" Histogram SECONDS, ["outcome"] "A transaction, from its first record to its end: `committed` or `aborted`.";
+    REBALANCES "rebalances_total" Counter NONE, ["event"] "Partitions came (`assign`), were handed over (`revoke`), or were gone already (`lost`).";
+    REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "`assign`: until it was known where to read from; `revoke`: from being asked for partitions to having handed them over. What is `lost` takes no time.";
+    RETRIES "retries_total" Counter NONE, ["class"] "What failed in passing and was tried again: an `operator`'s attempt, a `commit`.";
+    DEAD_LETTERS "dead_letters_total" Counter NONE, ["class"] "Records that went to the dead-letter topic.";
+    RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Records dropped before they were computed, because their deadline had passed.";
+    ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
+    RESTARTS "restarts_total" Counter NONE, [] "How often the clients were made anew, because they could not go on.";
+    ACK_DURATION "producer_ack_duration_seconds" Histogram SECONDS, ["topic"] "From handing a record's chunk to the producer to the record's acknowledgement.";
+    QUEUE_RECORDS "producer_queue_records" Gauge NONE, ["topic"] "Records handed to the producer and not acknowledged.";
+    FETCH_QUEUE "kafka_fetch_queue_records" Gauge NONE, [] "Records that librdkafka has fetched ahead.";
+    BROKER_RTT "kafka_broker_rtt_seconds" Gauge SECONDS, ["broker"] "The producer's requests to this broker, from sending to the answer, on average (a consumer's fetches wait at the broker, so they are left out).";
+    BROKER_UP "kafka_broker_up" Gauge NONE, ["broker"] "1 where a client is connected to this broker, 0 where none can be.";
+    BROKER_ERRORS "kafka_broker_errors_total" Counter NONE, ["broker"] "Failed or unanswered requests and broken connections to this broker.";
+    BUILD_INFO "build_info" Gauge NONE, ["version", "revision", "librdkafka"] "Always 1. Of every process, whatever it does.";
+}
+Factorial {
+    FACTORIAL_DURATION "factorial_compute_duration_seconds" Histogram SECONDS, ["method"] "Computing one factorial, its decimal digits included.";
+    FACTORIAL_DIGITS "factorial_result_digits" Histogram NONE, ["method"] "Decimal digits of a result.";
+    FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials that did not have to be computed from the beginning.";
+}
+Askers {
+    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole way, from when it was to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (whoever asked was gone first).";
     REQUEST_ACK_DURATION "request_ack_duration_seconds" Histogram SECONDS, [] "From producing a request to its acknowledgement.";
-    REQUESTS_IN_FLIGHT "requests_in_flight" Gauge None, [] "Who waits for an answer.";
-    REQUESTS_COALESCED "requests_coalesced_total" Counter None, [] "Who asked for what was on its way already, so that nothing was produced.";
-    REQUESTS_KNOWN "requests_known_total" Counter None, [] "Who asked for what was known already, so that nothing was produced.";
-    REQUESTS_REPEATED "requests_repeated_total" Counter None, [] "Requests produced once more: their reply partition moved, or somebody waits longer than the first one did.";
-    REPLIES_LATE "replies_late_total" Counter None, [] "Results that nobody waited for: late, or never asked for here.";
-    RECORDS_EXPIRED "records_expired_total" Counter None, [] "Records dropped before they were computed, because their deadline had passed.";
-    BUILD_INFO "build_info" Gauge None, ["version", "revision", "librdkafka"] "Always 1.";
+    REQUESTS_IN_FLIGHT "requests_in_flight" Gauge NONE, [] "Who waits for an answer.";
+    REQUESTS_COALESCED "requests_coalesced_total" Counter NONE, [] "Who asked for what was on its way already, so that nothing was produced.";
+    REQUESTS_KNOWN "requests_known_total" Counter NONE, [] "Who asked for what was known already, so that nothing was produced.";
+    REQUESTS_REPEATED "requests_repeated_total" Counter NONE, [] "Requests produced once more: their reply partition moved, or somebody waits longer than the first one did.";
+    REPLIES_LATE "replies_late_total" Counter NONE, [] "Results that nobody waited for: late, or never asked for here.";
+}
 }
 
 /// Buckets of durations, in seconds.
@@ -80,6 +127,8 @@ pub const SECONDS_BUCKETS: &[f64] =
 /// Buckets of numbers of records.
 pub const RECORDS_BUCKETS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
+/// Buckets of numbers of digits.
+pub const DIGITS_BUCKETS: &[f64] = &[1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
 /// Tells the exporter what the metrics mean.
 pub fn describe() {
@@ -89,6 +138,63 @@ pub fn describe() {
             Kind::Counter => describe_counter!(metric.name, unit, metric.meaning),
             Kind::Gauge => describe_gauge!(metric.name, unit, metric.meaning),
             Kind::Histogram => describe_histogram!(metric.name, unit, metric.meaning),
+        }
+    }
+}
+
+/// `docs/metrics.md`.
+pub fn metrics_document() -> String {
+    let mut text = String::from(
+        "# Metrics\n\n\
+         Made from `src/telemetry/names.rs` (`UPDATE=1 cargo test metrics_document`). Every metric carries the \
+         label `pipeline` too, the pipeline's name.\nA histogram has `_bucket`, `_sum` and `_count`.\n",
+    );
+    let numbers = |buckets: &[f64]| buckets.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+    let sections = [
+        (Of::Workers, "Workers: `pipeline run`"),
+        (Of::Factorial, "Workers with the operator `factorial`"),
+        (Of::Askers, "Who asks: `pipeline serve`, `pipeline load`"),
+    ];
+    for (of, title) in sections {
+        // Writing to memory does not fail.
+        let _ = write!(text, "\n## {title}\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
+        for metric in METRICS.iter().filter(|metric| metric.of == of) {
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let (name, kind, meaning) = (metric.name, metric.kind.name(), metric.meaning);
+            let _ = writeln!(text, "| `{name}` | {kind} | {} | {meaning} |", labels.join(", "));
+        }
+    }
+    let _ = write!(
+        text,
+        "\n## Buckets\n\n- seconds: {}\n- records: {}\n- digits: {}\n",
+        numbers(SECONDS_BUCKETS),
+        numbers(RECORDS_BUCKETS),
+        numbers(DIGITS_BUCKETS)
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_document_agrees_with_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, metrics_document()).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(committed == metrics_document(), "make it anew: UPDATE=1 cargo test metrics_document");
+    }
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        for Metric { name, kind, unit, .. } in METRICS {
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            let base = name.trim_end_matches("_total");
+            assert_eq!(base.ends_with("_seconds"), *unit == SECONDS, "{name}");
+            assert_eq!(base.contains("bytes"), *unit == BYTES, "{name}");
         }
     }
 }

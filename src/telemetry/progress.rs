@@ -1,6 +1,5 @@
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -8,126 +7,94 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::Counter;
 
-use super::names::*;
+use super::{
+    brokers::{Client, ClientStatistics, Clients},
+    handles::{self, Handles, Subject},
+    lag::{self, Lag, OwnedPartitions},
+    names::*,
+    rebalances::{RebalanceEvent, RebalanceRecord, RebalanceRecords},
+    series::Sample,
+};
 use crate::record::TopicPartition;
 
-/// Classes of dead letters that are known before the first one, so that its series begins at 0.
-const CLASSES: &[&str] = &[
-    "tombstone",
-    "empty",
-    "not-utf8",
-    "not-a-number",
-    "negative",
-    "above-max",
-    "result-too-large",
-    "retries-exhausted",
-];
+/// What a partition that is owned is busy with; one at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Waiting for records.
+    Poll,
+    /// Waiting for room in the budget.
+    Wait,
+    /// Computing, or waiting for a core.
+    Compute,
+    /// Waiting for acknowledgements.
+    Send,
+    /// Waiting for a commit.
+    Commit,
+    /// Being handed over.
+    Rebalance,
+}
+
+impl Stage {
+    /// All of them.
+    pub const ALL: [Stage; 6] =
+        [Stage::Poll, Stage::Wait, Stage::Compute, Stage::Send, Stage::Commit, Stage::Rebalance];
+
+    /// As the label `stage` calls it.
+    pub fn name(self) -> &'static str {
+        ["poll", "wait", "compute", "send", "commit", "rebalance"][self as usize]
+    }
+}
 
 /// What a running pipeline has done so far: for its metrics, its status line, and whether it is ready.
 ///
 /// Handles are kept, and everything is told by the batch.
 pub struct Progress {
-    pipeline: String,
+    subject: Subject,
     consumed: AtomicU64,
     produced: AtomicU64,
     dead_letters: AtomicU64,
     in_flight: AtomicU64,
     joined: AtomicBool,
-    /// Lag by owned partition; read when metrics are asked for, so that what is gone leaves no series.
-    lag: Mutex<BTreeMap<TopicPartition, u64>>,
-    classes: Mutex<BTreeMap<&'static str, Counter>>,
+    /// Nanoseconds by stage.
+    stages: [AtomicU64; 6],
+    /// Nanoseconds.
+    paused: AtomicU64,
+    /// Nanoseconds that it took to know where to read the partitions from that come next.
+    asked: AtomicU64,
+    partitions: Mutex<OwnedPartitions>,
+    clients: Mutex<Clients>,
+    rebalances: Mutex<RebalanceRecords>,
+    /// Classes of dead letters that were not known at the start.
+    more_classes: Mutex<BTreeMap<&'static str, Counter>>,
     handles: Handles,
-}
-
-struct Handles {
-    records_consumed: Counter,
-    bytes_consumed: Counter,
-    batch_records: Histogram,
-    records_produced: Counter,
-    bytes_produced: Counter,
-    dead_letters_produced: Counter,
-    in_flight_records: Gauge,
-    input_bytes: Gauge,
-    output_bytes: Gauge,
-    process: Histogram,
-    partitions: Gauge,
-    commit_records: Histogram,
-    commit_duration: Histogram,
-    commit_failures: Counter,
-    committed: Counter,
-    aborted: Counter,
-    assigns: Counter,
-    revokes: Counter,
-    losses: Counter,
-    revoke_duration: Histogram,
-    retries: Counter,
-    expired: Counter,
-    restarts: Counter,
-    passing_errors: Counter,
-    bad_input_errors: Counter,
-    commit_errors: Counter,
-    client_errors: Counter,
 }
 
 impl Progress {
     /// Nothing has been done yet. Registers every series of the pipeline at 0.
-    pub fn new(pipeline: &str, source: &str, sink: &str, dead_letters: &str, memory: u64) -> Self {
-        let p = pipeline.to_owned();
-        gauge!(MEMORY_BUDGET, "pipeline" => p.clone()).set(memory as f64);
-        let topic = |name: &'static str, topic: &str| counter!(name, "pipeline" => p.clone(), "topic" => topic.to_owned());
-        let plain = |name: &'static str| counter!(name, "pipeline" => p.clone());
-        let labelled = |name: &'static str, label: &'static str, value: &'static str| counter!(name, "pipeline" => p.clone(), label => value);
-        let stage = |stage: &'static str| gauge!(IN_FLIGHT_BYTES, "pipeline" => p.clone(), "stage" => stage);
-        let times = |name: &'static str| histogram!(name, "pipeline" => p.clone());
-        let error = |stage: &'static str, class: &'static str| counter!(ERRORS, "pipeline" => p.clone(), "stage" => stage, "class" => class);
-        let handles = Handles {
-            records_consumed: topic(RECORDS_CONSUMED, source),
-            bytes_consumed: topic(BYTES_CONSUMED, source),
-            batch_records: times(BATCH_RECORDS),
-            records_produced: topic(RECORDS_PRODUCED, sink),
-            bytes_produced: topic(BYTES_PRODUCED, sink),
-            dead_letters_produced: topic(RECORDS_PRODUCED, dead_letters),
-            in_flight_records: gauge!(IN_FLIGHT_RECORDS, "pipeline" => p.clone()),
-            input_bytes: stage("input"),
-            output_bytes: stage("output"),
-            process: times(PROCESS_DURATION),
-            partitions: gauge!(ASSIGNED_PARTITIONS, "pipeline" => p.clone(), "topic" => source.to_owned()),
-            commit_records: times(COMMIT_RECORDS),
-            commit_duration: times(COMMIT_DURATION),
-            commit_failures: plain(COMMIT_FAILURES),
-            committed: labelled(TRANSACTIONS, "outcome", "committed"),
-            aborted: labelled(TRANSACTIONS, "outcome", "aborted"),
-            assigns: labelled(REBALANCES, "event", "assign"),
-            revokes: labelled(REBALANCES, "event", "revoke"),
-            losses: labelled(REBALANCES, "event", "lost"),
-            revoke_duration: histogram!(REBALANCE_DURATION, "pipeline" => p.clone(), "event" => "revoke"),
-            retries: plain(RETRIES),
-            expired: plain(RECORDS_EXPIRED),
-            restarts: plain(RESTARTS),
-            passing_errors: error("compute", "passing"),
-            bad_input_errors: error("compute", "bad-input"),
-            commit_errors: error("commit", "passing"),
-            client_errors: error("clients", "restart"),
-        };
-        let classes = CLASSES.iter().map(|class| (*class, labelled(DEAD_LETTERS, "class", class))).collect();
+    pub fn new(subject: Subject) -> Self {
         Progress {
-            pipeline: p,
+            handles: Handles::new(&subject),
+            subject,
             consumed: AtomicU64::new(0),
             produced: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             joined: AtomicBool::new(false),
-            lag: Mutex::default(),
-            classes: Mutex::new(classes),
-            handles,
+            stages: Default::default(),
+            paused: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            partitions: Mutex::default(),
+            clients: Mutex::default(),
+            rebalances: Mutex::default(),
+            more_classes: Mutex::default(),
         }
     }
 
     /// The pipeline's name.
     pub fn pipeline(&self) -> &str {
-        &self.pipeline
+        &self.subject.pipeline
     }
 
     /// Records read so far.
@@ -152,17 +119,32 @@ impl Progress {
 
     /// Records from the low watermarks to the ends of the owned partitions.
     pub fn lag(&self) -> u64 {
-        lock(&self.lag).values().sum()
+        lock(&self.partitions).records()
     }
 
     /// How many partitions are owned.
     pub fn partitions(&self) -> usize {
-        lock(&self.lag).len()
+        lock(&self.partitions).len()
     }
 
     /// Whether the group has been joined: from the first assignment on, an empty one included.
     pub fn is_joined(&self) -> bool {
         self.joined.load(Relaxed)
+    }
+
+    /// Partitions of these numbers have changed hands, the oldest first.
+    pub fn rebalances(&self) -> Vec<RebalanceRecord> {
+        lock(&self.rebalances).iter().cloned().collect()
+    }
+
+    /// Why the group was rebalanced last, in librdkafka's words.
+    pub fn rebalance_reason(&self) -> String {
+        lock(&self.clients).rebalance_reason().to_owned()
+    }
+
+    /// The time that partitions have spent in a stage.
+    pub fn stage(&self, stage: Stage) -> Duration {
+        Duration::from_nanos(self.stages[stage as usize].load(Relaxed))
     }
 
     pub(crate) fn consumed(&self, records: u64, bytes: u64) {
@@ -172,41 +154,58 @@ impl Progress {
         self.handles.batch_records.record(records as f64);
     }
 
-    pub(crate) fn computed(&self, records: usize, took: Duration, retries: u64) {
-        if records > 0 {
-            self.handles.process.record_many(took.as_secs_f64() / records as f64, records);
+    /// An operator has computed so many records in that time.
+    pub(crate) fn computed(&self, operator: usize, records: usize, took: Duration) {
+        if let (Some(process), true) = (self.handles.process.get(operator), records > 0) {
+            process.record_many(took.as_secs_f64() / records as f64, records);
         }
-        self.handles.retries.increment(retries);
-        self.handles.passing_errors.increment(retries);
+    }
+
+    /// Attempts of an operator have failed in passing.
+    pub(crate) fn retried(&self, attempts: u64) {
+        self.handles.operator_retries.increment(attempts);
+        self.handles.passing_errors.increment(attempts);
     }
 
     pub(crate) fn expired(&self, records: u64) {
         self.handles.expired.increment(records);
     }
 
-    pub(crate) fn sent(&self, bytes: u64) {
-        self.handles.bytes_produced.increment(bytes);
+    /// Bytes of results and of dead letters.
+    pub(crate) fn sent(&self, results: u64, dead_letters: u64) {
+        self.handles.results.bytes.increment(results);
+        self.handles.dead_letters.bytes.increment(dead_letters);
     }
 
     pub(crate) fn dead_letter(&self, class: &'static str) {
-        let mut classes = lock(&self.classes);
-        let counter = classes
-            .entry(class)
-            .or_insert_with(|| counter!(DEAD_LETTERS, "pipeline" => self.pipeline.clone(), "class" => class));
-        counter.increment(1);
+        match self.handles.classes.get(class) {
+            Some(counter) => counter.increment(1),
+            None => lock(&self.more_classes)
+                .entry(class)
+                .or_insert_with(|| handles::dead_letters(self.pipeline(), class))
+                .increment(1),
+        }
         self.handles.bad_input_errors.increment(1);
     }
 
     pub(crate) fn acknowledged(&self, results: u64, dead_letters: u64) {
         self.produced.fetch_add(results, Relaxed);
         self.dead_letters.fetch_add(dead_letters, Relaxed);
-        self.handles.records_produced.increment(results);
-        self.handles.dead_letters_produced.increment(dead_letters);
+        self.handles.results.records.increment(results);
+        self.handles.dead_letters.records.increment(dead_letters);
     }
 
-    pub(crate) fn holds(&self, records: u64) {
-        if self.in_flight.swap(records, Relaxed) != records {
-            self.handles.in_flight_records.set(records as f64);
+    /// So many results, or dead letters, were acknowledged that long after they were handed over.
+    pub(crate) fn acknowledged_after(&self, took: Duration, records: usize, dead_letters: bool) {
+        let topic = if dead_letters { &self.handles.dead_letters } else { &self.handles.results };
+        topic.ack_duration.record_many(took.as_secs_f64(), records);
+    }
+
+    /// Records that are read and not computed, and computed and not acknowledged.
+    pub(crate) fn holds(&self, input: u64, output: u64) {
+        if self.in_flight.swap(input + output, Relaxed) != input + output || input + output > 0 {
+            self.handles.input_records.set(input as f64);
+            self.handles.output_records.set(output as f64);
         }
     }
 
@@ -215,62 +214,170 @@ impl Progress {
         self.handles.output_bytes.set(output as f64);
     }
 
-    pub(crate) fn committed(&self, records: u64, took: Duration, transaction: bool) {
+    /// Results and dead letters in the producer's queue.
+    pub(crate) fn queues(&self, results: u64, dead_letters: u64) {
+        self.handles.results.queue.set(results as f64);
+        self.handles.dead_letters.queue.set(dead_letters as f64);
+    }
+
+    /// So many partitions have been in that stage for so long.
+    pub(crate) fn spent(&self, stage: Stage, partitions: u32, time: Duration) {
+        self.stages[stage as usize].fetch_add(nanos(time * partitions), Relaxed);
+    }
+
+    /// No record was taken for so long, for want of room.
+    pub(crate) fn paused(&self, time: Duration) {
+        self.paused.fetch_add(nanos(time), Relaxed);
+    }
+
+    /// Whether there is no room for records right now.
+    pub(crate) fn is_paused(&self, paused: bool) {
+        let partitions = if paused { self.partitions() } else { 0 };
+        self.handles.paused_partitions.set(partitions as f64);
+    }
+
+    pub(crate) fn committed(&self, records: u64, took: Duration) {
         self.handles.commit_records.record(records as f64);
         self.handles.commit_duration.record(took.as_secs_f64());
-        if transaction {
-            self.handles.committed.increment(1);
-        }
     }
 
     pub(crate) fn commit_failed(&self) {
         self.handles.commit_failures.increment(1);
         self.handles.commit_errors.increment(1);
+        self.handles.commit_retries.increment(1);
     }
 
-    pub(crate) fn aborted(&self) {
+    /// A transaction was committed, so long after its first record.
+    pub(crate) fn transaction_committed(&self, took: Duration) {
+        self.handles.committed.increment(1);
+        self.handles.committed_duration.record(took.as_secs_f64());
+    }
+
+    /// A transaction is aborted, so long after its first record.
+    pub(crate) fn transaction_aborted(&self, took: Duration) {
         self.handles.aborted.increment(1);
+        self.handles.aborted_duration.record(took.as_secs_f64());
     }
 
-    pub(crate) fn assigned(&self) {
+    /// Another producer has taken this one's place.
+    pub(crate) fn fenced(&self) {
+        self.handles.fenced.increment(1);
+    }
+
+    /// It took so long to know where to read the partitions from that are assigned next.
+    pub(crate) fn asked_offsets(&self, took: Duration) {
+        self.asked.store(nanos(took), Relaxed);
+    }
+
+    /// Partitions came.
+    pub(crate) fn assigned(&self, partitions: Vec<i32>) {
         self.joined.store(true, Relaxed);
-        self.handles.assigns.increment(1);
+        let asked = Duration::from_nanos(self.asked.swap(0, Relaxed));
+        self.rebalanced(RebalanceEvent::Assign, partitions, vec![("asking for offsets", asked)], "");
     }
 
-    pub(crate) fn revoked(&self, took: Duration) {
-        self.handles.revokes.increment(1);
-        self.handles.revoke_duration.record(took.as_secs_f64());
+    /// Partitions were handed over, or, where not all was done, abandoned.
+    pub(crate) fn revoked(
+        &self,
+        partitions: Vec<i32>,
+        phases: Vec<(&'static str, Duration)>,
+        note: &'static str,
+    ) {
+        self.rebalanced(RebalanceEvent::Revoke, partitions, phases, note);
     }
 
-    pub(crate) fn lost(&self) {
-        self.handles.losses.increment(1);
+    /// Partitions are gone.
+    pub(crate) fn lost(&self, partitions: Vec<i32>) {
+        self.rebalanced(RebalanceEvent::Lost, partitions, vec![], "what was not committed is done again");
+    }
+
+    fn rebalanced(
+        &self,
+        event: RebalanceEvent,
+        partitions: Vec<i32>,
+        phases: Vec<(&'static str, Duration)>,
+        note: &'static str,
+    ) {
+        let record = RebalanceRecord { at: lag::now(), event, partitions, phases, note };
+        let took = record.took().as_secs_f64();
+        match event {
+            RebalanceEvent::Assign => {
+                self.handles.assigns.increment(1);
+                self.handles.assign_duration.record(took);
+            }
+            RebalanceEvent::Revoke => {
+                self.handles.revokes.increment(1);
+                self.handles.revoke_duration.record(took);
+            }
+            RebalanceEvent::Lost => self.handles.losses.increment(1),
+        }
+        tracing::info!(pipeline = self.pipeline(), "rebalance: {record}");
+        lock(&self.rebalances).push(record);
     }
 
     /// The clients are made anew.
     pub fn restarted(&self) {
         self.joined.store(false, Relaxed);
         self.owns(BTreeMap::new());
+        lock(&self.clients).clear();
         self.handles.restarts.increment(1);
         self.handles.client_errors.increment(1);
     }
 
-    /// The owned partitions and their lag, in records.
-    pub(crate) fn owns(&self, lag: BTreeMap<TopicPartition, u64>) {
-        self.handles.partitions.set(lag.len() as f64);
-        *lock(&self.lag) = lag;
+    /// The owned partitions, and how far behind each is.
+    pub(crate) fn owns(&self, lags: BTreeMap<TopicPartition, Lag>) {
+        self.handles.partitions.set(lags.len() as f64);
+        lock(&self.partitions).replace(lags, lag::now());
     }
 
-    /// The lag of the owned partitions in Prometheus' text format, without the head.
-    pub(super) fn render_lag(&self, text: &mut String) {
-        for (TopicPartition { topic, partition }, lag) in &*lock(&self.lag) {
-            // Writing to memory does not fail.
-            let _ = writeln!(
-                text,
-                "{LAG_RECORDS}{{pipeline=\"{}\",topic=\"{topic}\",partition=\"{partition}\"}} {lag}",
-                self.pipeline
-            );
-        }
+    /// What a client tells of itself.
+    pub(crate) fn statistics(&self, client: Client, statistics: ClientStatistics) {
+        lock(&self.clients).tell(client, statistics);
     }
+
+    /// Each owned partition, its lag in records, and in seconds.
+    pub(super) fn lags(&self) -> Vec<(TopicPartition, u64, f64)> {
+        let partitions = lock(&self.partitions);
+        partitions
+            .iter(lag::now())
+            .map(|(partition, records, seconds)| (partition.clone(), records, seconds))
+            .collect()
+    }
+
+    /// The series that are made when they are asked for.
+    pub(super) fn samples(&self) -> Vec<Sample<'static>> {
+        let mut samples: Vec<Sample<'static>> = Stage::ALL
+            .iter()
+            .map(|stage| {
+                let seconds = self.stage(*stage).as_secs_f64();
+                Sample::new(STAGE_SECONDS, [("stage", stage.name().into())], seconds)
+            })
+            .collect();
+        let paused = Duration::from_nanos(self.paused.load(Relaxed)).as_secs_f64();
+        samples.push(Sample::new(PAUSED_SECONDS, [], paused));
+        for (TopicPartition { topic, partition }, records, seconds) in self.lags() {
+            let labels =
+                || [("topic", topic.to_string().into()), ("partition", partition.to_string().into())];
+            samples.push(Sample::new(LAG_RECORDS, labels(), records as f64));
+            samples.push(Sample::new(LAG_SECONDS, labels(), seconds));
+        }
+        let clients = lock(&self.clients);
+        samples.push(Sample::new(FETCH_QUEUE, [], clients.fetch_queue() as f64));
+        for (name, broker) in clients.brokers() {
+            let labels = || [("broker", name.to_owned().into())];
+            samples.push(Sample::new(BROKER_UP, labels(), f64::from(u8::from(broker.up))));
+            samples.push(Sample::new(BROKER_ERRORS, labels(), broker.errors as f64));
+            if let Some(rtt) = broker.rtt {
+                samples.push(Sample::new(BROKER_RTT, labels(), rtt.as_secs_f64()));
+            }
+        }
+        samples
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    // Five centuries fit.
+    time.as_nanos() as u64
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::names::*;
+use super::{handles::build_info, names::*};
 
 /// What has become of requests; handles are kept.
 pub struct RequestMetrics {
@@ -35,6 +35,7 @@ impl RequestMetrics {
     /// Registers every series at 0.
     pub fn new(name: &str) -> Self {
         let p = name.to_owned();
+        build_info(&p);
         let outcome = |outcome: &'static str| histogram!(REQUEST_DURATION, "pipeline" => p.clone(), "outcome" => outcome);
         let plain = |name: &'static str| counter!(name, "pipeline" => p.clone());
         RequestMetrics {

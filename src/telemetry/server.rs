@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz` and `/readyz`.
+//! `/metrics`, `/healthz`, `/readyz` and `/explain`.
 
 use std::{
     io,
@@ -12,14 +12,15 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     routing::get,
 };
-use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
-    names::{BUILD_INFO, LAG_RECORDS, METRICS, RECORDS_BUCKETS, SECONDS_BUCKETS, describe},
+    explain::explain,
+    names::{DIGITS_BUCKETS, RECORDS_BUCKETS, SECONDS_BUCKETS, describe},
     progress::Progress,
+    series,
 };
 
 /// How many more ports are tried where nobody named one.
@@ -59,13 +60,6 @@ pub fn install() -> Result<PrometheusHandle, ServerError> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| ServerError::Recorder(error.to_string()))?;
     describe();
-    gauge!(
-        BUILD_INFO,
-        "version" => env!("CARGO_PKG_VERSION"),
-        "revision" => option_env!("PIPELINE_REVISION").unwrap_or("unknown"),
-        "librdkafka" => crate::kafka::librdkafka_version(),
-    )
-    .set(1.0);
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
@@ -82,6 +76,7 @@ fn recorder() -> Result<PrometheusRecorder, ServerError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(suffix("_seconds"), SECONDS_BUCKETS)
         .and_then(|builder| builder.set_buckets_for_metric(suffix("_records"), RECORDS_BUCKETS))
+        .and_then(|builder| builder.set_buckets_for_metric(suffix("_digits"), DIGITS_BUCKETS))
         .map(PrometheusBuilder::build_recorder)
         .map_err(|error| ServerError::Recorder(error.to_string()))
 }
@@ -122,10 +117,12 @@ impl MetricsServer {
         let address = listener
             .local_addr()
             .map_err(|error| ServerError::Listen { address: listen, reason: error.to_string() })?;
+        let explained = pipelines.clone();
         let metrics = move || async move { ([(CONTENT_TYPE, TEXT_FORMAT)], render(&handle, &pipelines)) };
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
+            .route("/explain", get(move || async move { explain(&explained) }))
             .route("/readyz", get(move || async move { readiness(trouble()) }));
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -175,25 +172,35 @@ fn readiness(trouble: Option<String>) -> (StatusCode, String) {
     }
 }
 
-/// The exporter never forgets a series, so lag, which must go with its partition, is not among its own.
 fn render(handle: &PrometheusHandle, pipelines: &[Arc<Progress>]) -> String {
     let mut text = handle.render();
-    if let Some(metric) = METRICS.iter().find(|metric| metric.name == LAG_RECORDS) {
-        text += &format!("# HELP {LAG_RECORDS} {}\n# TYPE {LAG_RECORDS} gauge\n", metric.meaning);
-        pipelines.iter().for_each(|progress| progress.render_lag(&mut text));
-    }
+    let samples: Vec<_> = pipelines.iter().map(|p| (p.pipeline(), p.samples())).collect();
+    series::render(&mut text, &samples);
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, time::Duration};
 
     use super::*;
     use crate::{
         record::TopicPartition,
-        telemetry::{Kind, RequestMetrics},
+        telemetry::{
+            BrokerState, Client, ClientStatistics, Lag, METRICS, Of, RequestMetrics, Stage, Subject,
+        },
     };
+
+    fn progress() -> Arc<Progress> {
+        Arc::new(Progress::new(Subject {
+            pipeline: "factorial".to_owned(),
+            source: "in".to_owned(),
+            sink: "out".to_owned(),
+            dead_letters: "in.dlq".to_owned(),
+            operators: vec!["small".to_owned(), "factorial".to_owned()],
+            memory: 256 << 20,
+        }))
+    }
 
     /// A pipeline's progress, and what a scrape gives.
     fn observed() -> (Arc<Progress>, impl Fn() -> String) {
@@ -202,7 +209,7 @@ mod tests {
         let progress = metrics::with_local_recorder(&recorder, || {
             describe();
             RequestMetrics::new("factorial");
-            Arc::new(Progress::new("factorial", "in", "out", "in.dlq", 256 << 20))
+            progress()
         });
         let pipelines = vec![progress.clone()];
         (progress, move || render(&handle, &pipelines))
@@ -213,53 +220,98 @@ mod tests {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
 
+    fn owned(progress: &Progress, partitions: &[(i32, u64)]) {
+        let lags = partitions.iter().map(|(partition, records)| {
+            (TopicPartition::new("in", *partition), Lag { records: *records, uncommitted: None })
+        });
+        progress.owns(lags.collect::<BTreeMap<_, _>>());
+    }
+
+    fn statistics() -> ClientStatistics {
+        let broker = BrokerState { up: true, rtt: Some(Duration::from_millis(2)), errors: 3 };
+        ClientStatistics { brokers: [("a:9092".to_owned(), broker)].into(), ..Default::default() }
+    }
+
     #[test]
     fn every_metric_of_a_pipeline_is_there_at_zero_with_its_kind_before_anything_happens() {
-        let (_, scrape) = observed();
+        let (progress, scrape) = observed();
+        // What there is of partitions and brokers comes and goes with them.
+        owned(&progress, &[(0, 0)]);
+        progress.statistics(Client::Producer, statistics());
         let text = scrape();
-        for metric in METRICS.iter().filter(|metric| metric.name != BUILD_INFO) {
-            let kind = match metric.kind {
-                Kind::Counter => "counter",
-                Kind::Gauge => "gauge",
-                Kind::Histogram => "histogram",
-            };
+        for metric in METRICS.iter().filter(|metric| metric.of != Of::Factorial) {
             assert_line(&text, &format!("# HELP {} {}", metric.name, metric.meaning));
-            assert_line(&text, &format!("# TYPE {} {kind}", metric.name));
+            assert_line(&text, &format!("# TYPE {} {}", metric.name, metric.kind.name()));
+            let of_it = |line: &&str| {
+                line.split(['{', ' ']).next().is_some_and(|name| {
+                    name == metric.name
+                        || name
+                            .strip_prefix(metric.name)
+                            .is_some_and(|rest| ["_sum", "_count", "_bucket"].contains(&rest))
+                })
+            };
+            for line in text.lines().filter(of_it) {
+                assert!(line.contains("pipeline=\"factorial\""), "{line}");
+                assert!(metric.labels.iter().all(|label| line.contains(&format!("{label}=\""))), "{line}");
+            }
         }
-        assert_line(&text, r#"pipeline_dead_letters_total{pipeline="factorial",class="not-a-number"} 0"#);
-        assert_line(
-            &text,
+        for line in [
+            r#"pipeline_dead_letters_total{pipeline="factorial",class="not-a-number"} 0"#,
             r#"pipeline_errors_total{pipeline="factorial",stage="clients",class="restart"} 0"#,
-        );
-        assert_line(&text, r#"pipeline_commit_duration_seconds_count{pipeline="factorial"} 0"#);
-        assert_line(&text, r#"pipeline_transactions_total{pipeline="factorial",outcome="aborted"} 0"#);
+            r#"pipeline_commit_duration_seconds_count{pipeline="factorial"} 0"#,
+            r#"pipeline_transactions_total{pipeline="factorial",outcome="fenced"} 0"#,
+            r#"pipeline_stage_seconds_total{pipeline="factorial",stage="wait"} 0"#,
+            r#"pipeline_consumer_paused_seconds_total{pipeline="factorial"} 0"#,
+            r#"pipeline_producer_ack_duration_seconds_count{pipeline="factorial",topic="in.dlq"} 0"#,
+        ] {
+            assert_line(&text, line);
+        }
     }
 
     #[test]
     fn what_the_engine_tells_is_what_is_scraped() {
         let (progress, scrape) = observed();
         progress.consumed(300, 1_500);
-        progress.committed(250, Duration::from_millis(7), true);
+        progress.committed(250, Duration::from_millis(7));
+        progress.transaction_committed(Duration::from_millis(70));
+        progress.transaction_aborted(Duration::from_millis(7));
+        progress.sent(1_000, 20);
         progress.acknowledged(290, 10);
+        progress.acknowledged_after(Duration::from_millis(3), 290, false);
         progress.commit_failed();
         progress.dead_letter("not-a-number");
-        progress.computed(4, Duration::from_millis(80), 2);
+        progress.computed(1, 4, Duration::from_millis(80));
+        progress.retried(2);
+        progress.spent(Stage::Compute, 2, Duration::from_millis(750));
+        progress.paused(Duration::from_millis(250));
+        progress.queues(7, 1);
+        progress.statistics(Client::Producer, statistics());
         let text = scrape();
         for line in [
             r#"pipeline_records_consumed_total{pipeline="factorial",topic="in"} 300"#,
             r#"pipeline_bytes_consumed_total{pipeline="factorial",topic="in"} 1500"#,
+            r#"pipeline_bytes_produced_total{pipeline="factorial",topic="in.dlq"} 20"#,
             r#"pipeline_batch_records_bucket{pipeline="factorial",le="200"} 0"#,
             r#"pipeline_batch_records_bucket{pipeline="factorial",le="500"} 1"#,
             r#"pipeline_commit_duration_seconds_bucket{pipeline="factorial",le="0.005"} 0"#,
             r#"pipeline_commit_duration_seconds_bucket{pipeline="factorial",le="0.01"} 1"#,
             r#"pipeline_transactions_total{pipeline="factorial",outcome="committed"} 1"#,
+            r#"pipeline_transaction_duration_seconds_bucket{pipeline="factorial",outcome="committed",le="0.05"} 0"#,
+            r#"pipeline_transaction_duration_seconds_bucket{pipeline="factorial",outcome="aborted",le="0.05"} 1"#,
             r#"pipeline_records_produced_total{pipeline="factorial",topic="in.dlq"} 10"#,
+            r#"pipeline_producer_ack_duration_seconds_count{pipeline="factorial",topic="out"} 290"#,
+            r#"pipeline_producer_queue_records{pipeline="factorial",topic="out"} 7"#,
             r#"pipeline_errors_total{pipeline="factorial",stage="commit",class="passing"} 1"#,
             r#"pipeline_errors_total{pipeline="factorial",stage="compute",class="passing"} 2"#,
             r#"pipeline_errors_total{pipeline="factorial",stage="compute",class="bad-input"} 1"#,
+            r#"pipeline_retries_total{pipeline="factorial",class="operator"} 2"#,
             r#"pipeline_dead_letters_total{pipeline="factorial",class="not-a-number"} 1"#,
-            r#"pipeline_record_process_duration_seconds_bucket{pipeline="factorial",le="0.01"} 0"#,
-            r#"pipeline_record_process_duration_seconds_bucket{pipeline="factorial",le="0.025"} 4"#,
+            r#"pipeline_record_process_duration_seconds_bucket{pipeline="factorial",operator="factorial",le="0.01"} 0"#,
+            r#"pipeline_record_process_duration_seconds_bucket{pipeline="factorial",operator="factorial",le="0.025"} 4"#,
+            r#"pipeline_stage_seconds_total{pipeline="factorial",stage="compute"} 1.5"#,
+            r#"pipeline_consumer_paused_seconds_total{pipeline="factorial"} 0.25"#,
+            r#"pipeline_kafka_broker_rtt_seconds{pipeline="factorial",broker="a:9092"} 0.002"#,
+            r#"pipeline_kafka_broker_errors_total{pipeline="factorial",broker="a:9092"} 3"#,
         ] {
             assert_line(&text, line);
         }
@@ -267,27 +319,26 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_is_handed_over_leaves_no_lag_behind() {
+    fn a_partition_that_is_handed_over_leaves_no_lag_behind_and_a_client_no_broker() {
         let (progress, scrape) = observed();
-        let lag = |partition, records| (TopicPartition::new("in", partition), records);
-        progress.owns(BTreeMap::from([lag(0, 5), lag(1, 0)]));
+        owned(&progress, &[(0, 5), (1, 0)]);
+        progress.statistics(Client::Consumer, statistics());
         let text = scrape();
-        assert_line(
-            &text,
-            r#"pipeline_consumer_lag_records{pipeline="factorial",topic="in",partition="0"} 5"#,
-        );
-        assert_line(
-            &text,
-            r#"pipeline_consumer_lag_records{pipeline="factorial",topic="in",partition="1"} 0"#,
-        );
-        progress.owns(BTreeMap::from([lag(1, 3)]));
+        let lag = |partition, records| {
+            format!(
+                "pipeline_consumer_lag_records{{pipeline=\"factorial\",topic=\"in\",partition=\"{partition}\"}} {records}"
+            )
+        };
+        assert_line(&text, &lag(0, 5));
+        assert_line(&text, &lag(1, 0));
+        owned(&progress, &[(1, 3)]);
         let text = scrape();
         assert!(!text.contains(r#"partition="0""#), "{text}");
-        assert_line(
-            &text,
-            r#"pipeline_consumer_lag_records{pipeline="factorial",topic="in",partition="1"} 3"#,
-        );
+        assert_line(&text, &lag(1, 3));
         assert_eq!(progress.lag(), 3);
+        progress.restarted();
+        let text = scrape();
+        assert!(!text.contains("partition=\"") && !text.contains("broker=\""), "{text}");
     }
 
     fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
@@ -300,9 +351,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_endpoint_tells_metrics_health_and_whether_the_group_is_joined() {
         let recorder = recorder().unwrap();
-        let progress = metrics::with_local_recorder(&recorder, || {
-            Arc::new(Progress::new("factorial", "in", "out", "in.dlq", 1))
-        });
+        let progress = metrics::with_local_recorder(&recorder, progress);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let pipelines = vec![progress.clone()];
         let server = MetricsServer::start(any, true, recorder.handle(), pipelines).await.unwrap();
@@ -316,11 +365,14 @@ mod tests {
             (status, text.as_str()),
             (503, "not ready: factorial has not joined its consumer group yet\n")
         );
-        progress.assigned();
+        progress.assigned(vec![0, 1]);
         assert_eq!(ask("/readyz").await.0, 200);
         let (status, kind, text) = ask("/metrics").await;
         assert_eq!((status, kind.as_str()), (200, TEXT_FORMAT));
         assert_line(&text, r#"pipeline_rebalances_total{pipeline="factorial",event="assign"} 1"#);
+        let (status, _, text) = ask("/explain").await;
+        assert_eq!(status, 200);
+        assert!(text.contains("assign partitions 0 1, asking for offsets 0.0 ms"), "{text}");
     }
 
     #[tokio::test]

@@ -63,7 +63,7 @@ impl TestDriver {
         let mut attempt = 1;
         loop {
             let mut results = Vec::new();
-            match self.topology.apply(record.clone(), &mut results) {
+            match self.topology.apply(record.clone(), &mut results, |_, _| ()) {
                 Ok(()) => return Ok(results),
                 Err(OperatorError::Passing { .. }) if attempt < self.attempts => attempt += 1,
                 Err(OperatorError::Passing { message }) => {

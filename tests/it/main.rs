@@ -7,6 +7,7 @@ mod faults;
 mod gateway;
 mod harness;
 mod load;
+mod observability;
 mod offline;
 mod request;
 mod topics;

@@ -18,7 +18,7 @@ use crate::{
     engine::*,
     operator::{Cost, Operator, OperatorError, Output},
     record::{BatchBuilder, Headers, Offset, Record, TopicPartition},
-    telemetry::Progress,
+    telemetry::{Progress, Subject},
 };
 
 /// What the value says: `slow…` costs a second of a core, `bad` is bad input, `flaky` fails in passing twice,
@@ -250,8 +250,15 @@ impl Harness {
             Arc::new(TestMachine { start: Instant::now(), eager: options.eager, work: Mutex::default() });
         let (events, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (progress, budget) =
-            (Arc::new(Progress::new("test", "in", "out", "in.dlq", 1 << 20)), Budget::new(1 << 20));
+        let subject = Subject {
+            pipeline: "test".to_owned(),
+            source: "in".to_owned(),
+            sink: "out".to_owned(),
+            dead_letters: "in.dlq".to_owned(),
+            operators: vec!["scripted".to_owned()],
+            memory: 1 << 20,
+        };
+        let (progress, budget) = (Arc::new(Progress::new(subject)), Budget::new(1 << 20));
         let plan = Plan {
             topology: Topology::new([Arc::new(Scripted::default()) as Arc<dyn Operator>]),
             guarantee: options.guarantee,

@@ -6,3 +6,4 @@ mod harness;
 mod ordering;
 mod rebalances;
 mod replies;
+mod stages;

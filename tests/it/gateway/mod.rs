@@ -70,6 +70,11 @@ impl Gateway {
         format!("http://{}", self.address)
     }
 
+    /// Where its metrics are, as `host:port`.
+    pub fn metrics(&self) -> String {
+        self.process.metrics().trim_start_matches("http://").to_owned()
+    }
+
     /// Sends a request whose answer is taken later.
     pub fn begin(&self, head: &str, body: &str) -> Pending {
         let mut stream = TcpStream::connect(self.address).unwrap();

@@ -97,6 +97,12 @@ impl Producer {
         }
     }
 
+    /// Sends a record of right now.
+    pub fn send_now(&self, key: &str, value: &[u8]) {
+        let record = BaseRecord::<str, [u8]>::to(&self.topic).key(key).payload(value);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
     pub fn flush(&self) {
         self.producer.flush(Duration::from_secs(120)).unwrap();
         assert_eq!(self.producer.context().0.load(SeqCst), 0, "requests were not delivered");

@@ -3,6 +3,8 @@
 mod acl;
 mod clients;
 mod command;
+mod dashboards;
+mod prometheus;
 mod watch;
 mod worker;
 
@@ -15,6 +17,8 @@ pub use clients::{
     Consumed, Producer, create_topic, read_committed, read_uncommitted, records_until, records_within,
 };
 pub use command::pipeline;
+pub use dashboards::Dashboard;
+pub use prometheus::{Prometheus, series};
 pub use watch::Watch;
 pub use worker::Worker;
 

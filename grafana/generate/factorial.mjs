@@ -1,0 +1,35 @@
+import { board, heatmap, lines, quantile, rate } from './panels.mjs';
+
+export const dashboard = board({
+  uid: 'pipeline-factorial',
+  title: 'Pipeline / Factorials',
+  description: 'What the operator factorial computes, and how.',
+  metric: 'pipeline_factorial_compute_duration_seconds_count',
+  rows: [
+    ['Factorials', [
+      lines({
+        title: 'Factorials', unit: 'cps',
+        description: 'Factorials computed a second, by method, and how many did not have to begin at 1.',
+        queries: [
+          [rate('factorial_compute_duration_seconds_count', ['method']), '{{method}}'],
+          [rate('factorial_checkpoint_hits_total'), 'checkpoint hits'],
+        ],
+      }),
+      lines({
+        title: 'Computing a factorial', unit: 's',
+        description: 'By method, p50 and p99. 0 where there was none.',
+        queries: [0.5, 0.99].map((q) => [quantile(q, 'factorial_compute_duration_seconds', ['method']), `{{method}} p${q * 100}`]),
+      }),
+      lines({
+        title: 'Digits', unit: 'short',
+        description: 'Decimal digits of the results, a second, by method.',
+        queries: [[rate('factorial_result_digits_sum', ['method']), '{{method}}']],
+      }),
+      heatmap({
+        title: 'Results by size', unit: 'short',
+        description: 'How many results have how many digits.',
+        histogram: 'factorial_result_digits',
+      }),
+    ]],
+  ],
+});

@@ -1,0 +1,145 @@
+//! How long each operator has worked on a chunk.
+
+use std::time::Duration;
+
+use super::Environment;
+
+/// In a chunk of more records each is cheap, and a clock is read for one of them in so many.
+const EVERY: usize = 16;
+
+/// What the operators did of one chunk.
+#[derive(Clone, Default, Debug)]
+pub struct Work {
+    /// How long a core was busy with the chunk.
+    pub took: Duration,
+    /// By operator: records given to it, and its time with those that a clock was read for.
+    operators: Vec<(usize, Duration)>,
+    /// Which records a clock is read for.
+    every: Option<usize>,
+}
+
+impl Work {
+    /// Nothing has been done yet of a chunk of so many records.
+    pub fn new(operators: usize, records: usize) -> Self {
+        // One operator has all the time, and no clock is needed.
+        let every = match operators {
+            0 | 1 => None,
+            _ if records <= EVERY => Some(1),
+            _ => Some(EVERY),
+        };
+        Work { took: Duration::ZERO, operators: vec![(0, Duration::ZERO); operators], every }
+    }
+
+    /// Watches the operators at work on the record at `index`.
+    pub fn watch<'a>(&'a mut self, index: usize, environment: &'a dyn Environment) -> Watch<'a> {
+        let timed = self.every.is_some_and(|every| index.is_multiple_of(every));
+        let since = timed.then(|| environment.now());
+        Watch { work: self, environment, since }
+    }
+
+    /// By operator: records, and its share of the time.
+    pub fn shares(&self) -> impl Iterator<Item = (usize, Duration)> {
+        let watched: Duration = self.operators.iter().map(|(_, took)| *took).sum();
+        self.operators.iter().map(move |(records, took)| {
+            let share = if watched.is_zero() {
+                1.0 / self.operators.len() as f64
+            } else {
+                took.as_secs_f64() / watched.as_secs_f64()
+            };
+            (*records, self.took.mul_f64(share))
+        })
+    }
+}
+
+/// Watches the operators at work on one record.
+pub struct Watch<'a> {
+    work: &'a mut Work,
+    environment: &'a dyn Environment,
+    /// When the last operator was through; `None` where no clock is read.
+    since: Option<Duration>,
+}
+
+impl Watch<'_> {
+    /// The operator at that place is through with so many records.
+    pub fn after(&mut self, place: usize, records: usize) {
+        let (given, took) = &mut self.work.operators[place];
+        *given += records;
+        if let Some(since) = &mut self.since {
+            let now = self.environment.now();
+            *took += now - *since;
+            *since = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use futures::future::BoxFuture;
+
+    use super::*;
+
+    /// A clock that goes on by a millisecond whenever it is read.
+    #[derive(Default)]
+    struct Clock(AtomicU64);
+
+    impl Environment for Clock {
+        fn now(&self) -> Duration {
+            Duration::from_millis(self.0.fetch_add(1, Relaxed))
+        }
+        fn unix_millis(&self) -> u64 {
+            0
+        }
+        fn name(&self) -> &str {
+            "clock"
+        }
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            unreachable!()
+        }
+        fn random(&self) -> f64 {
+            0.0
+        }
+        fn compute(&self, work: Box<dyn FnOnce() + Send>) {
+            work();
+        }
+        fn cores(&self) -> usize {
+            1
+        }
+    }
+
+    fn millis(work: &Work) -> Vec<(usize, u128)> {
+        work.shares().map(|(records, took)| (records, took.as_millis())).collect()
+    }
+
+    #[test]
+    fn operators_share_the_time_as_the_clock_saw_them_at_work() {
+        let clock = Clock::default();
+        let mut work = Work { took: Duration::from_millis(90), ..Work::new(2, 2) };
+        work.watch(0, &clock).after(0, 1);
+        let mut second = work.watch(1, &clock);
+        second.after(0, 1);
+        second.after(1, 3);
+        assert_eq!(millis(&work), [(2, 60), (3, 30)]);
+    }
+
+    #[test]
+    fn one_operator_has_all_the_time_and_the_clock_is_not_read() {
+        let clock = Clock::default();
+        let mut work = Work { took: Duration::from_millis(90), ..Work::new(1, 500) };
+        (0..500).for_each(|index| work.watch(index, &clock).after(0, 1));
+        assert_eq!((millis(&work), clock.0.load(Relaxed)), (vec![(500, 90)], 0));
+    }
+
+    #[test]
+    fn of_many_records_only_some_are_timed_and_all_are_counted() {
+        let clock = Clock::default();
+        let mut work = Work { took: Duration::from_millis(90), ..Work::new(2, 160) };
+        for index in 0..160 {
+            let mut watch = work.watch(index, &clock);
+            watch.after(0, 1);
+            watch.after(1, 1);
+        }
+        assert_eq!((millis(&work), clock.0.load(Relaxed)), (vec![(160, 45), (160, 45)], 30));
+    }
+}
