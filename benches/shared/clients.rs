@@ -37,7 +37,7 @@ pub fn configs(servers: &str, group: &str, exactly_once: bool) -> (ClientConfig,
 
 /// Runs a pipeline of that one operator: `identity` until all that was there at the start is through, others for ever.
 pub fn run_pipeline(
-    operator: &str,
+    name: &str,
     consumer: &ClientConfig,
     producer: &ClientConfig,
     from: &str,
@@ -46,7 +46,7 @@ pub fn run_pipeline(
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let factory = registry().iter().find(|factory| factory.name == operator).unwrap();
+        let factory = registry().iter().find(|factory| factory.name == name).unwrap();
         let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
         let input = Budget::new(64 << 20);
         let plan = Plan {
@@ -60,7 +60,7 @@ pub fn run_pipeline(
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),
-            drain: operator == "identity",
+            drain: name == "identity",
         };
         let source = KafkaSource::new(consumer, from, input).unwrap();
         let topics = Topics { results: to.to_owned(), dead_letters: format!("{from}.dlq") };
@@ -71,7 +71,7 @@ pub fn run_pipeline(
             source,
             sink,
             Machine::new().unwrap(),
-            Arc::new(Progress::new(operator, from, to, "dead", 0)),
+            Arc::new(Progress::new(name, from, to, "dead", 0)),
             std::future::pending(),
         )
         .await
