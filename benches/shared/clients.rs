@@ -39,7 +39,7 @@ pub fn configs(servers: &str, group: &str, exactly_once: bool) -> (ClientConfig,
 /// Runs a pipeline of that one operator: `identity` until all that was there at the start is through, others for ever.
 /// One that is observed has its metrics recorded, and scraped each second.
 pub fn run_pipeline(
-    operator: &str,
+    name: &str,
     consumer: &ClientConfig,
     producer: &ClientConfig,
     from: &str,
@@ -50,11 +50,11 @@ pub fn run_pipeline(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let handle = observed.then(|| install_metrics().unwrap());
-        let factory = registry().iter().find(|factory| factory.name == operator).unwrap();
-        let built = (factory.build)(toml::Table::new(), Default::default()).unwrap();
+        let factory = registry().iter().find(|factory| factory.name == name).unwrap();
+        let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
         let input = Budget::new(64 << 20);
         let plan = Plan {
-            topology: Topology::new([Arc::from(built) as Arc<dyn Operator>]),
+            topology: Topology::new([Arc::from(operator) as Arc<dyn Operator>]),
             guarantee: if exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
             order: Order::Partition,
             commit_interval: Duration::from_millis(100),
@@ -64,14 +64,14 @@ pub fn run_pipeline(
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),
-            drain: operator == "identity",
+            drain: name == "identity",
         };
         let progress = Arc::new(Progress::new(Subject {
-            pipeline: operator.to_owned(),
+            pipeline: name.to_owned(),
             source: from.to_owned(),
             sink: to.to_owned(),
             dead_letters: "dead".to_owned(),
-            operators: vec![operator.to_owned()],
+            operators: vec![name.to_owned()],
             memory: 0,
         }));
         let _server = match handle {

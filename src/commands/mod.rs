@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod file;
 mod graph;
+mod load;
 mod manual;
 mod request;
 mod run;
@@ -62,6 +63,7 @@ enum Command {
     Run(run::Run),
     Request(request::Request),
     Serve(serve::Serve),
+    Load(load::Load),
     Broker(broker::Broker),
     Topics(topics::Topics),
     Check(check::Check),
@@ -84,6 +86,7 @@ impl CommandLine {
             Command::Run(run) => run.run(&self.overrides),
             Command::Request(request) => request.run(&self.overrides),
             Command::Serve(serve) => serve.run(&self.overrides),
+            Command::Load(load) => load.run(&self.overrides),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),
             Command::Check(check) => check.run(&self.overrides),

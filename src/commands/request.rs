@@ -208,14 +208,15 @@ impl Asking {
         let Question::Number(n) = answer.question else { return Ok(()) };
         let total = answer.total.as_millis();
         match (&answer.outcome, answer.acknowledged) {
+            // The digits come last: they may fill the screen.
             (Ok(digits), Some(acknowledged)) => {
-                stdout(&format!("{n};{digits}\n"))?;
                 eprintln!("produce ack {} ms · total {total} ms", acknowledged.as_millis());
+                stdout(&format!("{n};{digits}\n"))?;
             }
             // Somebody else's result, which was on its way.
             (Ok(digits), None) => {
-                stdout(&format!("{n};{digits}\n"))?;
                 eprintln!("total {total} ms");
+                stdout(&format!("{n};{digits}\n"))?;
             }
             (Err(NoResult::TimedOut), _) => {
                 self.failures += 1;

@@ -48,7 +48,7 @@ impl All {
 }
 
 /// The properties in `[kafka]` of a file that has no such table for one client alone.
-pub(super) fn shared(root: &Reader<'_>) -> Properties {
+pub(crate) fn shared(root: &Reader<'_>) -> Properties {
     let known = properties::known();
     let flats = root.flat("kafka");
     flats.iter().for_each(|flat| check(root, flat, "kafka", Scope::Both, &known));

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{
     Gateway, Pipeline, built_in, gateway, lints,
-    location::{BuiltIn, GATEWAYS, Location, PIPELINES},
+    location::{BuiltIn, GATEWAYS, LOADS, Location, PIPELINES},
     read,
 };
 use crate::settings::{Diagnostics, Environment, ProcessEnvironment, Tree};
@@ -70,6 +70,15 @@ pub enum LoadError {
         /// The name that was looked for.
         name: String,
     },
+    /// No load script goes by that name.
+    #[error(
+        "there is no load script {name}: no such file here, in pipelines/ or in pipelines/load/, and built in are only {}",
+        loads().collect::<Vec<_>>().join(", ")
+    )]
+    NoLoad {
+        /// The name that was looked for.
+        name: String,
+    },
     /// It is there and cannot be read.
     #[error("{file} cannot be read: {reason}")]
     Unreadable {
@@ -111,6 +120,21 @@ pub fn load_gateway(name: &str, overrides: &[Override]) -> Result<(Gateway, Diag
     let (file, text) = read_file(Path::new(""), name, GATEWAYS)?
         .ok_or_else(|| LoadError::NoGateway { name: name.to_owned() })?;
     parse_gateway(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
+}
+
+/// The names of the load scripts that are in the binary.
+pub(crate) fn loads() -> impl Iterator<Item = &'static str> {
+    LOADS.iter().filter_map(|(name, _)| name.strip_prefix("load/"))
+}
+
+/// The name in messages and the text of a load script's file: the one of that name, else the one in
+/// `pipelines/`, else that in `pipelines/load/`, else the one built in.
+pub(crate) fn load_script(directory: &Path, name: &str) -> Result<(String, String), LoadError> {
+    let found = match read_file(directory, name, LOADS)? {
+        None => read_file(directory, &format!("load/{name}"), LOADS)?,
+        found => found,
+    };
+    found.ok_or_else(|| LoadError::NoLoad { name: name.to_owned() })
 }
 
 /// A file's name in messages, and its text; `None` where it is nowhere.
@@ -183,7 +207,7 @@ pub fn parse_gateway(
 }
 
 /// The file with what wins over it.
-fn tree(
+pub(crate) fn tree(
     file: &str,
     text: &str,
     overrides: &[Override],

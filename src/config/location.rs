@@ -14,6 +14,15 @@ pub(super) const PIPELINES: BuiltIn = &[
 /// The gateways in the binary.
 pub(super) const GATEWAYS: BuiltIn = &[("gateway.toml", include_str!("../../pipelines/gateway.toml"))];
 
+/// The load scripts in the binary.
+pub(super) const LOADS: BuiltIn = &[
+    ("load/smoke.toml", include_str!("../../pipelines/load/smoke.toml")),
+    ("load/exercise.toml", include_str!("../../pipelines/load/exercise.toml")),
+    ("load/ramp.toml", include_str!("../../pipelines/load/ramp.toml")),
+    ("load/spike.toml", include_str!("../../pipelines/load/spike.toml")),
+    ("load/soak.toml", include_str!("../../pipelines/load/soak.toml")),
+];
+
 /// The names of the pipelines that are in the binary.
 pub fn built_in() -> impl Iterator<Item = &'static str> {
     PIPELINES.iter().map(|(name, _)| *name)

@@ -17,6 +17,9 @@ mod tests;
 
 pub use gateway::{Correlation, Gateway, HttpSettings, Route, Secret, Tls, Values};
 use kafka::is_secret;
+pub(crate) use kafka::shared as kafka_properties;
 pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, load_gateway, parse, parse_gateway};
+pub(crate) use load::{load_script, loads, tree};
 pub use location::built_in;
 pub use pipeline::*;
+pub(crate) use read::{FORMATS, metrics, positive, topic_name};

@@ -18,7 +18,7 @@ const GUARANTEES: &[(&str, Guarantee)] =
     &[("at-least-once", Guarantee::AtLeastOnce), ("exactly-once", Guarantee::ExactlyOnce)];
 const ORDERS: &[(&str, Order)] =
     &[("partition", Order::Partition), ("key", Order::Key), ("none", Order::None)];
-pub(super) const FORMATS: &[(&str, Format)] =
+pub(crate) const FORMATS: &[(&str, Format)] =
     &[("text", Format::Text), ("json", Format::Json), ("bincode", Format::Bincode)];
 
 /// The whole file. `None` where something that has no default is missing or wrong; the diagnostics say what.
@@ -97,7 +97,7 @@ pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
 }
 
 /// Kafka's own rule: `Topic.validate` in its `clients` folder.
-pub(super) fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
+pub(crate) fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
     let name = table.string(key)?;
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.chars().all(legal) && name.len() <= 249 && name != "." && name != ".." {
@@ -149,7 +149,7 @@ pub(super) fn shutdown(root: &Reader<'_>) -> Duration {
     timeout
 }
 
-pub(super) fn metrics(root: &Reader<'_>) -> Metrics {
+pub(crate) fn metrics(root: &Reader<'_>) -> Metrics {
     let table = root.table("metrics");
     let listen = table.address("listen");
     table.finish();
@@ -157,7 +157,7 @@ pub(super) fn metrics(root: &Reader<'_>) -> Metrics {
     Metrics { listen: listen.unwrap_or(default), explicit: listen.is_some() }
 }
 
-pub(super) fn positive(table: &Reader<'_>, key: &str) -> Option<Duration> {
+pub(crate) fn positive(table: &Reader<'_>, key: &str) -> Option<Duration> {
     let duration = table.duration(key)?;
     if duration.is_zero() {
         let origin = table.node(key).map_or(table.origin(), |node| &node.origin);

@@ -2,71 +2,40 @@
 //!
 //! Knows nothing of the rest: numbers in, decimal digits out.
 
+mod binary;
 mod cost;
-
-use num_bigint::BigUint;
+mod decimal;
+mod fft;
+mod limb;
+mod multiply;
+mod primes;
+mod product;
+mod stream;
+mod text;
 
 pub use cost::{cost_nanos, digits};
+pub use decimal::Decimal;
+pub use stream::Factorials;
+
+/// n!, from scratch. For many, [`Factorials`] is faster by far.
+pub fn factorial(n: u32) -> Decimal<'static> {
+    let (limbs, zeros) = product::factorial(n);
+    Decimal { limbs: limbs.into(), zeros }
+}
 
 /// The decimal digits of n!, without leading zeros.
-///
-/// A product tree multiplies numbers of about the same size, where fast multiplication pays; the powers of two
-/// are left out of it and shifted in at the end.
 ///
 /// ```
 /// assert_eq!(pipeline::factorial::factorial_decimal(20), "2432902008176640000");
 /// ```
 pub fn factorial_decimal(n: u32) -> String {
-    let twos = u64::from(n) - u64::from(n.count_ones()); // Legendre
-    (odd_part(n) << twos).to_string()
-}
-
-/// n! without its factors of two: the product over k of the odd numbers up to n / 2^k.
-///
-/// The inner products repeat one another, so each round multiplies only the odd numbers that are new
-/// (Luschny's "binary split").
-fn odd_part(n: u32) -> BigUint {
-    let mut product = BigUint::from(1_u32);
-    let mut result = BigUint::from(1_u32);
-    let mut done = 1;
-    for level in (0..=n.checked_ilog2().unwrap_or(0)).rev() {
-        let highest = n >> level;
-        product *= odd_product(done, highest);
-        result *= &product;
-        done = highest;
-    }
-    result
-}
-
-/// The product of the odd numbers in `low + 1 ..= high`.
-fn odd_product(low: u32, high: u32) -> BigUint {
-    let first = low + 1 + low % 2;
-    if first > high {
-        return BigUint::from(1_u32);
-    }
-    tree(first, (high - first) / 2 + 1)
-}
-
-/// The product of `count` odd numbers from `first` on.
-fn tree(first: u32, count: u32) -> BigUint {
-    // Short runs are multiplied a machine word at a time.
-    if count <= 32 {
-        let mut product = BigUint::from(1_u32);
-        let mut word = 1_u64;
-        for factor in (0..count).map(|index| u64::from(first + 2 * index)) {
-            word = word.checked_mul(factor).unwrap_or_else(|| {
-                product *= word;
-                factor
-            });
-        }
-        return product * word;
-    }
-    let half = count / 2;
-    tree(first, half) * tree(first + 2 * half, count - half)
+    factorial(n).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use num_bigint::BigUint;
+
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@ use bincode::{borrow_decode_from_slice, config, encode_into_slice, error::Decode
 use num_bigint::BigUint;
 
 use super::error::{ValueError, excerpt};
+use crate::factorial::Decimal;
 
 /// A varint takes at most nine bytes.
 const VARINT: usize = 9;
@@ -49,46 +50,14 @@ fn push_varint(value: &mut Vec<u8>, n: u64) {
     value.extend_from_slice(&bytes[..length]);
 }
 
-pub(super) fn encode_result(n: u64, digits: &str) -> Vec<u8> {
-    let integer = integer(digits);
+pub(super) fn encode_result(n: u64, result: &Decimal<'_>) -> Vec<u8> {
+    let integer = result.to_biguint();
     let magnitude = if integer == BigUint::ZERO { Vec::new() } else { integer.to_bytes_le() };
     let mut value = Vec::with_capacity(2 * VARINT + magnitude.len());
     push_varint(&mut value, n);
     push_varint(&mut value, magnitude.len() as u64);
     value.extend_from_slice(&magnitude);
     value
-}
-
-/// The integer of decimal digits. `num-bigint` reads them in quadratic time, which is unbearable beyond some ten
-/// thousand: so each half is read alone, and the upper one multiplied by its power of ten.
-fn integer(digits: &str) -> BigUint {
-    let mut powers = Vec::new();
-    let mut length = AT_ONCE;
-    while length < digits.len() {
-        // The power of ten that is worth `length` digits.
-        let power =
-            powers.last().map_or_else(|| BigUint::from(10_u32).pow(AT_ONCE as u32), |last| last * last);
-        powers.push(power);
-        length *= 2;
-    }
-    joined(digits, &powers)
-}
-
-/// How many digits `num-bigint` reads at once.
-const AT_ONCE: usize = 1_024;
-
-fn joined(digits: &str, powers: &[BigUint]) -> BigUint {
-    let Some((power, smaller)) = powers.split_last() else {
-        // There is nothing but digits, by `encode_result`'s contract.
-        return digits.parse().unwrap_or_default();
-    };
-    match digits.len().checked_sub(AT_ONCE << smaller.len()) {
-        Some(upper) if upper > 0 => {
-            let (high, low) = digits.split_at(upper);
-            joined(high, smaller) * power + joined(low, smaller)
-        }
-        _ => joined(digits, smaller),
-    }
 }
 
 /// An upper bound, at most 20 bytes too high.
@@ -105,7 +74,7 @@ pub(super) fn decode_result(value: &[u8]) -> Result<(u64, String), ValueError> {
         borrow_decode_from_slice(value, config::standard());
     match read {
         Ok(((n, magnitude), length)) if length == value.len() => {
-            Ok((n, BigUint::from_bytes_le(magnitude).to_string()))
+            Ok((n, Decimal::from(&BigUint::from_bytes_le(magnitude)).to_string()))
         }
         _ => Err(ValueError::NotAResult(excerpt(value))),
     }
@@ -122,15 +91,23 @@ pub(super) fn result_number(value: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn decimal(n: u32) -> Decimal<'static> {
+        Decimal::from(&BigUint::from(n))
+    }
+
     #[test]
     fn the_bytes_are_those_of_bincodes_standard_configuration() {
         assert_eq!(encode_request(0), [0]);
         assert_eq!(encode_request(30), [1, 30]);
         assert_eq!(encode_request(200_000), [3, 0x40, 0x0d, 0x03]);
-        assert_eq!(encode_result(3, "6"), [3, 1, 6]);
-        assert_eq!(encode_result(300, "65536"), [251, 44, 1, 3, 0, 0, 1], "251 begins a varint of 16 bits");
+        assert_eq!(encode_result(3, &decimal(6)), [3, 1, 6]);
+        assert_eq!(
+            encode_result(300, &decimal(65_536)),
+            [251, 44, 1, 3, 0, 0, 1],
+            "251 begins a varint of 16 bits"
+        );
         let by_the_crate = bincode::encode_to_vec((300_u64, vec![0_u8, 0, 1]), config::standard()).unwrap();
-        assert_eq!(encode_result(300, "65536"), by_the_crate);
+        assert_eq!(encode_result(300, &decimal(65_536)), by_the_crate);
     }
 
     #[test]
@@ -153,16 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_read_alike_in_pieces_and_at_once() {
-        for length in [1_023, 1_024, 1_025, 2_047, 2_048, 2_049, 5_000, 8_193] {
-            let digits = "1234567890".repeat(length / 10 + 1)[..length].to_owned();
-            assert_eq!(integer(&digits), digits.parse().unwrap(), "{length} digits");
-        }
-    }
-
-    #[test]
     fn zero_has_no_bytes() {
-        assert_eq!(encode_result(3, "0"), [3, 0]);
+        assert_eq!(encode_result(3, &decimal(0)), [3, 0]);
         assert_eq!(decode_result(&[3, 0]), Ok((3, "0".into())));
     }
 }

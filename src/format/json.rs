@@ -5,6 +5,7 @@ use super::{
     error::{ValueError, excerpt},
     text,
 };
+use crate::factorial::Decimal;
 
 /// `{"n":` and `,"result":"` and `"}`.
 pub(super) const AROUND: u64 = 5 + 11 + 2;
@@ -51,12 +52,14 @@ fn object(value: &[u8]) -> Result<u64, ValueError> {
     }
 }
 
-pub(super) fn encode_result(n: u64, digits: &str) -> Vec<u8> {
+pub(super) fn encode_result(n: u64, result: &Decimal<'_>) -> Vec<u8> {
     let n = n.to_string();
-    let mut value = Vec::with_capacity(n.len() + AROUND as usize + digits.len());
-    for part in ["{\"n\":", &n, ",\"result\":\"", digits, "\"}"] {
+    let mut value = Vec::with_capacity(n.len() + AROUND as usize + result.digits() as usize);
+    for part in ["{\"n\":", &n, ",\"result\":\""] {
         value.extend_from_slice(part.as_bytes());
     }
+    result.write(&mut value);
+    value.extend_from_slice(b"\"}");
     value
 }
 
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_result_names_both() {
-        assert_eq!(encode_result(3, "6"), br#"{"n":3,"result":"6"}"#);
+        assert_eq!(encode_result(3, &crate::factorial::factorial(3)), br#"{"n":3,"result":"6"}"#);
         assert_eq!(decode_result(br#"{"result":"6","n":3}"#), Ok((3, "6".into())));
         for value in [&br#"{"n":3}"#[..], br#"{"n":3,"result":6}"#, br#"{"n":3,"result":"six"}"#, b"3;6"] {
             assert_eq!(decode_result(value).unwrap_err().class(), "not-a-result");

@@ -1,4 +1,5 @@
 use super::error::{ValueError, excerpt};
+use crate::factorial::Decimal;
 
 pub(super) fn decode_request(value: &[u8]) -> Result<u64, ValueError> {
     if value.is_empty() {
@@ -32,12 +33,12 @@ pub(super) fn number(digits: &[u8]) -> Option<Option<u64>> {
     Some(Some(n))
 }
 
-pub(super) fn encode_result(n: u64, digits: &str) -> Vec<u8> {
+pub(super) fn encode_result(n: u64, result: &Decimal<'_>) -> Vec<u8> {
     let n = n.to_string();
-    let mut value = Vec::with_capacity(n.len() + 1 + digits.len());
+    let mut value = Vec::with_capacity(n.len() + 1 + result.digits() as usize);
     value.extend_from_slice(n.as_bytes());
     value.push(b';');
-    value.extend_from_slice(digits.as_bytes());
+    result.write(&mut value);
     value
 }
 

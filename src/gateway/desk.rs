@@ -14,6 +14,11 @@ use crate::{
     telemetry::{RequestMetrics, RequestOutcome},
 };
 
+/// How long replies are asked for at one partition before it is the next one's turn.
+const TURN: Duration = Duration::from_millis(10);
+/// How much is taken from a channel at once.
+const AT_ONCE: usize = 256;
+
 /// A result as it was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
@@ -112,8 +117,8 @@ pub struct Desk<R> {
     waiter: Waiter,
     cache: Cache,
     owned: BTreeSet<i32>,
-    /// Which of the owned partitions was asked for last.
-    turn: i32,
+    /// Which of the owned partitions is asked for, and since when.
+    turn: (i32, Instant),
     told: HashMap<Asked, oneshot::Sender<Told>>,
     requests: R,
     status: Arc<Status>,
@@ -140,7 +145,7 @@ impl<R: Requests> Desk<R> {
             waiter,
             cache: Cache::new(cache),
             owned: BTreeSet::new(),
-            turn: -1,
+            turn: (-1, now()),
             told: HashMap::new(),
             requests,
             status,
@@ -154,21 +159,23 @@ impl<R: Requests> Desk<R> {
         mut commands: mpsc::UnboundedReceiver<Command>,
         mut events: mpsc::Receiver<Event>,
     ) {
+        let (mut asked, mut told) = (Vec::new(), Vec::new());
         loop {
             let next = self.waiter.next_deadline().unwrap_or_else(|| now() + Duration::from_secs(60));
             tokio::select! {
-                event = events.recv() => match event {
-                    Some(event) => self.event(event, now()),
-                    None => return self.end(),
-                },
-                command = commands.recv() => match command {
-                    Some(Command::Ask { asked, question, since, deadline, told }) => {
+                count = events.recv_many(&mut told, AT_ONCE) => if count == 0 { return self.end() },
+                count = commands.recv_many(&mut asked, AT_ONCE) => if count == 0 { return self.end() },
+                () = tokio::time::sleep_until(next.into()) => {}
+            }
+            told.drain(..).for_each(|event| self.event(event, now()));
+            for command in asked.drain(..) {
+                match command {
+                    Command::Ask { asked, question, since, deadline, told } => {
                         self.ask(asked, question, since, deadline, told);
                     }
-                    Some(Command::Forget(asked)) => self.forget(asked),
-                    Some(Command::End) | None => return self.end(),
-                },
-                () = tokio::time::sleep_until(next.into()) => {}
+                    Command::Forget(asked) => self.forget(asked),
+                    Command::End => return self.end(),
+                }
             }
             self.expire(now());
             self.metrics.in_flight(self.told.len());
@@ -216,11 +223,17 @@ impl<R: Requests> Desk<R> {
         }
     }
 
-    /// In turn, so that no partition gets more than another.
+    /// In turn, so that no partition gets more than another; but each for a while, so that results which are sent
+    /// at the same time share a batch.
     fn next_partition(&mut self) -> Option<i32> {
-        let after = self.owned.range(self.turn.saturating_add(1)..).next();
-        self.turn = *after.or_else(|| self.owned.first())?;
-        Some(self.turn)
+        let (current, since) = self.turn;
+        if now().saturating_duration_since(since) < TURN && self.owned.contains(&current) {
+            return Some(current);
+        }
+        let after = self.owned.range(current.saturating_add(1)..).next();
+        let next = *after.or_else(|| self.owned.first())?;
+        self.turn = (next, now());
+        Some(next)
     }
 
     fn event(&mut self, event: Event, now: Instant) {

@@ -41,9 +41,6 @@ pub enum Failure {
     /// Nothing has come in time.
     #[error("no result came in time")]
     TimedOut,
-    /// It cannot be asked just now.
-    #[error("{0}")]
-    Unavailable(String),
     /// Whoever answers is being stopped.
     #[error("the gateway is stopping")]
     Stopping,
@@ -320,11 +317,6 @@ impl Waiter {
     pub fn end_all<R: Clone>(&mut self, failure: &Failure, now: Instant) -> Vec<Answer<R>> {
         let requests: Vec<Request> = self.requests.keys().copied().collect();
         requests.into_iter().flat_map(|request| self.end(request, Err(failure.clone()), now)).collect()
-    }
-
-    /// Requests that are on their way.
-    pub fn requests(&self) -> usize {
-        self.requests.len()
     }
 
     /// Whether nobody waits.

@@ -3,6 +3,7 @@
 
 mod admin;
 mod embedded;
+mod exchange;
 mod fetch_queue;
 mod gateway;
 mod group;
@@ -24,6 +25,7 @@ mod transaction;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use exchange::{Exchange, Listener};
 pub use gateway::{GatewayClients, GatewayError};
 pub use group::Group;
 pub use log::{librdkafka_version, log, log_error};

@@ -43,12 +43,17 @@ impl Memory {
 
 /// What every client of the pipeline shares: the brokers, credentials. Enough for an admin client.
 pub fn common(pipeline: &Pipeline) -> ClientConfig {
-    with_file(defaults(&pipeline.name), [&pipeline.kafka])
+    client(&pipeline.name, &pipeline.kafka)
 }
 
 /// What every client of the gateway shares.
 pub fn of_gateway(gateway: &Gateway) -> ClientConfig {
-    with_file(defaults(&gateway.name), [&gateway.kafka])
+    client(&gateway.name, &gateway.kafka)
+}
+
+/// The settings of a client that goes by that name, with a file's `[kafka]`.
+pub fn client(name: &str, kafka: &Properties) -> ClientConfig {
+    with_file(defaults(name), [kafka])
 }
 
 /// The settings of the source's consumer.

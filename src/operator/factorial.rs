@@ -1,16 +1,23 @@
-use serde::Deserialize;
+use std::{sync::OnceLock, time::Instant};
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{Cost, Operator, OperatorError, Output, number::number, registry::Built};
 use crate::{
-    factorial::{cost_nanos, digits, factorial_decimal},
+    factorial::{Factorials, cost_nanos, digits},
     format::Formats,
     record::Record,
+    telemetry::FactorialMetrics,
 };
 
 /// Reads `n`, hands on `n` and n!. Key, headers and timestamp stay as they are.
 #[derive(Debug)]
 pub struct Factorial {
     max_n: u32,
+    factorials: Factorials,
+    /// Once it runs in a pipeline.
+    metrics: OnceLock<FactorialMetrics>,
     formats: Formats,
 }
 
@@ -20,6 +27,33 @@ struct Settings {
     /// The largest `n` that is computed; 973,351 digits still fit Kafka's default size of a record.
     #[serde(default = "default_max_n")]
     max_n: u32,
+    /// What may be kept of results for later ones.
+    #[serde(default = "default_memory", deserialize_with = "size")]
+    memory: u64,
+}
+
+fn default_memory() -> u64 {
+    128 << 20
+}
+
+/// A size such as `"128 MiB"`, or bytes.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bytes(u64),
+        Text(String),
+    }
+    let wrong = |what: &dyn std::fmt::Display| {
+        D::Error::custom(format!("`memory`: {what} is not a size; write it as \"128 MiB\" or in bytes"))
+    };
+    match Written::deserialize(deserializer) {
+        Ok(Written::Bytes(bytes)) => Ok(bytes),
+        Ok(Written::Text(text)) => {
+            text.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| wrong(&text))
+        }
+        Err(_) => Err(wrong(&"this")),
+    }
 }
 
 fn default_max_n() -> u32 {
@@ -28,16 +62,16 @@ fn default_max_n() -> u32 {
 
 impl Factorial {
     /// The settings' names.
-    pub const SETTINGS: &[&str] = &["max_n"];
+    pub const SETTINGS: &[&str] = &["max_n", "memory"];
 
-    /// The operator that computes factorials up to that of `max_n`.
-    pub fn new(max_n: u32, formats: Formats) -> Self {
-        Factorial { max_n, formats }
+    /// The operator that computes factorials up to that of `max_n`, keeping up to `memory` bytes for later ones.
+    pub fn new(max_n: u32, memory: u64, formats: Formats) -> Self {
+        Factorial { max_n, factorials: Factorials::new(max_n, memory), metrics: OnceLock::new(), formats }
     }
 
     pub(super) fn build(settings: toml::Table, formats: Formats) -> Built {
-        let Settings { max_n } = settings.try_into()?;
-        Ok(Box::new(Factorial::new(max_n, formats)))
+        let Settings { max_n, memory } = settings.try_into()?;
+        Ok(Box::new(Factorial::new(max_n, memory, formats)))
     }
 
     fn n(&self, record: &Record) -> Result<u32, OperatorError> {
@@ -47,6 +81,10 @@ impl Factorial {
         };
         let n = number(record, self.formats.input)?;
         u32::try_from(n).ok().filter(|n| *n <= self.max_n).ok_or_else(|| above(&n))
+    }
+
+    fn value(&self, n: u32) -> Vec<u8> {
+        self.formats.output.encode_result(n.into(), &self.factorials.get(n))
     }
 
     fn size(&self, n: u32) -> u64 {
@@ -68,9 +106,22 @@ impl Operator for Factorial {
 
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let n = self.n(&record)?;
-        let value = self.formats.output.encode_result(n.into(), &factorial_decimal(n));
+        let value = match self.metrics.get() {
+            None => self.value(n),
+            Some(metrics) => {
+                let (from_checkpoint, hit) = self.factorials.checkpoint_of(n);
+                let began = Instant::now();
+                let value = self.value(n);
+                metrics.computed(from_checkpoint, hit, digits(n), began.elapsed());
+                value
+            }
+        };
         out.push(Record { value: Some(value.into()), ..record });
         Ok(())
+    }
+
+    fn observe(&self, pipeline: &str) {
+        self.metrics.get_or_init(|| FactorialMetrics::new(pipeline));
     }
 
     fn largest_output(&self) -> Option<u64> {
@@ -84,7 +135,7 @@ mod tests {
     use crate::format::Format;
 
     fn factorial(max_n: u32) -> Factorial {
-        Factorial::new(max_n, Formats::default())
+        Factorial::new(max_n, default_memory(), Formats::default())
     }
 
     fn record(value: &'static [u8]) -> Record {
@@ -118,7 +169,7 @@ mod tests {
     fn formats_differ_on_both_sides_where_the_pipeline_says_so() {
         let formats = Formats { input: Format::Json, output: Format::Bincode };
         let mut out = Output::default();
-        Factorial::new(100, formats).apply(record(br#"{"n":5}"#), &mut out).unwrap();
+        Factorial::new(100, default_memory(), formats).apply(record(br#"{"n":5}"#), &mut out).unwrap();
         assert_eq!(out.drain().next().and_then(|r| r.value).as_deref(), Some(&[5, 1, 120][..]));
     }
 
@@ -156,5 +207,15 @@ mod tests {
         let nanos = |value| factorial(1_000_000).cost(&record(value)).nanos;
         assert!(nanos(b"1000000") > 10 * nanos(b"100000"));
         assert_eq!(nanos(b"five"), 100);
+    }
+
+    #[test]
+    fn memory_is_a_size_as_text_or_in_bytes() {
+        let build = |memory: &str| Factorial::build(toml::from_str(memory).unwrap(), Formats::default());
+        assert!(build("memory = '1 MiB'").is_ok() && build("memory = 1_000_000").is_ok());
+        for wrong in ["memory = 'much'", "memory = -1", "memory = true"] {
+            let error = build(wrong).err().expect(wrong).to_string();
+            assert!(error.contains("`memory`") && error.contains("128 MiB"), "{error}");
+        }
     }
 }

@@ -6,6 +6,7 @@ mod factorial;
 mod faults;
 mod gateway;
 mod harness;
+mod load;
 mod observability;
 mod offline;
 mod request;

@@ -108,9 +108,7 @@ impl Problem {
                 let detail = "no result came in time: are workers running, and are they fast enough?";
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "No result came in time", detail)
             }
-            Failure::NotProduced(_) | Failure::Unavailable(_) | Failure::Stopping => {
-                Problem::unavailable(failure.to_string())
-            }
+            Failure::NotProduced(_) | Failure::Stopping => Problem::unavailable(failure.to_string()),
         }
     }
 

@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -32,6 +33,8 @@ const POLL: Duration = Duration::from_millis(50);
 const ASK: Duration = Duration::from_secs(2);
 /// How often a broker that was away is asked whether it is there again, and how long that may take.
 const PROBE: Duration = Duration::from_millis(500);
+/// How often it is said that results cannot be read.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long leaving the group may take.
 const LEAVE: Duration = Duration::from_secs(3);
 
@@ -80,16 +83,19 @@ impl Drop for Replies {
 
 fn read(consumer: &BaseConsumer<Shares>) {
     let shares = consumer.context();
-    let mut next_probe = Instant::now();
+    let (mut next_probe, mut next_trouble) = (Instant::now(), Instant::now());
     while !shares.stop.load(Relaxed) {
         match consumer.poll(POLL) {
             Some(Ok(record)) if shares.tell(&record) => {}
             // There is no desk any more.
             Some(Ok(_)) => break,
             Some(Err(KafkaError::PartitionEOF(partition))) => shares.at_end(partition),
-            // Brokers come and go; librdkafka connects again by itself.
-            Some(Err(error)) => tracing::debug!(%error, topic = shares.topic, "while reading results"),
-            None => {}
+            // Brokers come and go, and librdkafka connects again by itself; but it may be a right that is missing.
+            Some(Err(error)) if Instant::now() >= next_trouble => {
+                next_trouble = Instant::now() + TROUBLE_INTERVAL;
+                tracing::warn!(%error, topic = shares.topic, "results cannot be read; it is tried again");
+            }
+            Some(Err(_)) | None => {}
         }
         if shares.status.is_away() && Instant::now() >= next_probe {
             let answer = consumer.fetch_metadata(Some(&shares.topic), PROBE);
@@ -247,24 +253,27 @@ impl Shares {
 
 /// What a record of the result topic says.
 fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
-    let header = |name: &str| {
-        let found = record.headers()?.iter().filter(|header| header.key == name).last()?.value?;
-        Some(String::from_utf8_lossy(found).into_owned())
-    };
-    let id = header(CORRELATION_ID).and_then(|id| Uuid::parse_str(&id).ok());
-    let value = record.payload().unwrap_or_default();
-    if value.is_empty()
-        && let Some(class) = header("pipeline.error.class")
-    {
-        return Event::Refused { id, class, message: header("pipeline.error.message").unwrap_or_default() };
+    let (mut id, mut worker, mut class, mut message) = (None, None, None, None);
+    // The last of a name wins, as with Kafka's own `lastHeader`.
+    for header in record.headers().into_iter().flat_map(|headers| headers.iter()) {
+        let value = header.value.map(String::from_utf8_lossy);
+        match header.key {
+            CORRELATION_ID => id = value.and_then(|id| Uuid::parse_str(&id).ok()),
+            WORKER => worker = value.map(Cow::into_owned),
+            "pipeline.error.class" => class = value.map(Cow::into_owned),
+            "pipeline.error.message" => message = value.map(Cow::into_owned),
+            _ => {}
+        }
     }
-    let reply = Reply {
-        value: Bytes::copy_from_slice(value),
-        partition: record.partition(),
-        offset: record.offset(),
-        worker: header(WORKER),
-    };
-    Event::Reply { id, reply, old }
+    let value = record.payload().unwrap_or_default();
+    match class {
+        Some(class) if value.is_empty() => Event::Refused { id, class, message: message.unwrap_or_default() },
+        _ => {
+            let value = Bytes::copy_from_slice(value);
+            let reply = Reply { value, partition: record.partition(), offset: record.offset(), worker };
+            Event::Reply { id, reply, old }
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

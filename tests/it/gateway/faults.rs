@@ -130,7 +130,8 @@ fn one_of_three_nodes_that_is_killed_under_load_costs_no_wrong_answer() {
     let names = Names::new("gateway-three");
     let three = ["request", "result"].map(|side| format!("routes.factorial.{side}.replication=3"));
     // It creates the topics.
-    let gateway = Gateway::start(&servers, &names, &["cache.memory=0", &three[0], &three[1]]);
+    let session = "kafka.session.timeout.ms=6000";
+    let gateway = Gateway::start(&servers, &names, &["cache.memory=0", session, &three[0], &three[1]]);
     let mut settings = names.settings();
     settings.retain(|setting| !setting.contains("timeout.ms") && !setting.contains("heartbeat"));
     let _worker = Worker::start(&servers, &settings);

@@ -43,7 +43,7 @@ impl Browser {
             "--no-sandbox".to_owned(),
             "--disable-gpu".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
-            "--window-size=1000,1130".to_owned(),
+            "--window-size=1000,1300".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
         let options = json!({ "goog:chromeOptions": { "args": arguments } });

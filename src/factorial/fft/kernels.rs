@@ -1,0 +1,140 @@
+//! The steps compiled for each instruction set, and which of them this processor has.
+
+use super::{
+    passes::{self, Block, LeafFactors},
+    twiddle::Nodes,
+    vector::{self, Portable},
+    words::{self, Eight},
+};
+
+/// An instruction set that the transform is compiled for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Isa {
+    /// What every processor of this architecture has.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512F.
+    Avx512,
+}
+
+impl Isa {
+    /// What this processor has, the best one last.
+    #[cfg(test)]
+    pub fn available() -> Vec<Isa> {
+        [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available()).collect()
+    }
+
+    /// The fastest one of this processor.
+    pub fn best() -> Isa {
+        [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Isa::Avx512 => is_x86_feature_detected!("avx512f"),
+        }
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    fn is_available(self) -> bool {
+        self == Isa::Portable
+    }
+
+    /// The steps for it; the portable ones where it is not available.
+    pub fn kernels(self) -> &'static Kernels {
+        #[cfg(target_arch = "x86_64")]
+        if self.is_available() {
+            match self {
+                Isa::Portable => {}
+                Isa::Avx2 => return &avx2::KERNELS,
+                Isa::Avx512 => return &avx512::KERNELS,
+            }
+        }
+        &portable::KERNELS
+    }
+}
+
+/// The steps for one instruction set.
+pub struct Kernels {
+    pub forward4: fn(&mut [Block], usize, Nodes<'_>),
+    pub inverse4: fn(&mut [Block], usize, Nodes<'_>),
+    pub forward2: fn(&mut [Block], &mut [Block], [f64; 2]),
+    pub inverse2: fn(&mut [Block], &mut [Block], [f64; 2]),
+    pub leaves: fn(&mut [Block], Option<&[Block]>, LeafFactors<'_>),
+    pub round: fn(&mut [Block]),
+    pub square_norm: fn(&[Block]) -> f64,
+    pub split5: fn(&[[u64; 8]], &mut [Eight]),
+    pub split4: fn(&[Eight], &mut [Eight]),
+    pub join5: fn(&[Eight], &mut [Eight]),
+    pub join4: fn(&[Eight], &mut [Eight]),
+    pub to_floats: fn(&[[u64; 8]], &mut [Eight]),
+    /// Where multiply-add is fused.
+    pub scale: Option<fn(&mut [Eight], f64)>,
+}
+
+/// Compiles the steps for a vector, with instructions enabled, as functions that are safe to call only where the
+/// processor has them: the constant must not be reachable but through `Isa::kernels`.
+macro_rules! kernels {
+    ($isa:ident, $vector:ty $(, $features:literal)?) => {
+        mod $isa {
+            use super::*;
+
+            kernels!(@steps $vector $(, $features)?;
+                passes::forward4(data: &mut [Block], size: usize, nodes: Nodes<'_>) -> ();
+                passes::inverse4(data: &mut [Block], size: usize, nodes: Nodes<'_>) -> ();
+                passes::forward2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
+                passes::inverse2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
+                passes::leaves(a: &mut [Block], b: Option<&[Block]>, factors: LeafFactors<'_>) -> ();
+                passes::round(data: &mut [Block]) -> ();
+                words::square_norm(data: &[Block]) -> f64;
+                words::split5(limbs: &[[u64; 8]], groups: &mut [Eight]) -> ();
+                words::split4(words: &[Eight], groups: &mut [Eight]) -> ();
+                words::join5(groups: &[Eight], limbs: &mut [Eight]) -> ();
+                words::join4(groups: &[Eight], words: &mut [Eight]) -> ();
+                words::to_floats(limbs: &[[u64; 8]], floats: &mut [Eight]) -> ();
+                words::scale(limbs: &mut [Eight], word: f64) -> ();
+            );
+
+            pub const KERNELS: Kernels = Kernels {
+                forward4,
+                inverse4,
+                forward2,
+                inverse2,
+                leaves,
+                round,
+                square_norm,
+                split5,
+                split4,
+                join5,
+                join4,
+                to_floats,
+                scale: if <$vector as vector::Vector>::FUSED { Some(scale) } else { None },
+            };
+        }
+    };
+    (@steps $vector:ty, $features:literal; $($file:ident::$name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(fn $name($($arg: $type),*) -> $result {
+            #[target_feature(enable = $features)]
+            fn enabled($($arg: $type),*) -> $result {
+                $file::$name::<$vector>($($arg),*)
+            }
+            // SAFETY: `Isa::kernels` hands this function out only where the processor has the instructions.
+            unsafe { enabled($($arg),*) }
+        })*
+    };
+    (@steps $vector:ty; $($file:ident::$name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(fn $name($($arg: $type),*) -> $result {
+            $file::$name::<$vector>($($arg),*)
+        })*
+    };
+}
+
+kernels!(portable, Portable);
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, vector::Avx2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512, vector::Avx512, "avx512f");

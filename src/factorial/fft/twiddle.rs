@@ -1,0 +1,102 @@
+//! The factors of the transform's tree.
+//!
+//! The root is X^M - i. A node modulo X^m - e^(2 pi i t) has the four children X^(m/4) - i^k e^(2 pi i t/4), so its
+//! factors are w = e^(2 pi i t/4), w^2 and w^3. Counted from the left at depth d, node number b has
+//! t = rev(b) + 2^-(d+2), where rev(b) is b's d bits mirrored behind the point: t depends on depth and number alone,
+//! not on M, and so one table serves transforms of all lengths.
+
+use std::sync::OnceLock;
+
+use super::double::Root;
+
+/// The factors w, w^2, w^3 of a node, real part and imaginary part.
+pub type Twiddle = [[f64; 2]; 3];
+
+/// The factors of eight neighbours.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Eight {
+    pub re: [[f64; 8]; 3],
+    pub im: [[f64; 8]; 3],
+}
+
+/// The factors of the nodes of one depth from some number on.
+#[derive(Clone, Copy)]
+pub struct Nodes<'a> {
+    eights: &'a [Eight],
+    first: usize,
+}
+
+impl<'a> Nodes<'a> {
+    #[inline(always)]
+    pub fn at(self, index: usize) -> Twiddle {
+        let number = self.first + index;
+        let (Eight { re, im }, lane) = (&self.eights[number / 8], number % 8);
+        [[re[0][lane], im[0][lane]], [re[1][lane], im[1][lane]], [re[2][lane], im[2][lane]]]
+    }
+
+    /// Eight nodes at once; the first one's number must be a multiple of eight.
+    #[inline(always)]
+    pub fn eight(self, index: usize) -> &'a Eight {
+        &self.eights[self.first / 8 + index]
+    }
+}
+
+/// The deepest level: with 2^25 complex numbers, products of 2^26 groups of digits.
+pub const DEPTHS: usize = 26;
+
+/// The factors of the nodes at that depth from number `first` on.
+pub fn nodes(depth: usize, first: usize) -> Nodes<'static> {
+    static TABLES: [OnceLock<Box<[Eight]>>; DEPTHS] = [const { OnceLock::new() }; DEPTHS];
+    Nodes { eights: TABLES[depth].get_or_init(|| table(depth as u32)), first }
+}
+
+fn table(depth: u32) -> Box<[Eight]> {
+    let unit = 0.5_f64.powi(depth as i32 + 4);
+    let fine_bits = depth / 2;
+    let roots = |count: u32, from: u32, step: u32| -> Vec<Root> {
+        (0..count).map(|k| Root::of_turn(f64::from(from + k * step) * unit)).collect()
+    };
+    let fine = roots(1 << fine_bits, 1, 4);
+    let coarse = roots(1 << (depth - fine_bits), 0, 4 << fine_bits);
+    let twiddle = |number: u32| -> Twiddle {
+        let mirrored = number.checked_shl(32 - depth).unwrap_or(0).reverse_bits();
+        let mirrored = if depth == 0 { 0 } else { mirrored };
+        let root =
+            coarse[(mirrored >> fine_bits) as usize] * fine[(mirrored & ((1 << fine_bits) - 1)) as usize];
+        let square = root * root;
+        [root, square, square * root].map(Root::nearest)
+    };
+    let count = 1_u32 << depth;
+    (0..count.div_ceil(8))
+        .map(|eight| {
+            let mut factors = Eight { re: [[0.0; 8]; 3], im: [[0.0; 8]; 3] };
+            for lane in 0..8.min(count) {
+                for (power, [re, im]) in twiddle(8 * eight + lane).into_iter().enumerate() {
+                    factors.re[power][lane as usize] = re;
+                    factors.im[power][lane as usize] = im;
+                }
+            }
+            factors
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_factors_are_those_of_the_formula() {
+        for depth in 0..8 {
+            for number in 0..1_usize << depth {
+                let mirrored: usize = (0..depth).map(|bit| ((number >> bit) & 1) << (depth - 1 - bit)).sum();
+                let t = mirrored as f64 / f64::from(1 << depth) + 0.5_f64.powi(depth as i32 + 2);
+                for (power, [re, im]) in nodes(depth, number).at(0).into_iter().enumerate() {
+                    let (sin, cos) = (std::f64::consts::TAU * t / 4.0 * (power + 1) as f64).sin_cos();
+                    assert!((re - cos).abs() < 1e-15 && (im - sin).abs() < 1e-15, "{depth} {number} {power}");
+                }
+            }
+        }
+    }
+}

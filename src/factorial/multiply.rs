@@ -1,0 +1,43 @@
+//! Which multiplication is used for which length.
+
+use super::{
+    fft::{self, Group, Isa},
+    limb::{multiply_school, multiply_word, square_school, trim},
+};
+
+/// From so many limbs of the shorter operand on, the transform is faster.
+const TRANSFORM: usize = 64;
+/// The same for squares.
+const TRANSFORM_SQUARE: usize = 64;
+
+/// The product of two numbers.
+pub fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
+    let mut product = match a.len().min(b.len()) {
+        0 => Vec::new(),
+        1 => {
+            let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
+            let mut product = long.to_vec();
+            multiply_word(&mut product, short[0]);
+            product
+        }
+        2..TRANSFORM => multiply_school(a, b),
+        _ => transform(a, b),
+    };
+    trim(&mut product);
+    product
+}
+
+/// The square of a number.
+pub fn square(a: &[u64]) -> Vec<u64> {
+    let mut product = if a.len() < TRANSFORM_SQUARE { square_school(a) } else { transform(a, a) };
+    trim(&mut product);
+    product
+}
+
+fn transform(a: &[u64], b: &[u64]) -> Vec<u64> {
+    let isa = Isa::best();
+    [Group::Five, Group::Four, Group::Three]
+        .into_iter()
+        .find_map(|group| fft::multiply(isa, group, a, b))
+        .expect("three digits are proved enough for all lengths that fit the memory")
+}

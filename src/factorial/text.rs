@@ -1,0 +1,60 @@
+//! Limbs to decimal text.
+
+use super::limb::DIGITS;
+
+/// How many digits a number has without leading zeros; zero has one.
+pub fn length(limbs: &[u64]) -> usize {
+    limbs
+        .split_last()
+        .map_or(1, |(top, rest)| DIGITS * rest.len() + top.checked_ilog10().unwrap_or(0) as usize + 1)
+}
+
+/// Appends the digits and so many zeros.
+pub fn write(limbs: &[u64], zeros: usize, text: &mut Vec<u8>) {
+    let Some((top, rest)) = limbs.split_last() else {
+        text.push(b'0');
+        return;
+    };
+    text.extend_from_slice(top.to_string().as_bytes());
+    let start = text.len();
+    text.resize(start + DIGITS * rest.len() + zeros, b'0');
+    let places = text[start..].as_chunks_mut::<DIGITS>().0;
+    for (limb, place) in rest.iter().rev().zip(places) {
+        let (upper, lower) = (limb / 100_000_000, limb % 100_000_000);
+        place[..7].copy_from_slice(&eight(upper)[1..]);
+        place[7..].copy_from_slice(&eight(lower));
+    }
+}
+
+/// The digits of a number below 10^8: halved three times, all parts at once in one word.
+#[inline(always)]
+fn eight(number: u64) -> [u8; 8] {
+    let upper = (number * 109_951_163) >> 40; // / 10^4
+    let fours = upper | ((number - upper * 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f; // / 100
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f; // / 10
+    let ones = tens | ((twos - tens * 10) << 8);
+    (ones | 0x3030_3030_3030_3030).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_digits_are_written_as_the_library_writes_them() {
+        for number in (0..100_000_000).step_by(4_999).chain([0, 1, 9_999, 10_000, 99_990_000, 99_999_999]) {
+            assert_eq!(eight(number), format!("{number:08}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn limbs_are_written_from_the_last_to_the_first() {
+        let mut text = b"x".to_vec();
+        write(&[1, 999_999_999_999_999, 42], 3, &mut text);
+        assert_eq!(text, b"x42999999999999999000000000000001000");
+        assert_eq!(length(&[1, 999_999_999_999_999, 42]), 32);
+        assert_eq!((length(&[]), length(&[9]), length(&[10]), length(&[0, 1])), (1, 1, 2, 16));
+    }
+}
