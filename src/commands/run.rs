@@ -92,6 +92,7 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
 }
 
 fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {
+    pipeline.steps.iter().for_each(|step| step.operator.observe(&pipeline.name));
     Arc::new(Progress::new(Subject {
         pipeline: pipeline.name.clone(),
         source: pipeline.source.topic.topic.clone(),

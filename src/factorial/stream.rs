@@ -80,6 +80,14 @@ impl Factorials {
         times_range(checkpoint, below + 1, n)
     }
 
+    /// Whether n! is computed from a checkpoint, and whether that is there already.
+    pub fn checkpoint_of(&self, n: u32) -> (bool, bool) {
+        match self.checkpoints.get((n / self.spacing) as usize) {
+            Some(checkpoint) => (true, checkpoint.get().is_some()),
+            None => (false, false),
+        }
+    }
+
     /// Makes all checkpoints, each from the one before.
     pub fn warm(&self) {
         for index in 0..self.checkpoints.len() {

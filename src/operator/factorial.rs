@@ -1,3 +1,5 @@
+use std::{sync::OnceLock, time::Instant};
+
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -6,6 +8,7 @@ use crate::{
     factorial::{Factorials, cost_nanos, digits},
     format::Formats,
     record::Record,
+    telemetry::FactorialMetrics,
 };
 
 /// Reads `n`, hands on `n` and n!. Key, headers and timestamp stay as they are.
@@ -13,6 +16,8 @@ use crate::{
 pub struct Factorial {
     max_n: u32,
     factorials: Factorials,
+    /// Once it runs in a pipeline.
+    metrics: OnceLock<FactorialMetrics>,
     formats: Formats,
 }
 
@@ -61,7 +66,7 @@ impl Factorial {
 
     /// The operator that computes factorials up to that of `max_n`, keeping up to `memory` bytes for later ones.
     pub fn new(max_n: u32, memory: u64, formats: Formats) -> Self {
-        Factorial { max_n, factorials: Factorials::new(max_n, memory), formats }
+        Factorial { max_n, factorials: Factorials::new(max_n, memory), metrics: OnceLock::new(), formats }
     }
 
     pub(super) fn build(settings: toml::Table, formats: Formats) -> Built {
@@ -76,6 +81,10 @@ impl Factorial {
         };
         let n = number(record, self.formats.input)?;
         u32::try_from(n).ok().filter(|n| *n <= self.max_n).ok_or_else(|| above(&n))
+    }
+
+    fn value(&self, n: u32) -> Vec<u8> {
+        self.formats.output.encode_result(n.into(), &self.factorials.get(n))
     }
 
     fn size(&self, n: u32) -> u64 {
@@ -97,9 +106,22 @@ impl Operator for Factorial {
 
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let n = self.n(&record)?;
-        let value = self.formats.output.encode_result(n.into(), &self.factorials.get(n));
+        let value = match self.metrics.get() {
+            None => self.value(n),
+            Some(metrics) => {
+                let (from_checkpoint, hit) = self.factorials.checkpoint_of(n);
+                let began = Instant::now();
+                let value = self.value(n);
+                metrics.computed(from_checkpoint, hit, digits(n), began.elapsed());
+                value
+            }
+        };
         out.push(Record { value: Some(value.into()), ..record });
         Ok(())
+    }
+
+    fn observe(&self, pipeline: &str) {
+        self.metrics.get_or_init(|| FactorialMetrics::new(pipeline));
     }
 
     fn largest_output(&self) -> Option<u64> {

@@ -76,6 +76,9 @@ pub trait Operator: Send + Sync + 'static {
     /// one stops the pipeline. What was pushed before an error is thrown away.
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError>;
 
+    /// Registers metrics of its own, under the pipeline's name, where it has any.
+    fn observe(&self, _pipeline: &str) {}
+
     /// The largest value that this operator can produce, in bytes, where that is known. `pipeline check`
     /// holds it against what a record may have.
     fn largest_output(&self) -> Option<u64> {

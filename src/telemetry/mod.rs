@@ -5,6 +5,7 @@
 
 mod brokers;
 mod explain;
+mod factorials;
 mod handles;
 mod lag;
 mod logging;
@@ -16,6 +17,7 @@ mod series;
 mod server;
 
 pub use brokers::{BrokerState, Client, ClientStatistics};
+pub use factorials::FactorialMetrics;
 pub use handles::{Subject, build_info};
 pub use lag::Lag;
 pub use logging::{announce, init as init_logging, status_line};

@@ -106,9 +106,9 @@ Workers {
     BUILD_INFO "build_info" Gauge NONE, ["version", "revision", "librdkafka"] "Always 1. Of every process, whatever it does.";
 }
 Factorial {
-    FACTORIAL_DURATION "factorial_compute_duration_seconds" Histogram SECONDS, ["method"] "Computing one factorial, its decimal digits included.";
+    FACTORIAL_DURATION "factorial_compute_duration_seconds" Histogram SECONDS, ["method"] "Computing one factorial, its decimal digits included: from a `checkpoint` below, or from `scratch` (or a result that was kept).";
     FACTORIAL_DIGITS "factorial_result_digits" Histogram NONE, ["method"] "Decimal digits of a result.";
-    FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials that did not have to be computed from the beginning.";
+    FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials whose checkpoint was there already.";
 }
 Askers {
     REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole way, from when it was to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (whoever asked was gone first).";

@@ -26,7 +26,7 @@ use super::{
 /// How many more ports are tried where nobody named one.
 const PORTS: u16 = 20;
 /// How often buffered samples are sorted into their buckets.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(1);
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 

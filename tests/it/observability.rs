@@ -185,15 +185,25 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
         let text = scrape(worker);
         promtool(&["check", "metrics"], &text);
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(metric_names(&lines.join("\n")), documented(&[Of::Workers]), "exported, and documented");
+        assert_eq!(
+            metric_names(&lines.join("\n")),
+            documented(&[Of::Workers, Of::Factorial]),
+            "exported, and documented"
+        );
     }
+    let text = gateway.scrape();
+    promtool(&["check", "metrics"], &text);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let mut askers = documented(&[Of::Askers]);
+    askers.insert("pipeline_build_info".to_owned());
+    assert_eq!(metric_names(&lines.join("\n")), askers, "exported by the gateway, and documented");
     let pictures = std::env::var_os("PIPELINE_PICTURES").map(PathBuf::from);
     let dashboards = Dashboard::all();
-    let shown = dashboards.iter().filter(|dashboard| {
-        ["overview", "pipeline", "requests", "clients", "load"].contains(&&dashboard.name[..])
-    });
-    let problems: Vec<String> =
-        shown.flat_map(|dashboard| dashboard.run(&prometheus, start, end, pictures.as_deref())).collect();
+    assert_eq!(dashboards.len(), 6);
+    let problems: Vec<String> = dashboards
+        .iter()
+        .flat_map(|dashboard| dashboard.run(&prometheus, start, end, pictures.as_deref()))
+        .collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     let stages = prometheus.range("sum by (instance) (rate(pipeline_stage_seconds_total[10s]))", end, end, 1);
     let partitions = prometheus.range("sum by (instance) (pipeline_assigned_partitions)", end, end, 1);

@@ -7,3 +7,4 @@ mod ordering;
 mod rebalances;
 mod replies;
 mod stages;
+mod traces;

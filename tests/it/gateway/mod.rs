@@ -103,10 +103,15 @@ impl Gateway {
         response.json()
     }
 
+    /// All its metrics, as text.
+    pub fn scrape(&self) -> String {
+        let mut metrics = ureq::get(format!("{}/metrics", self.process.metrics())).call().unwrap();
+        metrics.body_mut().read_to_string().unwrap()
+    }
+
     /// The value of a metric's only series, or of the one with such labels.
     pub fn metric(&self, series: &str) -> f64 {
-        let mut metrics = ureq::get(format!("{}/metrics", self.process.metrics())).call().unwrap();
-        let text = metrics.body_mut().read_to_string().unwrap();
+        let text = self.scrape();
         let named = |line: &&str| {
             line.split(['{', ' ']).next() == series.split('{').next()
                 && series.split_once('{').is_none_or(|(_, label)| line.contains(label.trim_end_matches('}')))
