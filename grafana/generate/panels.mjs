@@ -63,6 +63,7 @@ const finish = (panel, { title, description, unit, queries, width, height, thres
 /** Lines over time. `stacked` puts them upon each other; thresholds are drawn as lines. */
 export const lines = (options) => {
   const panel = finish(new timeseries.PanelBuilder(), options)
+    .colorScheme(new dashboard.FieldColorBuilder().mode('palette-classic'))
     .lineWidth(1)
     .fillOpacity(options.stacked ? 60 : 8)
     .showPoints(common.VisibilityMode.Never)
@@ -81,7 +82,7 @@ export const lines = (options) => {
 };
 
 /** One number, now, with its last hour behind it. */
-export const number = (options) => finish(new stats.PanelBuilder(), { width: 4, height: 4, ...options })
+export const number = (options) => finish(new stats.PanelBuilder(), { width: 4, height: 4, thresholds: [], ...options })
   .graphMode(common.BigValueGraphMode.Area)
   .colorMode(common.BigValueColorMode.Value)
   .reduceOptions(new common.ReduceDataOptionsBuilder().values(false).calcs(['lastNotNull']));

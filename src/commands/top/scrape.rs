@@ -34,7 +34,9 @@ impl Samples {
     }
 
     fn sum(&self, name: &str, pipeline: &str) -> f64 {
-        self.of(name, pipeline).map(|sample| sample.value).sum()
+        let sum: f64 = self.of(name, pipeline).map(|sample| sample.value).sum();
+        // The sum of nothing is -0.
+        sum + 0.0
     }
 
     fn stage(&self, stage: Stage, pipeline: &str) -> f64 {
