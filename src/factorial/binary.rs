@@ -72,6 +72,7 @@ mod tests {
     use crate::factorial::{Decimal, factorial};
 
     #[test]
+    #[cfg_attr(miri, ignore)] // takes too long
     fn an_integer_there_and_back_is_the_same() {
         for bits in [0, 1, 49, 50, 3_188, 3_189, 3_190, 6_400, 20_000, 100_000] {
             for integer in [BigUint::from(1_u32) << bits, (BigUint::from(1_u32) << bits) - 1_u32] {
@@ -83,6 +84,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore)] // takes too long
     fn a_factorial_in_binary_is_the_one_that_is_read_from_its_digits() {
         for n in [0, 1, 5, 25, 1_000, 3_000] {
             let result = factorial(n);

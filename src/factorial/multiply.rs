@@ -6,9 +6,9 @@ use super::{
 };
 
 /// From so many limbs of the shorter operand on, the transform is faster.
-const TRANSFORM: usize = 64;
+const TRANSFORM: usize = 52;
 /// The same for squares.
-const TRANSFORM_SQUARE: usize = 64;
+const TRANSFORM_SQUARE: usize = 56;
 
 /// The product of two numbers.
 pub fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{Cost, Operator, OperatorError, Output, number::number, registry::Built};
 use crate::{
-    factorial::{Factorials, cost_nanos, digits},
+    factorial::{Factorials, digits},
     format::Formats,
     record::Record,
     telemetry::FactorialMetrics,
@@ -97,7 +97,7 @@ impl Operator for Factorial {
         match self.n(record) {
             Ok(n) => {
                 let around = record.size() - record.value.as_ref().map_or(0, |value| value.len());
-                Cost { nanos: cost_nanos(n), bytes: self.size(n) + around as u64 }
+                Cost { nanos: self.factorials.cost_nanos(n), bytes: self.size(n) + around as u64 }
             }
             // It will be a dead letter, which costs no more than a copy.
             Err(_) => Cost { nanos: 100, bytes: record.size() as u64 },

@@ -1,6 +1,6 @@
 //! n! to a decimal string, end to end: this kernel beside GMP, num-bigint, malachite and dashu, in one run.
 //!
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, or with `-- 1000 10000` for those n alone. All is
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, or with `-- 1000 10000` for those n alone, or `-- --streams`. All is
 //! pinned to one core, but for the line that says two threads. `-- --once N K` computes N! K times and prints nothing,
 //! for a profiler.
 
@@ -71,12 +71,19 @@ fn main() {
         (0..count).for_each(|_| drop(black_box(factorial::factorial_decimal(n))));
         return;
     }
+    if arguments == ["--streams"] {
+        pin();
+        stream::lines(&rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        return;
+    }
     let numbers: Vec<u32> = match arguments.is_empty() {
         true => vec![20, 100, 1_000, 10_000, 100_000, 1_000_000],
         false => arguments.iter().map(|n| n.parse().expect("a number")).collect(),
     };
     pin();
-    println!("| n | this kernel | against GMP | GMP | num-bigint | malachite | dashu |\n|---|---|---|---|---|---|---|");
+    println!(
+        "| n | this kernel | against GMP | GMP | num-bigint | malachite | dashu |\n|---|---|---|---|---|---|---|"
+    );
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     for n in &numbers {
         line(&one, *n);

@@ -20,7 +20,7 @@ pub enum Isa {
 
 impl Isa {
     /// What this processor has, the best one last.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn available() -> Vec<Isa> {
         [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available()).collect()
     }

@@ -87,6 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore)] // whose sine is inexact on purpose
     fn the_factors_are_those_of_the_formula() {
         for depth in 0..8 {
             for number in 0..1_usize << depth {
