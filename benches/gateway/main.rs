@@ -4,6 +4,8 @@
 
 #[path = "../shared/asking.rs"]
 mod asking;
+#[path = "../shared/broker.rs"]
+mod broker;
 mod http;
 
 use std::{
@@ -23,7 +25,8 @@ const SMALL: &str = "10";
 const LARGER: &str = "100";
 
 fn main() {
-    let servers = env::var("PIPELINE_BOOTSTRAP_SERVERS").expect("PIPELINE_BOOTSTRAP_SERVERS");
+    let broker = broker::Broker::start();
+    let servers = broker.servers.clone();
     let rounds = env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let run = format!("gateway-bench-{:x}", fastrand::u32(..));
     let (from, to) = (format!("{run}-in"), format!("{run}-out"));
