@@ -7,6 +7,7 @@
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
+//! - [`load`]: the load generator.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
@@ -19,6 +20,7 @@ pub mod factorial;
 pub mod format;
 pub mod gateway;
 pub mod kafka;
+pub mod load;
 pub mod operator;
 pub mod record;
 pub mod settings;

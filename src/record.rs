@@ -6,6 +6,15 @@ use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
+/// A header of a request: the partition of the result topic where its result is wanted, in decimal digits.
+pub const REPLY_PARTITION: &str = "reply-partition";
+/// A header of a request: when nobody waits for its result any more, in milliseconds since 1970 UTC.
+pub const DEADLINE: &str = "deadline";
+/// A header of a request, which its result has too: a UUID.
+pub const CORRELATION_ID: &str = "correlation-id";
+/// A header of a result that was wanted at a partition: the worker that computed it.
+pub const WORKER: &str = "pipeline.worker";
+
 /// A place in a partition. The next record to be read has the offset that is committed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Offset(pub i64);

@@ -5,6 +5,8 @@
 
 #[path = "../shared/bare.rs"]
 mod bare;
+#[path = "../shared/broker.rs"]
+mod broker;
 #[path = "../shared/clients.rs"]
 mod clients;
 
@@ -14,10 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    ClientConfig,
-    producer::{BaseProducer, BaseRecord, Producer},
-};
+use broker::Broker;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -25,18 +25,19 @@ fn main() {
         contend(contender, servers, from, to, records.parse().unwrap(), guarantee == "exactly-once");
         return;
     }
-    let servers = env::var("PIPELINE_BOOTSTRAP_SERVERS").expect("PIPELINE_BOOTSTRAP_SERVERS");
+    let broker = Broker::start();
+    let servers = &broker.servers;
     let records: u64 =
         arguments.iter().skip_while(|a| *a != "--records").nth(1).map_or(2_000_000, |r| r.parse().unwrap());
     let run = format!("{:x}", fastrand::u32(..));
     let from = format!("identity-in-{run}");
-    seed(&servers, &from, records);
+    seed(&broker, &from, records);
     for guarantee in ["at-least-once", "exactly-once"] {
         for round in 0..3 {
             for contender in ["bare", "pipeline"] {
                 let to = format!("identity-out-{run}-{contender}-{guarantee}-{round}");
                 let output = Command::new(env::current_exe().unwrap())
-                    .args([contender, &servers, &from, &to, &records.to_string(), guarantee])
+                    .args([contender, servers, &from, &to, &records.to_string(), guarantee])
                     .stderr(Stdio::inherit())
                     .output()
                     .unwrap();
@@ -47,14 +48,8 @@ fn main() {
     }
 }
 
-fn seed(servers: &str, topic: &str, records: u64) {
-    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", servers);
-    let admin: AdminClient<_> = config.create().unwrap();
-    let topics = [NewTopic::new(topic, 4, TopicReplication::Fixed(1))];
-    futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
-    let producer: BaseProducer = config.set("linger.ms", "50").create().unwrap();
+fn seed(broker: &Broker, topic: &str, records: u64) {
+    let producer: BaseProducer = broker.topic(topic, 4).set("linger.ms", "50").create().unwrap();
     for number in 0..records {
         let value = format!("{:05}", number % 100_000);
         let mut record = BaseRecord::<(), str>::to(topic).payload(&value).partition((number % 4) as i32);
@@ -71,7 +66,7 @@ fn contend(contender: &str, servers: &str, from: &str, to: &str, records: u64, e
     let (cpu, start) = (cpu_seconds(), Instant::now());
     match contender {
         "bare" => bare::run(&consumer, &producer, from, to, records, exactly_once),
-        _ => clients::run_pipeline(&consumer, &producer, from, to, exactly_once, true),
+        _ => clients::run_pipeline("identity", &consumer, &producer, from, to, exactly_once),
     }
     let (cpu, wall) = (cpu_seconds() - cpu, start.elapsed().as_secs_f64());
     println!(

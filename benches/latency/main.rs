@@ -1,8 +1,10 @@
-//! One request at a time through `identity`, beside a bare loop, in one run on one broker:
+//! One request of n = 10 at a time through `factorial`, beside a bare loop that copies, in one run on one broker:
 //! `cargo bench --bench latency`. The whole way: produced, computed, read back.
 
 #[path = "../shared/bare.rs"]
 mod bare;
+#[path = "../shared/broker.rs"]
+mod broker;
 #[path = "../shared/clients.rs"]
 mod clients;
 
@@ -12,8 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use broker::Broker;
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     producer::{BaseProducer, BaseRecord},
 };
@@ -28,11 +31,11 @@ fn main() {
         let (consumer, producer) = clients::configs(servers, to, exactly_once);
         match &contender[..] {
             "bare" => bare::run_each(&consumer, &producer, from, to, exactly_once),
-            _ => clients::run_pipeline(&consumer, &producer, from, to, exactly_once, false),
+            _ => clients::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once),
         }
         return;
     }
-    let servers = env::var("PIPELINE_BOOTSTRAP_SERVERS").expect("PIPELINE_BOOTSTRAP_SERVERS");
+    let broker = Broker::start();
     let run = format!("{:x}", fastrand::u32(..));
     for guarantee in ["at-least-once", "exactly-once"] {
         for contender in ["bare", "pipeline"] {
@@ -40,9 +43,9 @@ fn main() {
                 format!("latency-in-{run}-{contender}-{guarantee}"),
                 format!("latency-out-{run}-{contender}-{guarantee}"),
             );
-            let client = Client::new(&servers, &from, &to);
+            let client = Client::new(&broker, &from, &to);
             let child = Command::new(env::current_exe().unwrap())
-                .args([contender, &servers, &from, &to, guarantee])
+                .args([contender, &broker.servers, &from, &to, guarantee])
                 .spawn()
                 .unwrap();
             let _worker = Worker(child);
@@ -79,13 +82,9 @@ struct Client {
 }
 
 impl Client {
-    fn new(servers: &str, from: &str, to: &str) -> Client {
-        use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", servers);
-        let admin: AdminClient<_> = config.create().unwrap();
-        let topics = [from, to].map(|topic| NewTopic::new(topic, 1, TopicReplication::Fixed(1)));
-        futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
+    fn new(broker: &Broker, from: &str, to: &str) -> Client {
+        broker.topic(from, 1);
+        let mut config = broker.topic(to, 1);
         let consumer: BaseConsumer = config.clone().set("group.id", "unused").create().unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(to, 0, Offset::Beginning).unwrap();
@@ -95,16 +94,17 @@ impl Client {
     }
 
     fn ask(&self, number: usize) -> Duration {
-        let (value, start) = (format!("10-{number}"), Instant::now());
-        self.producer.send(BaseRecord::<(), str>::to(&self.from).payload(&value)).unwrap();
+        let (key, start) = (number.to_string(), Instant::now());
+        self.producer.send(BaseRecord::to(&self.from).key(&key).payload("10")).unwrap();
         loop {
             // Nothing is returned as well where an event was served.
             let Some(record) = self.consumer.poll(Duration::from_secs(30)) else {
-                assert!(start.elapsed() < Duration::from_secs(30), "no answer to {value}");
+                assert!(start.elapsed() < Duration::from_secs(30), "no answer to request {number}");
                 continue;
             };
             let record = record.unwrap();
-            if record.payload() == Some(value.as_bytes()) {
+            if record.key() == Some(key.as_bytes()) {
+                assert!(matches!(record.payload(), Some(b"10" | b"10;3628800")));
                 return start.elapsed();
             }
         }

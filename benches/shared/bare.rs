@@ -40,14 +40,7 @@ pub fn run(
     count: u64,
     transactional: bool,
 ) {
-    let consumer: BaseConsumer = consumer.create().expect("a consumer");
-    let producer: BaseProducer<Delivered> =
-        producer.create_with_context(Delivered::default()).expect("a producer");
-    consumer.subscribe(&[from]).expect("subscribed");
-    if transactional {
-        producer.init_transactions(Duration::from_secs(30)).expect("transactions");
-        producer.begin_transaction().expect("a transaction");
-    }
+    let (consumer, producer) = clients(consumer, producer, from, transactional);
     let mut positions: BTreeMap<i32, i64> = BTreeMap::new();
     // What can be committed once so many are delivered.
     let mut pending: Option<(u64, TopicPartitionList)> = None;
@@ -98,6 +91,23 @@ pub fn run(
     }
 }
 
+fn clients(
+    consumer: &ClientConfig,
+    producer: &ClientConfig,
+    from: &str,
+    transactional: bool,
+) -> (BaseConsumer, BaseProducer<Delivered>) {
+    let consumer: BaseConsumer = consumer.create().expect("a consumer");
+    let producer: BaseProducer<Delivered> =
+        producer.create_with_context(Delivered::default()).expect("a producer");
+    consumer.subscribe(&[from]).expect("subscribed");
+    if transactional {
+        producer.init_transactions(Duration::from_secs(30)).expect("transactions");
+        producer.begin_transaction().expect("a transaction");
+    }
+    (consumer, producer)
+}
+
 fn commit_transaction(
     producer: &BaseProducer<Delivered>,
     consumer: &BaseConsumer,
@@ -119,17 +129,11 @@ fn list(topic: &str, positions: &BTreeMap<i32, i64>) -> TopicPartitionList {
     }
     list
 }
+
 /// The same for one record at a time, for ever: at-least-once commits each 100 ms, exactly-once after each.
 #[allow(dead_code, reason = "one of the two benches that share this file")]
 pub fn run_each(consumer: &ClientConfig, producer: &ClientConfig, from: &str, to: &str, transactional: bool) {
-    let consumer: BaseConsumer = consumer.create().expect("a consumer");
-    let producer: BaseProducer<Delivered> =
-        producer.create_with_context(Delivered::default()).expect("a producer");
-    consumer.subscribe(&[from]).expect("subscribed");
-    if transactional {
-        producer.init_transactions(Duration::from_secs(30)).expect("transactions");
-        producer.begin_transaction().expect("a transaction");
-    }
+    let (consumer, producer) = clients(consumer, producer, from, transactional);
     let mut next_commit = Instant::now();
     loop {
         producer.poll(Duration::ZERO);

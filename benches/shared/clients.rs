@@ -35,18 +35,18 @@ pub fn configs(servers: &str, group: &str, exactly_once: bool) -> (ClientConfig,
     (consumer, producer)
 }
 
-/// Runs the `identity` pipeline; with `drain` until all that is there is through.
+/// Runs a pipeline of that one operator: `identity` until all that was there at the start is through, others for ever.
 pub fn run_pipeline(
+    name: &str,
     consumer: &ClientConfig,
     producer: &ClientConfig,
     from: &str,
     to: &str,
     exactly_once: bool,
-    drain: bool,
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let factory = registry().iter().find(|factory| factory.name == "identity").unwrap();
+        let factory = registry().iter().find(|factory| factory.name == name).unwrap();
         let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
         let input = Budget::new(64 << 20);
         let plan = Plan {
@@ -60,7 +60,7 @@ pub fn run_pipeline(
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),
-            drain,
+            drain: name == "identity",
         };
         let source = KafkaSource::new(consumer, from, input).unwrap();
         let topics = Topics { results: to.to_owned(), dead_letters: format!("{from}.dlq") };
@@ -71,7 +71,7 @@ pub fn run_pipeline(
             source,
             sink,
             Machine::new().unwrap(),
-            Arc::new(Progress::new("identity", from, to, "dead", 0)),
+            Arc::new(Progress::new(name, from, to, "dead", 0)),
             std::future::pending(),
         )
         .await

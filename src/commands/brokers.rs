@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::Failure;
 use crate::{
-    config::{Guarantee, Pipeline, Property},
+    config::{Gateway, Guarantee, Pipeline, Properties, Property},
     kafka::{Admin, EmbeddedBroker, settings},
     telemetry::announce,
 };
@@ -28,7 +28,7 @@ pub async fn find_broker(pipelines: &mut [Pipeline]) -> Result<Option<EmbeddedBr
             "no Kafka answers at 127.0.0.1:9092, and the embedded broker",
         ));
     }
-    let broker = EmbeddedBroker::start(9092).await.map_err(Failure::failed)?;
+    let broker = start().await?;
     for pipeline in pipelines.iter_mut() {
         let source = pipeline.source.topic.partitions.unwrap_or(PARTITIONS);
         let sink = pipeline.sink.topic.partitions.unwrap_or(PARTITIONS);
@@ -39,15 +39,40 @@ pub async fn find_broker(pipelines: &mut [Pipeline]) -> Result<Option<EmbeddedBr
         ] {
             broker.create_topic(topic, partitions).map_err(Failure::failed)?;
         }
-        let servers = Property { value: broker.address().to_string(), secret: false };
-        pipeline.kafka.insert("bootstrap.servers".to_owned(), servers);
+        point_to(&mut pipeline.kafka, &broker);
     }
+    Ok(Some(broker))
+}
+
+/// The same for a gateway, whose workers may start the broker as well as it may.
+///
+/// # Errors
+/// Where the embedded broker cannot be had.
+pub async fn find_broker_for_gateway(gateway: &mut Gateway) -> Result<Option<EmbeddedBroker>, Failure> {
+    if names(&gateway.kafka) || answers(settings::DEFAULT_SERVERS).await {
+        return Ok(None);
+    }
+    let broker = start().await?;
+    for topic in gateway.routes.iter().flat_map(|route| [&route.request, &route.result]) {
+        broker.create_topic(&topic.topic, topic.partitions.unwrap_or(PARTITIONS)).map_err(Failure::failed)?;
+    }
+    point_to(&mut gateway.kafka, &broker);
+    Ok(Some(broker))
+}
+
+async fn start() -> Result<EmbeddedBroker, Failure> {
+    let broker = EmbeddedBroker::start(9092).await.map_err(Failure::failed)?;
     announce(&format!(
         "no Kafka answers at 127.0.0.1:9092: started the embedded broker at {}, in memory. Its data is gone when this \
          process exits; it does at-least-once alone (`pipeline broker` starts a real one).",
         broker.address()
     ));
-    Ok(Some(broker))
+    Ok(broker)
+}
+
+fn point_to(properties: &mut Properties, broker: &EmbeddedBroker) {
+    let servers = Property { value: broker.address().to_string(), secret: false };
+    properties.insert("bootstrap.servers".to_owned(), servers);
 }
 
 /// Refuses what would be a false promise: exactly-once on a broker that is librdkafka's mock cluster.
@@ -69,9 +94,11 @@ fn no_transactions(name: &str, subject: &str) -> Failure {
 }
 
 fn names_brokers(pipeline: &Pipeline) -> bool {
-    [&pipeline.kafka, &pipeline.source.kafka, &pipeline.sink.kafka].iter().any(|properties| {
-        ["bootstrap.servers", "metadata.broker.list"].iter().any(|name| properties.contains_key(*name))
-    })
+    [&pipeline.kafka, &pipeline.source.kafka, &pipeline.sink.kafka].into_iter().any(names)
+}
+
+fn names(properties: &Properties) -> bool {
+    ["bootstrap.servers", "metadata.broker.list"].iter().any(|name| properties.contains_key(*name))
 }
 
 async fn answers(address: &str) -> bool {

@@ -2,10 +2,14 @@ use clap::Args;
 
 use super::{
     Failure,
+    brokers::refuse_false_promise,
     file::{Overrides, for_stderr, told},
     stdout,
 };
-use crate::config::load;
+use crate::{
+    config::{Pipeline, load},
+    kafka::{Admin, settings},
+};
 
 /// Checks pipelines without running them, and says everything that is wrong at once
 ///
@@ -19,6 +23,9 @@ pub struct Check {
     /// Files as given, in pipelines/, or built in, such as factorial.toml
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
+    /// Ask the brokers too: whether they answer, the topics, and what this user may do with them
+    #[arg(long)]
+    connect: bool,
 }
 
 impl Check {
@@ -26,15 +33,37 @@ impl Check {
         let mut wrong = Vec::new();
         for file in &self.files {
             match load(file, &overrides.set) {
-                Ok((pipeline, warnings)) => {
+                Ok((mut pipeline, warnings)) => {
                     if !warnings.is_empty() {
                         eprintln!("{}\n", for_stderr(&warnings));
                     }
-                    stdout(&format!("{file}: the pipeline {} can run\n", pipeline.name))?;
+                    let met = if self.connect { connect(&mut pipeline) } else { Ok(String::new()) };
+                    match met {
+                        Ok(met) => {
+                            stdout(&format!("{file}: the pipeline {} can run\n{met}", pipeline.name))?;
+                        }
+                        Err(reasons) => {
+                            wrong.extend(reasons.into_iter().map(|reason| format!("{file}: {reason}")));
+                        }
+                    }
                 }
                 Err(error) => wrong.push(told(&error)),
             }
         }
         if wrong.is_empty() { Ok(()) } else { Err(Failure::Usage(wrong.join("\n\n"))) }
+    }
+}
+
+/// What the pipeline meets at its brokers, a line each; or all that keeps it from running.
+fn connect(pipeline: &mut Pipeline) -> Result<String, Vec<String>> {
+    let admin = Admin::new(&settings::common(pipeline)).map_err(|error| vec![error.to_string()])?;
+    admin.suit(pipeline);
+    let survey = admin.survey(pipeline).map_err(|error| vec![error.to_string()])?;
+    let mut wrong = survey.wrong;
+    wrong.extend(refuse_false_promise(pipeline, &admin).err().map(|failure| failure.to_string()));
+    if wrong.is_empty() {
+        Ok(survey.good.iter().map(|line| format!("  {line}\n")).collect())
+    } else {
+        Err(wrong)
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::{
-    config::{LoadError, Override, Pipeline, load},
+    config::{self, Gateway, LoadError, Override, Pipeline, load},
     settings::Diagnostics,
 };
 
@@ -30,6 +30,19 @@ pub fn load_pipeline(file: &str, overrides: &Overrides) -> Result<Pipeline, Fail
         eprintln!("{}", for_stderr(&warnings));
     }
     Ok(pipeline)
+}
+
+/// Reads and checks a gateway; warnings go to standard error.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_gateway(file: &str, overrides: &Overrides) -> Result<Gateway, Failure> {
+    let (gateway, warnings) =
+        config::load_gateway(file, &overrides.set).map_err(|error| Failure::Usage(told(&error)))?;
+    if !warnings.is_empty() {
+        eprintln!("{}", for_stderr(&warnings));
+    }
+    Ok(gateway)
 }
 
 /// What is wrong with a file, for standard error.

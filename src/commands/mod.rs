@@ -10,9 +10,12 @@ mod factorial;
 mod failure;
 mod file;
 mod graph;
+mod load;
 mod manual;
 mod request;
 mod run;
+mod serve;
+mod signals;
 mod status;
 mod supervise;
 mod test;
@@ -59,6 +62,8 @@ enum Command {
     Run(run::Run),
     Request(request::Request),
     Factorial(factorial::Factorial),
+    Serve(serve::Serve),
+    Load(load::Load),
     Broker(broker::Broker),
     Topics(topics::Topics),
     Check(check::Check),
@@ -79,6 +84,8 @@ impl CommandLine {
             Command::Run(run) => run.run(&self.overrides),
             Command::Request(request) => request.run(&self.overrides),
             Command::Factorial(factorial) => factorial.run(),
+            Command::Serve(serve) => serve.run(&self.overrides),
+            Command::Load(load) => load.run(&self.overrides),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),
             Command::Check(check) => check.run(&self.overrides),

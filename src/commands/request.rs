@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Pipeline,
     format::Format,
-    gateway::{Answer, Asked, Waiter},
+    gateway::{Answer, Asked, Failure as NoResult, Question, Request as RequestNumber, Waiter},
     kafka::{Admin, RequestEvent, RequestTopics, Requests, settings},
 };
 
@@ -25,7 +25,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// Standard output has the results alone, one a line; where each request went and how long it took is on
 /// standard error.
 ///
-/// A result that was already on its way for the same n is an answer too. A request that cannot be computed fails
+/// A result that was already on its way for the same n is an answer too, and who asks for the same n twice
+/// produces one request. A request that cannot be computed fails
 /// as soon as it is in the dead-letter topic, with the reason.
 #[derive(Args, Debug)]
 pub struct Request {
@@ -86,7 +87,7 @@ impl Request {
             input: pipeline.source.format,
             output: pipeline.sink.format,
             requests,
-            waiter: Waiter::default(),
+            waiter: Waiter::sharing(),
             unacknowledged: 0,
             failures: 0,
         };
@@ -129,16 +130,25 @@ struct Asking {
 
 impl Asking {
     fn ask(&mut self, numbers: impl Iterator<Item = u64>) -> Result<(), Failure> {
-        for n in numbers {
+        for (number, n) in numbers.enumerate() {
             // Registered first, so that no result can slip by.
-            let asked = self.waiter.wait_for(n, Instant::now());
+            let request = if self.wait {
+                let (now, question) = (Instant::now(), Question::Number(n));
+                let produce = self.waiter.wait_for(Asked(number), question, now, now + self.timeout);
+                match produce {
+                    Some(produce) => produce.request.0,
+                    None => continue,
+                }
+            } else {
+                number
+            };
             let value = self.input.encode_request(n);
-            while !self.requests.send(asked.0, &value).map_err(Failure::failed)? {
+            while !self.requests.send(request, &value).map_err(Failure::failed)? {
                 self.advance()?;
             }
             self.unacknowledged += 1;
         }
-        while self.unacknowledged > 0 || (self.wait && !self.waiter.is_empty()) {
+        while self.unacknowledged > 0 || !self.waiter.is_empty() {
             self.advance()?;
         }
         Ok(())
@@ -149,59 +159,73 @@ impl Asking {
         if let Some(event) = self.requests.next(TICK) {
             self.event(event)?;
         }
-        if self.wait {
-            let late = self.waiter.expire(self.timeout, &self.timed_out, Instant::now());
-            late.iter().try_for_each(|answer| self.print(answer))?;
-        }
-        Ok(())
+        // All wait equally long, so nothing has to be produced again for somebody who waits longer.
+        let (late, _) = self.waiter.expire(Instant::now());
+        self.print_all(&late)
     }
 
     fn event(&mut self, event: RequestEvent) -> Result<(), Failure> {
         let now = Instant::now();
-        match event {
+        let answers = match event {
             RequestEvent::Acknowledged { request, place: Ok((partition, offset)), at } => {
                 self.unacknowledged -= 1;
-                self.waiter.acknowledged(Asked(request), partition, offset, at);
                 let line = format!("partition {partition}, offset {offset}\n");
-                if self.wait {
-                    eprint!("{line}");
-                    Ok(())
-                } else {
-                    stdout(&line)
+                if !self.wait {
+                    return stdout(&line);
                 }
+                self.waiter.acknowledged(RequestNumber(request), partition, offset, at);
+                eprint!("{line}");
+                return Ok(());
             }
             RequestEvent::Acknowledged { request, place: Err(reason), .. } => {
                 self.unacknowledged -= 1;
-                let reason = format!("it could not be produced: {reason}");
-                self.waiter.fail(Asked(request), &reason, now).map_or(Ok(()), |answer| self.print(&answer))
+                let failure = NoResult::NotProduced(reason);
+                if !self.wait {
+                    self.failures += 1;
+                    eprintln!("{failure}");
+                    return Ok(());
+                }
+                self.waiter.fail(RequestNumber(request), failure, now)
             }
             RequestEvent::Result(value) => {
                 // Results in another format than the file says are somebody else's.
                 let Ok((n, digits)) = self.output.decode_result(&value) else { return Ok(()) };
-                self.waiter.result(n, &digits, now).iter().try_for_each(|answer| self.print(answer))
+                self.waiter.result(&Question::Number(n), &digits, now)
             }
-            RequestEvent::DeadLetter { partition, offset, reason } => self
-                .waiter
-                .dead_letter(partition, offset, &reason, now)
-                .map_or(Ok(()), |answer| self.print(&answer)),
-        }
+            RequestEvent::DeadLetter { partition, offset, reason } => {
+                let failure = NoResult::DeadLetter { class: String::new(), message: reason };
+                self.waiter.fail_place(partition, offset, failure, now)
+            }
+        };
+        self.print_all(&answers)
     }
 
-    fn print(&mut self, answer: &Answer) -> Result<(), Failure> {
-        let (n, total) = (answer.n, answer.total.as_millis());
-        match (&answer.result, answer.acknowledged) {
+    fn print_all(&mut self, answers: &[Answer<String>]) -> Result<(), Failure> {
+        answers.iter().try_for_each(|answer| self.print(answer))
+    }
+
+    fn print(&mut self, answer: &Answer<String>) -> Result<(), Failure> {
+        // Nothing but numbers is asked for.
+        let Question::Number(n) = answer.question else { return Ok(()) };
+        let total = answer.total.as_millis();
+        match (&answer.outcome, answer.acknowledged) {
+            // The digits come last: they may fill the screen.
             (Ok(digits), Some(acknowledged)) => {
-                stdout(&format!("{n};{digits}\n"))?;
                 eprintln!("produce ack {} ms · total {total} ms", acknowledged.as_millis());
+                stdout(&format!("{n};{digits}\n"))?;
             }
             // Somebody else's result, which was on its way.
             (Ok(digits), None) => {
-                stdout(&format!("{n};{digits}\n"))?;
                 eprintln!("total {total} ms");
+                stdout(&format!("{n};{digits}\n"))?;
             }
-            (Err(reason), _) => {
+            (Err(NoResult::TimedOut), _) => {
                 self.failures += 1;
-                eprintln!("{n}: {reason}");
+                eprintln!("{n}: {}", self.timed_out);
+            }
+            (Err(failure), _) => {
+                self.failures += 1;
+                eprintln!("{n}: {failure}");
             }
         }
         Ok(())

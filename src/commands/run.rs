@@ -1,14 +1,14 @@
-use std::{process, sync::Arc};
+use std::sync::Arc;
 
 use clap::Args;
 use futures::future::join_all;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
     brokers::find_broker,
     file::{Overrides, load_pipeline},
+    signals::stop_on_signals,
     status,
     supervise::Supervised,
 };
@@ -18,6 +18,9 @@ use crate::{
     kafka::settings,
     telemetry::{MetricsServer, Progress, announce, init_logging, install_metrics, status_line},
 };
+
+/// What a graceful stop does.
+const GRACEFULLY: &str = "finishing what is in flight, committing, leaving the group";
 
 /// Runs pipelines until SIGINT or SIGTERM: the first stops gracefully (finish what is in flight, commit,
 /// leave the group), the second at once.
@@ -67,7 +70,8 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
         announce("try it from another terminal: pipeline request 1000");
     }
     let stop = CancellationToken::new();
-    let signals = tokio::spawn(stop_on_signals(stop.clone()));
+    let signals =
+        tokio::spawn(stop_on_signals(stop.clone(), GRACEFULLY, "what was not committed is done again"));
     let status = tokio::spawn(status::show(progress.clone()));
     let running = pipelines.into_iter().zip(progress).map(|(pipeline, progress)| {
         let supervised = Supervised { pipeline, machine: machine.clone(), progress, drain };
@@ -113,27 +117,4 @@ fn summary(pipeline: &Pipeline) -> String {
         pipeline.source.group,
         servers.get("bootstrap.servers").unwrap_or_default(),
     )
-}
-
-/// The first signal stops gracefully, the second at once.
-async fn stop_on_signals(stop: CancellationToken) {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-        tracing::warn!("signals cannot be caught: the process ends at once when it is told to");
-        return;
-    };
-    let mut next = async || {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    next().await;
-    announce(
-        "stopping: finishing what is in flight, committing, leaving the group (once more to stop at once)",
-    );
-    stop.cancel();
-    next().await;
-    announce("stopped at once; what was not committed is done again");
-    process::exit(130);
 }

@@ -47,6 +47,14 @@ impl All {
     }
 }
 
+/// The properties in `[kafka]` of a file that has no such table for one client alone.
+pub(crate) fn shared(root: &Reader<'_>) -> Properties {
+    let known = properties::known();
+    let flats = root.flat("kafka");
+    flats.iter().for_each(|flat| check(root, flat, "kafka", Scope::Both, &known));
+    flats.into_iter().map(property).collect()
+}
+
 fn property(flat: Flat) -> (String, Property) {
     let secret = flat.text.written.is_some() || is_secret(&flat.key);
     (flat.key, Property { value: flat.text.value, secret })

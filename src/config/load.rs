@@ -2,7 +2,11 @@ use std::{cell::RefCell, fs, path::Path, str::FromStr};
 
 use thiserror::Error;
 
-use super::{Pipeline, built_in, lints, location::Location, read};
+use super::{
+    Gateway, Pipeline, built_in, gateway, lints,
+    location::{BuiltIn, GATEWAYS, LOADS, Location, PIPELINES},
+    read,
+};
 use crate::settings::{Diagnostics, Environment, ProcessEnvironment, Tree};
 
 /// The environment variable that overrides `kafka.bootstrap.servers` of the file.
@@ -58,6 +62,23 @@ pub enum LoadError {
         /// The name that was looked for.
         name: String,
     },
+    /// No file of a gateway goes by that name.
+    #[error(
+        "there is no gateway {name}: no such file here or in pipelines/, and built in is only gateway.toml"
+    )]
+    NoGateway {
+        /// The name that was looked for.
+        name: String,
+    },
+    /// No load script goes by that name.
+    #[error(
+        "there is no load script {name}: no such file here, in pipelines/ or in pipelines/load/, and built in are only {}",
+        loads().collect::<Vec<_>>().join(", ")
+    )]
+    NoLoad {
+        /// The name that was looked for.
+        name: String,
+    },
     /// It is there and cannot be read.
     #[error("{file} cannot be read: {reason}")]
     Unreadable {
@@ -86,15 +107,46 @@ fn load_below(
     name: &str,
     overrides: &[Override],
 ) -> Result<(Pipeline, Diagnostics), LoadError> {
-    let location =
-        Location::find(directory, name).ok_or_else(|| LoadError::NotFound { name: name.to_owned() })?;
+    let (file, text) = read_file(directory, name, PIPELINES)?
+        .ok_or_else(|| LoadError::NotFound { name: name.to_owned() })?;
+    parse(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
+}
+
+/// As [`load`], for a gateway's file.
+///
+/// # Errors
+/// Everything that is wrong, at once, each with its place.
+pub fn load_gateway(name: &str, overrides: &[Override]) -> Result<(Gateway, Diagnostics), LoadError> {
+    let (file, text) = read_file(Path::new(""), name, GATEWAYS)?
+        .ok_or_else(|| LoadError::NoGateway { name: name.to_owned() })?;
+    parse_gateway(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
+}
+
+/// The names of the load scripts that are in the binary.
+pub(crate) fn loads() -> impl Iterator<Item = &'static str> {
+    LOADS.iter().filter_map(|(name, _)| name.strip_prefix("load/"))
+}
+
+/// The name in messages and the text of a load script's file: the one of that name, else the one in
+/// `pipelines/`, else that in `pipelines/load/`, else the one built in.
+pub(crate) fn load_script(directory: &Path, name: &str) -> Result<(String, String), LoadError> {
+    let found = match read_file(directory, name, LOADS)? {
+        None => read_file(directory, &format!("load/{name}"), LOADS)?,
+        found => found,
+    };
+    found.ok_or_else(|| LoadError::NoLoad { name: name.to_owned() })
+}
+
+/// A file's name in messages, and its text; `None` where it is nowhere.
+fn read_file(directory: &Path, name: &str, built_in: BuiltIn) -> Result<Option<(String, String)>, LoadError> {
+    let Some(location) = Location::find(directory, name, built_in) else { return Ok(None) };
     let file = location.to_string();
     let text = match location {
         Location::BuiltIn { text, .. } => text.to_owned(),
         Location::File(path) => fs::read_to_string(path)
             .map_err(|error| LoadError::Unreadable { file: file.clone(), reason: error.to_string() })?,
     };
-    parse(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
+    Ok(Some((file, text)))
 }
 
 /// As [`load`], for a text that is at hand; `file` is its name in messages.
@@ -121,12 +173,7 @@ pub fn parse(
     overrides: &[Override],
     environment: &dyn Environment,
 ) -> Result<(Pipeline, Diagnostics), Diagnostics> {
-    let mut named = Vec::new();
-    if let Some(servers) = environment.variable(BOOTSTRAP_SERVERS) {
-        named.push(("kafka.bootstrap.servers".to_owned(), servers, BOOTSTRAP_SERVERS.to_owned()));
-    }
-    named.extend(overrides.iter().map(|set| (set.path.clone(), set.value.clone(), set.name())));
-    let (tree, diagnostics) = Tree::parse(file, text, &named, environment)?;
+    let (tree, diagnostics) = tree(file, text, overrides, environment)?;
     let diagnostics = RefCell::new(diagnostics);
     let pipeline = read::pipeline(&tree, &diagnostics);
     let mut diagnostics = diagnostics.into_inner();
@@ -137,6 +184,41 @@ pub fn parse(
         Some(pipeline) if !diagnostics.has_errors() => Ok((pipeline, diagnostics)),
         _ => Err(diagnostics),
     }
+}
+
+/// As [`parse`], for a gateway.
+///
+/// # Errors
+/// Everything that is wrong, at once, each with its place.
+pub fn parse_gateway(
+    file: &str,
+    text: &str,
+    overrides: &[Override],
+    environment: &dyn Environment,
+) -> Result<(Gateway, Diagnostics), Diagnostics> {
+    let (tree, diagnostics) = tree(file, text, overrides, environment)?;
+    let diagnostics = RefCell::new(diagnostics);
+    let gateway = gateway::read(&tree, &diagnostics);
+    let diagnostics = diagnostics.into_inner();
+    match gateway {
+        Some(gateway) if !diagnostics.has_errors() => Ok((gateway, diagnostics)),
+        _ => Err(diagnostics),
+    }
+}
+
+/// The file with what wins over it.
+pub(crate) fn tree(
+    file: &str,
+    text: &str,
+    overrides: &[Override],
+    environment: &dyn Environment,
+) -> Result<(Tree, Diagnostics), Diagnostics> {
+    let mut named = Vec::new();
+    if let Some(servers) = environment.variable(BOOTSTRAP_SERVERS) {
+        named.push(("kafka.bootstrap.servers".to_owned(), servers, BOOTSTRAP_SERVERS.to_owned()));
+    }
+    named.extend(overrides.iter().map(|set| (set.path.clone(), set.value.clone(), set.name())));
+    Tree::parse(file, text, &named, environment)
 }
 
 #[cfg(test)]

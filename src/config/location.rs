@@ -3,18 +3,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The pipelines in the binary, by file name.
-const BUILT_IN: &[(&str, &str)] = &[
+/// Files in the binary: name and text.
+pub(super) type BuiltIn = &'static [(&'static str, &'static str)];
+
+/// The pipelines in the binary.
+pub(super) const PIPELINES: BuiltIn = &[
     ("factorial.toml", include_str!("../../pipelines/factorial.toml")),
     ("identity.toml", include_str!("../../pipelines/identity.toml")),
+];
+/// The gateways in the binary.
+pub(super) const GATEWAYS: BuiltIn = &[("gateway.toml", include_str!("../../pipelines/gateway.toml"))];
+
+/// The load scripts in the binary.
+pub(super) const LOADS: BuiltIn = &[
+    ("load/smoke.toml", include_str!("../../pipelines/load/smoke.toml")),
+    ("load/exercise.toml", include_str!("../../pipelines/load/exercise.toml")),
+    ("load/ramp.toml", include_str!("../../pipelines/load/ramp.toml")),
+    ("load/spike.toml", include_str!("../../pipelines/load/spike.toml")),
+    ("load/soak.toml", include_str!("../../pipelines/load/soak.toml")),
 ];
 
 /// The names of the pipelines that are in the binary.
 pub fn built_in() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
+    PIPELINES.iter().map(|(name, _)| *name)
 }
 
-/// Where a pipeline's file was found. Prints as it is named in messages.
+/// Where a file was found. Prints as it is named in messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Location {
     /// A file.
@@ -25,13 +39,13 @@ pub(super) enum Location {
 
 impl Location {
     /// Looks for a file as given, then in `pipelines/`, then among those built in; there `.toml` may be left out.
-    pub fn find(directory: &Path, name: &str) -> Option<Location> {
+    pub fn find(directory: &Path, name: &str, built_in: BuiltIn) -> Option<Location> {
         let candidates = [directory.join(name), directory.join("pipelines").join(name)];
         // What exists but is a folder or cannot be read is reported as such, not passed over.
         if let Some(path) = candidates.into_iter().find(|path| path.exists()) {
             return Some(Location::File(path));
         }
-        BUILT_IN
+        built_in
             .iter()
             .find(|(built_in, _)| *built_in == name || built_in.strip_suffix(".toml") == Some(name))
             .map(|&(name, text)| Location::BuiltIn { name, text })
@@ -56,7 +70,7 @@ mod tests {
     #[test]
     fn a_file_as_given_wins_over_pipelines_and_that_over_what_is_built_in() {
         let directory = tempfile::tempdir().unwrap();
-        let find = || Location::find(directory.path(), "factorial.toml").unwrap();
+        let find = || Location::find(directory.path(), "factorial.toml", PIPELINES).unwrap();
         assert_eq!(find().to_string(), "factorial.toml (built in)");
         fs::create_dir(directory.path().join("pipelines")).unwrap();
         fs::write(directory.path().join("pipelines/factorial.toml"), "").unwrap();
@@ -68,7 +82,7 @@ mod tests {
     #[test]
     fn what_is_built_in_goes_by_its_name_without_toml_too() {
         let directory = tempfile::tempdir().unwrap();
-        let found = Location::find(directory.path(), "identity").unwrap();
+        let found = Location::find(directory.path(), "identity", PIPELINES).unwrap();
         assert_eq!(found.to_string(), "identity.toml (built in)");
     }
 }

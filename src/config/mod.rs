@@ -4,6 +4,7 @@
 //! which properties there are, and what needs a broker is asked elsewhere.
 
 mod cases;
+mod gateway;
 mod kafka;
 mod lints;
 mod load;
@@ -14,7 +15,11 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub use gateway::{Correlation, Gateway, HttpSettings, Route, Secret, Tls, Values};
 use kafka::is_secret;
-pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, parse};
+pub(crate) use kafka::shared as kafka_properties;
+pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, load_gateway, parse, parse_gateway};
+pub(crate) use load::{load_script, loads, tree};
 pub use location::built_in;
 pub use pipeline::*;
+pub(crate) use read::{FORMATS, metrics, positive, topic_name};

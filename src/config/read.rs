@@ -18,12 +18,12 @@ const GUARANTEES: &[(&str, Guarantee)] =
     &[("at-least-once", Guarantee::AtLeastOnce), ("exactly-once", Guarantee::ExactlyOnce)];
 const ORDERS: &[(&str, Order)] =
     &[("partition", Order::Partition), ("key", Order::Key), ("none", Order::None)];
-const FORMATS: &[(&str, Format)] =
+pub(crate) const FORMATS: &[(&str, Format)] =
     &[("text", Format::Text), ("json", Format::Json), ("bincode", Format::Bincode)];
 
 /// The whole file. `None` where something that has no default is missing or wrong; the diagnostics say what.
 pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Pipeline> {
-    let root = Reader::root(tree, diagnostics);
+    let root = Reader::root(tree, "a pipeline", diagnostics);
     let name = root.string("name");
     let name = root.required(
         "name",
@@ -85,7 +85,7 @@ fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {
     Some(Sink { topic: topic?, format, kafka })
 }
 
-fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
+pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
     let topic = topic_name(table, "topic");
     let topic = table.required("topic", topic, what);
     let small = |n: i64| i32::try_from(n).ok();
@@ -97,7 +97,7 @@ fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
 }
 
 /// Kafka's own rule: `Topic.validate` in its `clients` folder.
-fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
+pub(crate) fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
     let name = table.string(key)?;
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.chars().all(legal) && name.len() <= 249 && name != "." && name != ".." {
@@ -142,14 +142,14 @@ fn retry(root: &Reader<'_>) -> Retry {
     Retry { attempts, backoff, max_backoff }
 }
 
-fn shutdown(root: &Reader<'_>) -> Duration {
+pub(super) fn shutdown(root: &Reader<'_>) -> Duration {
     let table = root.table("shutdown");
     let timeout = positive(&table, "timeout").unwrap_or(Duration::from_secs(10));
     table.finish();
     timeout
 }
 
-fn metrics(root: &Reader<'_>) -> Metrics {
+pub(crate) fn metrics(root: &Reader<'_>) -> Metrics {
     let table = root.table("metrics");
     let listen = table.address("listen");
     table.finish();
@@ -157,7 +157,7 @@ fn metrics(root: &Reader<'_>) -> Metrics {
     Metrics { listen: listen.unwrap_or(default), explicit: listen.is_some() }
 }
 
-fn positive(table: &Reader<'_>, key: &str) -> Option<Duration> {
+pub(crate) fn positive(table: &Reader<'_>, key: &str) -> Option<Duration> {
     let duration = table.duration(key)?;
     if duration.is_zero() {
         let origin = table.node(key).map_or(table.origin(), |node| &node.origin);

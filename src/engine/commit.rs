@@ -74,6 +74,11 @@ impl Committer {
         self.open
     }
 
+    /// Whether a transaction is open, or being committed.
+    pub fn has_transaction(&self) -> bool {
+        self.open || (self.transactional && matches!(self.state, State::Committing(..)))
+    }
+
     /// A record has been handed to the sink.
     pub fn sent(&mut self) {
         self.open = self.transactional;

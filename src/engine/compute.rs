@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter};
+use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply};
 use crate::{
     operator::OperatorError,
     record::{Batch, Record},
@@ -66,6 +66,8 @@ pub struct Outcome {
     /// A class for each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,
+    /// Records that nobody waited for any more.
+    pub expired: u64,
     /// How long the cores were busy with it.
     pub took: Duration,
     pub fatal: Option<Stop>,
@@ -123,9 +125,13 @@ impl Compute {
         let Progress { chunk, outcome, next, failed } = progress;
         let mut results = Vec::new();
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
-            let applied = catch_unwind(AssertUnwindSafe(|| {
-                self.topology.apply(held.batch.record(index), &mut results)
-            }));
+            let record = held.batch.record(index);
+            if reply::is_expired(&record, || self.environment.unix_millis()) {
+                outcome.expired += 1;
+                *failed = 0;
+                continue;
+            }
+            let applied = catch_unwind(AssertUnwindSafe(|| self.topology.apply(record, &mut results)));
             let attempts = *failed + 1;
             let error = match applied {
                 Ok(Ok(())) => {
@@ -139,18 +145,12 @@ impl Compute {
             results.clear();
             match error {
                 OperatorError::BadInput { class, message } => {
-                    outcome.push_dead_letter(cause, &held.batch, index, class, &message, attempts);
+                    self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
                 }
                 OperatorError::Passing { message } if attempts >= self.retry.attempts => {
                     let message = format!("{message} (gave up after {attempts} attempts)");
-                    outcome.push_dead_letter(
-                        cause,
-                        &held.batch,
-                        index,
-                        "retries-exhausted",
-                        &message,
-                        attempts,
-                    );
+                    let class = "retries-exhausted";
+                    self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
                 }
                 OperatorError::Passing { .. } => {
                     outcome.retries += 1;
@@ -182,34 +182,42 @@ impl Compute {
         if let Some(size) = results.iter().map(wire_size).find(|size| *size > largest) {
             results.clear();
             let message = format!("the result needs {size} bytes, and the result topic takes {largest}");
-            outcome.push_dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts);
+            self.dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts, outcome);
             return;
+        }
+        if reply::partition(&batch.record(index)).is_some() {
+            results.iter_mut().for_each(|result| reply::sign(result, self.environment.name()));
         }
         let outgoing = results.drain(..).map(|record| Outgoing { cause, to: Destination::Result, record });
         outcome.outgoing.extend(outgoing);
     }
-}
 
-impl Outcome {
-    fn push_dead_letter(
-        &mut self,
+    /// Makes a dead letter, and tells whoever waits for a reply.
+    #[expect(clippy::too_many_arguments, reason = "all that a dead letter says")]
+    fn dead_letter(
+        &self,
         cause: usize,
         batch: &Batch,
         index: usize,
         class: &'static str,
         message: &str,
         attempts: u32,
+        outcome: &mut Outcome,
     ) {
-        let record = dead_letter::of(
-            batch.record(index),
-            &batch.partition,
-            batch.offset(index),
-            class,
-            message,
-            attempts,
-        );
-        self.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
-        self.dead_letters.push(class);
+        let (record, offset) = (batch.record(index), batch.offset(index));
+        let record = dead_letter::of(record, &batch.partition, offset, class, message, attempts);
+        if let Some(reply) = self.reply_to(&record) {
+            outcome.outgoing.push(Outgoing { cause, to: Destination::Result, record: reply });
+        }
+        outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
+        outcome.dead_letters.push(class);
+    }
+
+    /// What whoever asked is told of a dead letter, where that is wanted and the result topic takes it.
+    pub fn reply_to(&self, letter: &Record) -> Option<Record> {
+        reply::partition(letter)?;
+        let reply = reply::of_dead_letter(letter, self.environment.name());
+        (wire_size(&reply) <= self.largest_result.load(Ordering::Relaxed)).then_some(reply)
     }
 }
 

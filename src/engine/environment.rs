@@ -1,6 +1,6 @@
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -10,6 +10,10 @@ use futures::{FutureExt, future::BoxFuture};
 pub trait Environment: Send + Sync + 'static {
     /// Time since some fixed moment; never goes back.
     fn now(&self) -> Duration;
+    /// Milliseconds since 1970 UTC, which other machines agree on, more or less.
+    fn unix_millis(&self) -> u64;
+    /// What this process is called where others have to name it.
+    fn name(&self) -> &str;
     /// Waits.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// A number from 0 to under 1.
@@ -23,6 +27,7 @@ pub trait Environment: Send + Sync + 'static {
 /// The machine's own clock and cores.
 pub struct Machine {
     start: Instant,
+    name: String,
     pool: rayon::ThreadPool,
 }
 
@@ -36,13 +41,32 @@ impl Machine {
             .thread_name(|index| format!("compute-{index}"))
             .build()
             .map_err(|error| format!("cannot start the compute threads: {error}"))?;
-        Ok(Arc::new(Machine { start: Instant::now(), pool }))
+        Ok(Arc::new(Machine { start: Instant::now(), name: name(), pool }))
     }
+}
+
+/// The host's name and the process's number.
+fn name() -> String {
+    let mut buffer = [0_u8; 256];
+    // SAFETY: the buffer is ours and of that length; the last byte stays zero.
+    let found = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) };
+    let length = buffer.iter().position(|byte| *byte == 0).unwrap_or(0);
+    let host = if found == 0 { String::from_utf8_lossy(&buffer[..length]) } else { "unknown".into() };
+    format!("{host}/{}", std::process::id())
 }
 
 impl Environment for Machine {
     fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    fn unix_millis(&self) -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

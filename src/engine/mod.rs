@@ -17,6 +17,7 @@ mod keys;
 mod lane;
 mod offsets;
 mod rebalance;
+pub mod reply;
 mod run;
 mod send;
 mod sink;

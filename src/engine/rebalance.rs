@@ -53,7 +53,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
             }
             SourceEvent::Revoked(partitions, handover) => self.revoke(&partitions, handover),
-            SourceEvent::Lost(partitions) => self.lose(&partitions),
+            SourceEvent::Lost(partitions, _handover) => self.lose(&partitions),
         }
     }
 }
@@ -102,8 +102,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             return;
         }
         self.progress.lost();
-        if self.committer.is_open() {
-            // The open transaction may hold results of records that somebody else does now.
+        if self.committer.has_transaction() {
+            // The transaction may hold results of records that somebody else does now.
             self.abort("partitions were lost");
         } else {
             self.remove_lanes(&lanes);

@@ -204,6 +204,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     lane.computed();
                     let (records, outcome) = (computed.chunk.len(), &computed.outcome);
                     self.progress.computed(records, outcome.took, outcome.retries);
+                    self.progress.expired(outcome.expired);
                     self.outbox.push(computed);
                 }
             }

@@ -183,6 +183,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let record =
             dead_letter::of(record, &lane.partition, offset, dead_letter::TOO_LARGE, &error.to_string(), 1);
         self.progress.dead_letter(dead_letter::TOO_LARGE);
+        if let Some(reply) = self.shared.compute.reply_to(&record) {
+            sent.remaining += 1;
+            let to = Destination::Result;
+            let token = Token::new(token.chunk(), token.cause(), to);
+            self.outbox.again.push_back((token, Outgoing { cause: token.cause(), to, record: reply }));
+        }
         let to = Destination::DeadLetter;
         let token = Token::new(token.chunk(), token.cause(), to);
         self.outbox.again.push_back((token, Outgoing { cause: token.cause(), to, record }));

@@ -70,6 +70,7 @@ pub trait Sink: Send + 'static {
     /// Exactly-once: commits what was sent together with the offsets.
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>>;
 
-    /// Exactly-once: takes back what was sent since the last commit.
+    /// Exactly-once: takes back what was sent since the last commit, and a commit that is under way where that
+    /// is still possible: it is to pass for nothing that comes after this call.
     fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>>;
 }

@@ -30,8 +30,9 @@ pub enum SourceEvent {
     HighWatermarks(Vec<(TopicPartition, Offset)>),
     /// Partitions that are taken away once `Handover` is dropped: until then they can be committed.
     Revoked(Vec<TopicPartition>, Handover),
-    /// Partitions that somebody else may already own: nothing of theirs can be committed.
-    Lost(Vec<TopicPartition>),
+    /// Partitions that somebody else may already own: nothing of theirs can be committed. The group is joined
+    /// again once `Handover` is dropped: from then on a commit under way would pass for one of the new member.
+    Lost(Vec<TopicPartition>, Handover),
 }
 
 /// The source waits until this is dropped before it lets partitions go.

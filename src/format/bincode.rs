@@ -80,6 +80,13 @@ pub(super) fn decode_result(value: &[u8]) -> Result<(u64, String), ValueError> {
     }
 }
 
+pub(super) fn result_number(value: &[u8]) -> Option<u64> {
+    let read: Result<((u64, &[u8]), usize), DecodeError> =
+        borrow_decode_from_slice(value, config::standard());
+    let ((n, _), length) = read.ok()?;
+    (length == value.len()).then_some(n)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -73,6 +73,18 @@ pub(super) fn decode_result(value: &[u8]) -> Result<(u64, String), ValueError> {
     Ok((answer.n, digits))
 }
 
+pub(super) fn result_number(value: &[u8]) -> Option<u64> {
+    /// The result is passed over, and only has to be a string.
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        n: u64,
+        #[serde(borrow)]
+        result: &'a str,
+    }
+    let head: Head<'_> = serde_json::from_slice(value).ok()?;
+    (!head.result.is_empty()).then_some(head.n)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

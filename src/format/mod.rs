@@ -92,6 +92,22 @@ impl Format {
         }
     }
 
+    /// Which number a value is the result for, without the work of decoding it all. `None` where it is no result.
+    ///
+    /// ```
+    /// use pipeline::format::Format;
+    ///
+    /// assert_eq!(Format::Text.result_number(b"3;6"), Some(3));
+    /// assert_eq!(Format::Text.result_number(b"3"), None);
+    /// ```
+    pub fn result_number(self, value: &[u8]) -> Option<u64> {
+        match self {
+            Format::Text => text::result_number(value),
+            Format::Json => json::result_number(value),
+            Format::Bincode => bincode::result_number(value),
+        }
+    }
+
     /// Reads a result: `n`, and the result's digits without leading zeros.
     ///
     /// # Errors

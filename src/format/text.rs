@@ -52,6 +52,13 @@ pub(super) fn decode_result(value: &[u8]) -> Result<(u64, String), ValueError> {
     Ok((n, digits(&value[separator + 1..]).ok_or_else(not_a_result)?))
 }
 
+pub(super) fn result_number(value: &[u8]) -> Option<u64> {
+    let separator = value.iter().position(|byte| *byte == b';')?;
+    let digits = &value[separator + 1..];
+    let is_result = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    if is_result { number(&value[..separator])? } else { None }
+}
+
 /// Decimal digits as they are, less leading zeros.
 pub(super) fn digits(digits: &[u8]) -> Option<String> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {

@@ -1,7 +1,20 @@
-//! Whoever asks gets the answer: pairs results with who asked.
+//! Whoever asks gets the answer: pairs results with who asked, and answers over HTTP.
 //!
-//! Must not know librdkafka: what has been produced, acknowledged and read is told to the [`Waiter`].
+//! [`Waiter`] is the pure part, which `pipeline request` uses too. A route's [`Desk`] is one task that owns its
+//! waiter and its [`Cache`]; HTTP handlers reach it by an [`Asker`]. Must not know librdkafka: what has been
+//! produced, acknowledged and read is told as an [`Event`], and requests go to a [`Requests`].
 
+mod asker;
+mod cache;
+mod desk;
+pub mod http;
+mod status;
+#[cfg(test)]
+mod tests;
 mod waiter;
 
-pub use waiter::{Answer, Asked, Waiter};
+pub use asker::{Asker, Room};
+pub use cache::Cache;
+pub use desk::{Desk, Event, Outgoing, Reply, Requests, Told};
+pub use status::Status;
+pub use waiter::{Answer, Asked, Failure, Produce, Question, Request, Waiter};

@@ -1,182 +1,393 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
-/// Names a request of this process.
+use bytes::Bytes;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// What is asked for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Question {
+    /// A number.
+    Number(u64),
+    /// A value as it is.
+    Value(Bytes),
+}
+
+/// Names one who waits; given by whoever owns the [`Waiter`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Asked(pub usize);
 
-/// What has become of a request.
+/// Names a request that several may wait for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Request(pub usize);
+
+/// Why there is no result.
+#[derive(Error, Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// The worker cannot compute it.
+    #[error("{message}")]
+    DeadLetter {
+        /// The class of the dead letter.
+        class: String,
+        /// Why, as a sentence.
+        message: String,
+    },
+    /// No broker has taken the request.
+    #[error("it could not be produced: {0}")]
+    NotProduced(String),
+    /// Nothing has come in time.
+    #[error("no result came in time")]
+    TimedOut,
+    /// Whoever answers is being stopped.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+/// What has become of a question.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answer {
-    /// Which request.
+pub struct Answer<R> {
+    /// Who asked.
     pub asked: Asked,
-    /// What it asked for.
-    pub n: u64,
+    /// What for.
+    pub question: Question,
     /// From the produce to its acknowledgement; `None` where the answer was there first.
     pub acknowledged: Option<Duration>,
-    /// From the produce to the answer.
+    /// Partition and offset of the request, once it is acknowledged.
+    pub place: Option<(i32, i64)>,
+    /// From the asking to the answer.
     pub total: Duration,
-    /// The digits, or why there are none.
-    pub result: Result<String, String>,
+    /// The result, or why there is none.
+    pub outcome: Result<R, Failure>,
+}
+
+/// A request that is to be produced, again or for the first time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Produce {
+    /// Which.
+    pub request: Request,
+    /// Its `correlation-id`, the same each time.
+    pub id: Uuid,
+    /// What for.
+    pub question: Question,
+    /// When nobody waits any more.
+    pub deadline: Instant,
 }
 
 struct Pending {
-    n: u64,
+    id: Uuid,
+    question: Question,
+    /// What the record says, which was produced last.
+    deadline: Instant,
     produced: Instant,
     acknowledged: Option<Duration>,
     /// Where the broker has put it.
     place: Option<(i32, i64)>,
+    /// The partition of the result topic where the result was asked for.
+    reply_to: Option<i32>,
+    waiting: Vec<Asked>,
 }
 
-/// Pairs results with who asked. A request is known by its number, which is registered before it is
-/// produced, so that no result can slip by; the first result for a number answers all who wait for it.
+struct Waiting {
+    request: Request,
+    since: Instant,
+    deadline: Instant,
+}
+
+/// Pairs results with who asked. A request is registered before it is produced, so that no result can slip by;
+/// the first result answers all who wait for it, and leaves nothing behind.
+///
+/// Pure: it is told what has happened and when, and says what to do.
 ///
 /// ```
-/// use std::time::Instant;
-/// use pipeline::gateway::Waiter;
+/// use std::time::{Duration, Instant};
+/// use pipeline::gateway::{Asked, Question, Waiter};
 ///
-/// let mut waiter = Waiter::default();
-/// let asked = waiter.wait_for(5, Instant::now());
-/// let answers = waiter.result(5, "120", Instant::now());
-/// assert_eq!(answers[0].asked, asked);
-/// assert_eq!(answers[0].result, Ok("120".to_owned()));
+/// let (now, deadline) = (Instant::now(), Instant::now() + Duration::from_secs(5));
+/// let mut waiter = Waiter::sharing();
+/// assert!(waiter.wait_for(Asked(1), Question::Number(5), now, deadline).is_some(), "to be produced");
+/// assert!(waiter.wait_for(Asked(2), Question::Number(5), now, deadline).is_none(), "is on its way");
+/// let answers = waiter.result(&Question::Number(5), &"120", now);
+/// assert_eq!(answers.iter().map(|answer| answer.asked).collect::<Vec<_>>(), [Asked(1), Asked(2)]);
 /// assert!(waiter.is_empty());
 /// ```
-#[derive(Default)]
 pub struct Waiter {
-    pending: BTreeMap<Asked, Pending>,
-    by_number: HashMap<u64, Vec<Asked>>,
-    by_place: HashMap<(i32, i64), Asked>,
+    shares: bool,
+    requests: HashMap<Request, Pending>,
+    waiting: HashMap<Asked, Waiting>,
+    by_question: HashMap<Question, Request>,
+    by_id: HashMap<Uuid, Request>,
+    by_place: HashMap<(i32, i64), Request>,
+    deadlines: BTreeSet<(Instant, Asked)>,
     next: usize,
 }
 
 impl Waiter {
-    /// Registers a request for `n`; to be called right before it is produced.
-    pub fn wait_for(&mut self, n: u64, now: Instant) -> Asked {
-        let asked = Asked(self.next);
-        self.next += 1;
-        self.pending.insert(asked, Pending { n, produced: now, acknowledged: None, place: None });
-        self.by_number.entry(n).or_default().push(asked);
-        asked
+    /// For answers that are a function of the question: all who ask the same share one request.
+    pub fn sharing() -> Self {
+        Waiter::new(true)
     }
 
-    /// The broker has the request, at that partition and offset.
-    pub fn acknowledged(&mut self, asked: Asked, partition: i32, offset: i64, now: Instant) {
-        if let Some(pending) = self.pending.get_mut(&asked) {
-            pending.acknowledged = Some(now - pending.produced);
-            pending.place = Some((partition, offset));
-            self.by_place.insert((partition, offset), asked);
+    /// For answers that are each for one request alone, and known by its `correlation-id`.
+    pub fn apart() -> Self {
+        Waiter::new(false)
+    }
+
+    fn new(shares: bool) -> Self {
+        Waiter {
+            shares,
+            requests: HashMap::new(),
+            waiting: HashMap::new(),
+            by_question: HashMap::new(),
+            by_id: HashMap::new(),
+            by_place: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            next: 0,
         }
     }
 
-    /// A result has come: answers all who wait for it, whoever it was computed for.
-    pub fn result(&mut self, n: u64, digits: &str, now: Instant) -> Vec<Answer> {
-        let waiting = self.by_number.remove(&n).unwrap_or_default();
-        waiting.into_iter().filter_map(|asked| self.answer(asked, Ok(digits.to_owned()), now)).collect()
+    /// Registers who asks. Returns the request if it has to be produced: to be done right after.
+    pub fn wait_for(
+        &mut self,
+        asked: Asked,
+        question: Question,
+        now: Instant,
+        deadline: Instant,
+    ) -> Option<Produce> {
+        let shared = self.by_question.get(&question).copied();
+        let request = shared.unwrap_or(Request(self.next));
+        self.waiting.insert(asked, Waiting { request, since: now, deadline });
+        self.deadlines.insert((deadline, asked));
+        if let Some(pending) = self.requests.get_mut(&request) {
+            pending.waiting.push(asked);
+            return None;
+        }
+        self.next += 1;
+        let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+        if self.shares {
+            self.by_question.insert(question.clone(), request);
+        }
+        self.by_id.insert(id, request);
+        let pending = Pending {
+            id,
+            question: question.clone(),
+            deadline,
+            produced: now,
+            acknowledged: None,
+            place: None,
+            reply_to: None,
+            waiting: vec![asked],
+        };
+        self.requests.insert(request, pending);
+        Some(Produce { request, id, question, deadline })
     }
 
-    /// The request at that partition and offset cannot be computed.
-    pub fn dead_letter(&mut self, partition: i32, offset: i64, reason: &str, now: Instant) -> Option<Answer> {
-        let asked = *self.by_place.get(&(partition, offset))?;
-        self.fail(asked, reason, now)
+    /// The result is asked for at that partition of the result topic.
+    pub fn replies_at(&mut self, request: Request, partition: i32) {
+        if let Some(pending) = self.requests.get_mut(&request) {
+            pending.reply_to = Some(partition);
+        }
+    }
+
+    /// What has to be produced again because its result would come where nobody reads it any more.
+    pub fn astray(&self, is_read: impl Fn(i32) -> bool) -> Vec<Produce> {
+        let astray = |pending: &Pending| !pending.reply_to.is_some_and(&is_read);
+        let requests = self.requests.iter().filter(|(_, pending)| astray(pending));
+        requests.filter_map(|(request, _)| self.again(*request)).collect()
+    }
+
+    /// The broker has the request, at that partition and offset. Returns how long that took.
+    pub fn acknowledged(
+        &mut self,
+        request: Request,
+        partition: i32,
+        offset: i64,
+        at: Instant,
+    ) -> Option<Duration> {
+        let pending = self.requests.get_mut(&request)?;
+        let took = at.saturating_duration_since(pending.produced);
+        pending.acknowledged = Some(took);
+        if let Some(before) = pending.place.replace((partition, offset)) {
+            self.by_place.remove(&before);
+        }
+        self.by_place.insert((partition, offset), request);
+        Some(took)
+    }
+
+    /// A result has come that names its question: answers all who wait for it, whoever it was computed for.
+    /// Nobody where it is late, or was never asked for.
+    pub fn result<R: Clone>(&mut self, question: &Question, result: &R, now: Instant) -> Vec<Answer<R>> {
+        match self.by_question.get(question) {
+            Some(request) => self.end(*request, Ok(result.clone()), now),
+            None => Vec::new(),
+        }
+    }
+
+    /// A result has come that names its request.
+    pub fn result_of<R: Clone>(&mut self, id: Uuid, result: &R, now: Instant) -> Vec<Answer<R>> {
+        match self.by_id.get(&id) {
+            Some(request) => self.end(*request, Ok(result.clone()), now),
+            None => Vec::new(),
+        }
+    }
+
+    /// The request of that id will have no result.
+    pub fn fail_id<R: Clone>(&mut self, id: Uuid, failure: Failure, now: Instant) -> Vec<Answer<R>> {
+        match self.by_id.get(&id) {
+            Some(request) => self.end(*request, Err(failure), now),
+            None => Vec::new(),
+        }
+    }
+
+    /// The request at that partition and offset will have no result.
+    pub fn fail_place<R: Clone>(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        failure: Failure,
+        now: Instant,
+    ) -> Vec<Answer<R>> {
+        match self.by_place.get(&(partition, offset)) {
+            Some(request) => self.end(*request, Err(failure), now),
+            None => Vec::new(),
+        }
     }
 
     /// The request will have no result.
-    pub fn fail(&mut self, asked: Asked, reason: &str, now: Instant) -> Option<Answer> {
-        let answer = self.answer(asked, Err(reason.to_owned()), now)?;
-        if let Some(waiting) = self.by_number.get_mut(&answer.n) {
-            waiting.retain(|other| *other != asked);
-            if waiting.is_empty() {
-                self.by_number.remove(&answer.n);
-            }
-        }
-        Some(answer)
+    pub fn fail<R: Clone>(&mut self, request: Request, failure: Failure, now: Instant) -> Vec<Answer<R>> {
+        self.end(request, Err(failure), now)
     }
 
-    /// Ends what has waited for longer than `limit`, the oldest first.
-    pub fn expire(&mut self, limit: Duration, reason: &str, now: Instant) -> Vec<Answer> {
-        let mut late = Vec::new();
-        while let Some((asked, pending)) = self.pending.first_key_value()
-            && now - pending.produced >= limit
+    /// Who asked does not want to know any more. Returns since when that one has waited.
+    pub fn forget(&mut self, asked: Asked) -> Option<Instant> {
+        let since = self.waiting.get(&asked)?.since;
+        self.leave(asked);
+        Some(since)
+    }
+
+    /// Ends what has waited until its deadline. Returns as well what has to be produced again, because the
+    /// record that is on its way was for somebody who waited less long, and may be dropped.
+    pub fn expire<R: Clone>(&mut self, now: Instant) -> (Vec<Answer<R>>, Vec<Produce>) {
+        let (mut late, mut left) = (Vec::new(), BTreeSet::new());
+        while let Some(&(deadline, asked)) = self.deadlines.first()
+            && deadline <= now
         {
-            late.extend(self.fail(*asked, reason, now));
+            let Some((waiting, pending)) = self
+                .waiting
+                .get(&asked)
+                .and_then(|waiting| Some((waiting, self.requests.get(&waiting.request)?)))
+            else {
+                self.deadlines.pop_first();
+                continue;
+            };
+            late.push(answer(asked, waiting, pending, Err(Failure::TimedOut), now));
+            left.insert(waiting.request);
+            self.leave(asked);
         }
-        late
+        let again = left.into_iter().filter_map(|request| self.prolong(request, now)).collect();
+        (late, again)
+    }
+
+    /// Whether the record that was produced is for a deadline that has passed, while others wait longer.
+    fn prolong(&mut self, request: Request, now: Instant) -> Option<Produce> {
+        let pending = self.requests.get(&request)?;
+        let longest =
+            pending.waiting.iter().filter_map(|asked| Some(self.waiting.get(asked)?.deadline)).max()?;
+        if pending.deadline > now {
+            return None;
+        }
+        self.requests.get_mut(&request)?.deadline = longest;
+        self.again(request)
+    }
+
+    /// The request as it is produced once more; `None` where nobody waits for it any more.
+    pub fn again(&self, request: Request) -> Option<Produce> {
+        let Pending { id, question, deadline, .. } = self.requests.get(&request)?;
+        Some(Produce { request, id: *id, question: question.clone(), deadline: *deadline })
+    }
+
+    /// When [`expire`](Waiter::expire) is to be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        Some(self.deadlines.first()?.0)
+    }
+
+    /// Ends all.
+    pub fn end_all<R: Clone>(&mut self, failure: &Failure, now: Instant) -> Vec<Answer<R>> {
+        let requests: Vec<Request> = self.requests.keys().copied().collect();
+        requests.into_iter().flat_map(|request| self.end(request, Err(failure.clone()), now)).collect()
     }
 
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.waiting.is_empty()
     }
 
-    fn answer(&mut self, asked: Asked, result: Result<String, String>, now: Instant) -> Option<Answer> {
-        let Pending { n, produced, acknowledged, place } = self.pending.remove(&asked)?;
-        if let Some(place) = place {
+    #[cfg(test)]
+    pub(super) fn is_forgetful(&self) -> bool {
+        self.is_empty()
+            && self.requests.is_empty()
+            && self.by_question.is_empty()
+            && self.by_id.is_empty()
+            && self.by_place.is_empty()
+            && self.deadlines.is_empty()
+    }
+
+    fn end<R: Clone>(
+        &mut self,
+        request: Request,
+        outcome: Result<R, Failure>,
+        now: Instant,
+    ) -> Vec<Answer<R>> {
+        let Some(pending) = self.remove(request) else { return Vec::new() };
+        let mut answers = Vec::with_capacity(pending.waiting.len());
+        for asked in &pending.waiting {
+            if let Some(waiting) = self.waiting.remove(asked) {
+                self.deadlines.remove(&(waiting.deadline, *asked));
+                answers.push(answer(*asked, &waiting, &pending, outcome.clone(), now));
+            }
+        }
+        answers
+    }
+
+    fn leave(&mut self, asked: Asked) {
+        let Some(Waiting { request, deadline, .. }) = self.waiting.remove(&asked) else { return };
+        self.deadlines.remove(&(deadline, asked));
+        if let Some(pending) = self.requests.get_mut(&request) {
+            pending.waiting.retain(|other| *other != asked);
+            if pending.waiting.is_empty() {
+                self.remove(request);
+            }
+        }
+    }
+
+    fn remove(&mut self, request: Request) -> Option<Pending> {
+        let pending = self.requests.remove(&request)?;
+        self.by_id.remove(&pending.id);
+        if self.shares {
+            self.by_question.remove(&pending.question);
+        }
+        if let Some(place) = pending.place {
             self.by_place.remove(&place);
         }
-        Some(Answer { asked, n, acknowledged, total: now - produced, result })
+        Some(pending)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn the_first_result_answers_all_who_wait_for_it_and_nobody_else() {
-        let (mut waiter, start) = (Waiter::default(), Instant::now());
-        let [one, other, two] = [5, 6, 5].map(|n| waiter.wait_for(n, start));
-        let answers = waiter.result(5, "120", start + SECOND);
-        assert_eq!(answers.iter().map(|answer| answer.asked).collect::<Vec<_>>(), [one, two]);
-        assert!(answers.iter().all(|answer| answer.total == SECOND));
-        assert!(waiter.result(5, "120", start).is_empty(), "a late result answers nobody");
-        assert_eq!(waiter.result(6, "720", start)[0].asked, other);
-        assert!(waiter.is_empty() && waiter.by_number.is_empty());
-    }
-
-    #[test]
-    fn the_acknowledgement_is_timed_apart() {
-        let (mut waiter, start) = (Waiter::default(), Instant::now());
-        let asked = waiter.wait_for(5, start);
-        waiter.acknowledged(asked, 0, 20, start + SECOND);
-        let answers = waiter.result(5, "120", start + 3 * SECOND);
-        assert_eq!((answers[0].acknowledged, answers[0].total), (Some(SECOND), 3 * SECOND));
-    }
-
-    #[test]
-    fn a_dead_letter_answers_its_own_request_alone() {
-        let (mut waiter, start) = (Waiter::default(), Instant::now());
-        let [one, two] = [5, 5].map(|n| waiter.wait_for(n, start));
-        waiter.acknowledged(one, 0, 7, start);
-        waiter.acknowledged(two, 0, 8, start);
-        assert_eq!(waiter.dead_letter(1, 7, "above max_n", start), None);
-        let answer = waiter.dead_letter(0, 7, "above max_n", start).unwrap();
-        assert_eq!((answer.asked, answer.result), (one, Err("above max_n".to_owned())));
-        assert_eq!(waiter.result(5, "120", start)[0].asked, two);
-        assert!(waiter.by_place.is_empty(), "nothing is kept of what is answered");
-    }
-
-    #[test]
-    fn a_request_that_was_not_produced_waits_no_longer() {
-        let (mut waiter, start) = (Waiter::default(), Instant::now());
-        let asked = waiter.wait_for(5, start);
-        let answer = waiter.fail(asked, "the broker is gone", start + SECOND).unwrap();
-        assert_eq!((answer.n, answer.result), (5, Err("the broker is gone".to_owned())));
-        assert!(waiter.is_empty() && waiter.by_number.is_empty());
-        assert_eq!(waiter.fail(asked, "again", start), None);
-    }
-
-    #[test]
-    fn nobody_waits_for_ever() {
-        let (mut waiter, start) = (Waiter::default(), Instant::now());
-        let early = waiter.wait_for(5, start);
-        waiter.wait_for(5, start + SECOND);
-        let late = waiter.expire(2 * SECOND, "no answer", start + 2 * SECOND);
-        assert_eq!(late.iter().map(|answer| answer.asked).collect::<Vec<_>>(), [early]);
-        assert_eq!(waiter.result(5, "120", start + 2 * SECOND).len(), 1);
+fn answer<R>(
+    asked: Asked,
+    waiting: &Waiting,
+    pending: &Pending,
+    outcome: Result<R, Failure>,
+    now: Instant,
+) -> Answer<R> {
+    Answer {
+        asked,
+        question: pending.question.clone(),
+        acknowledged: pending.acknowledged,
+        place: pending.place,
+        total: now.saturating_duration_since(waiting.since),
+        outcome,
     }
 }

@@ -140,6 +140,11 @@ impl Admin {
         }
     }
 
+    /// The client, for calls that `rdkafka` lacks. It lives as long as this.
+    pub(super) fn native(&self) -> *mut rdkafka::bindings::rd_kafka_t {
+        self.client.inner().native_ptr()
+    }
+
     /// Where the brokers were looked for.
     pub fn servers(&self) -> &str {
         &self.servers

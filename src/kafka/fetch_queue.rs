@@ -2,8 +2,7 @@
 //!
 //! So callbacks can be served while no data is taken, which is all that backpressure needs: nothing is
 //! paused, and what was fetched stays fetched. `rdkafka` splits queues by partition, each with a limit of
-//! its own; one queue for all has one limit, and hands out many records in one call. The only place that
-//! calls librdkafka directly, for want of these calls in `rdkafka`.
+//! its own; one queue for all has one limit. It calls librdkafka directly, for want of these calls in `rdkafka`.
 
 use std::{ffi::CString, ptr, slice, time::Duration};
 
@@ -11,7 +10,7 @@ use rdkafka::bindings as rd;
 
 use crate::record::{Headers, Offset};
 
-/// The most records that one call takes.
+/// The most records that are taken before callbacks are served again.
 const BATCH: usize = 4_096;
 
 /// What is found in the queue.
@@ -37,7 +36,6 @@ pub enum Fetched<'a> {
 pub struct FetchQueue {
     client: *mut rd::rd_kafka_t,
     queue: *mut rd::rd_kafka_queue_t,
-    messages: Vec<*mut rd::rd_kafka_message_t>,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread; ours is moved to the poll thread and stays there.
@@ -60,7 +58,7 @@ impl FetchQueue {
     pub unsafe fn new(client: *mut rd::rd_kafka_t) -> Self {
         // SAFETY: the caller vouches for `client`.
         let queue = unsafe { rd::rd_kafka_queue_new(client) };
-        FetchQueue { client, queue, messages: vec![ptr::null_mut(); BATCH] }
+        FetchQueue { client, queue }
     }
 
     /// What sends partitions' data here.
@@ -69,21 +67,20 @@ impl FetchQueue {
     }
 
     /// Waits for data up to `timeout`, then takes what is there already. Returns whether there was any.
+    ///
+    /// One call a record. The call for many (`rd_kafka_consume_batch_queue`) counts the end of a partition as a
+    /// record, in all versions from 2.2 to 2.12: after the next rebalance, which pauses and resumes what stays
+    /// assigned, the record that came next is never read (librdkafka #4844).
     pub fn poll(&mut self, timeout: Duration, mut take: impl FnMut(Fetched<'_>)) -> bool {
-        // A batch call waits until its batch is full, so the waiting is done by the call for one record.
-        // SAFETY: the queue is live, and each message is read and destroyed exactly once.
-        let first = unsafe { rd::rd_kafka_consume_queue(self.queue, timeout.as_millis() as i32) };
-        if first.is_null() {
-            return false;
-        }
-        unsafe { Self::hand_over(first, &mut take) };
-        // SAFETY: `messages` has room for `BATCH` pointers.
-        let count = unsafe {
-            rd::rd_kafka_consume_batch_queue(self.queue, 0, self.messages.as_mut_ptr(), self.messages.len())
-        };
-        for message in &self.messages[..count.max(0) as usize] {
-            // SAFETY: librdkafka has filled in `count` messages that are ours now.
-            unsafe { Self::hand_over(*message, &mut take) };
+        let mut wait = timeout.as_millis() as i32;
+        for taken in 0..BATCH {
+            // SAFETY: the queue is live, and each message is read and destroyed exactly once.
+            let message = unsafe { rd::rd_kafka_consume_queue(self.queue, wait) };
+            if message.is_null() {
+                return taken > 0;
+            }
+            unsafe { Self::hand_over(message, &mut take) };
+            wait = 0;
         }
         true
     }
@@ -184,4 +181,50 @@ unsafe fn headers(message: *const rd::rd_kafka_message_t) -> Headers {
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        ClientConfig, Offset as RdOffset, TopicPartitionList,
+        consumer::{BaseConsumer, Consumer},
+        mocking::MockCluster,
+        producer::{BaseProducer, BaseRecord, Producer},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_partition_is_no_record() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let producer: BaseProducer = config.create().unwrap();
+        producer.send(BaseRecord::<str, str>::to("t").payload("a")).unwrap();
+        producer.flush(Duration::from_secs(30)).unwrap();
+        let consumer: BaseConsumer =
+            config.set("group.id", "g").set("enable.partition.eof", "true").create().unwrap();
+        // SAFETY: the consumer is dropped after the queue.
+        let mut queue = unsafe { FetchQueue::new(consumer.client().native_ptr()) };
+        assert!(queue.forward().partition("t", 0));
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset("t", 0, RdOffset::Beginning).unwrap();
+        consumer.assign(&list).unwrap();
+
+        // Until both wait in the queue: the end that is taken together with a record is what went wrong.
+        std::thread::sleep(Duration::from_secs(2));
+        let mut taken = Vec::new();
+        while taken.len() < 2 {
+            queue.poll(Duration::from_secs(1), |fetched| match fetched {
+                Fetched::Record { offset, .. } => taken.push(("record", offset.0)),
+                Fetched::End { offset, .. } => taken.push(("end", offset.0)),
+                Fetched::Error { code, .. } => panic!("{code}"),
+            });
+        }
+        assert_eq!(taken, [("record", 0), ("end", 1)]);
+        let position = consumer.position().unwrap();
+        assert_eq!(position.elements()[0].offset(), RdOffset::Offset(1), "where it goes on after a pause");
+        drop(queue);
+    }
 }

@@ -3,23 +3,33 @@
 
 mod admin;
 mod embedded;
+mod exchange;
 mod fetch_queue;
+mod gateway;
+mod group;
 mod log;
 mod offsets;
 mod poll;
 pub mod properties;
 mod rebalance;
+mod reply;
 mod requests;
+mod rights;
 pub mod settings;
 mod sink;
 mod source;
+mod survey;
 mod topics;
 mod transaction;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use exchange::{Exchange, Listener};
+pub use gateway::{GatewayClients, GatewayError};
+pub use group::Group;
 pub use log::{librdkafka_version, log, log_error};
 pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
 pub use sink::{KafkaSink, Topics};
-pub use source::{Group, KafkaSource};
+pub use source::KafkaSource;
+pub use survey::Survey;
 pub use topics::Limits;

@@ -149,6 +149,12 @@ impl PollThread {
             (_, Some(Code::GroupAuthorizationFailed)) => {
                 Err(Stop::Fatal(format!("the broker does not let this user join the group: {error}")))
             }
+            (_, Some(Code::InvalidSessionTimeout)) => Err(Stop::Fatal(
+                "the broker refuses the session.timeout.ms of [source.kafka]: it takes what lies between its \
+                 group.min.session.timeout.ms and group.max.session.timeout.ms, 6 s and 30 min where nobody changed \
+                 them"
+                    .to_owned(),
+            )),
             (_, Some(Code::UnknownTopicOrPartition)) => {
                 tracing::warn!(%topic, "the source topic does not exist; waiting for it");
                 Ok(())

@@ -163,7 +163,9 @@ impl Rebalances {
             consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
         };
         seek().map_err(|error| Stop::Restart(format!("cannot go back to the committed offsets: {error}")))?;
-        self.events.send(Ok(SourceEvent::Lost(assigned)));
+        // The group is as it was: nobody waits for this one.
+        let (handover, _) = Handover::new();
+        self.events.send(Ok(SourceEvent::Lost(assigned, handover)));
         self.events.send(Ok(SourceEvent::Assigned(assignments)));
         Ok(())
     }
@@ -190,14 +192,17 @@ impl Rebalances {
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let gone = partitions(list);
-        if consumer.assignment_lost() {
+        let lost = consumer.assignment_lost();
+        let (handover, handed_over) = Handover::new();
+        if lost {
             tracing::warn!(topic = %self.topic, partitions = %numbers(&gone), "lost: somebody else may own them already");
-            self.events.send(Ok(SourceEvent::Lost(gone.clone())));
+            self.events.send(Ok(SourceEvent::Lost(gone.clone(), handover)));
         } else {
-            let (handover, handed_over) = Handover::new();
             self.events.send(Ok(SourceEvent::Revoked(gone.clone(), handover)));
-            // The engine hands over within its deadline; if it is gone, so is the sender.
-            let _ = handed_over.blocking_recv();
+        }
+        // The engine lets go at once, or within its deadline; if it is gone, so is the sender.
+        let _ = handed_over.blocking_recv();
+        if !lost {
             tracing::info!(topic = %self.topic, partitions = %numbers(&gone), "revoked");
         }
         lock(&self.state).assigned.retain(|number, _| !gone.iter().any(|p| p.partition == *number));

@@ -13,6 +13,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    client::Client,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -140,10 +141,10 @@ impl Requests {
             .set("message.timeout.ms", timeout.as_millis().clamp(1, i32::MAX as u128).to_string());
         let producer: RequestProducer = producer_config.create_with_context(Acknowledge(sender.clone()))?;
         // So that the first request need not wait for it.
-        partitions(&producer, &topics.requests)?;
+        partitions(producer.client(), &topics.requests)?;
         let topic = topics.requests.clone();
         let reader = if answers {
-            let consumer = answers_from_now(config, &producer, &topics)?;
+            let consumer = answers_from_now(config, producer.client(), &topics)?;
             Some(Reader::start(consumer, topics, sender)?)
         } else {
             None
@@ -238,9 +239,9 @@ fn event(record: &BorrowedMessage<'_>, topics: &RequestTopics) -> Option<Request
 }
 
 /// A consumer that stands at the end of results and dead letters: no group, nothing committed.
-fn answers_from_now(
+pub(super) fn answers_from_now<C: ClientContext>(
     config: &ClientConfig,
-    producer: &RequestProducer,
+    producer: &Client<C>,
     topics: &RequestTopics,
 ) -> Result<BaseConsumer, RequestError> {
     let mut config = config.clone();
@@ -258,7 +259,7 @@ fn answers_from_now(
     let mut list = TopicPartitionList::new();
     for topic in [&topics.results, &topics.dead_letters] {
         for partition in partitions(producer, topic)? {
-            let (_, end) = consumer.fetch_watermarks(topic, partition, ASK)?;
+            let end = end(&consumer, topic, partition)?;
             list.add_partition_offset(topic, partition, Offset::Offset(end))?;
         }
     }
@@ -278,11 +279,33 @@ fn answers_from_now(
     Ok(consumer)
 }
 
-/// A topic's partitions. Asked by a producer, as that creates the topic where the broker does so.
-fn partitions(producer: &RequestProducer, topic: &str) -> Result<Vec<i32>, RequestError> {
+/// The offset after a partition's last record. A topic that is new has no leaders at first.
+fn end(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<i64, RequestError> {
     let deadline = Instant::now() + ASK;
     loop {
-        let metadata = producer.client().fetch_metadata(Some(topic), ASK)?;
+        let error = match consumer.fetch_watermarks(topic, partition, ASK) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) => error,
+        };
+        let passing = matches!(
+            error.rdkafka_error_code(),
+            Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition)
+        );
+        if !passing || Instant::now() >= deadline {
+            return Err(error.into());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A topic's partitions. Asked by a producer, as that creates the topic where the broker does so.
+pub(super) fn partitions<C: ClientContext>(
+    producer: &Client<C>,
+    topic: &str,
+) -> Result<Vec<i32>, RequestError> {
+    let deadline = Instant::now() + ASK;
+    loop {
+        let metadata = producer.fetch_metadata(Some(topic), ASK)?;
         let found: Vec<i32> = metadata.topics().iter().flat_map(|t| t.partitions()).map(|p| p.id()).collect();
         if !found.is_empty() {
             return Ok(found);

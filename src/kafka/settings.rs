@@ -3,7 +3,7 @@
 use rdkafka::ClientConfig;
 
 use super::Limits;
-use crate::config::{Guarantee, Pipeline, Properties, Property};
+use crate::config::{Gateway, Guarantee, Pipeline, Properties, Property};
 
 /// Where Kafka is looked for when nobody says where it is.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
@@ -43,13 +43,23 @@ impl Memory {
 
 /// What every client of the pipeline shares: the brokers, credentials. Enough for an admin client.
 pub fn common(pipeline: &Pipeline) -> ClientConfig {
-    with_file(defaults(pipeline), [&pipeline.kafka])
+    client(&pipeline.name, &pipeline.kafka)
+}
+
+/// What every client of the gateway shares.
+pub fn of_gateway(gateway: &Gateway) -> ClientConfig {
+    client(&gateway.name, &gateway.kafka)
+}
+
+/// The settings of a client that goes by that name, with a file's `[kafka]`.
+pub fn client(name: &str, kafka: &Properties) -> ClientConfig {
+    with_file(defaults(name), [kafka])
 }
 
 /// The settings of the source's consumer.
 pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
     let prefetch = Memory::shares(pipeline.limits.memory).prefetch;
-    let mut config = defaults(pipeline);
+    let mut config = defaults(&pipeline.name);
     config
         .set("auto.offset.reset", "earliest")
         // The default is a second, and each time the queue was full once the source idles for so long.
@@ -96,7 +106,7 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     let output = Memory::shares(pipeline.limits.memory).output;
     // A record that is larger than the queue would wait for room in it for ever.
     let (smallest, largest) = (limits.smallest().min(1_000_000), limits.largest().min(1_000_000_000));
-    let mut config = defaults(pipeline);
+    let mut config = defaults(&pipeline.name);
     config
         .set("enable.idempotence", "true")
         // Batches of records arrive together, so there is nothing to linger for.
@@ -124,9 +134,9 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     config
 }
 
-fn defaults(pipeline: &Pipeline) -> ClientConfig {
+fn defaults(name: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{}", pipeline.name));
+    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{name}"));
     config
 }
 
@@ -139,7 +149,7 @@ fn with_file<'a>(mut config: ClientConfig, tables: impl IntoIterator<Item = &'a 
     config
 }
 
-fn broker_assigns(config: &ClientConfig) -> bool {
+pub(super) fn broker_assigns(config: &ClientConfig) -> bool {
     config.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
 }
 

@@ -3,11 +3,14 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture, task::AtomicWaker};
@@ -20,10 +23,10 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::transaction;
+use super::{reply::ReplyPartitions, transaction};
 use crate::{
     engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
-    kafka::source::Group,
+    kafka::group::Group,
     record::Record,
 };
 
@@ -43,13 +46,24 @@ pub struct Topics {
 pub struct KafkaSink {
     producer: Arc<BaseProducer<Acknowledgements>>,
     topics: Topics,
+    replies: Arc<ReplyPartitions>,
     poll: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     transactional: bool,
     /// Exactly-once: the group whose offsets go into the transactions.
     group: Option<Group>,
-    /// Whether a transaction is open: a commit or an abort closes it from its own thread.
-    open: Arc<AtomicBool>,
+    transaction: Arc<TransactionState>,
+}
+
+/// What commits and aborts, each on a thread of its own, share with the sink.
+#[derive(Default)]
+struct TransactionState {
+    /// Whether a transaction is open.
+    open: AtomicBool,
+    /// How often an abort was asked for: a commit from before gives up.
+    aborts: AtomicU64,
+    /// One at a time: an abort waits for the commit that it gives up.
+    turn: Mutex<()>,
 }
 
 /// Collects what the poll thread is told, until the engine takes it.
@@ -99,9 +113,20 @@ impl KafkaSink {
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
-        let poll = spawn_poll(producer.clone(), stop.clone())?;
-        let open = Arc::default();
-        let sink = KafkaSink { producer, topics, poll: Some(poll), stop, transactional, group: None, open };
+        let replies = Arc::new(ReplyPartitions::default());
+        replies.ask(&producer, &topics.results);
+        let poll = spawn_poll(producer.clone(), stop.clone(), replies.clone(), topics.results.clone())?;
+        let transaction = Arc::default();
+        let sink = KafkaSink {
+            producer,
+            topics,
+            replies,
+            poll: Some(poll),
+            stop,
+            transactional,
+            group: None,
+            transaction,
+        };
         if transactional {
             transaction::init(&sink.producer)?;
         }
@@ -117,10 +142,14 @@ impl KafkaSink {
 fn spawn_poll(
     producer: Arc<BaseProducer<Acknowledgements>>,
     stop: Arc<AtomicBool>,
+    replies: Arc<ReplyPartitions>,
+    results: String,
 ) -> Result<JoinHandle<()>, Stop> {
     let poll = move || {
+        let mut next = Instant::now();
         while !stop.load(Relaxed) {
             producer.poll(POLL);
+            replies.refresh(&producer, &results, &mut next);
         }
     };
     thread::Builder::new()
@@ -131,15 +160,18 @@ fn spawn_poll(
 
 impl Sink for KafkaSink {
     fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
-        if self.transactional && !self.open.load(Relaxed) {
+        if self.transactional && !self.transaction.open.load(Relaxed) {
             transaction::begin(&self.producer)?;
-            self.open.store(true, Relaxed);
+            self.transaction.open.store(true, Relaxed);
         }
         let topic = match to {
             Destination::Result => &self.topics.results,
             Destination::DeadLetter => &self.topics.dead_letters,
         };
         let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
+        if to == Destination::Result {
+            out.partition = self.replies.of(record);
+        }
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();
         out.timestamp = record.timestamp;
@@ -175,14 +207,17 @@ impl Sink for KafkaSink {
     }
 
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
-        let (producer, group, open) = (self.producer.clone(), self.group.clone(), self.open.clone());
+        let (producer, group, state) = (self.producer.clone(), self.group.clone(), self.transaction.clone());
+        let aborts = state.aborts.load(SeqCst);
         let commit = tokio::task::spawn_blocking(move || {
             let Some(group) = group else { return Ok(()) };
-            if !open.swap(true, Relaxed) {
+            let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if !state.open.swap(true, Relaxed) {
                 transaction::begin(&producer)?;
             }
-            transaction::commit(&producer, &group, &offsets)?;
-            open.store(false, Relaxed);
+            let is_given_up = || state.aborts.load(SeqCst) != aborts;
+            transaction::commit(&producer, &group, &offsets, is_given_up)?;
+            state.open.store(false, Relaxed);
             Ok(())
         });
         commit
@@ -193,9 +228,11 @@ impl Sink for KafkaSink {
     }
 
     fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
-        let (producer, open) = (self.producer.clone(), self.open.clone());
+        let (producer, state) = (self.producer.clone(), self.transaction.clone());
+        state.aborts.fetch_add(1, SeqCst);
         let abort = tokio::task::spawn_blocking(move || {
-            if open.swap(false, Relaxed) { transaction::abort(&producer) } else { Ok(()) }
+            let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.open.swap(false, Relaxed) { transaction::abort(&producer) } else { Ok(()) }
         });
         abort
             .map(|result| result.unwrap_or_else(|_| Err(Stop::Restart("the abort panicked".to_owned()))))

@@ -10,14 +10,15 @@ use std::{
 use futures::{FutureExt, Stream, future::BoxFuture};
 use rdkafka::{
     ClientConfig,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata},
-    error::{KafkaError, KafkaResult},
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::KafkaError,
     types::RDKafkaErrorCode as Code,
 };
 use tokio::sync::mpsc;
 
 use super::{
     fetch_queue::FetchQueue,
+    group::Group,
     offsets::commit_list,
     poll::PollThread,
     rebalance::{Events, Rebalances},
@@ -36,17 +37,6 @@ pub struct KafkaSource {
 pub enum Command {
     Rewind,
     Close,
-}
-
-/// The consumer group as a transaction needs it.
-#[derive(Clone)]
-pub struct Group(Arc<BaseConsumer<Rebalances>>);
-
-impl Group {
-    /// The member's place in its group right now: a transaction that carries an old one is refused.
-    pub fn metadata(&self) -> KafkaResult<ConsumerGroupMetadata> {
-        self.0.group_metadata().ok_or(KafkaError::OffsetFetch(Code::UnknownGroup))
-    }
 }
 
 impl KafkaSource {
@@ -80,7 +70,7 @@ impl KafkaSource {
 
     /// The group, for transactions.
     pub fn group(&self) -> Group {
-        Group(self.consumer.clone())
+        Group::new(self.consumer.clone())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The topics that a pipeline needs: what they take, and their creation.
 
 use super::{Admin, AdminError};
-use crate::config::{Pipeline, TopicSettings};
+use crate::config::{Gateway, Pipeline, TopicSettings};
 
 /// What a dead letter's headers may add to a record, in bytes.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
@@ -37,15 +37,28 @@ impl Admin {
     /// # Errors
     /// Where no broker answers, or it refuses.
     pub async fn ensure_topics(&self, pipeline: &Pipeline) -> Result<Limits, AdminError> {
-        let mut wanted = vec![pipeline.source.topic.clone()];
-        if !self.auto_create_enabled().await {
-            wanted.push(pipeline.sink.topic.clone());
-        }
-        for topic in &wanted {
+        let (source, sink) = (&pipeline.source.topic, &pipeline.sink.topic);
+        self.create_if_missing(source).await?;
+        let new_sink = !self.auto_create_enabled().await && self.create_if_missing(sink).await?;
+        let dead_letters = self.dead_letter_topic(pipeline).await?;
+        let new_dead_letters = self.create_if_missing(&dead_letters).await?;
+        let limits = Limits {
+            result: self.limit(sink, new_sink).await,
+            dead_letter: self.limit(&dead_letters, new_dead_letters).await,
+        };
+        self.warn_of_small_dead_letters(pipeline, limits).await;
+        Ok(limits)
+    }
+
+    /// Creates what a gateway asks and is answered by, quietly where it is there already.
+    ///
+    /// # Errors
+    /// Where no broker answers, or it refuses.
+    pub async fn ensure_gateway_topics(&self, gateway: &Gateway) -> Result<(), AdminError> {
+        for topic in gateway.routes.iter().flat_map(|route| [&route.request, &route.result]) {
             self.create_if_missing(topic).await?;
         }
-        self.create_if_missing(&self.dead_letter_topic(pipeline).await?).await?;
-        self.limits(pipeline).await
+        Ok(())
     }
 
     /// Creates the topics of the pipeline that are not there. Returns all three, and whether each is new.
@@ -63,20 +76,27 @@ impl Admin {
         Ok(topics)
     }
 
-    /// What the topics take that the pipeline writes.
-    async fn limits(&self, pipeline: &Pipeline) -> Result<Limits, AdminError> {
-        let result = self.topic_limit(&pipeline.sink.topic.topic).await.unwrap_or(DEFAULT_LIMIT);
-        let dead_letter = self.topic_limit(&pipeline.dead_letters).await.unwrap_or(DEFAULT_LIMIT);
+    /// The largest record batch that a topic takes, in bytes. What was created a moment ago takes what it was
+    /// created with: the broker that is asked may not have heard of it yet.
+    async fn limit(&self, topic: &TopicSettings, new: bool) -> u64 {
+        let given = topic.config.get("max.message.bytes").and_then(|limit| limit.parse().ok());
+        match given {
+            Some(given) if new => given,
+            _ => self.topic_limit(&topic.topic).await.unwrap_or(DEFAULT_LIMIT),
+        }
+    }
+
+    async fn warn_of_small_dead_letters(&self, pipeline: &Pipeline, limits: Limits) {
         let source = self.topic_limit(&pipeline.source.topic.topic).await.unwrap_or(DEFAULT_LIMIT);
-        if dead_letter < source {
+        if limits.dead_letter < source {
             tracing::warn!(
                 topic = pipeline.dead_letters,
-                "the dead-letter topic takes {dead_letter} bytes and the source topic {source}: a large record that \
-                 cannot be computed would stop the pipeline. Raise its max.message.bytes to {}",
+                "the dead-letter topic takes {} bytes and the source topic {source}: a large record that cannot be \
+                 computed would stop the pipeline. Raise its max.message.bytes to {}",
+                limits.dead_letter,
                 source + DEAD_LETTER_ROOM
             );
         }
-        Ok(Limits { result, dead_letter })
     }
 
     /// As the source topic is, with room for what a dead letter adds: as many partitions, as everything may

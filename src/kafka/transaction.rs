@@ -11,11 +11,13 @@ use rdkafka::{
     util::Timeout,
 };
 
-use super::{offsets::commit_list, source::Group};
+use super::{group::Group, offsets::commit_list};
 use crate::engine::{CommitError, CommitOffset, DeliveryError, Stop};
 
 /// How long one attempt of a call that is tried again may take.
 const ATTEMPT: Duration = Duration::from_secs(30);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is to be done about a failed call.
 enum Failed {
@@ -42,7 +44,7 @@ impl From<KafkaError> for Failed {
 fn again<T>(mut call: impl FnMut() -> KafkaResult<T>) -> Result<T, Failed> {
     loop {
         match call().map_err(Failed::from) {
-            Err(Failed::Again) => std::thread::sleep(Duration::from_millis(50)),
+            Err(Failed::Again) => std::thread::sleep(PAUSE),
             result => return result,
         }
     }
@@ -66,20 +68,31 @@ pub fn begin<C: ProducerContext>(producer: &BaseProducer<C>) -> Result<(), Deliv
     })
 }
 
-/// Adds the offsets, and commits.
+/// Adds the offsets, and commits. Once `is_given_up` says so, no attempt is begun any more.
 pub fn commit<C: ProducerContext>(
     producer: &BaseProducer<C>,
     group: &Group,
     offsets: &[CommitOffset],
+    is_given_up: impl Fn() -> bool,
 ) -> Result<(), CommitError> {
     let commit = || -> Result<(), Failed> {
         if !offsets.is_empty() {
             let list = commit_list(offsets)?;
-            again(|| {
-                // Asked for each time: a rebalance changes it.
-                let metadata = group.metadata()?;
-                producer.send_offsets_to_transaction(&list, &metadata, ATTEMPT)
-            })?;
+            loop {
+                // Asked for each time: a rebalance changes it. And before `is_given_up`: the place in the group
+                // that the worker has after it has lost partitions says nothing of who may commit them.
+                let metadata = group.metadata();
+                if is_given_up() {
+                    return Err(Failed::Abort("partitions were lost during the commit".to_owned()));
+                }
+                let Some(metadata) = metadata else {
+                    return Err(Failed::Abort("the worker is no member of its group".to_owned()));
+                };
+                match producer.send_offsets_to_transaction(&list, &metadata, ATTEMPT).map_err(Failed::from) {
+                    Err(Failed::Again) => std::thread::sleep(PAUSE),
+                    result => break result?,
+                }
+            }
         }
         again(|| producer.commit_transaction(Timeout::Never))
     };

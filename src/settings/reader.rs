@@ -12,6 +12,8 @@ pub struct Reader<'a> {
     origin: Origin,
     /// The table's own path: empty for the root.
     path: String,
+    /// What the whole file describes, for messages.
+    whole: &'static str,
     asked: RefCell<Vec<String>>,
     diagnostics: &'a RefCell<Diagnostics>,
 }
@@ -29,13 +31,22 @@ pub struct Flat {
 }
 
 impl<'a> Reader<'a> {
-    /// The file's top table.
-    pub fn root(tree: &'a Tree, diagnostics: &'a RefCell<Diagnostics>) -> Self {
-        Reader::of(&tree.root, tree.root.origin.clone(), String::new(), diagnostics)
+    /// The file's top table; `whole` is what the file describes: "a pipeline".
+    pub fn root(tree: &'a Tree, whole: &'static str, diagnostics: &'a RefCell<Diagnostics>) -> Self {
+        let parent = Reader {
+            entries: &[],
+            origin: tree.root.origin.clone(),
+            path: String::new(),
+            whole,
+            asked: RefCell::default(),
+            diagnostics,
+        };
+        parent.of(&tree.root, parent.origin.clone(), String::new())
     }
 
-    fn of(node: &'a Node, origin: Origin, path: String, diagnostics: &'a RefCell<Diagnostics>) -> Self {
-        let mut reader = Reader { entries: &[], origin, path, asked: RefCell::default(), diagnostics };
+    /// Another table of the same file.
+    fn of(&self, node: &'a Node, origin: Origin, path: String) -> Reader<'a> {
+        let mut reader = Reader { origin, path, ..self.empty() };
         match &node.value {
             Value::Table(entries) => reader.entries = entries,
             other => reader.say(
@@ -45,6 +56,17 @@ impl<'a> Reader<'a> {
             ),
         }
         reader
+    }
+
+    fn empty(&self) -> Reader<'a> {
+        Reader {
+            entries: &[],
+            origin: self.origin.clone(),
+            path: String::new(),
+            whole: self.whole,
+            asked: RefCell::default(),
+            diagnostics: self.diagnostics,
+        }
     }
 
     /// The table's path, such as `source.kafka`.
@@ -71,14 +93,8 @@ impl<'a> Reader<'a> {
     pub fn table(&self, key: &str) -> Reader<'a> {
         let path = self.path_of(key);
         match self.find(key) {
-            Some(entry) => Reader::of(&entry.node, entry.origin.clone(), path, self.diagnostics),
-            None => Reader {
-                entries: &[],
-                origin: self.origin.clone(),
-                path,
-                asked: RefCell::default(),
-                diagnostics: self.diagnostics,
-            },
+            Some(entry) => self.of(&entry.node, entry.origin.clone(), path),
+            None => Reader { path, ..self.empty() },
         }
     }
 
@@ -99,15 +115,12 @@ impl<'a> Reader<'a> {
             );
             return Vec::new();
         };
-        nodes
-            .iter()
-            .map(|node| Reader::of(node, node.origin.clone(), path.clone(), self.diagnostics))
-            .collect()
+        nodes.iter().map(|node| self.of(node, node.origin.clone(), path.clone())).collect()
     }
 
     /// A table that is a value of one of its keys, or of an array there.
     pub fn inner(&self, key: &str, node: &'a Node) -> Reader<'a> {
-        Reader::of(node, node.origin.clone(), self.path_of(key), self.diagnostics)
+        self.of(node, node.origin.clone(), self.path_of(key))
     }
 
     /// The value as it is.
@@ -301,7 +314,7 @@ impl<'a> Reader<'a> {
     pub fn finish(self) {
         let asked = self.asked.borrow();
         for entry in self.entries.iter().filter(|entry| !asked.contains(&entry.key)) {
-            let place = if self.path.is_empty() { "a pipeline".into() } else { format!("`[{}]`", self.path) };
+            let place = if self.path.is_empty() { self.whole.into() } else { format!("`[{}]`", self.path) };
             let sentence = format!("`{}` is not a setting of {place}", entry.key);
             let known: Vec<&str> = asked.iter().map(String::as_str).collect();
             let help = match closest(&entry.key, known.iter().copied()) {

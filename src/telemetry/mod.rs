@@ -6,9 +6,11 @@
 mod logging;
 mod names;
 mod progress;
+mod requests;
 mod server;
 
 pub use logging::{announce, init as init_logging, status_line};
 pub use names::{Kind, METRICS, Metric};
 pub use progress::Progress;
+pub use requests::{RequestMetrics, RequestOutcome};
 pub use server::{MetricsServer, ServerError, install as install_metrics};

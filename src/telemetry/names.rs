@@ -63,6 +63,14 @@ metrics_table! {
     DEAD_LETTERS "dead_letters_total" Counter None, ["class"] "Records that went to the dead-letter topic.";
     ERRORS "errors_total" Counter None, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
     RESTARTS "restarts_total" Counter None, [] "How often the clients were made anew, because they could not go on.";
+    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request, from the asking to its end: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (whoever asked was gone first).";
+    REQUEST_ACK_DURATION "request_ack_duration_seconds" Histogram SECONDS, [] "From producing a request to its acknowledgement.";
+    REQUESTS_IN_FLIGHT "requests_in_flight" Gauge None, [] "Who waits for an answer.";
+    REQUESTS_COALESCED "requests_coalesced_total" Counter None, [] "Who asked for what was on its way already, so that nothing was produced.";
+    REQUESTS_KNOWN "requests_known_total" Counter None, [] "Who asked for what was known already, so that nothing was produced.";
+    REQUESTS_REPEATED "requests_repeated_total" Counter None, [] "Requests produced once more: their reply partition moved, or somebody waits longer than the first one did.";
+    REPLIES_LATE "replies_late_total" Counter None, [] "Results that nobody waited for: late, or never asked for here.";
+    RECORDS_EXPIRED "records_expired_total" Counter None, [] "Records dropped before they were computed, because their deadline had passed.";
     BUILD_INFO "build_info" Gauge None, ["version", "revision", "librdkafka"] "Always 1.";
 }
 

@@ -63,6 +63,7 @@ struct Handles {
     losses: Counter,
     revoke_duration: Histogram,
     retries: Counter,
+    expired: Counter,
     restarts: Counter,
     passing_errors: Counter,
     bad_input_errors: Counter,
@@ -103,6 +104,7 @@ impl Progress {
             losses: labelled(REBALANCES, "event", "lost"),
             revoke_duration: histogram!(REBALANCE_DURATION, "pipeline" => p.clone(), "event" => "revoke"),
             retries: plain(RETRIES),
+            expired: plain(RECORDS_EXPIRED),
             restarts: plain(RESTARTS),
             passing_errors: error("compute", "passing"),
             bad_input_errors: error("compute", "bad-input"),
@@ -176,6 +178,10 @@ impl Progress {
         }
         self.handles.retries.increment(retries);
         self.handles.passing_errors.increment(retries);
+    }
+
+    pub(crate) fn expired(&self, records: u64) {
+        self.handles.expired.increment(records);
     }
 
     pub(crate) fn sent(&self, bytes: u64) {

@@ -103,16 +103,30 @@ impl MetricsServer {
         handle: PrometheusHandle,
         pipelines: Vec<Arc<Progress>>,
     ) -> Result<Self, ServerError> {
+        let ready = pipelines.clone();
+        Self::start_with(listen, explicit, handle, pipelines, move || joined(&ready)).await
+    }
+
+    /// The same for what is not a pipeline; `trouble` says why it is not ready.
+    ///
+    /// # Errors
+    /// Where no address can be had.
+    pub async fn start_with(
+        listen: SocketAddr,
+        explicit: bool,
+        handle: PrometheusHandle,
+        pipelines: Vec<Arc<Progress>>,
+        trouble: impl Fn() -> Option<String> + Clone + Send + Sync + 'static,
+    ) -> Result<Self, ServerError> {
         let listener = bind(listen, explicit).await?;
         let address = listener
             .local_addr()
             .map_err(|error| ServerError::Listen { address: listen, reason: error.to_string() })?;
-        let ready = pipelines.clone();
         let metrics = move || async move { ([(CONTENT_TYPE, TEXT_FORMAT)], render(&handle, &pipelines)) };
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
-            .route("/readyz", get(move || async move { readiness(&ready) }));
+            .route("/readyz", get(move || async move { readiness(trouble()) }));
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "metrics are not served any more");
@@ -149,13 +163,15 @@ async fn bind(listen: SocketAddr, explicit: bool) -> Result<TcpListener, ServerE
     }
 }
 
-fn readiness(pipelines: &[Arc<Progress>]) -> (StatusCode, String) {
+fn joined(pipelines: &[Arc<Progress>]) -> Option<String> {
     let waiting: Vec<&str> = pipelines.iter().filter(|p| !p.is_joined()).map(|p| p.pipeline()).collect();
-    if waiting.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        let text = format!("not ready: {} has not joined its consumer group yet\n", waiting.join(", "));
-        (StatusCode::SERVICE_UNAVAILABLE, text)
+    (!waiting.is_empty()).then(|| format!("{} has not joined its consumer group yet", waiting.join(", ")))
+}
+
+fn readiness(trouble: Option<String>) -> (StatusCode, String) {
+    match trouble {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")),
     }
 }
 
@@ -174,7 +190,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{record::TopicPartition, telemetry::Kind};
+    use crate::{
+        record::TopicPartition,
+        telemetry::{Kind, RequestMetrics},
+    };
 
     /// A pipeline's progress, and what a scrape gives.
     fn observed() -> (Arc<Progress>, impl Fn() -> String) {
@@ -182,6 +201,7 @@ mod tests {
         let handle = recorder.handle();
         let progress = metrics::with_local_recorder(&recorder, || {
             describe();
+            RequestMetrics::new("factorial");
             Arc::new(Progress::new("factorial", "in", "out", "in.dlq", 256 << 20))
         });
         let pipelines = vec![progress.clone()];

@@ -1,9 +1,12 @@
 //! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
 mod broker;
+mod check;
 mod factorial;
 mod faults;
+mod gateway;
 mod harness;
+mod load;
 mod offline;
 mod request;
 mod topics;

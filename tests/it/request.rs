@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -33,6 +34,32 @@ fn a_request_prints_its_place_then_its_result_and_how_long_both_took() {
     assert_eq!(stdout, "30;265252859812191058636308480000000\n", "{stderr}");
     assert_eq!(without_numbers(&stderr), ["partition N, offset N", "produce ack N ms · total N ms"]);
     assert_eq!(code, 0);
+}
+
+#[test]
+fn a_random_request_prints_its_offset_then_how_long_it_took_then_the_number() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let settings = Names::new("random").settings();
+    let _worker = Worker::start(&servers, &settings);
+    let settings = settings.iter().map(|setting| format!("--set={setting}"));
+    // As on a terminal: both outputs in one.
+    let output = Command::new("sh")
+        .args(["-c", "exec \"$@\" 2>&1", "sh", env!("CARGO_BIN_EXE_pipeline")])
+        .args(["request", "--random", "2000..10000"])
+        .args(settings)
+        .env("PIPELINE_BOOTSTRAP_SERVERS", &servers)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let [place, times, result] = lines[..] else { panic!("{text}") };
+    assert_eq!(without_numbers(place), ["partition N, offset N"]);
+    assert_eq!(without_numbers(times), ["produce ack N ms · total N ms"]);
+    let (n, digits) = result.split_once(';').unwrap();
+    let n: u32 = n.parse().unwrap();
+    assert!((2_000..=10_000).contains(&n), "{n}");
+    assert!(digits == pipeline::factorial::factorial_decimal(n), "{n}");
 }
 
 #[test]

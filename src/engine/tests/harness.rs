@@ -56,6 +56,9 @@ impl Operator for Scripted {
     }
 }
 
+/// What the machine's clock says at the start, in milliseconds since 1970 UTC.
+pub const NOW: u64 = 1_000_000;
+
 /// Work runs when the test says so; `eager` runs it at once.
 pub struct TestMachine {
     start: Instant,
@@ -66,6 +69,14 @@ pub struct TestMachine {
 impl Environment for TestMachine {
     fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    fn unix_millis(&self) -> u64 {
+        NOW + self.start.elapsed().as_millis() as u64
+    }
+
+    fn name(&self) -> &str {
+        "worker-1"
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -99,6 +110,8 @@ pub struct World {
     pub aborts: usize,
     pub rewinds: usize,
     pub closed: bool,
+    /// Whether commits come to no end.
+    pub hold_commits: bool,
     /// Whether what is sent is acknowledged at once.
     pub acknowledge: bool,
     /// A value that the sink does not take.
@@ -138,7 +151,7 @@ fn answer(world: &SharedWorld, offsets: Vec<CommitOffset>) -> BoxFuture<'static,
     let mut world = world.lock().unwrap();
     world.commits.push(offsets);
     let answer = world.commit_answers.pop_front().unwrap_or(Ok(()));
-    async move { answer }.boxed()
+    if world.hold_commits { futures::future::pending().boxed() } else { async move { answer }.boxed() }
 }
 
 impl Source for TestSource {
@@ -362,6 +375,14 @@ impl Harness {
     /// The source has left its group.
     pub fn end(&mut self) {
         self.events = None;
+    }
+
+    /// Partitions are lost; resolves when the engine has taken notice.
+    pub fn lose(&self, partitions: &[i32]) -> oneshot::Receiver<()> {
+        let (handover, noticed) = Handover::new();
+        let lost = partitions.iter().map(|partition| TopicPartition::new("in", *partition));
+        self.tell(SourceEvent::Lost(lost.collect(), handover));
+        noticed
     }
 
     /// Takes a partition away; resolves when the engine has handed it over.

@@ -5,3 +5,4 @@ mod guarantees;
 mod harness;
 mod ordering;
 mod rebalances;
+mod replies;

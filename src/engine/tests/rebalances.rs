@@ -73,7 +73,7 @@ async fn of_lost_partitions_nothing_is_committed() {
     engine.values(0, 0, &["a"]);
     engine.settle().await;
     assert_eq!(engine.progress.partitions(), 1);
-    engine.tell(SourceEvent::Lost(vec![TopicPartition::new("in", 0)]));
+    engine.lose(&[0]);
     engine.wait(500).await;
     assert!(engine.committed().is_empty());
     assert_eq!(engine.progress.partitions(), 0);
@@ -89,10 +89,25 @@ async fn what_was_sent_for_lost_partitions_is_taken_back() {
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a"]);
     engine.settle().await;
-    engine.tell(SourceEvent::Lost(vec![TopicPartition::new("in", 0)]));
+    engine.lose(&[0]);
     engine.wait(500).await;
     let world = engine.world.lock().unwrap();
     assert_eq!((world.aborts, world.rewinds, world.commits.len()), (1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_under_way_is_taken_back_before_a_lost_partition_can_be_joined_again() {
+    let engine = Harness::start(Options { guarantee: Guarantee::ExactlyOnce, ..Options::default() });
+    engine.world.lock().unwrap().hold_commits = true;
+    engine.assign(0, 0, 0, "");
+    engine.values(0, 0, &["a"]);
+    engine.wait(500).await;
+    assert_eq!(engine.committed(), [1]);
+    let noticed = engine.lose(&[0]);
+    engine.settle().await;
+    assert!(noticed.await.is_err(), "the group is joined again once the engine has let go");
+    let world = engine.world.lock().unwrap();
+    assert_eq!((world.aborts, world.rewinds), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +165,7 @@ async fn having_lost_everything_is_not_having_drained_it() {
     engine.assign(0, 0, 2, "");
     engine.values(0, 0, &["a"]);
     engine.wait(500).await;
-    engine.tell(SourceEvent::Lost(vec![TopicPartition::new("in", 0)]));
+    engine.lose(&[0]);
     engine.wait(500).await;
     assert!(!engine.world.lock().unwrap().closed);
     engine.assign(0, 1, 2, "");
@@ -168,7 +183,7 @@ async fn partitions_that_come_while_a_transaction_is_aborted_do_not_abort_the_ne
     engine.settle().await;
     engine.assign(1, 0, 0, "");
     // What going back tells.
-    engine.tell(SourceEvent::Lost(vec![TopicPartition::new("in", 0), TopicPartition::new("in", 1)]));
+    engine.lose(&[0, 1]);
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a"]);
     engine.wait(500).await;

@@ -1,5 +1,6 @@
 //! A real broker for the whole run, real workers, and clients that are not `pipeline`'s own.
 
+mod acl;
 mod clients;
 mod command;
 mod watch;
@@ -9,6 +10,7 @@ use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
 
+pub use acl::allow;
 pub use clients::{
     Consumed, Producer, create_topic, read_committed, read_uncommitted, records_until, records_within,
 };
@@ -29,6 +31,9 @@ fn cluster() -> &'static RwLock<LocalCluster> {
             ("log.retention.ms", "-1"),
             ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500"),
             ("auto.create.topics.enable", "true"),
+            // Who has which right is kept, and everybody has all to what nothing is said of.
+            ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+            ("allow.everyone.if.no.acl.found", "true"),
             ("num.partitions", "2"),
         ];
         let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();

@@ -1,0 +1,177 @@
+use std::{sync::Arc, thread, time::Duration};
+
+use clap::Args;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Failure, file, file::Overrides, signals::each_signal, stdout};
+use crate::{
+    kafka::{Admin, settings},
+    load::{
+        Book, HttpTarget, KafkaTarget, Results, RunId, Script, Standing, Stop, Target, TargetSettings,
+        report::{self, Report, summary},
+        run,
+    },
+    telemetry::{MetricsServer, announce, init_logging, install_metrics, status_line},
+};
+
+/// How often requests that have waited too long are looked for.
+const TICK: Duration = Duration::from_millis(10);
+/// How often the status line is drawn.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// Asks as a load script says, checks each answer, and reports how long they took
+///
+/// Requests are sent at their planned times whatever the answers do, and their latency counts from the plan; so a
+/// stall is not hidden. Each answer is known by its request's id and is held against the digits that it must
+/// have.
+///
+/// The summary is on standard output; a page with plots, JSON and the histogram are in the script's folder for
+/// reports (load-reports). Exit code 0 if all thresholds are met and no answer is wrong, double or lost, 1 if
+/// not, 2 if the script is wrong. Ctrl-C stops asking, and reports what was done; once more stops waiting.
+#[derive(Args, Debug)]
+pub struct Load {
+    /// A load script: a file as given, in pipelines/load/, or built in (smoke.toml, exercise.toml, ramp.toml,
+    /// spike.toml, soak.toml)
+    #[arg(value_name = "FILE")]
+    file: String,
+}
+
+impl Load {
+    /// Runs the script.
+    ///
+    /// # Errors
+    /// A script that is wrong, a target that cannot be reached, or a threshold that is not met.
+    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+        let script = crate::load::load(&self.file, &overrides.set)
+            .map_err(|error| Failure::Usage(file::told(&error)))?;
+        init_logging();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+        let result = runtime.block_on(load(&script));
+        if let Some(line) = status_line() {
+            line.finish_and_clear();
+        }
+        runtime.shutdown_background();
+        let (target, results) = result?;
+        let report = Report::new(&script, target, &results);
+        stdout(&format!("{}\n", summary(&report)))?;
+        let written = report.write(&script.reports).map_err(|(path, error)| {
+            Failure::failed(format!("{} cannot be written: {error}", path.display()))
+        })?;
+        for path in written {
+            stdout(&format!("{}\n", path.display()))?;
+        }
+        match report.missed() {
+            0 => Ok(()),
+            1 => Err(Failure::failed("one threshold is not met")),
+            missed => Err(Failure::failed(format!("{missed} thresholds are not met"))),
+        }
+    }
+}
+
+async fn load(script: &Script) -> Result<(String, Results), Failure> {
+    let handle = install_metrics().map_err(Failure::failed)?;
+    let server = MetricsServer::start(script.metrics.listen, script.metrics.explicit, handle, Vec::new())
+        .await
+        .map_err(Failure::failed)?;
+    let book = Arc::new(Book::new(script, RunId::new(fastrand::u64(..))));
+    let (target, words) = target(script, &book).await?;
+    announce(&format!("{}: {words}", script.name));
+    announce(&format!("metrics at http://{}/metrics", server.address()));
+    let stop = Arc::new(Stop::default());
+    let signals = tokio::spawn(stop_on_signals(stop.clone()));
+    let status = tokio::spawn(show(book.clone()));
+    let expiry = tokio::spawn(expire(book.clone()));
+    let (tell, told) = oneshot::channel();
+    let (running, asked) = (script.clone(), book.clone());
+    // A thread of its own: what is planned must not wait for whatever else goes on.
+    thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || {
+            let stopped = run(&running, &*target, &asked, &stop);
+            let _ = tell.send(asked.results(stopped));
+        })
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    let results = told.await.map_err(|_| Failure::failed("the run ended unexpectedly"))?;
+    for side in [signals, status, expiry] {
+        side.abort();
+    }
+    Ok((words, results))
+}
+
+/// Whoever is asked, ready; and where that is, in words.
+async fn target(script: &Script, book: &Arc<Book>) -> Result<(Box<dyn Target + Send>, String), Failure> {
+    let topics = match &script.target {
+        TargetSettings::Http { url, headers } => {
+            let target = HttpTarget::new(url, headers, book.clone());
+            return Ok((Box::new(target), report::target(script, "")));
+        }
+        TargetSettings::Kafka(topics) => topics.clone(),
+    };
+    let mut config = settings::client(&script.name, &script.kafka);
+    let book = book.clone();
+    let clients = tokio::task::spawn_blocking(move || {
+        // Says what is wrong where no broker answers, which the clients themselves do not.
+        let admin = Admin::new(&config).map_err(Failure::failed)?;
+        if admin.is_embedded() && config.get("fetch.wait.max.ms").is_none() {
+            // A fetch is answered only when its time is over.
+            config.set("fetch.wait.max.ms", "20");
+        }
+        let target = KafkaTarget::new(&config, &topics, book).map_err(Failure::failed)?;
+        Ok((target, admin.servers().to_owned()))
+    });
+    let (target, servers) = clients.await.map_err(Failure::failed)??;
+    Ok((Box::new(target), report::target(script, &servers)))
+}
+
+async fn stop_on_signals(stop: Arc<Stop>) {
+    each_signal(|signals| {
+        stop.stop();
+        announce(match signals {
+            1 => "stopping: nothing more is asked; the answers are waited for (once more to stop at once)",
+            _ => "stopped at once",
+        });
+    })
+    .await;
+}
+
+/// Gives up what has waited too long, for ever.
+async fn expire(book: Arc<Book>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        book.expire(std::time::Instant::now());
+    }
+}
+
+/// Shows how the run stands, for ever; does nothing where there is no terminal.
+async fn show(book: Arc<Book>) {
+    let Some(line) = status_line() else { return };
+    let (mut before, mut at) = (0, Instant::now());
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let standing = book.standing();
+        let rate = (standing.answered - before) as f64 / at.elapsed().as_secs_f64();
+        (before, at) = (standing.answered, Instant::now());
+        line.set_message(describe(&standing, rate));
+    }
+}
+
+fn describe(standing: &Standing, rate: f64) -> String {
+    let times = |quantile| match standing.recent.is_empty() {
+        true => "-".to_owned(),
+        false => format!("{:.1} ms", standing.recent.value_at_quantile(quantile) as f64 / 1e3),
+    };
+    format!(
+        "{}: {rate:.0}/s · p50 {} · p99 {} · p99.9 {} · {} in flight · {} errors · {} of {} right",
+        standing.phase,
+        times(0.5),
+        times(0.99),
+        times(0.999),
+        standing.in_flight,
+        standing.errors,
+        standing.answered,
+        standing.planned,
+    )
+}

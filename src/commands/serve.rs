@@ -1,0 +1,137 @@
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Failure,
+    brokers::find_broker_for_gateway,
+    file::{Overrides, load_gateway},
+    signals::stop_on_signals,
+};
+use crate::{
+    config::Gateway,
+    gateway::{
+        Asker, Desk, Status,
+        http::{Served, Server, router, trouble},
+    },
+    kafka::{Admin, GatewayClients, settings},
+    telemetry::{MetricsServer, RequestMetrics, announce, init_logging, install_metrics},
+};
+
+/// How long clients may take at the least, at a stop, to hear that there is no answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Answer over HTTP what workers compute
+///
+/// `GET /factorial/10000` waits for the digits; a page for people is at `/`. Any number of gateways that serve the
+/// same file share the results' partitions. SIGINT or SIGTERM once stops gracefully (not ready, finish what is
+/// pending, leave the group), twice at once.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The gateway: a file as given, in pipelines/, or built in
+    #[arg(value_name = "FILE", default_value = "gateway.toml")]
+    file: String,
+}
+
+impl Serve {
+    /// Serves until it is told to stop.
+    ///
+    /// # Errors
+    /// No broker at the start, or an address that cannot be had.
+    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+        let gateway = load_gateway(&self.file, overrides)?;
+        init_logging();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+        let result = runtime.block_on(serve(gateway));
+        // A broker that is gone must not keep a process that was told to stop.
+        runtime.shutdown_background();
+        result
+    }
+}
+
+async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
+    let _embedded = find_broker_for_gateway(&mut gateway).await?;
+    let handle = install_metrics().map_err(Failure::failed)?;
+    let metrics = Arc::new(RequestMetrics::new(&gateway.name));
+    let server = Server::bind(&gateway.http).await.map_err(Failure::failed)?;
+    let admin = settings::of_gateway(&gateway);
+    let admin = tokio::task::spawn_blocking(move || Admin::new(&admin)).await.map_err(Failure::failed)?;
+    let admin = admin.map_err(Failure::failed)?;
+    admin.ensure_gateway_topics(&gateway).await.map_err(Failure::failed)?;
+    let (mut routes, mut clients) = (Vec::new(), Vec::new());
+    let room = Arc::new(Semaphore::new(gateway.in_flight));
+    for route in &gateway.routes {
+        let status = Arc::new(Status::default());
+        let GatewayClients { requests, events, replies } =
+            GatewayClients::start(&gateway, route, admin.is_embedded(), status.clone())
+                .map_err(Failure::failed)?;
+        let cache = gateway.cache / gateway.routes.len() as u64;
+        let desk =
+            Desk::new(route.values, route.correlation, cache, requests, status.clone(), metrics.clone());
+        let asker = Asker::start(desk, events, room.clone(), status);
+        let (timeout, batch) = (gateway.http.timeout, gateway.batch);
+        routes.push(Arc::new(Served { route: route.clone(), asker, timeout, batch }));
+        clients.push(replies);
+    }
+    let (listen, ready) = (gateway.metrics, routes.clone());
+    let metrics_server =
+        MetricsServer::start_with(listen.listen, listen.explicit, handle, Vec::new(), move || {
+            trouble(&ready)
+        })
+        .await
+        .map_err(Failure::failed)?;
+    announce(&summary(&gateway, &server));
+    announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", metrics_server.address()));
+    let (stop, closed) = (CancellationToken::new(), CancellationToken::new());
+    let signals = tokio::spawn(stop_on_signals(
+        stop.clone(),
+        "not ready any more, finishing what is pending, leaving the group",
+        "what was pending has no answer",
+    ));
+    let mut serving = tokio::spawn(server.serve(
+        router(&gateway, routes.clone()),
+        closed.clone(),
+        gateway.shutdown_timeout,
+    ));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ended = &mut serving => return Err(Failure::failed(format!("HTTP is not served any more: {ended:?}"))),
+    }
+    let deadline = Instant::now() + gateway.shutdown_timeout;
+    routes.iter().for_each(|served| served.asker.status().stop());
+    // All room is there once nobody waits.
+    let all = u32::try_from(gateway.in_flight).unwrap_or(u32::MAX);
+    let pending = tokio::time::timeout_at(deadline, room.acquire_many(all)).await.is_err();
+    room.close();
+    routes.iter().for_each(|served| served.asker.end());
+    closed.cancel();
+    if tokio::time::timeout_at(deadline.max(Instant::now() + LAST_WORDS), serving).await.is_err() || pending {
+        tracing::warn!("not all could be answered within {:?}", gateway.shutdown_timeout);
+    }
+    // Each waits for its thread, which leaves the group.
+    let left = tokio::task::spawn_blocking(move || drop(clients));
+    left.await.map_err(Failure::failed)?;
+    signals.abort();
+    Ok(())
+}
+
+fn summary(gateway: &Gateway, server: &Server) -> String {
+    let routes: Vec<String> = gateway
+        .routes
+        .iter()
+        .map(|route| format!("{} ({} -> {})", route.path, route.request.topic, route.result.topic))
+        .collect();
+    let servers = settings::of_gateway(gateway);
+    format!(
+        "{} at {}: {}, brokers {}",
+        gateway.name,
+        server.url(),
+        routes.join(", "),
+        servers.get("bootstrap.servers").unwrap_or_default()
+    )
+}

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use lru::LruCache;
+
+use super::{Question, Reply};
+
+/// What an entry costs beside the value itself, in bytes.
+const ENTRY: u64 = 256;
+
+/// Answers that are known already, as many as fit; what was not asked for the longest goes first.
+pub struct Cache {
+    answers: LruCache<Question, Arc<Reply>>,
+    bytes: u64,
+    limit: u64,
+}
+
+impl Cache {
+    /// Holds at most so many bytes, and nothing where that is 0.
+    pub fn new(limit: u64) -> Self {
+        Cache { answers: LruCache::unbounded(), bytes: 0, limit }
+    }
+
+    /// The answer, if it is known.
+    pub fn get(&mut self, question: &Question) -> Option<Arc<Reply>> {
+        self.answers.get(question).cloned()
+    }
+
+    /// Keeps an answer, in the place of an older one.
+    pub fn put(&mut self, question: Question, reply: Arc<Reply>) {
+        let needed = size(&question, &reply);
+        if needed > self.limit {
+            return;
+        }
+        self.bytes += needed;
+        if let Some((question, before)) = self.answers.push(question, reply) {
+            self.bytes -= size(&question, &before);
+        }
+        while self.bytes > self.limit
+            && let Some((question, oldest)) = self.answers.pop_lru()
+        {
+            self.bytes -= size(&question, &oldest);
+        }
+    }
+}
+
+fn size(question: &Question, reply: &Reply) -> u64 {
+    let question = match question {
+        Question::Number(_) => 0,
+        Question::Value(value) => value.len(),
+    };
+    ENTRY + (question + reply.value.len()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(value: &'static str) -> Arc<Reply> {
+        Arc::new(Reply { value: value.into(), partition: 0, offset: 0, worker: None })
+    }
+
+    fn number(n: u64) -> Question {
+        Question::Number(n)
+    }
+
+    #[test]
+    fn what_was_not_asked_for_the_longest_makes_room() {
+        let mut cache = Cache::new(2 * (ENTRY + 3));
+        cache.put(number(1), reply("one"));
+        cache.put(number(2), reply("two"));
+        assert_eq!(cache.get(&number(1)).unwrap().value, "one");
+        cache.put(number(3), reply("six"));
+        assert_eq!(cache.get(&number(2)), None);
+        assert_eq!(cache.get(&number(1)).unwrap().value, "one");
+        assert_eq!(cache.get(&number(3)).unwrap().value, "six");
+        assert_eq!(cache.bytes, cache.limit);
+    }
+
+    #[test]
+    fn an_answer_takes_the_place_of_an_older_one_and_what_is_too_large_is_not_kept() {
+        let mut cache = Cache::new(ENTRY + 5);
+        cache.put(number(1), reply("one"));
+        cache.put(number(1), reply("first"));
+        assert_eq!((cache.get(&number(1)).unwrap().value.as_ref(), cache.bytes), (&b"first"[..], ENTRY + 5));
+        cache.put(number(2), reply("second"));
+        assert_eq!(cache.get(&number(2)), None);
+        assert!(cache.get(&number(1)).is_some());
+        let mut none = Cache::new(0);
+        none.put(number(1), reply(""));
+        assert_eq!((none.get(&number(1)), none.bytes), (None, 0));
+    }
+}

@@ -1,0 +1,360 @@
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::{Answer, Asked, Cache, Failure, Produce, Question, Request, Status, Waiter};
+use crate::{
+    config::{Correlation, Values},
+    telemetry::{RequestMetrics, RequestOutcome},
+};
+
+/// How long replies are asked for at one partition before it is the next one's turn.
+const TURN: Duration = Duration::from_millis(10);
+/// How much is taken from a channel at once.
+const AT_ONCE: usize = 256;
+
+/// A result as it was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// Its value.
+    pub value: Bytes,
+    /// The partition that it was read from.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// The worker that computed it, where it says so.
+    pub worker: Option<String>,
+}
+
+/// What the clients tell.
+#[derive(Debug)]
+pub enum Event {
+    /// A request is in its topic, or will not be.
+    Acknowledged {
+        /// Which.
+        request: Request,
+        /// Partition and offset, or why there is none.
+        place: Result<(i32, i64), String>,
+        /// When that was told.
+        at: Instant,
+    },
+    /// A result.
+    Reply {
+        /// Its `correlation-id`.
+        id: Option<Uuid>,
+        /// What it says.
+        reply: Reply,
+        /// Whether it was there before this gateway was: nobody here can have asked for it.
+        old: bool,
+    },
+    /// A request cannot be computed.
+    Refused {
+        /// The request's `correlation-id`.
+        id: Option<Uuid>,
+        /// The class of the dead letter.
+        class: String,
+        /// Why.
+        message: String,
+    },
+    /// These partitions of the result topic are ours from now on.
+    Assigned(Vec<i32>),
+    /// These are not any more.
+    Revoked(Vec<i32>),
+    /// What was there at the start is read.
+    CaughtUp,
+}
+
+/// A request as it is produced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    /// Which; named again when it is acknowledged.
+    pub request: Request,
+    /// The record's value.
+    pub value: Vec<u8>,
+    /// Its `correlation-id`.
+    pub id: Uuid,
+    /// Its `deadline`, in milliseconds since 1970 UTC.
+    pub deadline: u64,
+    /// Its `reply-partition`.
+    pub reply_partition: i32,
+}
+
+/// Where requests go.
+pub trait Requests: Send + 'static {
+    /// Hands a request over; returns at once.
+    ///
+    /// # Errors
+    /// Why it cannot be taken.
+    fn send(&mut self, request: &Outgoing) -> Result<(), String>;
+}
+
+/// What whoever asks asks of the desk.
+pub(super) enum Command {
+    Ask { asked: Asked, question: Question, since: Instant, deadline: Instant, told: oneshot::Sender<Told> },
+    Forget(Asked),
+    End,
+}
+
+/// An answer, and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The answer.
+    pub answer: Answer<Arc<Reply>>,
+    /// Whether it was known already, so that nothing was asked.
+    pub known: bool,
+}
+
+/// One task that owns what is pending of one route: nothing is locked.
+pub struct Desk<R> {
+    values: Values,
+    correlation: Correlation,
+    waiter: Waiter,
+    cache: Cache,
+    owned: BTreeSet<i32>,
+    /// Which of the owned partitions is asked for, and since when.
+    turn: (i32, Instant),
+    told: HashMap<Asked, oneshot::Sender<Told>>,
+    requests: R,
+    status: Arc<Status>,
+    metrics: Arc<RequestMetrics>,
+}
+
+impl<R: Requests> Desk<R> {
+    /// Nothing is pending yet. `cache` is in bytes.
+    pub fn new(
+        values: Values,
+        correlation: Correlation,
+        cache: u64,
+        requests: R,
+        status: Arc<Status>,
+        metrics: Arc<RequestMetrics>,
+    ) -> Self {
+        let waiter = match correlation {
+            Correlation::Value => Waiter::sharing(),
+            Correlation::Id => Waiter::apart(),
+        };
+        Desk {
+            values,
+            correlation,
+            waiter,
+            cache: Cache::new(cache),
+            owned: BTreeSet::new(),
+            turn: (-1, now()),
+            told: HashMap::new(),
+            requests,
+            status,
+            metrics,
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut events: mpsc::Receiver<Event>,
+    ) {
+        let (mut asked, mut told) = (Vec::new(), Vec::new());
+        loop {
+            let next = self.waiter.next_deadline().unwrap_or_else(|| now() + Duration::from_secs(60));
+            tokio::select! {
+                count = events.recv_many(&mut told, AT_ONCE) => if count == 0 { return self.end() },
+                count = commands.recv_many(&mut asked, AT_ONCE) => if count == 0 { return self.end() },
+                () = tokio::time::sleep_until(next.into()) => {}
+            }
+            told.drain(..).for_each(|event| self.event(event, now()));
+            for command in asked.drain(..) {
+                match command {
+                    Command::Ask { asked, question, since, deadline, told } => {
+                        self.ask(asked, question, since, deadline, told);
+                    }
+                    Command::Forget(asked) => self.forget(asked),
+                    Command::End => return self.end(),
+                }
+            }
+            self.expire(now());
+            self.metrics.in_flight(self.told.len());
+        }
+    }
+
+    fn ask(
+        &mut self,
+        asked: Asked,
+        question: Question,
+        since: Instant,
+        deadline: Instant,
+        told: oneshot::Sender<Told>,
+    ) {
+        if let Some(reply) = self.cache.get(&question) {
+            let total = now().saturating_duration_since(since);
+            self.metrics.known(total);
+            let answer =
+                Answer { asked, question, acknowledged: None, place: None, total, outcome: Ok(reply) };
+            // Whoever asked may be gone.
+            let _ = told.send(Told { answer, known: true });
+            return;
+        }
+        self.told.insert(asked, told);
+        match self.waiter.wait_for(asked, question, since, deadline) {
+            Some(produce) => self.produce(produce),
+            None => self.metrics.coalesced(),
+        }
+    }
+
+    fn produce(&mut self, produce: Produce) {
+        let Produce { request, id, question, deadline } = produce;
+        // While none is ours it waits for one.
+        let Some(reply_partition) = self.next_partition() else { return };
+        let value = match (&question, self.values) {
+            (Question::Number(n), Values::Numbers { request, .. }) => request.encode_request(*n),
+            (Question::Number(n), Values::Bytes) => n.to_string().into_bytes(),
+            (Question::Value(value), _) => value.to_vec(),
+        };
+        self.waiter.replies_at(request, reply_partition);
+        let outgoing = Outgoing { request, value, id, deadline: unix_millis(deadline), reply_partition };
+        if let Err(reason) = self.requests.send(&outgoing) {
+            let answers = self.waiter.fail(request, Failure::NotProduced(reason), now());
+            self.tell(answers);
+        }
+    }
+
+    /// In turn, so that no partition gets more than another; but each for a while, so that results which are sent
+    /// at the same time share a batch.
+    fn next_partition(&mut self) -> Option<i32> {
+        let (current, since) = self.turn;
+        if now().saturating_duration_since(since) < TURN && self.owned.contains(&current) {
+            return Some(current);
+        }
+        let after = self.owned.range(current.saturating_add(1)..).next();
+        let next = *after.or_else(|| self.owned.first())?;
+        self.turn = (next, now());
+        Some(next)
+    }
+
+    fn event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Acknowledged { request, place: Ok((partition, offset)), at } => {
+                if let Some(took) = self.waiter.acknowledged(request, partition, offset, at) {
+                    self.metrics.acknowledged(took);
+                }
+            }
+            Event::Acknowledged { request, place: Err(reason), .. } => {
+                let answers = self.waiter.fail(request, Failure::NotProduced(reason), now);
+                self.tell(answers);
+            }
+            Event::Reply { id, reply, old } => self.reply(id, Arc::new(reply), old, now),
+            Event::Refused { id, class, message } => {
+                let failure = Failure::DeadLetter { class, message };
+                let answers = id.map(|id| self.waiter.fail_id(id, failure, now)).unwrap_or_default();
+                self.found(answers, false);
+            }
+            Event::Assigned(partitions) => {
+                self.owned.extend(partitions);
+                self.partitions_changed();
+            }
+            Event::Revoked(partitions) => {
+                self.owned.retain(|partition| !partitions.contains(partition));
+                self.partitions_changed();
+            }
+            Event::CaughtUp => self.status.caught_up(),
+        }
+    }
+
+    fn partitions_changed(&mut self) {
+        self.status.owns(self.owned.len());
+        if self.owned.is_empty() {
+            return;
+        }
+        let owned = &self.owned;
+        let astray = self.waiter.astray(|partition| owned.contains(&partition));
+        self.metrics.repeated(astray.len());
+        astray.into_iter().for_each(|produce| self.produce(produce));
+    }
+
+    fn reply(&mut self, id: Option<Uuid>, reply: Arc<Reply>, old: bool, now: Instant) {
+        let answers = match (self.correlation, self.question_of(&reply.value)) {
+            (Correlation::Value, Some(question)) => {
+                let answers = self.waiter.result(&question, &reply, now);
+                self.cache.put(question, reply);
+                answers
+            }
+            (Correlation::Id, _) => id.map(|id| self.waiter.result_of(id, &reply, now)).unwrap_or_default(),
+            // No result at all; somebody else's.
+            (Correlation::Value, None) => Vec::new(),
+        };
+        self.found(answers, old);
+    }
+
+    fn question_of(&self, value: &[u8]) -> Option<Question> {
+        match self.values {
+            Values::Numbers { result, .. } => result.result_number(value).map(Question::Number),
+            Values::Bytes => None,
+        }
+    }
+
+    fn found(&mut self, answers: Vec<Answer<Arc<Reply>>>, old: bool) {
+        if answers.is_empty() && !old {
+            self.metrics.late();
+        }
+        self.tell(answers);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if self.waiter.next_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let (late, again) = self.waiter.expire(now);
+        self.tell(late);
+        self.metrics.repeated(again.len());
+        again.into_iter().for_each(|produce| self.produce(produce));
+    }
+
+    fn tell(&mut self, answers: Vec<Answer<Arc<Reply>>>) {
+        for answer in answers {
+            self.metrics.ended(outcome_of(&answer.outcome), answer.total);
+            if let Some(told) = self.told.remove(&answer.asked) {
+                // Whoever asked may be gone.
+                let _ = told.send(Told { answer, known: false });
+            }
+        }
+    }
+
+    fn forget(&mut self, asked: Asked) {
+        if self.told.remove(&asked).is_some()
+            && let Some(since) = self.waiter.forget(asked)
+        {
+            self.metrics.ended(RequestOutcome::Expired, now().saturating_duration_since(since));
+        }
+    }
+
+    fn end(&mut self) {
+        let answers = self.waiter.end_all(&Failure::Stopping, now());
+        self.tell(answers);
+        self.metrics.in_flight(0);
+    }
+}
+
+fn outcome_of<R>(outcome: &Result<R, Failure>) -> RequestOutcome {
+    match outcome {
+        Ok(_) => RequestOutcome::Ok,
+        Err(Failure::TimedOut) => RequestOutcome::Timeout,
+        Err(_) => RequestOutcome::Error,
+    }
+}
+
+/// The clock that tests move.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// An instant on the clock that all machines share, more or less.
+fn unix_millis(at: Instant) -> u64 {
+    let left = at.saturating_duration_since(now());
+    let since = (SystemTime::now() + left).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,107 @@
+//! What a client would like: `Accept` (RFC 9110) and `Prefer` (RFC 7240).
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, header};
+
+/// How an answer is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// The result alone.
+    Text,
+    /// The result, where it was, and how long it took.
+    Json,
+}
+
+impl Form {
+    /// The one that the client would rather have; text where it does not say.
+    pub fn of(headers: &HeaderMap) -> Form {
+        let mut best = (Form::Text, 0.0);
+        for range in values(headers, header::ACCEPT) {
+            let mut parts = range.split(';').map(str::trim);
+            let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+                "application/json" | "application/*" => Form::Json,
+                "text/plain" | "text/*" | "*/*" => Form::Text,
+                _ => continue,
+            };
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+            if quality > best.1 {
+                best = (form, quality);
+            }
+        }
+        best.0
+    }
+}
+
+/// How a client would like to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Prefer {
+    /// Not at all: `respond-async`.
+    pub respond_async: bool,
+    /// For so long: `wait=10`, in seconds.
+    pub wait: Option<Duration>,
+}
+
+impl Prefer {
+    /// What the client says.
+    pub fn of(headers: &HeaderMap) -> Prefer {
+        let mut prefer = Prefer::default();
+        for preference in values(headers, HeaderName::from_static("prefer")) {
+            let preference = preference.split(';').next().unwrap_or_default();
+            let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+            match name.trim().to_ascii_lowercase().as_str() {
+                "respond-async" => prefer.respond_async = true,
+                "wait" => prefer.wait = value.trim().trim_matches('"').parse().ok().map(Duration::from_secs),
+                _ => {}
+            }
+        }
+        prefer
+    }
+}
+
+/// The members of a header that is a list.
+fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|value| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_form_is_the_one_with_the_highest_quality_and_text_where_nobody_says() {
+        for (accept, form) in [
+            (&[][..], Form::Text),
+            (&["*/*"], Form::Text),
+            (&["application/json"], Form::Json),
+            (&["application/json, text/plain, */*"], Form::Json),
+            (&["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], Form::Text),
+            (&["text/plain;q=0.5, application/json;q=0.4"], Form::Text),
+            (&["text/plain;q=0.5", "Application/JSON"], Form::Json),
+            (&["image/png"], Form::Text),
+            (&["application/json;q=x"], Form::Json),
+        ] {
+            assert_eq!(Form::of(&headers("accept", accept)), form, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn preferences_are_read_whatever_else_is_preferred() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        for (prefer, respond_async, wait) in [
+            (&[][..], false, None),
+            (&["respond-async"], true, None),
+            (&["Respond-Async, wait=10"], true, seconds(10)),
+            (&["wait = 3; foo=bar", "return=minimal"], false, seconds(3)),
+            (&["wait=soon"], false, None),
+        ] {
+            let expected = Prefer { respond_async, wait };
+            assert_eq!(Prefer::of(&headers("prefer", prefer)), expected, "{prefer:?}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! For who does not want to wait: a place where the answer will be.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use axum::{
+    extract::{Path, State, rejection::PathRejection},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Problem, Served, accept::Form, answer::respond};
+use crate::gateway::{Question, Room, Told};
+
+/// Answers that are waited for by nobody, or not fetched yet: the latest few.
+pub struct Later {
+    kept: Mutex<Kept>,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Kept {
+    answers: HashMap<Uuid, (Arc<Served>, Option<Told>)>,
+    /// The oldest first.
+    order: VecDeque<Uuid>,
+}
+
+impl Later {
+    /// Keeps at most so many.
+    pub fn new(limit: usize) -> Self {
+        Later { kept: Mutex::default(), limit }
+    }
+
+    /// Asks, and says where the answer will be: `202`.
+    pub fn ask(
+        self: &Arc<Self>,
+        served: Arc<Served>,
+        room: Room,
+        question: Question,
+        since: Instant,
+    ) -> Response {
+        let ticket = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+        self.change(|kept| {
+            kept.answers.insert(ticket, (served.clone(), None));
+            kept.order.push_back(ticket);
+            if kept.order.len() > self.limit
+                && let Some(oldest) = kept.order.pop_front()
+            {
+                kept.answers.remove(&oldest);
+            }
+        });
+        let later = self.clone();
+        tokio::spawn(async move {
+            let told = served.asker.ask(room, question, since, since + served.timeout).await;
+            later.change(|kept| {
+                if let Some((_, answer)) = kept.answers.get_mut(&ticket) {
+                    *answer = Some(told);
+                }
+            });
+        });
+        pending(ticket)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Kept) -> T) -> T {
+        change(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// `GET /requests/{ticket}`: the answer, or `202` again.
+pub async fn fetch(
+    State(later): State<Arc<Later>>,
+    ticket: Result<Path<Uuid>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(Path(ticket)) = ticket else { return Problem::no_ticket().into_response() };
+    match later.change(|kept| kept.answers.get(&ticket).cloned()) {
+        Some((served, Some(told))) => respond(&served, &told, Form::of(&headers)).await,
+        Some((_, None)) => pending(ticket),
+        None => Problem::no_ticket().into_response(),
+    }
+}
+
+fn pending(ticket: Uuid) -> Response {
+    let location = format!("/requests/{ticket}");
+    let body = json!({ "location": location }).to_string();
+    let headers = [
+        (header::LOCATION, location.as_str()),
+        (header::RETRY_AFTER, "1"),
+        (header::CONTENT_TYPE, "application/json"),
+    ];
+    (StatusCode::ACCEPTED, headers, body).into_response()
+}

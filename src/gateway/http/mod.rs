@@ -1,0 +1,128 @@
+//! HTTP for whoever asks: one file a kind of request. Knows of a route what its [`Asker`] can be asked.
+
+mod accept;
+mod answer;
+mod ask;
+mod later;
+mod many;
+mod page;
+mod problem;
+mod server;
+mod tls;
+mod token;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state, map_response},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http_body_util::LengthLimitError;
+use tokio::time::timeout;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
+
+use super::Asker;
+use crate::config::{Gateway, Route};
+use later::Later;
+pub use problem::Problem;
+pub use server::{Server, ServerError};
+
+/// Answers that are kept for whoever does not wait.
+const KEPT: usize = 1_000;
+
+/// A route and who answers it.
+pub struct Served {
+    /// What the file says of it.
+    pub route: Route,
+    /// Who answers.
+    pub asker: Asker,
+    /// The longest that an answer is waited for.
+    pub timeout: Duration,
+    /// Questions that one POST may have.
+    pub batch: usize,
+}
+
+/// All that is answered at one address.
+pub fn router(gateway: &Gateway, routes: Vec<Arc<Served>>) -> Router {
+    let later = Arc::new(Later::new(KEPT));
+    let ready = routes.clone();
+    let mut asked = Router::new().route("/requests/{ticket}", get(later::fetch)).with_state(later.clone());
+    for served in &routes {
+        asked = asked.merge(of_route(gateway, served.clone(), later.clone()));
+    }
+    if let Some(token) = gateway.http.token.clone() {
+        asked = asked.layer(from_fn_with_state(Arc::new(token), token::check));
+    }
+    Router::new()
+        .route("/", get(move || page::page(routes.clone())))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(move || async move { readiness(&ready) }))
+        .merge(asked)
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(map_response(no_sniffing))
+}
+
+fn of_route(gateway: &Gateway, served: Arc<Served>, later: Arc<Later>) -> Router {
+    let path = served.route.path.clone();
+    let body = Limited { bytes: gateway.http.body, time: gateway.http.client_timeout };
+    let many = post(many::many)
+        .with_state(served.clone())
+        .layer::<_, Infallible>(from_fn_with_state(body, whole_body))
+        .layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route(&format!("{path}/{{value}}"), get(ask::one))
+        .with_state((served, later))
+        .route(&path, many)
+}
+
+/// What a body may be.
+#[derive(Clone, Copy)]
+struct Limited {
+    bytes: usize,
+    time: Duration,
+}
+
+/// Reads the body before anything is done about it.
+async fn whole_body(State(limit): State<Limited>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match timeout(limit.time, to_bytes(body, limit.bytes)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Ok(Err(error)) if is_too_long(&error) => {
+            let detail = format!("a body may have {} bytes", limit.bytes);
+            Problem::too_large(detail).into_response()
+        }
+        Ok(Err(_)) => Problem::bad_request("the body broke off").into_response(),
+        Err(_) => Problem::slow().into_response(),
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
+}
+
+/// What an answer says it is, it is.
+async fn no_sniffing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn readiness(routes: &[Arc<Served>]) -> Response {
+    match trouble(routes) {
+        None => (StatusCode::OK, "ready\n").into_response(),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")).into_response(),
+    }
+}
+
+/// Why some route cannot be asked; `None` where all can.
+pub fn trouble(routes: &[Arc<Served>]) -> Option<String> {
+    routes
+        .iter()
+        .find_map(|served| Some(format!("{}: {}", served.route.name, served.asker.status().trouble()?)))
+}

@@ -1,0 +1,145 @@
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::gateway::Failure;
+
+/// Why there is no answer, as RFC 9457 writes it: `application/problem+json`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    /// The last part of its type: `urn:pipeline:problem:…`.
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    /// The class of the dead letter, where it is one.
+    class: Option<String>,
+    /// After how many seconds it may be worth asking again.
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Problem { status, kind, title, detail: detail.into(), class: None, retry_after: None }
+    }
+
+    fn retry_after(self, seconds: u64) -> Self {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+
+    /// Nothing is there.
+    pub fn not_found() -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Nothing is there", "no route has this path")
+    }
+
+    /// It is there, and cannot be done to it.
+    pub fn method_not_allowed() -> Self {
+        let (status, title) = (StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed");
+        Problem::new(status, "method-not-allowed", title, "this path has no such method")
+    }
+
+    /// It is not a number, or nothing at all.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood", detail)
+    }
+
+    /// It is a number, and not one.
+    pub fn not_a_number(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "not-a-number", "It is not a number", detail)
+    }
+
+    /// It is too much.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "It is too large", detail)
+    }
+
+    /// The body is something else.
+    pub fn not_json() -> Self {
+        let (status, title) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON");
+        Problem::new(status, "not-json", title, "send it as application/json")
+    }
+
+    /// The token is missing or wrong.
+    pub fn unauthorized() -> Self {
+        let detail = "send the token: Authorization: Bearer …";
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "The token is missing or wrong", detail)
+    }
+
+    /// The client took too long to send what it wants.
+    pub fn slow() -> Self {
+        let (status, title) = (StatusCode::REQUEST_TIMEOUT, "The request took too long to arrive");
+        Problem::new(status, "slow", title, "its body did not come in time")
+    }
+
+    /// No answer is kept there.
+    pub fn no_ticket() -> Self {
+        let detail = "no answer is kept here: it was never asked for at this gateway, or is too old";
+        Problem::new(StatusCode::NOT_FOUND, "no-ticket", "Nothing is kept here", detail)
+    }
+
+    /// As many wait as may.
+    pub fn too_many() -> Self {
+        let detail = "as many requests as may are waiting for their answers";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail).retry_after(1)
+    }
+
+    /// It cannot be asked now.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "It cannot be asked now");
+        Problem::new(status, "unavailable", title, detail).retry_after(1)
+    }
+
+    /// Something came that is no answer.
+    pub fn bad_result(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_GATEWAY, "bad-result", "The result cannot be read", detail)
+    }
+
+    /// Why there is no result, after so long.
+    pub fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::DeadLetter { class, message } => {
+                let (status, title) = (StatusCode::UNPROCESSABLE_ENTITY, "It cannot be computed");
+                let problem = Problem::new(status, "dead-letter", title, message);
+                Problem { class: Some(class.clone()), ..problem }
+            }
+            Failure::TimedOut => {
+                let detail = "no result came in time: are workers running, and are they fast enough?";
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "No result came in time", detail)
+            }
+            Failure::NotProduced(_) | Failure::Stopping => Problem::unavailable(failure.to_string()),
+        }
+    }
+
+    /// Its HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The document.
+    pub fn document(&self) -> Value {
+        let mut document = json!({
+            "type": format!("urn:pipeline:problem:{}", self.kind),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(class) = &self.class {
+            document["class"] = json!(class);
+        }
+        document
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status, self.document().to_string()).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

@@ -1,0 +1,69 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+/// Whether a route can be asked; told by its desk and its clients, read by whoever answers for it.
+#[derive(Default, Debug)]
+pub struct Status {
+    /// Partitions of the result topic that are ours.
+    partitions: AtomicUsize,
+    /// Whether the group has been joined, with partitions or without.
+    joined: AtomicBool,
+    /// Whether what was there at the start is read.
+    caught_up: AtomicBool,
+    /// Whether no broker answers.
+    away: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Status {
+    /// Why nothing can be asked; `None` where it can.
+    pub fn trouble(&self) -> Option<&'static str> {
+        if self.stopping.load(Relaxed) {
+            Some("the gateway is stopping")
+        } else if self.away.load(Relaxed) {
+            Some("no Kafka broker answers")
+        } else if !self.joined.load(Relaxed) {
+            Some("the results' consumer has not joined its group yet")
+        } else if self.partitions.load(Relaxed) == 0 {
+            Some(
+                "no partition of the result topic is left for this gateway: there are more gateways than \
+                 partitions, or they are being shared out anew",
+            )
+        } else if !self.caught_up.load(Relaxed) {
+            Some("the latest results are still being read")
+        } else {
+            None
+        }
+    }
+
+    /// So many partitions are ours now.
+    pub fn owns(&self, partitions: usize) {
+        self.partitions.store(partitions, Relaxed);
+        self.joined.store(true, Relaxed);
+    }
+
+    /// What was there at the start is read.
+    pub fn caught_up(&self) {
+        self.caught_up.store(true, Relaxed);
+    }
+
+    /// Whether no broker answers.
+    pub fn is_away(&self) -> bool {
+        self.away.load(Relaxed)
+    }
+
+    /// No broker answers, or one does again.
+    pub fn away(&self, away: bool) {
+        if self.away.swap(away, Relaxed) != away {
+            if away {
+                tracing::warn!("no Kafka broker answers; requests are refused until one does");
+            } else {
+                tracing::info!("a Kafka broker answers again");
+            }
+        }
+    }
+
+    /// Nothing more is taken.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+}

@@ -1,0 +1,181 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
+use uuid::Uuid;
+
+use crate::{
+    config::{Correlation, Values},
+    format::Format,
+    gateway::*,
+    telemetry::RequestMetrics,
+};
+
+const NUMBERS: Values = Values::Numbers { max: 1_000, request: Format::Text, result: Format::Text };
+
+/// Keeps what is sent; refuses where the test wants it.
+#[derive(Clone, Default)]
+struct Sent {
+    requests: Arc<Mutex<Vec<Outgoing>>>,
+    refuses: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Requests for Sent {
+    fn send(&mut self, request: &Outgoing) -> Result<(), String> {
+        if let Some(reason) = *self.refuses.lock().unwrap() {
+            return Err(reason.to_owned());
+        }
+        self.requests.lock().unwrap().push(request.clone());
+        Ok(())
+    }
+}
+
+struct Fixture {
+    asker: Asker,
+    events: mpsc::Sender<Event>,
+    sent: Sent,
+    room: Arc<Semaphore>,
+}
+
+impl Fixture {
+    async fn new(values: Values, correlation: Correlation) -> Fixture {
+        let (sent, status) = (Sent::default(), Arc::new(Status::default()));
+        let room = Arc::new(Semaphore::new(100));
+        let metrics = Arc::new(RequestMetrics::new("test"));
+        let (events, receiver) = mpsc::channel(16);
+        let desk = Desk::new(values, correlation, 1 << 20, sent.clone(), status.clone(), metrics);
+        let asker = Asker::start(desk, receiver, room.clone(), status);
+        let fixture = Fixture { asker, events, sent, room };
+        fixture.tell(Event::Assigned(vec![0, 4])).await;
+        fixture.tell(Event::CaughtUp).await;
+        assert_eq!(fixture.asker.status().trouble(), None);
+        fixture
+    }
+
+    async fn tell(&self, event: Event) {
+        self.events.send(event).await.unwrap();
+        settle().await;
+    }
+
+    async fn ask(&self, n: u64, seconds: u64) -> JoinHandle<Told> {
+        let (asker, room) = (self.asker.clone(), self.asker.room().unwrap());
+        let since = tokio::time::Instant::now().into_std();
+        let deadline = since + Duration::from_secs(seconds);
+        let asked = tokio::spawn(async move { asker.ask(room, Question::Number(n), since, deadline).await });
+        settle().await;
+        asked
+    }
+
+    async fn reply(&self, id: Option<Uuid>, value: &'static str) {
+        let reply = Reply { value: value.into(), partition: 4, offset: 9, worker: Some("w".to_owned()) };
+        self.tell(Event::Reply { id, reply, old: false }).await;
+    }
+
+    /// Value and reply partition of all that was produced.
+    fn sent(&self) -> Vec<(String, i32)> {
+        let sent = self.sent.requests.lock().unwrap();
+        sent.iter().map(|r| (String::from_utf8(r.value.clone()).unwrap(), r.reply_partition)).collect()
+    }
+
+    fn id(&self, index: usize) -> Uuid {
+        self.sent.requests.lock().unwrap()[index].id
+    }
+}
+
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn value(asked: JoinHandle<Told>) -> Result<String, Failure> {
+    let told = asked.await.unwrap();
+    told.answer.outcome.map(|reply| String::from_utf8(reply.value.to_vec()).unwrap())
+}
+
+fn pair(value: &str, partition: i32) -> (String, i32) {
+    (value.to_owned(), partition)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_the_same_shares_a_request_and_what_is_known_is_not_asked_again() {
+    let fixture = Fixture::new(NUMBERS, Correlation::Value).await;
+    let (one, two, other) = (fixture.ask(5, 9).await, fixture.ask(5, 9).await, fixture.ask(6, 9).await);
+    assert_eq!(fixture.sent(), [pair("5", 0), pair("6", 4)], "in turn");
+    fixture.reply(None, "5;120").await;
+    assert_eq!((value(one).await, value(two).await), (Ok("5;120".into()), Ok("5;120".into())));
+    let known = fixture.ask(5, 9).await.await.unwrap();
+    assert!(known.known);
+    assert_eq!(known.answer.outcome.unwrap().worker.as_deref(), Some("w"));
+    assert_eq!(fixture.sent().len(), 2);
+    fixture.reply(None, "6;720").await;
+    assert_eq!(value(other).await, Ok("6;720".into()));
+    assert_eq!(fixture.room.available_permits(), 100, "all room is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_id_each_has_an_answer_of_its_own() {
+    let fixture = Fixture::new(NUMBERS, Correlation::Id).await;
+    let (one, two) = (fixture.ask(5, 9).await, fixture.ask(5, 9).await);
+    fixture.reply(None, "5;nobody's").await;
+    fixture.reply(Some(fixture.id(1)), "5;second").await;
+    fixture.reply(Some(fixture.id(0)), "5;first").await;
+    assert_eq!((value(one).await, value(two).await), (Ok("5;first".into()), Ok("5;second".into())));
+    let again = fixture.ask(5, 9).await;
+    assert_eq!(fixture.sent().len(), 3, "nothing is kept");
+    fixture.reply(Some(fixture.id(2)), "5;third").await;
+    assert_eq!(value(again).await, Ok("5;third".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_and_a_producer_that_refuses_are_told_at_once() {
+    let fixture = Fixture::new(NUMBERS, Correlation::Value).await;
+    let asked = fixture.ask(5, 9).await;
+    let (class, message) = ("above-max".to_owned(), "5 is too much".to_owned());
+    let refused = Event::Refused { id: Some(fixture.id(0)), class: class.clone(), message: message.clone() };
+    fixture.tell(refused).await;
+    assert_eq!(value(asked).await, Err(Failure::DeadLetter { class, message }));
+    *fixture.sent.refuses.lock().unwrap() = Some("its queue is full");
+    assert_eq!(value(fixture.ask(6, 9).await).await, Err(Failure::NotProduced("its queue is full".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_pending_on_a_partition_that_moved_is_asked_again_with_another() {
+    let fixture = Fixture::new(NUMBERS, Correlation::Value).await;
+    let (one, two) = (fixture.ask(5, 9).await, fixture.ask(6, 9).await);
+    fixture.tell(Event::Revoked(vec![0])).await;
+    assert_eq!(fixture.sent(), [pair("5", 0), pair("6", 4), pair("5", 4)]);
+    assert_eq!(fixture.id(0), fixture.id(2));
+    fixture.tell(Event::Revoked(vec![4])).await;
+    assert!(fixture.asker.status().trouble().unwrap().contains("no partition"));
+    assert_eq!(fixture.sent().len(), 3, "there is nowhere to ask for a reply");
+    fixture.tell(Event::Assigned(vec![4, 7])).await;
+    assert_eq!(fixture.sent().len(), 3, "the same partition has come back, and is read on from where it was");
+    fixture.tell(Event::Revoked(vec![4])).await;
+    let mut again = fixture.sent().split_off(3);
+    again.sort();
+    assert_eq!(again, [pair("5", 7), pair("6", 7)]);
+    fixture.reply(None, "5;120").await;
+    fixture.reply(None, "6;720").await;
+    assert_eq!((value(one).await, value(two).await), (Ok("5;120".into()), Ok("6;720".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_beyond_the_deadline_nor_is_remembered_after_going_away() {
+    let fixture = Fixture::new(NUMBERS, Correlation::Value).await;
+    let (short, gone) = (fixture.ask(5, 2).await, fixture.ask(6, 60).await);
+    gone.abort();
+    settle().await;
+    assert_eq!(fixture.room.available_permits(), 99);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(value(short).await, Err(Failure::TimedOut));
+    assert_eq!(fixture.room.available_permits(), 100);
+    let pending = fixture.ask(7, 60).await;
+    fixture.asker.end();
+    assert_eq!(value(pending).await, Err(Failure::Stopping));
+}

@@ -1,0 +1,281 @@
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rdkafka::{
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
+    message::{BorrowedMessage, Headers as _},
+    types::RDKafkaRespErr,
+};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::GatewayError;
+use crate::{
+    gateway::{Event, Reply, Status},
+    record::{CORRELATION_ID, WORKER},
+};
+
+/// How long the reading thread waits for a record before it looks whether it is still wanted.
+const POLL: Duration = Duration::from_millis(50);
+/// How long a question to the broker may take while partitions are being assigned.
+const ASK: Duration = Duration::from_secs(2);
+/// How often a broker that was away is asked whether it is there again, and how long that may take.
+const PROBE: Duration = Duration::from_millis(500);
+/// How often it is said that results cannot be read.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long leaving the group may take.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// Reads a gateway's share of the results on a thread of its own, and leaves the group when it is dropped.
+pub struct Replies {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Replies {
+    pub(super) fn start(
+        config: &ClientConfig,
+        topic: &str,
+        preload: u64,
+        events: mpsc::Sender<Event>,
+        status: Arc<Status>,
+    ) -> Result<Self, GatewayError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let context = Shares {
+            topic: topic.to_owned(),
+            preload: i64::try_from(preload).unwrap_or(i64::MAX),
+            events,
+            status,
+            stop: stop.clone(),
+            partitions: Mutex::default(),
+        };
+        let consumer: BaseConsumer<Shares> = config.create_with_context(context)?;
+        consumer.subscribe(&[topic])?;
+        let thread = thread::Builder::new()
+            .name("results".to_owned())
+            .spawn(move || read(&consumer))
+            .map_err(GatewayError::Thread)?;
+        Ok(Replies { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Replies {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It ends within seconds; it cannot be helped if it panicked.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read(consumer: &BaseConsumer<Shares>) {
+    let shares = consumer.context();
+    let (mut next_probe, mut next_trouble) = (Instant::now(), Instant::now());
+    while !shares.stop.load(Relaxed) {
+        match consumer.poll(POLL) {
+            Some(Ok(record)) if shares.tell(&record) => {}
+            // There is no desk any more.
+            Some(Ok(_)) => break,
+            Some(Err(KafkaError::PartitionEOF(partition))) => shares.at_end(partition),
+            // Brokers come and go, and librdkafka connects again by itself; but it may be a right that is missing.
+            Some(Err(error)) if Instant::now() >= next_trouble => {
+                next_trouble = Instant::now() + TROUBLE_INTERVAL;
+                tracing::warn!(%error, topic = shares.topic, "results cannot be read; it is tried again");
+            }
+            Some(Err(_)) | None => {}
+        }
+        if shares.status.is_away() && Instant::now() >= next_probe {
+            let answer = consumer.fetch_metadata(Some(&shares.topic), PROBE);
+            shares.status.away(answer.is_err());
+            next_probe = Instant::now() + PROBE;
+        }
+    }
+    consumer.unsubscribe();
+    let deadline = Instant::now() + LEAVE;
+    while !lock(&shares.partitions).owned.is_empty() && Instant::now() < deadline {
+        // What comes of it does not matter any more.
+        let _ = consumer.poll(POLL);
+    }
+}
+
+/// The consumer's context: what is ours, and from where it is read.
+struct Shares {
+    topic: String,
+    /// Results before the end that are read at the start, of all partitions together.
+    preload: i64,
+    events: mpsc::Sender<Event>,
+    status: Arc<Status>,
+    stop: Arc<AtomicBool>,
+    partitions: Mutex<Partitions>,
+}
+
+#[derive(Default)]
+struct Partitions {
+    /// The partitions that are ours, and the end of each as it was when it was assigned.
+    owned: HashMap<i32, i64>,
+    /// The next offset of every partition that was ever read.
+    next: HashMap<i32, i64>,
+    /// Which of ours are not read up to that end yet.
+    behind: Vec<i32>,
+    caught_up: bool,
+}
+
+impl ClientContext for Shares {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        crate::kafka::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if matches!(error, KafkaError::Global(Code::AllBrokersDown)) {
+            self.status.away(true);
+        }
+        crate::kafka::log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Shares {
+    /// In the place of the one that leaves offsets to the group's commits: results are read from their end, which
+    /// must be known before anybody is told that they are read.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let numbers: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.set_starts(consumer, list);
+            let assigned =
+                if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) };
+            log_failure(assigned, "taking partitions of the results");
+            tracing::info!(topic = self.topic, partitions = ?numbers, "results of these partitions are ours");
+            self.send(Event::Assigned(numbers));
+            self.tell_if_caught_up();
+        } else {
+            lock(&self.partitions).owned.retain(|partition, _| !numbers.contains(partition));
+            lock(&self.partitions).behind.retain(|partition| !numbers.contains(partition));
+            let given_up =
+                if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() };
+            log_failure(given_up, "giving partitions of the results up");
+            tracing::info!(topic = self.topic, partitions = ?numbers, "results of these partitions are not ours any more");
+            self.send(Event::Revoked(numbers));
+        }
+    }
+}
+
+fn log_failure(result: KafkaResult<()>, what: &str) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "{what} failed");
+    }
+}
+
+impl Shares {
+    /// Where each partition is read from: where it was left, or some way before its end.
+    fn set_starts(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
+        let share = self.preload / i64::try_from(list.count().max(1)).unwrap_or(1);
+        let numbers: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        for partition in numbers {
+            let Some((low, high)) = self.ends(consumer, partition) else { continue };
+            let mut partitions = lock(&self.partitions);
+            let left = partitions.next.get(&partition).copied().filter(|next| (low..=high).contains(next));
+            let start = left.unwrap_or_else(|| high.saturating_sub(share).max(low));
+            if start < high {
+                partitions.behind.push(partition);
+            }
+            partitions.owned.insert(partition, high);
+            partitions.next.insert(partition, start);
+            let set = list.set_partition_offset(&self.topic, partition, Offset::Offset(start));
+            log_failure(set, "setting where results are read from");
+        }
+    }
+
+    /// A partition's ends, asked for until there is an answer.
+    fn ends(&self, consumer: &BaseConsumer<Self>, partition: i32) -> Option<(i64, i64)> {
+        while !self.stop.load(Relaxed) {
+            match consumer.fetch_watermarks(&self.topic, partition, ASK) {
+                Ok(ends) => return Some(ends),
+                Err(error) => {
+                    tracing::warn!(%error, topic = self.topic, partition, "where the results end cannot be had; asking again");
+                    thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+        None
+    }
+
+    /// Tells the desk about a record; `false` where there is no desk any more.
+    fn tell(&self, record: &BorrowedMessage<'_>) -> bool {
+        let (partition, offset) = (record.partition(), record.offset());
+        let (mut old, mut reached) = (false, false);
+        {
+            let mut partitions = lock(&self.partitions);
+            partitions.next.insert(partition, offset + 1);
+            if let Some(end) = partitions.owned.get(&partition) {
+                (old, reached) = (offset < *end, offset + 1 >= *end);
+            }
+        }
+        let told = self.send(event(record, old));
+        if reached {
+            self.at_end(partition);
+        }
+        told
+    }
+
+    fn at_end(&self, partition: i32) {
+        lock(&self.partitions).behind.retain(|behind| *behind != partition);
+        self.tell_if_caught_up();
+    }
+
+    fn tell_if_caught_up(&self) {
+        {
+            let mut partitions = lock(&self.partitions);
+            if partitions.caught_up || !partitions.behind.is_empty() || partitions.owned.is_empty() {
+                return;
+            }
+            partitions.caught_up = true;
+        }
+        self.send(Event::CaughtUp);
+    }
+
+    fn send(&self, event: Event) -> bool {
+        self.events.blocking_send(event).is_ok()
+    }
+}
+
+/// What a record of the result topic says.
+fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
+    let (mut id, mut worker, mut class, mut message) = (None, None, None, None);
+    // The last of a name wins, as with Kafka's own `lastHeader`.
+    for header in record.headers().into_iter().flat_map(|headers| headers.iter()) {
+        let value = header.value.map(String::from_utf8_lossy);
+        match header.key {
+            CORRELATION_ID => id = value.and_then(|id| Uuid::parse_str(&id).ok()),
+            WORKER => worker = value.map(Cow::into_owned),
+            "pipeline.error.class" => class = value.map(Cow::into_owned),
+            "pipeline.error.message" => message = value.map(Cow::into_owned),
+            _ => {}
+        }
+    }
+    let value = record.payload().unwrap_or_default();
+    match class {
+        Some(class) if value.is_empty() => Event::Refused { id, class, message: message.unwrap_or_default() },
+        _ => {
+            let value = Bytes::copy_from_slice(value);
+            let reply = Reply { value, partition: record.partition(), offset: record.offset(), worker };
+            Event::Reply { id, reply, old }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

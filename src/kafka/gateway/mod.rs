@@ -1,0 +1,128 @@
+//! A gateway route's clients: a producer of requests, and a consumer of its share of the results.
+
+mod consumer;
+mod producer;
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{ClientConfig, error::KafkaError};
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use super::settings;
+use crate::{
+    config::{Gateway, Route},
+    gateway::{Event, Status},
+};
+
+use consumer::Replies;
+pub use producer::KafkaRequests;
+
+/// Events that wait to be taken; then whoever tells them waits.
+const EVENTS: usize = 1_024;
+
+/// Why a gateway has no clients.
+#[derive(Error, Debug)]
+pub enum GatewayError {
+    /// They cannot be made.
+    #[error("cannot make a Kafka client: {0}")]
+    Client(#[from] KafkaError),
+    /// A thread cannot be started.
+    #[error("cannot start the thread that reads results: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The clients of one route. The group is left when this is dropped.
+pub struct GatewayClients {
+    /// Where requests go.
+    pub requests: KafkaRequests,
+    /// What the clients tell.
+    pub events: mpsc::Receiver<Event>,
+    /// Reads results for as long as it is there.
+    pub replies: Replies,
+}
+
+impl GatewayClients {
+    /// Joins the group of the route's gateways.
+    ///
+    /// # Errors
+    /// Where a client cannot be made.
+    pub fn start(
+        gateway: &Gateway,
+        route: &Route,
+        embedded: bool,
+        status: Arc<Status>,
+    ) -> Result<Self, GatewayError> {
+        let (sender, events) = mpsc::channel(EVENTS);
+        let config = settings::of_gateway(gateway);
+        let requests =
+            KafkaRequests::new(&producer_config(&config, gateway.http.timeout), route, sender.clone())?;
+        let group = format!("{}-{}", gateway.name, route.name);
+        let consumer = consumer_config(&config, &group, embedded);
+        let replies = Replies::start(&consumer, &route.result.topic, gateway.preload, sender, status)?;
+        Ok(GatewayClients { requests, events, replies })
+    }
+}
+
+fn producer_config(common: &ClientConfig, timeout: Duration) -> ClientConfig {
+    let mut config = ours(
+        common,
+        &[
+            ("linger.ms", "0"),
+            // Each request goes to a partition by chance, so that workers share them evenly.
+            ("sticky.partitioning.linger.ms", "0"),
+            ("socket.nagle.disable", "true"),
+        ],
+    );
+    config
+        .set("enable.idempotence", "true")
+        // Nobody waits longer.
+        .set("message.timeout.ms", timeout.as_millis().clamp(1, i32::MAX as u128).to_string());
+    config
+}
+
+fn consumer_config(common: &ClientConfig, group: &str, embedded: bool) -> ClientConfig {
+    let mut config = ours(
+        common,
+        &[
+            ("queued.max.messages.kbytes", "16384"),
+            ("fetch.queue.backoff.ms", "10"),
+            ("socket.nagle.disable", "true"),
+        ],
+    );
+    if embedded {
+        // It answers a fetch only when its time is over, and shares out anew when a session is.
+        config = ours(&config, &[("fetch.wait.max.ms", "20")]);
+    }
+    if !settings::broker_assigns(&config) {
+        let (session, heartbeat) = if embedded { ("2000", "300") } else { ("6000", "1000") };
+        config = ours(
+            &config,
+            &[
+                // A gateway that is gone is missed by nobody but those whom it cannot answer; the partitions of one
+                // that is slow are asked again elsewhere.
+                ("session.timeout.ms", session),
+                ("heartbeat.interval.ms", heartbeat),
+                ("partition.assignment.strategy", "cooperative-sticky"),
+            ],
+        );
+    }
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "latest")
+        .set("enable.partition.eof", "true");
+    config
+}
+
+/// Our defaults below what the file says.
+fn ours(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut config = config.clone();
+    for (name, value) in defaults {
+        if config.get(name).is_none() {
+            config.set(*name, *value);
+        }
+    }
+    config
+}

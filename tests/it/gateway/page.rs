@@ -1,0 +1,215 @@
+//! The page, in a real Chromium that is driven by WebDriver.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use base64::Engine;
+use serde_json::{Value, json};
+
+use super::{Gateway, factorial, topics};
+use crate::harness::{Names, Watch, Worker, broker};
+
+/// A browser with one page; both end with the test.
+struct Browser {
+    driver: Child,
+    _watch: Watch,
+    _profile: tempfile::TempDir,
+    session: String,
+}
+
+impl Browser {
+    fn start() -> Browser {
+        let mut driver = Command::new("chromedriver")
+            .args(["--port=0", "--allowed-ips=127.0.0.1"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("`chromedriver` is needed (Debian: chromium-driver): {error}"));
+        let watch = Watch::over(&driver);
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                Some(line.split("successfully on port ").nth(1)?.trim_end_matches('.').to_owned())
+            })
+            .expect("chromedriver says its port");
+        let profile = tempfile::tempdir().unwrap();
+        let arguments = [
+            "--headless=new".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--window-size=1000,1300".to_owned(),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        let capabilities = json!({ "capabilities": { "alwaysMatch": options } });
+        let base = format!("http://127.0.0.1:{port}/session");
+        let session = call("POST", &base, Some(capabilities));
+        let session = format!("{base}/{}", session["sessionId"].as_str().unwrap());
+        Browser { driver, _watch: watch, _profile: profile, session }
+    }
+
+    fn post(&self, path: &str, body: Value) -> Value {
+        call("POST", &format!("{}/{path}", self.session), Some(body))
+    }
+
+    fn script(&self, script: &str) -> Value {
+        self.post("execute/sync", json!({ "script": script, "args": [] }))
+    }
+
+    /// What an element shows, as a person sees it.
+    fn text(&self, id: &str) -> String {
+        self.script(&format!("return document.getElementById('{id}').innerText")).as_str().unwrap().to_owned()
+    }
+
+    fn visible(&self, id: &str) -> bool {
+        self.script(&format!("return document.getElementById('{id}').checkVisibility()")) == true
+    }
+
+    /// Keys, as a person presses them, wherever the focus is.
+    fn press(&self, keys: &str) {
+        let keys: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
+            .collect();
+        self.post("actions", json!({ "actions": [{ "type": "key", "id": "keys", "actions": keys }] }));
+    }
+
+    fn focus(&self) -> Value {
+        self.script("return document.activeElement.id")
+    }
+
+    fn until(&self, what: &str, condition: impl Fn(&Browser) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !condition(self) {
+            assert!(
+                Instant::now() < deadline,
+                "never {what}: {}",
+                self.script("return document.body.innerText")
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn scheme(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let body = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        self.post("goog/cdp/execute", body);
+    }
+
+    fn picture(&self) -> Vec<u8> {
+        let picture = call("GET", &format!("{}/screenshot", self.session), None);
+        base64::prelude::BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = ureq::delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn call(method: &str, url: &str, body: Option<Value>) -> Value {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut response = match body {
+        Some(body) => agent.post(url).content_type("application/json").send(body.to_string()).unwrap(),
+        None => agent.get(url).call().unwrap(),
+    };
+    let text = response.body_mut().with_config().limit(50 << 20).read_to_string().unwrap();
+    assert_eq!(response.status(), 200, "{method} {url}: {text}");
+    let mut answer: Value = serde_json::from_str(&text).unwrap();
+    answer["value"].take()
+}
+
+const ENTER: &str = "\u{e007}";
+const TAB: &str = "\u{e004}";
+
+#[test]
+fn a_person_types_a_number_and_reads_its_digits_its_way_and_what_is_wrong() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("page");
+    topics(&servers, &names, 4);
+    let mut settings = names.settings();
+    settings.push("operators.factorial.max_n=5000".to_owned());
+    let _worker = Worker::start(&servers, &settings);
+    let gateway = Gateway::start(&servers, &names, &[]);
+    let browser = Browser::start();
+    browser.post("url", json!({ "url": gateway.url() }));
+
+    // By the keyboard alone.
+    assert_eq!(browser.focus(), "n");
+    browser.press(&format!("100{ENTER}"));
+    browser.until("a result", |browser| browser.visible("result"));
+    assert_eq!(browser.text("result-title"), "100! =");
+    assert_eq!(browser.text("digits"), factorial(100));
+    assert_eq!(browser.text("count"), "158 digits");
+    let way = browser.text("steps");
+    for part in
+        ["produced", "acknowledged by the broker, at ", "computed by worker ", "arrived at ", "shown here"]
+    {
+        assert!(way.contains(part), "{part} is not in {way}");
+    }
+    assert!(way.contains(&format!("arrived at {}[", names.sink)), "{way}");
+    for wanted in ["submit", "digits", "all"] {
+        browser.press(TAB);
+        assert_eq!(browser.focus(), wanted);
+    }
+
+    // What is wrong is said in words, to a screen reader too.
+    for (typed, title, detail) in [
+        ("thirty", "It is not a number", "\"thirty\" is not a whole number"),
+        ("5001", "It cannot be computed", "5001 is above `max_n`, which is 5000"),
+        ("200001", "It is too large", "n is above `max_n`, which is 200000"),
+    ] {
+        browser.script("const n = document.getElementById('n'); n.value = ''; n.focus()");
+        browser.press(&format!("{typed}{ENTER}"));
+        browser.until(detail, |browser| browser.text("problem-detail") == detail);
+        assert_eq!((browser.text("problem-title").as_str(), browser.visible("result")), (title, false));
+    }
+    assert_eq!(browser.script("return document.getElementById('problem').getAttribute('role')"), "alert");
+    browser.script("const n = document.getElementById('n'); n.value = '4000'; n.form.requestSubmit()");
+    browser.until("a large result", |browser| browser.visible("result"));
+    let digits = factorial(4_000);
+    assert_eq!(browser.text("digits"), format!("{}…", &digits[..10_000]));
+    let all = "return fetch(document.getElementById('all').href).then(response => response.text())";
+    assert_eq!(browser.script(all), digits);
+    let last = browser.text("last");
+    for n in ["100", "thirty", "5001", "4000"] {
+        assert!(last.lines().any(|line| line.split_whitespace().next() == Some(n)), "{n} is not in {last}");
+    }
+
+    // Nothing comes from elsewhere, every control has a name, and it is dark where that is wanted.
+    let loaded = "return performance.getEntriesByType('resource').map(entry => entry.name)";
+    let loaded = browser.script(loaded);
+    for url in loaded.as_array().unwrap() {
+        let url = url.as_str().unwrap();
+        assert!(
+            url.starts_with(&gateway.url()) || url.starts_with("data:") || url.starts_with("blob:"),
+            "{url}"
+        );
+    }
+    let unnamed = "return [...document.querySelectorAll('input, button')]\
+                   .filter(e => !(e.labels?.length || e.innerText)).map(e => e.id)";
+    assert_eq!(browser.script(unnamed), json!([]));
+    let paper = "return getComputedStyle(document.body).backgroundColor";
+    browser.scheme("light");
+    let light = browser.script(paper);
+    browser.scheme("dark");
+    let dark = browser.script(paper);
+    assert_eq!((light, dark), (json!("rgb(251, 251, 248)"), json!("rgb(20, 24, 26)")));
+
+    if let Ok(file) = std::env::var("PIPELINE_PICTURE") {
+        browser.scheme("light");
+        browser.script("const n = document.getElementById('n'); n.value = '1000'; n.form.requestSubmit()");
+        browser.until("the last result", |browser| browser.text("result-title") == "1000! =");
+        std::fs::write(file, browser.picture()).unwrap();
+    }
+}

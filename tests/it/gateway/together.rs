@@ -1,0 +1,134 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use super::{Gateway, Pending, factorial, topics};
+use crate::harness::{Names, Worker, broker, read_committed};
+
+/// Waits until all gateways together own all partitions of the results, each at least one.
+fn until_shared(gateways: &[&Gateway], partitions: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let owned: Vec<BTreeSet<i32>> =
+            gateways.iter().map(|gateway| owned(&gateway.process.log())).collect();
+        let all: BTreeSet<i32> = owned.iter().flatten().copied().collect();
+        let sum: usize = owned.iter().map(BTreeSet::len).sum();
+        if all.len() == partitions && sum == partitions && owned.iter().all(|owned| !owned.is_empty()) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{owned:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The partitions that a gateway owns, by what it has said.
+fn owned(log: &str) -> BTreeSet<i32> {
+    let mut owned = BTreeSet::new();
+    for line in log.lines() {
+        let numbers = || -> Vec<i32> {
+            let list = line.split("\"partitions\":\"[").nth(1).unwrap().split(']').next().unwrap();
+            list.split(", ").filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect()
+        };
+        if line.contains("results of these partitions are ours") {
+            owned.extend(numbers());
+        } else if line.contains("results of these partitions are not ours any more") {
+            numbers().iter().for_each(|partition| assert!(owned.remove(partition)));
+        }
+    }
+    owned
+}
+
+#[test]
+fn two_hundred_clients_that_ask_fifty_numbers_make_fifty_requests_and_get_two_hundred_right_answers() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("gateway-crowd");
+    topics(&servers, &names, 4);
+    let gateway = Gateway::start(&servers, &names, &[]);
+    let asked: Vec<(u64, Pending)> = (0..200).map(|i| (500 + i % 50, gateway.ask(500 + i % 50))).collect();
+    while gateway.metric("pipeline_requests_in_flight") != 200.0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _worker = Worker::start(&servers, &names.settings());
+    let expected: BTreeMap<u64, String> = (500..550).map(|n| (n, factorial(n))).collect();
+    for (n, pending) in asked {
+        let response = pending.response();
+        assert_eq!((response.status, response.text()), (200, expected[&n].as_str()), "{n}");
+    }
+    let mut requests: Vec<u64> =
+        read_committed(&servers, &names.source).iter().map(|r| r.value().parse().unwrap()).collect();
+    requests.sort_unstable();
+    assert_eq!(requests, (500..550).collect::<Vec<_>>());
+    assert_eq!(gateway.metric("pipeline_requests_coalesced_total"), 150.0);
+    assert_eq!(gateway.metric("pipeline_requests_in_flight"), 0.0);
+}
+
+#[test]
+fn a_gateway_that_is_killed_takes_nobody_with_it_and_one_that_joins_disturbs_nobody() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("gateway-killed");
+    topics(&servers, &names, 6);
+    let one = Gateway::start(&servers, &names, &[]);
+    let two = Gateway::start(&servers, &names, &[]);
+    until_shared(&[&one, &two], 6);
+    // 500 pending at each: no worker is there yet.
+    let at_one: Vec<Pending> = (0..500).map(|n| one.ask(n)).collect();
+    let at_two: Vec<(u64, Pending)> = (500..1_000).map(|n| (n, two.ask(n))).collect();
+    for gateway in [&one, &two] {
+        while gateway.metric("pipeline_requests_in_flight") != 500.0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    one.kill();
+    for pending in at_one {
+        assert!(pending.finish().is_none(), "a closed connection, and nothing else");
+    }
+    // Its partitions go to the other; a third joins and gets some, while 500 are pending.
+    let three = Gateway::start(&servers, &names, &[]);
+    until_shared(&[&two, &three], 6);
+    let _worker = Worker::start(&servers, &names.settings());
+    for (n, pending) in at_two {
+        let response = pending.response();
+        assert_eq!((response.status, response.text()), (200, factorial(n).as_str()), "{n}");
+    }
+    for n in 1_000..1_050 {
+        let gateway = if n % 2 == 0 { &two } else { &three };
+        assert_eq!(gateway.get(&format!("/factorial/{n}")).text(), factorial(n));
+    }
+    // Each reads its own share: a result is asked for at a partition of the one who asked, and is there.
+    let shares = [owned(&two.process.log()), owned(&three.process.log())];
+    for result in read_committed(&servers, &names.sink) {
+        let n: usize = result.value().split(';').next().unwrap().parse().unwrap();
+        if n >= 1_000 {
+            assert!(shares[n % 2].contains(&result.partition), "{n} is at {}", result.partition);
+            assert_eq!(result.header("reply-partition"), Some(result.partition.to_string().as_str()));
+        }
+    }
+}
+
+#[test]
+fn a_gateway_without_a_partition_says_so_and_takes_over_where_another_goes() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("gateway-spare");
+    topics(&servers, &names, 1);
+    let _worker = Worker::start(&servers, &names.settings());
+    let one = Gateway::start(&servers, &names, &[]);
+    let spare = Gateway::start_unready(&servers, &names, &[]);
+    spare.process.says(&["results of these partitions are ours", "[]"]);
+    // Whichever of the two has the partition.
+    let (owner, spare) = if owned(&one.process.log()).is_empty() { (spare, one) } else { (one, spare) };
+    owner.wait_until_ready();
+    let ready = spare.get("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("no partition of the result topic is left"), "{}", ready.text());
+    let refused = spare.get("/factorial/10");
+    assert_eq!(refused.problem(), (503, "unavailable".to_owned()));
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(owner.get("/factorial/10").text(), "3628800");
+    assert!(owner.terminate().0.success());
+    spare.wait_until_ready();
+    assert_eq!(spare.get("/factorial/11").text(), "39916800");
+}
