@@ -26,11 +26,12 @@ const LARGER: &str = "100";
 
 fn main() {
     let broker = broker::Broker::start();
-    let servers = broker.servers.clone();
+    let servers = &broker.servers;
     let rounds = env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let run = format!("gateway-bench-{:x}", fastrand::u32(..));
     let (from, to) = (format!("{run}-in"), format!("{run}-out"));
-    asking::create(&servers, &[(&from, 2), (&to, 4)]);
+    broker.topic(&from, 2);
+    broker.topic(&to, 4);
     let _worker = Process::start(&[
         "run",
         "factorial.toml",
@@ -52,7 +53,7 @@ fn main() {
         "--set=metrics.listen=127.0.0.1:0",
     ]);
     http::until_ready(address);
-    let straight = Straight::new(&servers, &from, &to);
+    let straight = Straight::new(servers, &from, &to);
     straight.load(SMALL, 1, WARM_UP);
     http::load(address, SMALL, 1, WARM_UP);
     for _ in 0..rounds {

@@ -7,24 +7,12 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer},
     message::{Header, Headers, OwnedHeaders},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 
 use crate::Measured;
-
-/// Creates topics.
-pub fn create(servers: &str, topics: &[(&str, i32)]) {
-    let admin: AdminClient<_> =
-        ClientConfig::new().set("bootstrap.servers", servers).create().expect("a client");
-    let topics: Vec<NewTopic<'_>> = topics
-        .iter()
-        .map(|(topic, partitions)| NewTopic::new(topic, *partitions, TopicReplication::Fixed(1)))
-        .collect();
-    futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).expect("created");
-}
 
 /// A producer and a consumer of all partitions.
 pub struct Straight {
