@@ -32,26 +32,32 @@ fn main() {
     let (from, to) = (format!("{run}-in"), format!("{run}-out"));
     broker.topic(&from, 2);
     broker.topic(&to, 4);
-    let _worker = Process::start(&[
-        "run",
-        "factorial.toml",
-        &format!("--set=source.topic={from}"),
-        &format!("--set=source.group={run}"),
-        &format!("--set=sink.topic={to}"),
-        "--set=metrics.listen=127.0.0.1:0",
-    ]);
+    let _worker = Process::start(
+        servers,
+        &[
+            "run",
+            "factorial.toml",
+            &format!("--set=source.topic={from}"),
+            &format!("--set=source.group={run}"),
+            &format!("--set=sink.topic={to}"),
+            "--set=metrics.listen=127.0.0.1:0",
+        ],
+    );
     let address = "127.0.0.1:18931";
-    let _gateway = Process::start(&[
-        "serve",
-        "gateway.toml",
-        &format!("--set=name={run}"),
-        &format!("--set=http.listen={address}"),
-        &format!("--set=routes.factorial.request.topic={from}"),
-        &format!("--set=routes.factorial.result.topic={to}"),
-        "--set=routes.factorial.correlation=id",
-        "--set=cache.memory=0",
-        "--set=metrics.listen=127.0.0.1:0",
-    ]);
+    let _gateway = Process::start(
+        servers,
+        &[
+            "serve",
+            "gateway.toml",
+            &format!("--set=name={run}"),
+            &format!("--set=http.listen={address}"),
+            &format!("--set=routes.factorial.request.topic={from}"),
+            &format!("--set=routes.factorial.result.topic={to}"),
+            "--set=routes.factorial.correlation=id",
+            "--set=cache.memory=0",
+            "--set=metrics.listen=127.0.0.1:0",
+        ],
+    );
     http::until_ready(address);
     let straight = Straight::new(servers, &from, &to);
     straight.load(SMALL, 1, WARM_UP);
@@ -98,9 +104,12 @@ fn print(what: &str, measured: &Measured) {
 struct Process(Child);
 
 impl Process {
-    fn start(arguments: &[&str]) -> Process {
-        let child =
-            Command::new(env!("CARGO_BIN_EXE_pipeline")).args(arguments).stderr(Stdio::null()).spawn();
+    fn start(servers: &str, arguments: &[&str]) -> Process {
+        let child = Command::new(env!("CARGO_BIN_EXE_pipeline"))
+            .args(arguments)
+            .env("PIPELINE_BOOTSTRAP_SERVERS", servers)
+            .stderr(Stdio::null())
+            .spawn();
         Process(child.expect("pipeline starts"))
     }
 }

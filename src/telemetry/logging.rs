@@ -20,7 +20,8 @@ use tracing_subscriber::{
 static STATUS: OnceLock<ProgressBar> = OnceLock::new();
 
 /// Sets up logging to standard error; once. `RUST_LOG` says what is logged (if not set: `info`, and nothing
-/// of librdkafka's own, whose every retry is a line). Lines that repeat are limited: see [`Limiter`].
+/// of librdkafka's own, whose every retry is a line). Lines that repeat are limited: ten in ten seconds from one place, then
+/// a count.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"));
