@@ -76,6 +76,11 @@ impl Committer {
         self.open
     }
 
+    /// Whether a commit or an abort has begun and is not over.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.state, State::Committing(..) | State::Aborting(_))
+    }
+
     /// Whether a transaction is open, or being committed.
     pub fn has_transaction(&self) -> bool {
         self.open || (self.transactional && matches!(self.state, State::Committing(..)))
@@ -183,6 +188,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// A commit or an abort has come to its end.
     pub(super) fn committed(&mut self, finished: Finished) -> Result<(), Stop> {
         let state = std::mem::take(&mut self.committer.state);
+        self.letting_go = None;
         match (finished, state) {
             (Finished::Commit(Ok(())), State::Committing(lanes, _)) => {
                 let (began, records) = self.committer.began;

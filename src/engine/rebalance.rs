@@ -55,7 +55,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
             }
             SourceEvent::Revoked(partitions, handover) => self.revoke(&partitions, handover),
-            SourceEvent::Lost(partitions, _handover) => self.lose(&partitions),
+            SourceEvent::Lost(partitions, handover) => self.lose(&partitions, handover),
         }
     }
 }
@@ -99,7 +99,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             Some(Revocation { lanes, since: now, finished: None, deadline, last_call, _handover: handover });
     }
 
-    fn lose(&mut self, partitions: &[TopicPartition]) {
+    fn lose(&mut self, partitions: &[TopicPartition], handover: Handover) {
         let lanes: Vec<LaneId> =
             partitions.iter().filter_map(|p| self.by_partition.get(p).copied()).collect();
         if lanes.is_empty() {
@@ -111,6 +111,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.abort("partitions were lost");
         } else {
             self.remove_lanes(&lanes);
+            // Offsets that are sent by the member that the worker becomes next could move the next owner's back.
+            self.letting_go = self.committer.is_under_way().then_some(handover);
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
 
 use super::{
-    Budget, Destination, Environment, RetryPolicy, Sink, Source, Stop, Topology,
+    Budget, Destination, Environment, Handover, RetryPolicy, Sink, Source, Stop, Topology,
     commit::Committer,
     compute::Compute,
     lane::{Lane, LaneEvent, LaneId, Shared},
@@ -74,7 +74,7 @@ pub async fn run(
     let mut engine = Engine::new(plan, source, sink, environment, progress);
     let result = engine.run(stop).await;
     // Whatever still waits for a hand-over must not wait for an engine that is gone.
-    engine.revocation = None;
+    (engine.revocation, engine.letting_go) = (None, None);
     result
 }
 
@@ -91,6 +91,8 @@ pub(super) struct Engine<S, K> {
     pub outbox: Outbox,
     pub committer: Committer,
     pub revocation: Option<Revocation>,
+    /// Partitions that were lost during a commit, until that has come to its end.
+    pub letting_go: Option<Handover>,
     /// `plan.drain`: what has to be read of the partitions that are ours, or were until they were lost.
     pub targets: HashMap<TopicPartition, Offset>,
     /// When a graceful stop began to be late; `None` while none was asked for.
@@ -136,6 +138,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             outbox: Outbox::default(),
             committer: Committer::new(plan_guarantee),
             revocation: None,
+            letting_go: None,
             targets: HashMap::new(),
             closing: None,
             next_lane: 0,

@@ -111,6 +111,20 @@ async fn a_commit_under_way_is_taken_back_before_a_lost_partition_can_be_joined_
 }
 
 #[tokio::test(start_paused = true)]
+async fn offsets_under_way_are_not_sent_by_the_member_that_the_worker_becomes_after_a_loss() {
+    let engine = Harness::start(Options::default());
+    engine.world.lock().unwrap().hold_commits = true;
+    engine.assign(0, 0, 0, "");
+    engine.values(0, 0, &["a"]);
+    engine.wait(500).await;
+    assert_eq!(engine.committed(), [1]);
+    let noticed = engine.lose(&[0]);
+    engine.wait(500).await;
+    assert_eq!(noticed.now_or_never(), None, "the commit is not over");
+    assert_eq!(engine.progress.partitions(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_that_does_not_go_through_delays_a_hand_over_but_not_for_ever() {
     let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
     let refused = std::iter::repeat_n(Err(CommitError::Passing("the broker is away".to_owned())), 1_000);
