@@ -39,6 +39,7 @@ impl Run {
         let pipelines: Vec<Pipeline> =
             self.files.iter().map(|file| load_pipeline(file, overrides)).collect::<Result<_, _>>()?;
         init_logging();
+        bound_arenas();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -52,6 +53,19 @@ impl Run {
         result
     }
 }
+
+/// As many of malloc's arenas as there are cores, instead of eight times as many: what one thread allocates and another
+/// frees stays in its arena, and results go from the pool to librdkafka's threads. 70 MiB less are resident under a
+/// backlog on two cores (`benches/memory`).
+#[cfg(target_env = "gnu")]
+fn bound_arenas() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // SAFETY: a number for malloc's own settings; before other threads are there, as its manual asks for.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, i32::try_from(cores).unwrap_or(i32::MAX)) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn bound_arenas() {}
 
 async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     let _embedded = find_broker(&mut pipelines).await?;
