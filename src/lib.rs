@@ -1,7 +1,7 @@
 //! Declarative, exactly-once stream pipelines on Kafka: a worker is a TOML file.
 //!
 //! # The layout
-//! - [`record`]: what flows.
+//! - [`record`]: what flows; [`trace`]: what it belongs to.
 //! - [`mod@format`]: bytes to values and back; [`operator`]: what is done to a record.
 //! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
@@ -26,3 +26,4 @@ pub mod record;
 pub mod settings;
 pub mod telemetry;
 pub mod testing;
+pub mod trace;

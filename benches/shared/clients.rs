@@ -2,13 +2,12 @@
 
 use std::{env, sync::Arc, time::Duration};
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use pipeline::{
     config::{Guarantee, Order},
     engine::{Budget, Machine, Plan, RetryPolicy, Topology, run},
     kafka::{KafkaSink, KafkaSource, Topics},
     operator::{Operator, registry},
-    telemetry::{MetricsServer, Progress, Subject, install_metrics},
+    telemetry::{MetricsServer, Progress, Recorded, Subject, install_metrics},
 };
 use rdkafka::ClientConfig;
 
@@ -49,7 +48,7 @@ pub fn run_pipeline(
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let handle = observed.then(|| install_metrics().unwrap());
+        let recorded = observed.then(|| install_metrics().unwrap());
         let factory = registry().iter().find(|factory| factory.name == name).unwrap();
         let operator = (factory.build)(toml::Table::new(), Default::default()).unwrap();
         let input = Budget::new(64 << 20);
@@ -74,8 +73,8 @@ pub fn run_pipeline(
             operators: vec![name.to_owned()],
             memory: 0,
         }));
-        let _server = match handle {
-            Some(handle) => Some(scraped(handle, progress.clone()).await),
+        let _server = match recorded {
+            Some(recorded) => Some(scraped(recorded, progress.clone()).await),
             None => None,
         };
         let source = KafkaSource::new(consumer, from, input, progress.clone()).unwrap();
@@ -87,9 +86,9 @@ pub fn run_pipeline(
 }
 
 /// Serves the metrics, and asks for them each second.
-async fn scraped(handle: PrometheusHandle, progress: Arc<Progress>) -> MetricsServer {
+async fn scraped(recorded: Recorded, progress: Arc<Progress>) -> MetricsServer {
     let any = "127.0.0.1:0".parse().unwrap();
-    let server = MetricsServer::start(any, true, handle, vec![progress]).await.unwrap();
+    let server = MetricsServer::start(any, true, recorded, vec![progress]).await.unwrap();
     let url = format!("http://{}/metrics", server.address());
     std::thread::spawn(move || {
         while let Ok(mut response) = ureq::get(&url).call() {

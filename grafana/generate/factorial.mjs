@@ -1,4 +1,4 @@
-import { board, heatmap, lines, quantile, rate } from './panels.mjs';
+import { average, board, heatmap, lines, quantile, rate } from './panels.mjs';
 
 export const dashboard = board({
   uid: 'pipeline-factorial',
@@ -19,6 +19,16 @@ export const dashboard = board({
         title: 'Computing a factorial', unit: 's',
         description: 'By method, p50 and p99. 0 where there was none.',
         queries: [0.5, 0.99].map((q) => [quantile(q, 'factorial_compute_duration_seconds', ['method']), `{{method}} p${q * 100}`]),
+      }),
+      lines({
+        title: 'Computing time by size', unit: 's',
+        description: 'On average, by how many digits a result has at most. 0 where there was none.',
+        queries: [[average('factorial_compute_duration_seconds', ['size']), 'up to {{size}} digits']],
+      }),
+      heatmap({
+        title: 'n', unit: 'short',
+        description: 'What factorials are asked of.',
+        histogram: 'factorial_n',
       }),
       lines({
         title: 'Digits', unit: 'short',

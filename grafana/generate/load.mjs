@@ -1,22 +1,49 @@
-import { board, lines, of, percentiles, rate } from './panels.mjs';
+import { board, heatmap, lines, LOAD, number, of, percentiles, rate } from './panels.mjs';
 
 export const dashboard = board({
   uid: 'pipeline-load',
   title: 'Pipeline / Load test',
-  description: 'What is asked, what comes back, and what the workers do meanwhile.',
-  metric: 'pipeline_requests_in_flight',
+  description: 'What `pipeline load` asks, what comes back, and what the workers do meanwhile (all of them: a load test has a name of its own).',
+  metric: 'pipeline_requests_in_flight{job="load"}',
   annotated: true,
   rows: [
     ['Asked', [
+      number({
+        title: 'Answered', unit: 'reqps', width: 8,
+        description: 'Requests of the load test that came to an end, a second.',
+        queries: [[rate('request_duration_seconds_count', [], LOAD)]],
+      }),
+      number({
+        title: 'Waiting', unit: 'short', decimals: 0, width: 8,
+        description: 'Requests that wait for their answer.',
+        queries: [[`sum(${of('requests_in_flight', LOAD)})`]],
+      }),
+      number({
+        title: 'Not answered', unit: 'reqps', width: 8,
+        description: 'Requests that came to an error, a timeout or nothing, a second.',
+        queries: [[`sum(rate(pipeline_request_duration_seconds_count{${LOAD}, outcome!="ok"}[$__rate_interval]))`]],
+        thresholds: [[0.001, 'red']],
+      }),
       lines({
         title: 'Asked and answered', unit: 'reqps',
         description: 'Requests that came to an end, by outcome, a second.',
-        queries: [[rate('request_duration_seconds_count', ['outcome']), '{{outcome}}']],
+        queries: [[rate('request_duration_seconds_count', ['outcome'], LOAD), '{{outcome}}']],
+        colors: { ok: 'green', error: 'red', timeout: 'orange', expired: 'purple' },
       }),
       lines({
         title: 'Whole way', unit: 's',
-        description: 'From when a request was to be sent to its answer: what is late to be sent counts too.',
-        queries: percentiles('request_duration_seconds'),
+        description: 'From when a request was to be sent to its answer: what is late to be sent counts too. 0 where there was none.',
+        queries: percentiles('request_duration_seconds', LOAD),
+      }),
+      heatmap({
+        title: 'Requests by duration', unit: 's',
+        description: 'How many requests took how long.',
+        histogram: 'request_duration_seconds', selector: LOAD,
+      }),
+      lines({
+        title: 'Acknowledgement', unit: 's',
+        description: 'From sending a request to the broker\'s acknowledgement. 0 where there was none, as over HTTP.',
+        queries: percentiles('request_ack_duration_seconds', LOAD),
       }),
     ]],
     ['Workers', [
@@ -24,24 +51,19 @@ export const dashboard = board({
         title: 'Records', unit: 'cps',
         description: 'Records that all workers read and had acknowledged, a second.',
         queries: [
-          ['sum(rate(pipeline_records_consumed_total{pipeline=~"$pipeline"}[$__rate_interval]))', 'in'],
-          ['sum(rate(pipeline_records_produced_total{pipeline=~"$pipeline"}[$__rate_interval]))', 'out'],
+          ['sum(rate(pipeline_records_consumed_total[$__rate_interval]))', 'in'],
+          ['sum(rate(pipeline_records_produced_total[$__rate_interval]))', 'out'],
         ],
       }),
       lines({
         title: 'Where the workers\' time goes', unit: 'percentunit', stacked: true, max: 1,
         description: 'What the owned partitions are busy with.',
-        queries: [['sum by (stage) (rate(pipeline_stage_seconds_total{pipeline=~"$pipeline"}[$__rate_interval])) / on () group_left () (sum(rate(pipeline_stage_seconds_total{pipeline=~"$pipeline"}[$__rate_interval])) > 0)', '{{stage}}']],
+        queries: [['sum by (stage) (rate(pipeline_stage_seconds_total[$__rate_interval])) / on () group_left () (sum(rate(pipeline_stage_seconds_total[$__rate_interval])) > 0)', '{{stage}}']],
       }),
       lines({
-        title: 'Lag', unit: 'short',
+        title: 'Lag', unit: 'short', width: 24,
         description: 'Records that wait to be done, by partition.',
-        queries: [['sum by (topic, partition) (pipeline_consumer_lag_records{pipeline=~"$pipeline"})', '{{topic}} {{partition}}']],
-      }),
-      lines({
-        title: 'Waiting', unit: 'short',
-        description: 'Requests that wait for their answer.',
-        queries: [[`sum by (instance) (${of('requests_in_flight')})`, '{{instance}}']],
+        queries: [['sum by (topic, partition) (pipeline_consumer_lag_records)', '{{topic}} {{partition}}']],
       }),
     ]],
   ],

@@ -1,8 +1,8 @@
-import { average, board, lines, number, of, quantile, rate, SELECTED } from './panels.mjs';
+import { average, board, lines, number, of, quantile, rate, SELECTED, USERS } from './panels.mjs';
 
 /** Requests that were answered in time, of all: 1 where nobody asked. */
-const inTime = `(sum(rate(pipeline_request_duration_seconds_bucket{${SELECTED}, outcome="ok", le="2.5"}[$__rate_interval]))` +
-  ` / sum(rate(pipeline_request_duration_seconds_count{${SELECTED}}[$__rate_interval])) >= 0) or vector(1)`;
+const inTime = `(sum(rate(pipeline_request_duration_seconds_bucket{${USERS}, outcome="ok", le="2.5"}[$__rate_interval]))` +
+  ` / sum(rate(pipeline_request_duration_seconds_count{${USERS}}[$__rate_interval])) >= 0) or vector(1)`;
 
 export const dashboard = board({
   uid: 'pipeline-overview',
@@ -14,7 +14,7 @@ export const dashboard = board({
       number({
         title: 'Processes', unit: 'short', decimals: 0,
         description: 'Processes that answered the last scrape.',
-        queries: [[`count(${of('build_info')})`]],
+        queries: [[`count(count by (instance) (${of('build_info')}))`]],
       }),
       number({
         title: 'Owned partitions', unit: 'short', decimals: 0,

@@ -12,6 +12,10 @@ const SOURCE = { type: 'prometheus', uid: '${datasource}' };
 /** Whose series a panel shows. */
 export const SELECTED = 'pipeline=~"$pipeline", instance=~"$instance"';
 
+/** Of who asks: users, by way of the gateway; the load test, whose requests are not theirs. */
+export const USERS = `${SELECTED}, job!="load"`;
+export const LOAD = `${SELECTED}, job="load"`;
+
 /** Of a topic too. */
 export const TOPIC = `${SELECTED}, topic=~"$topic"`;
 
@@ -90,7 +94,7 @@ export const number = (options) => finish(new stats.PanelBuilder(), { width: 4, 
 /** How often values lie where, over time. */
 export const heatmap = (options) => finish(new heatmaps.PanelBuilder(), {
   ...options,
-  queries: [[`sum by (le) (rate(${of(`${options.histogram}_bucket`)}[$__rate_interval]))`, '{{le}}', 'heatmap']],
+  queries: [[rate(`${options.histogram}_bucket`, ['le'], options.selector), '{{le}}', 'heatmap']],
 }).calculate(false).yAxis(new heatmaps.YAxisConfigBuilder().unit(options.unit));
 
 /** A row of cells for each series, as they are now. */
@@ -100,6 +104,10 @@ export const table = (options) => finish(new tables.PanelBuilder(), {
   { id: 'merge', options: {} },
   { id: 'organize', options: { excludeByName: { Time: true, job: true, __name__: true }, indexByName: {}, renameByName: options.names ?? {} } },
 ]);
+
+/** A metric, with or without a selector, and one more condition. */
+const narrowed = (metric, condition) =>
+  metric.endsWith('}') ? metric.replace('}', `, ${condition}}`) : `${metric}{${condition}}`;
 
 /** Variables: where the data is, then pipeline, instance and, where it matters, topic. */
 const variables = ({ metric, topics }) => {
@@ -115,7 +123,7 @@ const variables = ({ metric, topics }) => {
     new dashboard.DatasourceVariableBuilder('datasource').label('Data source').type('prometheus')
       .current({ selected: true, text: 'Prometheus', value: 'prometheus' }),
     values('pipeline', 'Pipeline', metric),
-    values('instance', 'Instance', `${metric}{pipeline=~"$pipeline"}`),
+    values('instance', 'Instance', narrowed(metric, 'pipeline=~"$pipeline"')),
     ...(topics ? [values('topic', 'Topic', 'pipeline_records_produced_total{pipeline=~"$pipeline"}')] : []),
   ];
 };

@@ -1,24 +1,24 @@
-import { board, heatmap, lines, number, of, percentiles, rate, SELECTED } from './panels.mjs';
+import { board, heatmap, lines, number, of, percentiles, rate, USERS } from './panels.mjs';
 
-const bad = (window) => `(1 - sum(rate(pipeline_request_duration_seconds_bucket{${SELECTED}, outcome="ok", le="2.5"}[${window}]))` +
-  ` / sum(rate(pipeline_request_duration_seconds_count{${SELECTED}}[${window}])) >= 0) or vector(0)`;
+const bad = (window) => `(1 - sum(rate(pipeline_request_duration_seconds_bucket{${USERS}, outcome="ok", le="2.5"}[${window}]))` +
+  ` / sum(rate(pipeline_request_duration_seconds_count{${USERS}}[${window}])) >= 0) or vector(0)`;
 
 export const dashboard = board({
   uid: 'pipeline-requests',
   title: 'Pipeline / Requests',
   description: 'What who asks gets: how long it takes, and what becomes of it.',
-  metric: 'pipeline_requests_in_flight',
+  metric: 'pipeline_requests_in_flight{job!="load"}',
   rows: [
     ['Requests', [
       number({
         title: 'Requests', unit: 'reqps', width: 6,
         description: 'Requests that came to an end, a second.',
-        queries: [[rate('request_duration_seconds_count')]],
+        queries: [[rate('request_duration_seconds_count', [], USERS)]],
       }),
       number({
         title: 'In flight', unit: 'short', decimals: 0, width: 6,
         description: 'Requests that wait for their answer.',
-        queries: [[`sum(${of('requests_in_flight')})`]],
+        queries: [[`sum(${of('requests_in_flight', USERS)})`]],
       }),
       number({
         title: 'Not in time', unit: 'percentunit', width: 6,
@@ -35,37 +35,37 @@ export const dashboard = board({
       lines({
         title: 'Requests by outcome', unit: 'reqps', stacked: true,
         description: 'What became of them, a second.',
-        queries: [[rate('request_duration_seconds_count', ['outcome']), '{{outcome}}']],
+        queries: [[rate('request_duration_seconds_count', ['outcome'], USERS), '{{outcome}}']],
         colors: { ok: 'green', error: 'red', timeout: 'orange', expired: 'purple' },
       }),
       lines({
         title: 'Whole way', unit: 's',
         description: 'From when a request was to be sent to its answer. 0 where there was none.',
-        queries: percentiles('request_duration_seconds'),
+        queries: percentiles('request_duration_seconds', USERS),
       }),
       heatmap({
         title: 'Requests by duration', unit: 's',
         description: 'How many requests took how long.',
-        histogram: 'request_duration_seconds',
+        histogram: 'request_duration_seconds', selector: USERS,
       }),
       lines({
         title: 'Acknowledgement', unit: 's',
         description: 'From sending a request to the broker\'s acknowledgement. 0 where there was none.',
-        queries: percentiles('request_ack_duration_seconds'),
+        queries: percentiles('request_ack_duration_seconds', USERS),
       }),
       lines({
         title: 'Waiting', unit: 'short',
         description: 'Requests that wait for their answer.',
-        queries: [[`sum by (instance) (${of('requests_in_flight')})`, '{{instance}}']],
+        queries: [[`sum by (instance) (${of('requests_in_flight', USERS)})`, '{{instance}}']],
       }),
       lines({
         title: 'Not produced, again, late', unit: 'cps',
         description: 'Requests that share an answer that is on its way (coalesced) or known already, requests that were produced once more, and answers that nobody waited for (late).',
         queries: [
-          [rate('requests_coalesced_total'), 'coalesced'],
-          [rate('requests_known_total'), 'known'],
-          [rate('requests_repeated_total'), 'repeated'],
-          [rate('replies_late_total'), 'late'],
+          [rate('requests_coalesced_total', [], USERS), 'coalesced'],
+          [rate('requests_known_total', [], USERS), 'known'],
+          [rate('requests_repeated_total', [], USERS), 'repeated'],
+          [rate('replies_late_total', [], USERS), 'late'],
         ],
       }),
     ]],

@@ -72,8 +72,8 @@ impl Load {
 }
 
 async fn load(script: &Script) -> Result<(String, Results), Failure> {
-    let handle = install_metrics().map_err(Failure::failed)?;
-    let server = MetricsServer::start(script.metrics.listen, script.metrics.explicit, handle, Vec::new())
+    let recorded = install_metrics().map_err(Failure::failed)?;
+    let server = MetricsServer::start(script.metrics.listen, script.metrics.explicit, recorded, Vec::new())
         .await
         .map_err(Failure::failed)?;
     let book = Arc::new(Book::new(script, RunId::new(fastrand::u64(..))));

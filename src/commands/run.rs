@@ -69,10 +69,10 @@ fn bound_arenas() {}
 
 async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     let _embedded = find_broker(&mut pipelines).await?;
-    let handle = install_metrics().map_err(Failure::failed)?;
+    let recorded = install_metrics().map_err(Failure::failed)?;
     let progress: Vec<Arc<Progress>> = pipelines.iter().map(progress_of).collect();
     let metrics = pipelines[0].metrics;
-    let server = MetricsServer::start(metrics.listen, metrics.explicit, handle, progress.clone())
+    let server = MetricsServer::start(metrics.listen, metrics.explicit, recorded, progress.clone())
         .await
         .map_err(Failure::failed)?;
     let machine = Machine::new().map_err(Failure::failed)?;

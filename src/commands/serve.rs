@@ -56,7 +56,7 @@ impl Serve {
 
 async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     let _embedded = find_broker_for_gateway(&mut gateway).await?;
-    let handle = install_metrics().map_err(Failure::failed)?;
+    let recorded = install_metrics().map_err(Failure::failed)?;
     let metrics = Arc::new(RequestMetrics::new(&gateway.name));
     let server = Server::bind(&gateway.http).await.map_err(Failure::failed)?;
     let admin = settings::of_gateway(&gateway);
@@ -80,7 +80,7 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     }
     let (listen, ready) = (gateway.metrics, routes.clone());
     let metrics_server =
-        MetricsServer::start_with(listen.listen, listen.explicit, handle, Vec::new(), move || {
+        MetricsServer::start_with(listen.listen, listen.explicit, recorded, Vec::new(), move || {
             trouble(&ready)
         })
         .await

@@ -11,12 +11,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{
-    Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, trace::Span, work::Work,
-};
+use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, trace, work::Work};
 use crate::{
     operator::OperatorError,
     record::{Batch, Record},
+    trace::Span,
 };
 
 /// What librdkafka and we spend on a record that waits for its acknowledgement, in bytes.
@@ -134,7 +133,7 @@ impl Compute {
                 *failed = 0;
                 continue;
             }
-            let span = Span::below(&record.headers, &*self.environment)
+            let span = trace::below(&record.headers, &*self.environment)
                 .map(|span| (span, self.environment.now(), outcome.outgoing.len()));
             let mut watch = outcome.work.watch(cause, &*self.environment);
             let applied = catch_unwind(AssertUnwindSafe(|| {
@@ -188,10 +187,10 @@ impl Compute {
     ) {
         let Some((span, began, first)) = span else { return };
         let caused = &mut outcome.outgoing[first..];
-        caused.iter_mut().for_each(|outgoing| span.adopt(&mut outgoing.record.headers));
+        caused.iter_mut().for_each(|outgoing| trace::adopt(&span, &mut outgoing.record.headers));
         let dead = caused.iter().any(|outgoing| outgoing.to == Destination::DeadLetter);
         let (took, outcome) = (self.environment.now() - began, if dead { "dead-letter" } else { "ok" });
-        span.ended(&batch.partition, batch.offset(index), took, outcome);
+        trace::computed(&span, &batch.partition, batch.offset(index), took, outcome);
     }
 
     /// Takes a record's results, or makes a dead letter of it where one is larger than the topic takes.

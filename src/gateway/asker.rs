@@ -1,16 +1,13 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    Answer, Asked, Failure, Question, Status,
-    desk::{Command, Desk, Event, Requests, Told},
+    Answer, Asked, Failure, Status,
+    desk::{Command, Desk, Event, Requests, Told, Wish},
 };
 
 /// How whoever asks reaches the desk of a route.
@@ -55,16 +52,16 @@ impl Asker {
 
     /// Asks, and waits until there is an answer of some kind; at the latest at the deadline. Whoever drops this
     /// is forgotten.
-    pub async fn ask(&self, _room: Room, question: Question, since: Instant, deadline: Instant) -> Told {
+    pub async fn ask(&self, _room: Room, wish: Wish) -> Told {
         let asked = Asked(self.next.fetch_add(1, Relaxed));
         let (told, receiver) = oneshot::channel();
         let forget = Forget { asked, commands: &self.commands, armed: true };
-        let ask = Command::Ask { asked, question: question.clone(), since, deadline, told };
         // A desk that is gone drops the sender, too.
-        let _ = self.commands.send(ask);
+        let _ = self.commands.send(Command::Ask { asked, wish: wish.clone(), told });
         let received = receiver.await;
         forget.disarm();
-        received.unwrap_or_else(|_| Told {
+        let Wish { question, since, trace, .. } = wish;
+        let told = received.unwrap_or_else(|_| Told {
             answer: Answer {
                 asked,
                 question,
@@ -74,7 +71,11 @@ impl Asker {
                 outcome: Err(Failure::Stopping),
             },
             known: false,
-        })
+        });
+        if let Some(trace) = trace {
+            trace.answered(told.answer.total, &told.answer.outcome);
+        }
+        told
     }
 
     /// Ends all that is pending, and the desk.

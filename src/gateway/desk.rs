@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Answer, Asked, Cache, Failure, Produce, Question, Request, Status, Waiter};
+use super::{Answer, Asked, Cache, Failure, Produce, Question, Request, Status, Trace, Waiter};
 use crate::{
     config::{Correlation, Values},
     telemetry::{RequestMetrics, RequestOutcome},
@@ -83,6 +83,21 @@ pub struct Outgoing {
     pub deadline: u64,
     /// Its `reply-partition`.
     pub reply_partition: i32,
+    /// What it belongs to.
+    pub trace: Option<Trace>,
+}
+
+/// What whoever asks wants, and until when.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What for.
+    pub question: Question,
+    /// When it was asked.
+    pub since: Instant,
+    /// When it is too late.
+    pub deadline: Instant,
+    /// What it belongs to. A request that several wait for belongs to the trace of the first of them.
+    pub trace: Option<Trace>,
 }
 
 /// Where requests go.
@@ -96,7 +111,7 @@ pub trait Requests: Send + 'static {
 
 /// What whoever asks asks of the desk.
 pub(super) enum Command {
-    Ask { asked: Asked, question: Question, since: Instant, deadline: Instant, told: oneshot::Sender<Told> },
+    Ask { asked: Asked, wish: Wish, told: oneshot::Sender<Told> },
     Forget(Asked),
     End,
 }
@@ -110,6 +125,12 @@ pub struct Told {
     pub known: bool,
 }
 
+/// One who waits.
+struct Waiting {
+    told: oneshot::Sender<Told>,
+    trace: Option<Trace>,
+}
+
 /// One task that owns what is pending of one route: nothing is locked.
 pub struct Desk<R> {
     values: Values,
@@ -119,7 +140,7 @@ pub struct Desk<R> {
     owned: BTreeSet<i32>,
     /// Which of the owned partitions is asked for, and since when.
     turn: (i32, Instant),
-    told: HashMap<Asked, oneshot::Sender<Told>>,
+    waiting: HashMap<Asked, Waiting>,
     requests: R,
     status: Arc<Status>,
     metrics: Arc<RequestMetrics>,
@@ -146,7 +167,7 @@ impl<R: Requests> Desk<R> {
             cache: Cache::new(cache),
             owned: BTreeSet::new(),
             turn: (-1, now()),
-            told: HashMap::new(),
+            waiting: HashMap::new(),
             requests,
             status,
             metrics,
@@ -170,26 +191,18 @@ impl<R: Requests> Desk<R> {
             told.drain(..).for_each(|event| self.event(event, now()));
             for command in asked.drain(..) {
                 match command {
-                    Command::Ask { asked, question, since, deadline, told } => {
-                        self.ask(asked, question, since, deadline, told);
-                    }
+                    Command::Ask { asked, wish, told } => self.ask(asked, wish, told),
                     Command::Forget(asked) => self.forget(asked),
                     Command::End => return self.end(),
                 }
             }
             self.expire(now());
-            self.metrics.in_flight(self.told.len());
+            self.metrics.in_flight(self.waiting.len());
         }
     }
 
-    fn ask(
-        &mut self,
-        asked: Asked,
-        question: Question,
-        since: Instant,
-        deadline: Instant,
-        told: oneshot::Sender<Told>,
-    ) {
+    fn ask(&mut self, asked: Asked, wish: Wish, told: oneshot::Sender<Told>) {
+        let Wish { question, since, deadline, trace } = wish;
         if let Some(reply) = self.cache.get(&question) {
             let total = now().saturating_duration_since(since);
             self.metrics.known(total);
@@ -199,7 +212,7 @@ impl<R: Requests> Desk<R> {
             let _ = told.send(Told { answer, known: true });
             return;
         }
-        self.told.insert(asked, told);
+        self.waiting.insert(asked, Waiting { told, trace });
         match self.waiter.wait_for(asked, question, since, deadline) {
             Some(produce) => self.produce(produce),
             None => self.metrics.coalesced(),
@@ -207,7 +220,7 @@ impl<R: Requests> Desk<R> {
     }
 
     fn produce(&mut self, produce: Produce) {
-        let Produce { request, id, question, deadline } = produce;
+        let Produce { request, id, question, deadline, first } = produce;
         // While none is ours it waits for one.
         let Some(reply_partition) = self.next_partition() else { return };
         let value = match (&question, self.values) {
@@ -216,7 +229,9 @@ impl<R: Requests> Desk<R> {
             (Question::Value(value), _) => value.to_vec(),
         };
         self.waiter.replies_at(request, reply_partition);
-        let outgoing = Outgoing { request, value, id, deadline: unix_millis(deadline), reply_partition };
+        let deadline = unix_millis(deadline);
+        let trace = self.waiting.get(&first).and_then(|waiting| waiting.trace.clone());
+        let outgoing = Outgoing { request, value, id, deadline, reply_partition, trace };
         if let Err(reason) = self.requests.send(&outgoing) {
             let answers = self.waiter.fail(request, Failure::NotProduced(reason), now());
             self.tell(answers);
@@ -317,15 +332,15 @@ impl<R: Requests> Desk<R> {
     fn tell(&mut self, answers: Vec<Answer<Arc<Reply>>>) {
         for answer in answers {
             self.metrics.ended(outcome_of(&answer.outcome), answer.total);
-            if let Some(told) = self.told.remove(&answer.asked) {
+            if let Some(waiting) = self.waiting.remove(&answer.asked) {
                 // Whoever asked may be gone.
-                let _ = told.send(Told { answer, known: false });
+                let _ = waiting.told.send(Told { answer, known: false });
             }
         }
     }
 
     fn forget(&mut self, asked: Asked) {
-        if self.told.remove(&asked).is_some()
+        if self.waiting.remove(&asked).is_some()
             && let Some(since) = self.waiter.forget(asked)
         {
             self.metrics.ended(RequestOutcome::Expired, now().saturating_duration_since(since));

@@ -11,10 +11,12 @@ pub mod http;
 mod status;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod waiter;
 
 pub use asker::{Asker, Room};
 pub use cache::Cache;
-pub use desk::{Desk, Event, Outgoing, Reply, Requests, Told};
+pub use desk::{Desk, Event, Outgoing, Reply, Requests, Told, Wish};
 pub use status::Status;
+pub use trace::Trace;
 pub use waiter::{Answer, Asked, Failure, Produce, Question, Request, Waiter};

@@ -74,6 +74,8 @@ pub struct Produce {
     pub question: Question,
     /// When nobody waits any more.
     pub deadline: Instant,
+    /// The first of those who wait.
+    pub first: Asked,
 }
 
 struct Pending {
@@ -181,7 +183,7 @@ impl Waiter {
             waiting: vec![asked],
         };
         self.requests.insert(request, pending);
-        Some(Produce { request, id, question, deadline })
+        Some(Produce { request, id, question, deadline, first: asked })
     }
 
     /// The result is asked for at that partition of the result topic.
@@ -304,8 +306,9 @@ impl Waiter {
 
     /// The request as it is produced once more; `None` where nobody waits for it any more.
     pub fn again(&self, request: Request) -> Option<Produce> {
-        let Pending { id, question, deadline, .. } = self.requests.get(&request)?;
-        Some(Produce { request, id: *id, question: question.clone(), deadline: *deadline })
+        let Pending { id, question, deadline, waiting, .. } = self.requests.get(&request)?;
+        let (question, first) = (question.clone(), *waiting.first()?);
+        Some(Produce { request, id: *id, question, deadline: *deadline, first })
     }
 
     /// When [`expire`](Waiter::expire) is to be called next.

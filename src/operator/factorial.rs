@@ -1,4 +1,4 @@
-use std::{sync::OnceLock, time::Instant};
+use std::sync::OnceLock;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -8,7 +8,7 @@ use crate::{
     factorial::{Factorials, digits},
     format::Formats,
     record::Record,
-    telemetry::FactorialMetrics,
+    telemetry::{FactorialMetrics, Method},
 };
 
 /// Reads `n`, hands on `n` and n!. Key, headers and timestamp stay as they are.
@@ -109,11 +109,11 @@ impl Operator for Factorial {
         let value = match self.metrics.get() {
             None => self.value(n),
             Some(metrics) => {
-                let (from_checkpoint, hit) = self.factorials.checkpoint_of(n);
-                let began = Instant::now();
-                let value = self.value(n);
-                metrics.computed(from_checkpoint, hit, digits(n), began.elapsed());
-                value
+                let method = match self.factorials.checkpoint_of(n) {
+                    (true, hit) => Method::Checkpoint { hit },
+                    (false, _) => Method::Scratch,
+                };
+                metrics.time(n, digits(n), method, || self.value(n))
             }
         };
         out.push(Record { value: Some(value.into()), ..record });

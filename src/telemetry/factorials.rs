@@ -1,4 +1,7 @@
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use metrics::{Counter, Histogram, counter, histogram};
 
@@ -8,41 +11,98 @@ use super::names::*;
 pub struct FactorialMetrics {
     checkpoint: Computed,
     scratch: Computed,
+    n: Histogram,
     hits: Counter,
 }
 
+/// How a factorial was computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// From a checkpoint below, which was there already or not.
+    Checkpoint {
+        /// Whether it was there already.
+        hit: bool,
+    },
+    /// From nothing, or from a result that was kept.
+    Scratch,
+}
+
 struct Computed {
-    duration: Histogram,
+    /// By size: those of [`DIGITS_BUCKETS`], and whatever is above.
+    durations: Vec<Histogram>,
     digits: Histogram,
 }
 
 impl FactorialMetrics {
     /// Registers every series of the pipeline at 0.
     pub fn new(pipeline: &str) -> Self {
-        let values = |name: &'static str, method: &'static str| histogram!(name, "pipeline" => pipeline.to_owned(), "method" => method);
-        let computed = |method| Computed {
-            duration: values(FACTORIAL_DURATION, method),
-            digits: values(FACTORIAL_DIGITS, method),
+        let p = pipeline.to_owned();
+        let sizes: Vec<String> =
+            DIGITS_BUCKETS.iter().map(f64::to_string).chain(["+Inf".to_owned()]).collect();
+        let duration = |method: &'static str, size: &String| histogram!(FACTORIAL_DURATION, "pipeline" => p.clone(), "method" => method, "size" => size.clone());
+        let computed = |method: &'static str| Computed {
+            durations: sizes.iter().map(|size| duration(method, size)).collect(),
+            digits: histogram!(FACTORIAL_DIGITS, "pipeline" => p.clone(), "method" => method),
         };
         FactorialMetrics {
             checkpoint: computed("checkpoint"),
             scratch: computed("scratch"),
-            hits: counter!(FACTORIAL_HITS, "pipeline" => pipeline.to_owned(), "method" => "checkpoint"),
+            n: histogram!(FACTORIAL_N, "pipeline" => p.clone()),
+            hits: counter!(FACTORIAL_HITS, "pipeline" => p.clone(), "method" => "checkpoint"),
         }
     }
 
-    /// A factorial of so many digits was computed, from a checkpoint or from scratch; `hit`: the checkpoint was
-    /// there already.
-    pub fn computed(&self, from_checkpoint: bool, hit: bool, digits: u64, took: Duration) {
-        let computed = if from_checkpoint { &self.checkpoint } else { &self.scratch };
-        computed.duration.record(took.as_secs_f64());
+    /// Computes n!, of so many digits, and takes the time.
+    pub fn time<T>(&self, n: u32, digits: u64, method: Method, compute: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let result = compute();
+        self.computed(n, digits, method, began.elapsed());
+        result
+    }
+
+    fn computed(&self, n: u32, digits: u64, method: Method, took: Duration) {
+        let computed = match method {
+            Method::Checkpoint { .. } => &self.checkpoint,
+            Method::Scratch => &self.scratch,
+        };
+        let size = DIGITS_BUCKETS.partition_point(|bound| *bound < digits as f64);
+        computed.durations[size].record(took.as_secs_f64());
         computed.digits.record(digits as f64);
-        self.hits.increment(u64::from(hit));
+        self.n.record(n);
+        self.hits.increment(u64::from(method == Method::Checkpoint { hit: true }));
     }
 }
 
 impl fmt::Debug for FactorialMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FactorialMetrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::recorder::PipelineRecorder;
+
+    #[test]
+    fn a_factorial_is_counted_by_its_method_its_size_and_its_n() {
+        let recorder = PipelineRecorder::new();
+        let metrics = metrics::with_local_recorder(&recorder, || FactorialMetrics::new("p"));
+        assert_eq!(metrics.time(1_000, 2_568, Method::Checkpoint { hit: true }, || "n!"), "n!");
+        metrics.computed(1_001, 2_571, Method::Checkpoint { hit: false }, Duration::from_micros(3));
+        metrics.computed(20_000_000, 137_334_714, Method::Scratch, Duration::from_secs(4));
+        let text = recorder.recorded().render(&[]);
+        for line in [
+            r#"pipeline_factorial_compute_duration_seconds_count{pipeline="p",method="checkpoint",size="10000"} 2"#,
+            r#"pipeline_factorial_compute_duration_seconds_bucket{pipeline="p",method="scratch",size="+Inf",le="2.5"} 0"#,
+            r#"pipeline_factorial_compute_duration_seconds_bucket{pipeline="p",method="scratch",size="+Inf",le="5"} 1"#,
+            r#"pipeline_factorial_n_bucket{pipeline="p",le="500"} 0"#,
+            r#"pipeline_factorial_n_bucket{pipeline="p",le="1000"} 1"#,
+            r#"pipeline_factorial_n_count{pipeline="p"} 3"#,
+            r#"pipeline_factorial_result_digits_sum{pipeline="p",method="checkpoint"} 5139"#,
+            r#"pipeline_factorial_checkpoint_hits_total{pipeline="p",method="checkpoint"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, describe_counter, describe_gauge};
 
 /// What a metric does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,7 +106,8 @@ Workers {
     BUILD_INFO "build_info" Gauge NONE, ["version", "revision", "librdkafka"] "Always 1. Of every process, whatever it does.";
 }
 Factorial {
-    FACTORIAL_DURATION "factorial_compute_duration_seconds" Histogram SECONDS, ["method"] "Computing one factorial, its decimal digits included: from a `checkpoint` below, or from `scratch` (or a result that was kept).";
+    FACTORIAL_DURATION "factorial_compute_duration_seconds" Histogram SECONDS, ["method", "size"] "Computing one factorial, its decimal digits included: from a `checkpoint` below, or from `scratch` (or a result that was kept). By `size`: a result of at most so many digits.";
+    FACTORIAL_N "factorial_n" Histogram NONE, [] "What factorials were asked of.";
     FACTORIAL_DIGITS "factorial_result_digits" Histogram NONE, ["method"] "Decimal digits of a result.";
     FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials whose checkpoint was there already.";
 }
@@ -124,20 +125,42 @@ Askers {
 /// Buckets of durations, in seconds.
 pub const SECONDS_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Buckets of computing times, in seconds: most are far below a millisecond.
+pub const COMPUTING_BUCKETS: &[f64] = &[
+    1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
 /// Buckets of numbers of records.
 pub const RECORDS_BUCKETS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
+/// Buckets of what factorials are asked of.
+pub const N_BUCKETS: &[f64] =
+    &[10.0, 20.0, 50.0, 1e2, 2e2, 5e2, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7];
 /// Buckets of numbers of digits.
 pub const DIGITS_BUCKETS: &[f64] = &[1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
-/// Tells the exporter what the metrics mean.
+/// The upper bounds of a histogram's buckets.
+pub fn buckets(name: &str) -> &'static [f64] {
+    if [PROCESS_DURATION, FACTORIAL_DURATION].contains(&name) {
+        return COMPUTING_BUCKETS;
+    }
+    match name.rsplit('_').next() {
+        Some("seconds") => SECONDS_BUCKETS,
+        Some("records") => RECORDS_BUCKETS,
+        Some("digits") => DIGITS_BUCKETS,
+        _ => N_BUCKETS,
+    }
+}
+
+/// Tells the exporter what its metrics mean.
 pub fn describe() {
     for metric in METRICS {
         let unit = metric.unit.unwrap_or(Unit::Count);
         match metric.kind {
             Kind::Counter => describe_counter!(metric.name, unit, metric.meaning),
             Kind::Gauge => describe_gauge!(metric.name, unit, metric.meaning),
-            Kind::Histogram => describe_histogram!(metric.name, unit, metric.meaning),
+            // They are not the exporter's.
+            Kind::Histogram => (),
         }
     }
 }
@@ -166,9 +189,11 @@ pub fn metrics_document() -> String {
     }
     let _ = write!(
         text,
-        "\n## Buckets\n\n- seconds: {}\n- records: {}\n- digits: {}\n",
+        "\n## Buckets\n\n- seconds: {}\n- seconds of computing: {}\n- records: {}\n- n: {}\n- digits: {}\n",
         numbers(SECONDS_BUCKETS),
+        numbers(COMPUTING_BUCKETS),
         numbers(RECORDS_BUCKETS),
+        numbers(N_BUCKETS),
         numbers(DIGITS_BUCKETS)
     );
     text

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, fmt::Write as _};
 
-use super::names::METRICS;
+use super::names::{METRICS, Metric};
 
 /// One value of a metric that is made when it is asked for. The exporter keeps every series for ever and
 /// counts in whole numbers, so what goes with its partition or broker, and seconds, are not among its own.
@@ -25,15 +25,12 @@ impl<'a> Sample<'a> {
 pub fn render(text: &mut String, pipelines: &[(&str, Vec<Sample<'_>>)]) {
     for metric in METRICS {
         let of_metric = |sample: &&Sample<'_>| sample.name == metric.name;
-        let mut head = Some(format!(
-            "# HELP {0} {1}\n# TYPE {0} {2}\n",
-            metric.name,
-            metric.meaning,
-            metric.kind.name()
-        ));
+        let mut headed = false;
         for (pipeline, samples) in pipelines {
             for sample in samples.iter().filter(of_metric) {
-                text.push_str(&head.take().unwrap_or_default());
+                if !std::mem::replace(&mut headed, true) {
+                    head(text, metric);
+                }
                 // Writing to memory does not fail.
                 let _ = write!(text, "{}{{pipeline=\"{}\"", sample.name, escaped(pipeline));
                 for (label, value) in &sample.labels {
@@ -45,7 +42,14 @@ pub fn render(text: &mut String, pipelines: &[(&str, Vec<Sample<'_>>)]) {
     }
 }
 
-fn escaped(value: &str) -> String {
+/// What comes before a metric's first series.
+pub fn head(text: &mut String, metric: &Metric) {
+    let Metric { name, meaning, kind, .. } = metric;
+    let _ = write!(text, "# HELP {name} {meaning}\n# TYPE {name} {}\n", kind.name());
+}
+
+/// A label's value.
+pub fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

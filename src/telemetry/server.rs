@@ -4,7 +4,6 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use axum::{
@@ -12,21 +11,18 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     routing::get,
 };
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
     explain::explain,
-    names::{DIGITS_BUCKETS, RECORDS_BUCKETS, SECONDS_BUCKETS, describe},
+    names::describe,
     progress::Progress,
-    series,
+    recorder::{PipelineRecorder, Recorded},
 };
 
 /// How many more ports are tried where nobody named one.
 const PORTS: u16 = 20;
-/// How often buffered samples are sorted into their buckets.
-const UPKEEP: Duration = Duration::from_secs(1);
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -46,39 +42,20 @@ pub enum ServerError {
     },
 }
 
-/// Sets up the recorder of this process; once. To be called before the first [`Progress`] is made, and
-/// within a tokio runtime.
+/// Sets up the recorder of this process; once. To be called before the first [`Progress`] is made.
 ///
 /// # Errors
 /// Where another recorder is there already.
-pub fn install() -> Result<PrometheusHandle, ServerError> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
+pub fn install() -> Result<Recorded, ServerError> {
+    static RECORDED: OnceLock<Recorded> = OnceLock::new();
+    if let Some(recorded) = RECORDED.get() {
+        return Ok(recorded.clone());
     }
-    let recorder = recorder()?;
-    let handle = recorder.handle();
+    let recorder = PipelineRecorder::new();
+    let recorded = recorder.recorded();
     metrics::set_global_recorder(recorder).map_err(|error| ServerError::Recorder(error.to_string()))?;
     describe();
-    let upkeep = handle.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(UPKEEP).await;
-            upkeep.run_upkeep();
-        }
-    });
-    Ok(HANDLE.get_or_init(|| handle).clone())
-}
-
-/// Without buckets a histogram would be a summary, and those of several workers cannot be added up.
-fn recorder() -> Result<PrometheusRecorder, ServerError> {
-    let suffix = |suffix: &str| Matcher::Suffix(suffix.to_owned());
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(suffix("_seconds"), SECONDS_BUCKETS)
-        .and_then(|builder| builder.set_buckets_for_metric(suffix("_records"), RECORDS_BUCKETS))
-        .and_then(|builder| builder.set_buckets_for_metric(suffix("_digits"), DIGITS_BUCKETS))
-        .map(PrometheusBuilder::build_recorder)
-        .map_err(|error| ServerError::Recorder(error.to_string()))
+    Ok(RECORDED.get_or_init(|| recorded).clone())
 }
 
 /// Serves metrics until it is dropped.
@@ -95,11 +72,11 @@ impl MetricsServer {
     pub async fn start(
         listen: SocketAddr,
         explicit: bool,
-        handle: PrometheusHandle,
+        recorded: Recorded,
         pipelines: Vec<Arc<Progress>>,
     ) -> Result<Self, ServerError> {
         let ready = pipelines.clone();
-        Self::start_with(listen, explicit, handle, pipelines, move || joined(&ready)).await
+        Self::start_with(listen, explicit, recorded, pipelines, move || joined(&ready)).await
     }
 
     /// The same for what is not a pipeline; `trouble` says why it is not ready.
@@ -109,7 +86,7 @@ impl MetricsServer {
     pub async fn start_with(
         listen: SocketAddr,
         explicit: bool,
-        handle: PrometheusHandle,
+        recorded: Recorded,
         pipelines: Vec<Arc<Progress>>,
         trouble: impl Fn() -> Option<String> + Clone + Send + Sync + 'static,
     ) -> Result<Self, ServerError> {
@@ -118,7 +95,7 @@ impl MetricsServer {
             .local_addr()
             .map_err(|error| ServerError::Listen { address: listen, reason: error.to_string() })?;
         let explained = pipelines.clone();
-        let metrics = move || async move { ([(CONTENT_TYPE, TEXT_FORMAT)], render(&handle, &pipelines)) };
+        let metrics = move || async move { ([(CONTENT_TYPE, TEXT_FORMAT)], recorded.render(&pipelines)) };
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
@@ -172,13 +149,6 @@ fn readiness(trouble: Option<String>) -> (StatusCode, String) {
     }
 }
 
-fn render(handle: &PrometheusHandle, pipelines: &[Arc<Progress>]) -> String {
-    let mut text = handle.render();
-    let samples: Vec<_> = pipelines.iter().map(|p| (p.pipeline(), p.samples())).collect();
-    series::render(&mut text, &samples);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
@@ -204,15 +174,15 @@ mod tests {
 
     /// A pipeline's progress, and what a scrape gives.
     fn observed() -> (Arc<Progress>, impl Fn() -> String) {
-        let recorder = recorder().unwrap();
-        let handle = recorder.handle();
+        let recorder = PipelineRecorder::new();
+        let recorded = recorder.recorded();
         let progress = metrics::with_local_recorder(&recorder, || {
             describe();
             RequestMetrics::new("factorial");
             progress()
         });
         let pipelines = vec![progress.clone()];
-        (progress, move || render(&handle, &pipelines))
+        (progress, move || recorded.render(&pipelines))
     }
 
     #[track_caller]
@@ -350,11 +320,11 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_endpoint_tells_metrics_health_and_whether_the_group_is_joined() {
-        let recorder = recorder().unwrap();
+        let recorder = PipelineRecorder::new();
         let progress = metrics::with_local_recorder(&recorder, progress);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let pipelines = vec![progress.clone()];
-        let server = MetricsServer::start(any, true, recorder.handle(), pipelines).await.unwrap();
+        let server = MetricsServer::start(any, true, recorder.recorded(), pipelines).await.unwrap();
         let ask = async |path: &'static str| {
             let address = server.address();
             tokio::task::spawn_blocking(move || get(address, path)).await.unwrap()

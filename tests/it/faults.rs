@@ -7,6 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, Producer as _},
+};
+
 use crate::harness::{
     Consumed, Names, Producer, Worker, broker, broker_exclusively, read_committed, read_uncommitted,
     records_within,
@@ -154,4 +159,53 @@ fn a_restart_of_the_broker_under_load_loses_nothing_and_doubles_nothing_with_exa
             Vec::from(workers)
         });
     }
+}
+
+/// The `transactional.id` that begins so, as the broker keeps it: a key of `__transaction_state` is a version and a
+/// string, with two bytes of length.
+fn transactional_id(servers: &str, begins: &str) -> String {
+    let keys = read_uncommitted(servers, "__transaction_state");
+    let ids = keys.iter().filter_map(|record| std::str::from_utf8(record.key.as_deref()?.get(4..)?).ok());
+    let found: BTreeSet<&str> = ids.filter(|id| id.starts_with(begins)).collect();
+    let [id] = found.iter().collect::<Vec<_>>()[..] else { panic!("{begins}: {found:?}") };
+    (*id).to_owned()
+}
+
+#[test]
+fn a_worker_whose_producer_is_fenced_says_so_and_goes_on_without_loss_or_doubles() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("fenced");
+    let unique = format!("name={}", names.source);
+    under_load(&servers, &names, true, |settings| {
+        let own = [unique, "metrics.listen=127.0.0.1:0".to_owned()];
+        let worker = Worker::start(&servers, &[settings, &own].concat());
+        let counted = |outcome: &str, least: u64| {
+            let series = format!(
+                "pipeline_transactions_total{{pipeline=\"{}\",outcome=\"{outcome}\"}} ",
+                names.source
+            );
+            let deadline = Instant::now() + LIMIT;
+            loop {
+                let text = worker.scrape();
+                let value =
+                    text.lines().find_map(|line| line.strip_prefix(&series)).expect("it is there at 0");
+                if value.parse::<u64>().unwrap() >= least {
+                    return;
+                }
+                assert!(Instant::now() < deadline, "{outcome}: {value}\n{}", worker.log());
+                thread::sleep(Duration::from_millis(50));
+            }
+        };
+        counted("committed", 3);
+        let usurper: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &servers)
+            .set("transactional.id", transactional_id(&servers, &names.source))
+            .create()
+            .unwrap();
+        usurper.init_transactions(Duration::from_secs(30)).unwrap();
+        counted("fenced", 1);
+        thread::sleep(Duration::from_secs(1));
+        vec![worker]
+    });
 }

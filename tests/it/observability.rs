@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -14,6 +14,7 @@ use std::{
 };
 
 use pipeline::telemetry::{METRICS, Of};
+use tempfile::TempDir;
 
 use crate::{
     gateway::Gateway,
@@ -25,10 +26,6 @@ const PARTITIONS: usize = 4;
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn scrape(worker: &Worker) -> String {
-    ureq::get(format!("{}/metrics", worker.metrics())).call().unwrap().body_mut().read_to_string().unwrap()
 }
 
 fn target(worker: &Worker) -> String {
@@ -72,6 +69,25 @@ fn ask_over_http(url: String, stop: Arc<AtomicBool>) -> thread::JoinHandle<()> {
             let _ = agent.get(format!("{url}/factorial/{}", n % 5_000)).call();
         }
     })
+}
+
+/// `pipeline load`, straight to the workers, for longer than any test takes.
+fn load(servers: &str, names: &Names, folder: &Path) -> Worker {
+    let script = folder.join("load.toml");
+    let text = format!(
+        "name = \"steady\"\nvalues.uniform = {{ min = 0, max = 1_000 }}\nphases.steady = {{ rate = 100, time = \"10 min\" }}\n\
+         [target]\nover = \"kafka\"\n[target.kafka]\nrequests = \"{}\"\nresults = \"{}\"\n",
+        names.source, names.sink
+    );
+    std::fs::write(&script, text).unwrap();
+    let arguments = ["load", script.to_str().unwrap(), "--set=metrics.listen=127.0.0.1:0"];
+    Worker::spawn(servers, &arguments.map(str::to_owned))
+}
+
+/// The names of the metrics that a text has series of.
+fn exported(text: &str) -> BTreeSet<String> {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    metric_names(&lines.join("\n"))
 }
 
 /// The name of the metric that a sample or a query names, without a histogram's endings.
@@ -160,7 +176,13 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     first.says(&["\"assigned\"", "\"0 1 2 3\""]);
     let second = Worker::start(&servers, &settings);
     let gateway = Gateway::start(&servers, &names, &[]);
-    let targets = [("workers", vec![target(&first), target(&second)]), ("gateway", vec![gateway.metrics()])];
+    let folder = TempDir::new().unwrap();
+    let load = load(&servers, &names, folder.path());
+    let targets = [
+        ("workers", vec![target(&first), target(&second)]),
+        ("gateway", vec![gateway.metrics()]),
+        ("load", vec![target(&load)]),
+    ];
     let prometheus = Prometheus::start(&targets);
     let stop = Arc::new(AtomicBool::new(false));
     let asking = [
@@ -181,22 +203,19 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     prometheus.wait_until("each partition has one owner", LIMIT, owned_once);
     thread::sleep(Duration::from_secs(25));
     let end = now();
-    for worker in [&first, &second] {
-        let text = scrape(worker);
-        promtool(&["check", "metrics"], &text);
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(
-            metric_names(&lines.join("\n")),
-            documented(&[Of::Workers, Of::Factorial]),
-            "exported, and documented"
-        );
-    }
-    let text = gateway.scrape();
-    promtool(&["check", "metrics"], &text);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let mut askers = documented(&[Of::Askers]);
     askers.insert("pipeline_build_info".to_owned());
-    assert_eq!(metric_names(&lines.join("\n")), askers, "exported by the gateway, and documented");
+    let workers = documented(&[Of::Workers, Of::Factorial]);
+    let processes = [
+        (first.scrape(), &workers),
+        (second.scrape(), &workers),
+        (gateway.scrape(), &askers),
+        (load.scrape(), &askers),
+    ];
+    for (text, documented) in &processes {
+        promtool(&["check", "metrics"], text);
+        assert_eq!(exported(text), **documented, "exported, and documented");
+    }
     let pictures = std::env::var_os("PIPELINE_PICTURES").map(PathBuf::from);
     let dashboards = Dashboard::all();
     assert_eq!(dashboards.len(), 6);

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     config::Values,
-    gateway::{Question, Room},
+    gateway::{Question, Room, Trace, Wish},
+    trace::{TRACEPARENT, TRACESTATE},
 };
 
 /// `GET /factorial/10000`.
@@ -33,14 +34,22 @@ pub async fn one(
     match value.and_then(|Path(value)| served.begin(&value)) {
         Ok((question, room)) => {
             let prefer = Prefer::of(&headers);
+            let wait = if prefer.respond_async { served.timeout } else { served.wait(prefer) };
+            let wish = Wish { question, since, deadline: since + wait, trace: trace(&headers) };
             if prefer.respond_async {
-                return later.ask(served, room, question, since);
+                return later.ask(served, room, wish);
             }
-            let told = served.asker.ask(room, question, since, since + served.wait(prefer)).await;
+            let told = served.asker.ask(room, wish).await;
             respond(&served, &told, Form::of(&headers)).await
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The trace that whoever asks names.
+pub fn trace(headers: &HeaderMap) -> Option<Trace> {
+    let parent = headers.get(TRACEPARENT)?;
+    Trace::below(parent.as_bytes(), headers.get(TRACESTATE).and_then(|state| state.to_str().ok()))
 }
 
 impl Served {

@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use axum::{
@@ -15,7 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Problem, Served, accept::Form, answer::respond};
-use crate::gateway::{Question, Room, Told};
+use crate::gateway::{Room, Told, Wish};
 
 /// Answers that are waited for by nobody, or not fetched yet: the latest few.
 pub struct Later {
@@ -37,13 +36,7 @@ impl Later {
     }
 
     /// Asks, and says where the answer will be: `202`.
-    pub fn ask(
-        self: &Arc<Self>,
-        served: Arc<Served>,
-        room: Room,
-        question: Question,
-        since: Instant,
-    ) -> Response {
+    pub fn ask(self: &Arc<Self>, served: Arc<Served>, room: Room, wish: Wish) -> Response {
         let ticket = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
         self.change(|kept| {
             kept.answers.insert(ticket, (served.clone(), None));
@@ -56,7 +49,7 @@ impl Later {
         });
         let later = self.clone();
         tokio::spawn(async move {
-            let told = served.asker.ask(room, question, since, since + served.timeout).await;
+            let told = served.asker.ask(room, wish).await;
             later.change(|kept| {
                 if let Some((_, answer)) = kept.answers.get_mut(&ticket) {
                     *answer = Some(told);

@@ -22,8 +22,9 @@ use super::{
     Problem, Served,
     accept::Prefer,
     answer::{asked, document, text},
+    ask::trace,
 };
-use crate::gateway::{Answer, Asked, Failure, Question, Told};
+use crate::gateway::{Answer, Asked, Failure, Question, Told, Wish};
 
 /// How many of one client's questions are asked at once: the others wait for their turn, and so does whoever reads
 /// slowly.
@@ -49,7 +50,9 @@ pub async fn many(State(served): State<Arc<Served>>, headers: HeaderMap, body: B
     let answers = stream::iter(questions)
         .map(move |question| {
             let served = served.clone();
-            async move { event(&served, ask(&served, question, since, deadline).await).await }
+            // Each is a span of its own.
+            let wish = Wish { question, since, deadline, trace: trace(&headers) };
+            async move { event(&served, ask(&served, wish).await).await }
         })
         .buffer_unordered(AT_ONCE)
         .chain(stream::once(async { Event::default().event("end").data("{}") }))
@@ -64,19 +67,19 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::not_json()) }
 }
 
-async fn ask(served: &Served, question: Question, since: Instant, deadline: Instant) -> Told {
-    let room = tokio::time::timeout_at(deadline.into(), served.asker.wait_for_room()).await;
+async fn ask(served: &Served, wish: Wish) -> Told {
+    let room = tokio::time::timeout_at(wish.deadline.into(), served.asker.wait_for_room()).await;
     let failure = match room {
-        Ok(Some(room)) => return served.asker.ask(room, question, since, deadline).await,
+        Ok(Some(room)) => return served.asker.ask(room, wish).await,
         Ok(None) => Failure::Stopping,
         Err(_) => Failure::TimedOut,
     };
     let answer = Answer {
         asked: Asked(0),
-        question,
+        question: wish.question,
         acknowledged: None,
         place: None,
-        total: since.elapsed(),
+        total: wish.since.elapsed(),
         outcome: Err(failure),
     };
     Told { answer, known: false }

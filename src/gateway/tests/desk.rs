@@ -40,6 +40,8 @@ struct Fixture {
     events: mpsc::Sender<Event>,
     sent: Sent,
     room: Arc<Semaphore>,
+    /// Of what is asked.
+    trace: Option<Trace>,
 }
 
 impl Fixture {
@@ -50,7 +52,7 @@ impl Fixture {
         let (events, receiver) = mpsc::channel(16);
         let desk = Desk::new(values, correlation, 1 << 20, sent.clone(), status.clone(), metrics);
         let asker = Asker::start(desk, receiver, room.clone(), status);
-        let fixture = Fixture { asker, events, sent, room };
+        let fixture = Fixture { asker, events, sent, room, trace: None };
         fixture.tell(Event::Assigned(vec![0, 4])).await;
         fixture.tell(Event::CaughtUp).await;
         assert_eq!(fixture.asker.status().trouble(), None);
@@ -68,7 +70,8 @@ impl Fixture {
         tokio::time::advance(Duration::from_millis(10)).await;
         let since = tokio::time::Instant::now().into_std();
         let deadline = since + Duration::from_secs(seconds);
-        let asked = tokio::spawn(async move { asker.ask(room, Question::Number(n), since, deadline).await });
+        let wish = Wish { question: Question::Number(n), since, deadline, trace: self.trace.clone() };
+        let asked = tokio::spawn(async move { asker.ask(room, wish).await });
         settle().await;
         asked
     }
@@ -118,6 +121,36 @@ async fn who_asks_the_same_shares_a_request_and_what_is_known_is_not_asked_again
     fixture.reply(None, "6;720").await;
     assert_eq!(value(other).await, Ok("6;720".into()));
     assert_eq!(fixture.room.available_permits(), 100, "all room is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_belongs_to_the_trace_of_the_first_who_waits_for_it() {
+    let mut fixture = Fixture::new(NUMBERS, Correlation::Value).await;
+    let mut traces = Vec::new();
+    for trace in ["4bf92f3577b34da6a3ce929d0e0e4736", "00000000000000000000000000000001"] {
+        let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+        fixture.trace = Trace::below(parent.as_bytes(), Some("a=1"));
+        traces.push(fixture.trace.clone());
+        assert!(fixture.trace.is_some());
+        let asked = fixture.ask(5, 9).await;
+        if traces.len() == 2 {
+            fixture.tell(Event::Revoked(vec![0])).await;
+            fixture.reply(None, "5;120").await;
+            assert_eq!(value(asked).await, Ok("5;120".into()));
+        }
+    }
+    fixture.trace = None;
+    let _plain = fixture.ask(6, 9).await;
+    let sent = fixture.sent.requests.lock().unwrap();
+    let sent: Vec<Option<Trace>> = sent.iter().map(|request| request.trace.clone()).collect();
+    assert_eq!(sent, [traces[0].clone(), traces[0].clone(), None], "produced, again, and one without");
+}
+
+#[test]
+fn a_state_that_is_too_long_is_left_out() {
+    let parent = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let state = |length: usize| Trace::below(parent, Some(&"a".repeat(length))).unwrap().state.is_some();
+    assert_eq!([0, 1, 512, 513].map(state), [false, true, true, false]);
 }
 
 #[tokio::test(start_paused = true)]

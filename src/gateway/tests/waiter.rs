@@ -74,7 +74,11 @@ fn nobody_waits_longer_than_the_deadline_and_whoever_waits_longer_is_not_dropped
     let (late, again) = waiter.expire::<()>(start + 2 * SECOND);
     assert_eq!((asked(&late), late[0].total), (vec![1], 2 * SECOND));
     assert_eq!(late[0].outcome, Err(Failure::TimedOut));
-    assert_eq!(again, [Produce { deadline: start + 3 * SECOND, ..first }], "for the one who still waits");
+    assert_eq!(
+        again,
+        [Produce { deadline: start + 3 * SECOND, first: Asked(2), ..first }],
+        "for the one who still waits"
+    );
     let (late, again) = waiter.expire::<()>(start + 3 * SECOND);
     assert_eq!((asked(&late), again), (vec![2], vec![]));
     assert!(waiter.is_forgetful());

@@ -14,6 +14,7 @@ use crate::{
     config::Route,
     gateway::{Event, Outgoing, Request, Requests},
     record::{CORRELATION_ID, DEADLINE, REPLY_PARTITION},
+    trace::{TRACEPARENT, TRACESTATE},
 };
 
 /// A producer of requests.
@@ -67,9 +68,13 @@ impl Requests for KafkaRequests {
     fn send(&mut self, request: &Outgoing) -> Result<(), String> {
         let (id, deadline) = (request.id.to_string(), request.deadline.to_string());
         let reply_partition = request.reply_partition.to_string();
+        let parent = request.trace.as_ref().map(|trace| trace.span.traceparent());
+        let state = request.trace.as_ref().and_then(|trace| trace.state.as_ref());
+        let trace = [(TRACEPARENT, parent.as_ref()), (TRACESTATE, state)];
         let headers = [(CORRELATION_ID, &id), (DEADLINE, &deadline), (REPLY_PARTITION, &reply_partition)]
             .into_iter()
-            .fold(OwnedHeaders::new_with_capacity(3), |headers, (key, value)| {
+            .chain(trace.into_iter().filter_map(|(key, value)| Some((key, value?))))
+            .fold(OwnedHeaders::new_with_capacity(5), |headers, (key, value)| {
                 headers.insert(Header { key, value: Some(value) })
             });
         let record = BaseRecord::<(), [u8], usize>::with_opaque_to(&self.topic, request.request.0)

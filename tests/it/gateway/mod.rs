@@ -105,8 +105,7 @@ impl Gateway {
 
     /// All its metrics, as text.
     pub fn scrape(&self) -> String {
-        let mut metrics = ureq::get(format!("{}/metrics", self.process.metrics())).call().unwrap();
-        metrics.body_mut().read_to_string().unwrap()
+        self.process.scrape()
     }
 
     /// The value of a metric's only series, or of the one with such labels.

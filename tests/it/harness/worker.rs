@@ -64,6 +64,12 @@ impl Worker {
         rest.split("/metrics").next().unwrap().to_owned()
     }
 
+    /// All its metrics, as text.
+    pub fn scrape(&self) -> String {
+        let mut metrics = ureq::get(format!("{}/metrics", self.metrics())).call().unwrap();
+        metrics.body_mut().read_to_string().unwrap()
+    }
+
     /// Its resident memory, in bytes.
     pub fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+use super::Failure;
+use crate::trace::Span;
+
+/// The longest `tracestate` that is handed on, in bytes, as W3C Trace Context has it.
+const LONGEST_STATE: usize = 512;
+
+/// What a question belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trace {
+    /// The time from the question to its answer.
+    pub span: Span,
+    /// Handed on as it is.
+    pub state: Option<String>,
+}
+
+impl Trace {
+    /// The trace that `traceparent` and `tracestate` name; `None` where they name none, or not well.
+    pub fn below(parent: &[u8], state: Option<&str>) -> Option<Trace> {
+        let span = Span::below(parent, fastrand::u64(..))?;
+        let state = state.filter(|state| !state.is_empty() && state.len() <= LONGEST_STATE);
+        Some(Trace { span, state: state.map(str::to_owned) })
+    }
+
+    /// Says that there is an answer.
+    pub fn answered<R>(&self, took: Duration, outcome: &Result<R, Failure>) {
+        let outcome = match outcome {
+            Ok(_) => "ok",
+            Err(Failure::DeadLetter { .. }) => "dead-letter",
+            Err(Failure::TimedOut) => "timeout",
+            Err(Failure::NotProduced(_) | Failure::Stopping) => "error",
+        };
+        tracing::debug!(
+            target: "pipeline::trace",
+            trace_id = self.span.trace,
+            span_id = self.span.id,
+            parent_id = self.span.parent,
+            took_us = took.as_micros() as u64,
+            outcome,
+            "answered"
+        );
+    }
+}
