@@ -1,7 +1,8 @@
 //! W3C Trace Context (`traceparent`, `tracestate`): what a request or a record causes belongs to its trace.
 //!
 //! What comes with a trace makes a span of its own here: what it causes names the span as its parent, and a line of the
-//! log (target `pipeline::trace`, level debug) says how long it took.
+//! log (target `pipeline::trace`, level debug) says how long it took, which [`telemetry`](crate::telemetry) may send to a
+//! collector.
 
 /// The header that names a trace and the parent in it, of HTTP and of records.
 pub const TRACEPARENT: &str = "traceparent";
@@ -34,6 +35,11 @@ impl Span {
         // Zero would be no id.
         let id = format!("{:016x}", chance | 1);
         Some(Span { trace: trace.to_owned(), parent: parent.to_owned(), id, flags: flags.to_owned() })
+    }
+
+    /// Whether whoever began the trace keeps it.
+    pub fn is_sampled(&self) -> bool {
+        u8::from_str_radix(&self.flags, 16).is_ok_and(|flags| flags & 1 == 1)
     }
 
     /// What makes something a child of this span.

@@ -38,6 +38,9 @@ fn main() {
     let rounds = if metrics { 7 } else { 3 };
     for guarantee in ["at-least-once", "exactly-once"] {
         for round in 0..rounds {
+            // Neither is always the first.
+            let mut contenders = contenders;
+            contenders.rotate_left(round % 2);
             for contender in contenders {
                 let to = format!("identity-out-{run}-{contender}-{guarantee}-{round}");
                 let output = Command::new(env::current_exe().unwrap())

@@ -32,6 +32,8 @@ pub use failure::Failure;
 
 use clap::{Parser, Subcommand};
 
+use crate::telemetry::end_spans;
+
 /// Declarative, exactly-once stream pipelines on Kafka: a worker is a TOML file
 ///
 /// A pipeline reads records from one topic, takes them through operators and writes the results to another;
@@ -85,7 +87,7 @@ impl CommandLine {
     /// # Errors
     /// What went wrong, as a sentence, and whether it was the usage or the run.
     pub fn run(self) -> Result<(), Failure> {
-        match self.command {
+        let result = match self.command {
             Command::Run(run) => run.run(&self.overrides),
             Command::Request(request) => request.run(&self.overrides),
             Command::Serve(serve) => serve.run(&self.overrides),
@@ -100,7 +102,9 @@ impl CommandLine {
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),
-        }
+        };
+        end_spans();
+        result
     }
 }
 

@@ -31,6 +31,7 @@ pub fn computed(span: &Span, partition: &TopicPartition, offset: Offset, took: D
         trace_id = span.trace,
         span_id = span.id,
         parent_id = span.parent,
+        sampled = span.is_sampled(),
         topic = %partition.topic,
         partition = partition.partition,
         offset = offset.0,

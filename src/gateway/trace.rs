@@ -36,6 +36,7 @@ impl Trace {
             trace_id = self.span.trace,
             span_id = self.span.id,
             parent_id = self.span.parent,
+            sampled = self.span.is_sampled(),
             took_us = took.as_micros() as u64,
             outcome,
             "answered"

@@ -192,7 +192,6 @@ impl Rebalances {
             Ok(assignments) => {
                 let named = assignments.iter().map(|a| (a.partition.partition, a.partition.clone()));
                 lock(&self.state).assigned.extend(named);
-                tracing::info!(topic = %self.topic, partitions = %numbers(assignments.iter().map(|a| &a.partition)), "assigned");
                 self.progress.asked_offsets(began.elapsed());
                 self.events.send(Ok(SourceEvent::Assigned(assignments)));
             }
@@ -212,9 +211,6 @@ impl Rebalances {
         }
         // The engine lets go at once, or within its deadline; if it is gone, so is the sender.
         let _ = handed_over.blocking_recv();
-        if !lost {
-            tracing::info!(topic = %self.topic, partitions = %numbers(&gone), "revoked");
-        }
         lock(&self.state).assigned.retain(|number, _| !gone.iter().any(|p| p.partition == *number));
     }
 

@@ -9,30 +9,42 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing::{Event, Metadata, callsite::Identifier};
+use tracing::{Event, Level, Metadata, callsite::Identifier};
 use tracing_subscriber::{
     EnvFilter, Layer,
+    filter::{FilterExt, Targets},
     fmt::MakeWriter,
     layer::{Context, Filter, SubscriberExt},
     util::SubscriberInitExt,
 };
 
+use super::spans::{Spans, TARGET};
+
 static STATUS: OnceLock<ProgressBar> = OnceLock::new();
 
 /// Sets up logging to standard error; once. `RUST_LOG` says what is logged (if not set: `info`, and nothing
 /// of librdkafka's own, whose every retry is a line). Lines that repeat are limited: ten in ten seconds from one place, then
-/// a count.
+/// a count. Spans go to a collector where `OTEL_EXPORTER_OTLP_ENDPOINT` names one.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"));
+        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"))
+        .and(Repeated::default());
+    let (spans, trouble) = match Spans::new() {
+        Ok(spans) => (spans, None),
+        Err(error) => (None, Some(error)),
+    };
+    let spans = spans.map(|spans| spans.with_filter(Targets::new().with_target(TARGET, Level::DEBUG)));
     let lines = tracing_subscriber::fmt::layer().with_writer(AboveStatus);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(spans);
     // A second call changes nothing.
     let _ = if io::stderr().is_terminal() {
-        registry.with(lines.compact().with_target(false).with_filter(Repeated::default())).try_init()
+        registry.with(lines.compact().with_target(false).with_filter(filter)).try_init()
     } else {
-        registry.with(lines.json().flatten_event(true).with_filter(Repeated::default())).try_init()
+        registry.with(lines.json().flatten_event(true).with_filter(filter)).try_init()
     };
+    if let Some(error) = trouble {
+        tracing::error!(%error, "spans are not sent: what OTEL_EXPORTER_OTLP_* say cannot be used");
+    }
 }
 
 /// The most lines of one place in the program in so much time; the rest is counted.

@@ -16,6 +16,7 @@ mod recorder;
 mod requests;
 mod series;
 mod server;
+mod spans;
 
 pub use brokers::{BrokerState, Client, ClientStatistics};
 pub use factorials::{FactorialMetrics, Method};
@@ -28,3 +29,4 @@ pub use rebalances::{RebalanceEvent, RebalanceRecord};
 pub use recorder::Recorded;
 pub use requests::{RequestMetrics, RequestOutcome};
 pub use server::{MetricsServer, ServerError, install as install_metrics};
+pub use spans::end as end_spans;

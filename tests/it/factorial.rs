@@ -48,7 +48,7 @@ fn each_good_request_has_its_result_and_each_bad_one_its_dead_letter_byte_for_by
 
     let mut arguments = vec!["run".to_owned(), "factorial.toml".to_owned(), "--drain".to_owned()];
     arguments.extend(names.settings().iter().map(|setting| format!("--set={setting}")));
-    let mut worker = Worker::spawn(&servers, &arguments);
+    let mut worker = Worker::spawn(&servers, &arguments, &[]);
     let status = worker.wait(LIMIT);
     assert!(status.success(), "{}", worker.log());
 

@@ -121,7 +121,7 @@ fn kill_ten_times(exactly_once: bool, name: &str) {
     under_load(&servers, &names, exactly_once, |settings| {
         let mut workers = vec![Worker::start(&servers, settings), Worker::start(&servers, settings)];
         for worker in &workers {
-            worker.says(&["assigned"]);
+            worker.says(&["rebalance: assign"]);
         }
         for round in 0..10 {
             // Sometimes in the middle of a rebalance, sometimes long after.
@@ -151,7 +151,7 @@ fn a_restart_of_the_broker_under_load_loses_nothing_and_doubles_nothing_with_exa
         let servers = broker.bootstrap_servers();
         under_load(&servers, &Names::new(name), exactly_once, |settings| {
             let workers = [Worker::start(&servers, settings), Worker::start(&servers, settings)];
-            workers[0].says(&["assigned"]);
+            workers[0].says(&["rebalance: assign"]);
             thread::sleep(Duration::from_secs(2));
             broker.restart().unwrap();
             thread::sleep(Duration::from_secs(1));

@@ -81,7 +81,7 @@ fn load(servers: &str, names: &Names, folder: &Path) -> Worker {
     );
     std::fs::write(&script, text).unwrap();
     let arguments = ["load", script.to_str().unwrap(), "--set=metrics.listen=127.0.0.1:0"];
-    Worker::spawn(servers, &arguments.map(str::to_owned))
+    Worker::spawn(servers, &arguments.map(str::to_owned), &[])
 }
 
 /// The names of the metrics that a text has series of.
@@ -173,7 +173,7 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     let mut settings = names.settings();
     settings.extend(["guarantee=exactly-once", "metrics.listen=127.0.0.1:0"].map(str::to_owned));
     let first = Worker::start(&servers, &settings);
-    first.says(&["\"assigned\"", "\"0 1 2 3\""]);
+    first.says(&["rebalance: assign partitions 0 1 2 3,"]);
     let second = Worker::start(&servers, &settings);
     let gateway = Gateway::start(&servers, &names, &[]);
     let folder = TempDir::new().unwrap();
@@ -189,7 +189,7 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
         ask(servers.clone(), names.source.clone(), stop.clone()),
         ask_over_http(gateway.url(), stop.clone()),
     ];
-    second.says(&["\"assigned\"", "\"partitions\":\""]);
+    second.says(&["rebalance: assign"]);
     let start = now();
 
     // A healthy run, and after the rebalance each partition has one owner.

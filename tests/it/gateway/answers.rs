@@ -231,7 +231,7 @@ fn any_format_will_do_and_any_pipeline() {
     topics(&servers, &names, 2);
     let mut arguments = vec!["run".to_owned(), "identity.toml".to_owned()];
     arguments.extend(names.settings().iter().map(|setting| format!("--set={setting}")));
-    let _worker = Worker::spawn(&servers, &arguments);
+    let _worker = Worker::spawn(&servers, &arguments, &[]);
     let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
     let toml = format!(
         "[routes.echo]\npath = \"/v1/echo\"\nvalues = \"bytes\"\n\
@@ -244,6 +244,7 @@ fn any_format_will_do_and_any_pipeline() {
         &servers,
         &["serve", path, "--set=http.listen=127.0.0.1:0", &format!("--set=name={}", names.source)]
             .map(str::to_owned),
+        &[],
     );
     process.says(&[": /v1/echo"]);
     let log = process.log();

@@ -52,7 +52,7 @@ fn without_workers_requests_end_at_their_limits_in_flat_memory_and_all_is_well_w
 
     // What was refused was not produced, and nobody waits for the rest any more: the workers drop them before computing.
     let worker = Worker::start(&servers, &names.settings());
-    worker.says(&["assigned"]);
+    worker.says(&["rebalance: assign"]);
     let (deadline, mut late) = (Instant::now() + Duration::from_secs(30), 0);
     while gateway.get("/factorial/20").status != 200 {
         late += 1;

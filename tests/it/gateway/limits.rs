@@ -59,7 +59,7 @@ fn with_a_certificate_it_speaks_tls_and_nothing_else() {
         format!("http.tls.certificate={}", certificate.display()),
         format!("http.tls.key={}", key.display()),
     ];
-    let gateway = Gateway::start_unready(&servers, &names, &[&files[0], &files[1]]);
+    let gateway = Gateway::start_unready(&servers, &names, &[&files[0], &files[1]], &[]);
 
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();

@@ -6,6 +6,7 @@ mod limits;
 mod page;
 mod replies;
 mod together;
+mod traces;
 
 use std::{
     collections::BTreeMap,
@@ -28,12 +29,18 @@ pub struct Gateway {
 impl Gateway {
     /// One that is ready, for the topics of the test.
     pub fn start(servers: &str, names: &Names, settings: &[&str]) -> Gateway {
-        let gateway = Gateway::start_unready(servers, names, settings);
+        let gateway = Gateway::start_unready(servers, names, settings, &[]);
         gateway.wait_until_ready();
         gateway
     }
 
-    pub fn start_unready(servers: &str, names: &Names, settings: &[&str]) -> Gateway {
+    /// The same, not ready yet, with more variables in its environment.
+    pub fn start_unready(
+        servers: &str,
+        names: &Names,
+        settings: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Gateway {
         let ours = [
             format!("name={}", names.source),
             "http.listen=127.0.0.1:0".to_owned(),
@@ -46,7 +53,7 @@ impl Gateway {
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(ours.iter().map(|setting| format!("--set={setting}")));
         arguments.extend(settings.iter().map(|setting| format!("--set={setting}")));
-        let process = Worker::spawn(servers, &arguments);
+        let process = Worker::spawn(servers, &arguments, variables);
         process.says(&[": /factorial"]);
         let log = process.log();
         let rest = log.split("://").nth(1).unwrap();

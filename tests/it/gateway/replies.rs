@@ -11,8 +11,8 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 
-use super::{Gateway, factorial, topics};
-use crate::harness::{Names, Worker, broker, read_committed, records_until};
+use super::{factorial, topics};
+use crate::harness::{Names, Worker, broker, records_until};
 
 fn send(servers: &str, topic: &str, requests: &[(&str, &[(&str, &str)])]) {
     let producer: ThreadedProducer<DefaultProducerContext> =
@@ -86,36 +86,4 @@ fn a_reply_goes_where_its_request_says_and_a_wish_that_cannot_be_is_no_error() {
         assert_eq!(signed, [10, 11, 12, 18], "those that name a partition");
         assert!(worker.terminate().0.success());
     }
-}
-
-#[test]
-fn who_asks_over_http_with_a_trace_finds_the_request_and_its_result_in_it() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-traces");
-    topics(&servers, &names, 2);
-    let worker = Worker::start(&servers, &names.settings());
-    let gateway = Gateway::start(&servers, &names, &[]);
-    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let head = format!("GET /factorial/10\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\ntracestate: a=1,b=2");
-    assert_eq!(gateway.begin(&head, "").response().text(), factorial(10));
-    assert_eq!(
-        gateway.begin("GET /factorial/11\ntraceparent: nonsense", "").response().text(),
-        factorial(11)
-    );
-    // What each record says its parent is: the gateway's span below that of who asked, the worker's below it.
-    let parents = [&names.source, &names.sink].map(|topic| {
-        let records = read_committed(&servers, topic);
-        assert_eq!(records.len(), 2, "{records:?}");
-        let of = |n: &str| records.iter().find(|record| record.value().split(';').next() == Some(n)).unwrap();
-        assert_eq!((of("11").header("traceparent"), of("11").header("tracestate")), (None, None));
-        assert_eq!(of("10").header("tracestate"), Some("a=1,b=2"));
-        let traceparent = of("10").header("traceparent").unwrap();
-        let span =
-            traceparent.strip_prefix(&format!("00-{trace}-")).and_then(|rest| rest.strip_suffix("-01"));
-        span.unwrap_or_else(|| panic!("{traceparent}")).to_owned()
-    });
-    assert!(parents[0] != parents[1] && parents.iter().all(|parent| parent.len() == 16), "{parents:?}");
-    assert!(!parents.contains(&"00f067aa0ba902b7".to_owned()), "{parents:?}");
-    drop(worker);
 }

@@ -116,7 +116,7 @@ fn a_gateway_without_a_partition_says_so_and_takes_over_where_another_goes() {
     topics(&servers, &names, 1);
     let _worker = Worker::start(&servers, &names.settings());
     let one = Gateway::start(&servers, &names, &[]);
-    let spare = Gateway::start_unready(&servers, &names, &[]);
+    let spare = Gateway::start_unready(&servers, &names, &[], &[]);
     spare.process.says(&["results of these partitions are ours", "[]"]);
     // Whichever of the two has the partition.
     let (owner, spare) = if owned(&one.process.log()).is_empty() { (spare, one) } else { (one, spare) };

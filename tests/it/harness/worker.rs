@@ -18,15 +18,21 @@ pub struct Worker {
 impl Worker {
     /// `pipeline run factorial.toml` with these settings.
     pub fn start(servers: &str, settings: &[String]) -> Worker {
-        let mut arguments = vec!["run".to_owned(), "factorial.toml".to_owned()];
-        arguments.extend(settings.iter().map(|setting| format!("--set={setting}")));
-        Worker::spawn(servers, &arguments)
+        Worker::start_with(servers, settings, &[])
     }
 
-    /// `pipeline` with these arguments.
-    pub fn spawn(servers: &str, arguments: &[String]) -> Worker {
+    /// The same, with more variables in its environment.
+    pub fn start_with(servers: &str, settings: &[String], variables: &[(&str, &str)]) -> Worker {
+        let mut arguments = vec!["run".to_owned(), "factorial.toml".to_owned()];
+        arguments.extend(settings.iter().map(|setting| format!("--set={setting}")));
+        Worker::spawn(servers, &arguments, variables)
+    }
+
+    /// `pipeline` with these arguments, and variables in its environment.
+    pub fn spawn(servers: &str, arguments: &[String], variables: &[(&str, &str)]) -> Worker {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pipeline"))
             .args(arguments)
+            .envs(variables.iter().copied())
             .env("PIPELINE_BOOTSTRAP_SERVERS", servers)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -135,7 +135,7 @@ fn a_signal_ends_the_run_with_the_report_of_what_was_done_and_metrics_are_there_
     let mut arguments = vec!["load".to_owned(), script.path()];
     let settings = [script.settings(), over(server.address)].concat();
     arguments.extend(settings.iter().map(|setting| format!("--set={setting}")));
-    let worker = Worker::spawn("", &arguments);
+    let worker = Worker::spawn("", &arguments, &[]);
     let metrics = format!("{}/metrics", worker.metrics());
     let answered = r#"pipeline_request_duration_seconds_count{pipeline="s",outcome="ok"} "#;
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -30,7 +30,7 @@ fn each_answer_of_real_workers_is_checked_and_paired_by_its_id() {
     let names = Names::new("load");
     let settings = names.settings();
     let workers = [Worker::start(&servers, &settings), Worker::start(&servers, &settings)];
-    workers.iter().for_each(|worker| worker.says(&["assigned"]));
+    workers.iter().for_each(|worker| worker.says(&["rebalance: assign"]));
     let script = Script::new(
         r#"thresholds = ["errors = 0", "p99 < 20 s"]
         target.timeout = "60 s"
@@ -197,7 +197,7 @@ fn results_in_other_formats_are_checked_too() {
         let mut settings = names.settings();
         settings.extend([format!("source.format={format}"), format!("sink.format={format}")]);
         let worker = Worker::start(&servers, &settings);
-        worker.says(&["assigned"]);
+        worker.says(&["rebalance: assign"]);
         let script =
             Script::new("values.uniform = { min = 0, max = 300 }\nphases.x = { users = 4, count = 100 }\n");
         let mut settings = targets(&names);
