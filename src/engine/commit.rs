@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use super::{
     CommitError, CommitOffset, Sink, Source, Stop,
     lane::{Lane, LaneId},
-    run::{Engine, Plan},
+    run::{Engine, LAG_AFTER_COMMIT, Plan},
 };
 use crate::{config::Guarantee, record::Offset};
 
@@ -195,6 +195,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let took = self.environment.now() - began;
                 self.committer.failures = 0;
                 self.progress.committed(records, took);
+                self.next_lag = self.next_lag.min(self.environment.now() + LAG_AFTER_COMMIT);
                 if self.committer.transactional {
                     self.progress.transaction_committed(began + took - self.committer.opened);
                 }

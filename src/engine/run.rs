@@ -27,6 +27,8 @@ use crate::{
 
 /// How often lag is looked at.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon after a commit: what was old a moment ago is not any more.
+pub const LAG_AFTER_COMMIT: Duration = Duration::from_millis(50);
 
 /// How long leaving the group may take, after everything was handed over.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,7 +103,7 @@ pub(super) struct Engine<S, K> {
     pub stages: Stages,
     /// When the loop looked at the clock last.
     pub now: Duration,
-    next_lag: Duration,
+    pub next_lag: Duration,
 }
 
 impl<S: Source, K: Sink> Engine<S, K> {

@@ -1,7 +1,12 @@
 use std::time::Duration;
 
 use super::harness::{Harness, Options};
-use crate::{config::Guarantee, telemetry::Stage};
+use crate::{
+    config::Guarantee,
+    engine::SourceEvent,
+    record::{Offset, TopicPartition},
+    telemetry::Stage,
+};
 
 /// Milliseconds by stage, in the order of [`Stage::ALL`].
 fn millis(engine: &Harness) -> [u128; 6] {
@@ -21,6 +26,9 @@ async fn the_time_of_each_partition_goes_to_one_stage_after_the_other_and_adds_u
     engine.acknowledge(1).await;
     let _handed_over = engine.revoke(1);
     engine.wait(4_000).await;
+    // What the loop waits in is told once something wakes it.
+    engine.values(0, 1, &["b"]);
+    engine.settle().await;
     let [poll, wait, compute, send, commit, rebalance] = millis(&engine);
     assert_eq!((wait, compute, send, commit, rebalance), (0, 2_000, 1_000, 0, 0));
     // Partition 1 was handed over at once, partition 0 waits for records again.
@@ -60,4 +68,18 @@ async fn what_waits_for_the_end_of_a_transaction_is_in_a_commit() {
     engine.wait(1_000).await;
     let [_, _, _, send, commit, _] = millis(&engine);
     assert_eq!((send, commit), (1_000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lag_is_told_soon_after_a_commit() {
+    let engine = Harness::start(Options::default());
+    engine.assign(0, 0, 0, "");
+    engine.wait(10).await;
+    let end = (TopicPartition::new("in", 0), Offset(3));
+    engine.tell(SourceEvent::HighWatermarks(vec![end]));
+    engine.wait(2_000).await;
+    assert_eq!(engine.progress.lag(), 3);
+    engine.values(0, 0, &["a", "b", "c"]);
+    engine.wait(200).await;
+    assert_eq!((engine.committed(), engine.progress.lag()), (vec![3], 0));
 }
