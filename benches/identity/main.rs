@@ -9,6 +9,8 @@ mod bare;
 mod broker;
 #[path = "../shared/clients.rs"]
 mod clients;
+#[path = "../shared/process.rs"]
+mod process;
 
 use std::{
     env,
@@ -70,37 +72,25 @@ fn seed(broker: &Broker, topic: &str, records: u64) {
 
 fn contend(contender: &str, servers: &str, from: &str, to: &str, records: u64, exactly_once: bool) {
     let (mut consumer, mut producer) = clients::configs(servers, to, exactly_once);
-    let (cpu, start) = (cpu_seconds(), Instant::now());
+    let (cpu, start) = (process::cpu_seconds(), Instant::now());
     match contender {
-        "bare" => bare::run(&consumer, &producer, from, to, records, exactly_once),
+        "bare" => bare::run(&consumer, &producer, from, to, records, exactly_once, |value, copy| {
+            copy.extend_from_slice(value);
+        }),
         _ => {
             let observed = contender == "observed";
             if observed {
                 consumer.set("statistics.interval.ms", "1000");
                 producer.set("statistics.interval.ms", "1000");
             }
-            clients::run_pipeline("identity", &consumer, &producer, from, to, exactly_once, observed);
+            clients::run_pipeline("identity", &consumer, &producer, from, to, exactly_once, true, observed);
         }
     }
-    let (cpu, wall) = (cpu_seconds() - cpu, start.elapsed().as_secs_f64());
+    let (cpu, wall) = (process::cpu_seconds() - cpu, start.elapsed().as_secs_f64());
     println!(
         "{:>9.0} records/s  {:.2} us CPU a record  {:>4} MB resident",
         records as f64 / wall,
         cpu / records as f64 * 1e6,
-        peak_memory() / 1024
+        process::peak_mib()
     );
-}
-
-/// User and system time of this process, in seconds (`proc(5)`: clock ticks of 10 ms).
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
-}
-
-/// The largest resident size so far, in KiB.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -31,7 +31,9 @@ fn main() {
         let (consumer, producer) = clients::configs(servers, to, exactly_once);
         match &contender[..] {
             "bare" => bare::run_each(&consumer, &producer, from, to, exactly_once),
-            _ => clients::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once, false),
+            _ => {
+                clients::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once, false, false)
+            }
         }
         return;
     }

@@ -30,8 +30,8 @@ impl ProducerContext for Delivered {
     }
 }
 
-/// Consume, copy, produce, commit each 100 ms, until `count` records are through.
-#[allow(dead_code, reason = "one of the two benches that share this file")]
+/// Consume, make the result's value of the record's, produce, commit each 100 ms, until `count` records are through.
+#[allow(dead_code, reason = "not all benches that share this file")]
 pub fn run(
     consumer: &ClientConfig,
     producer: &ClientConfig,
@@ -39,6 +39,7 @@ pub fn run(
     to: &str,
     count: u64,
     transactional: bool,
+    mut compute: impl FnMut(&[u8], &mut Vec<u8>),
 ) {
     let (consumer, producer) = clients(consumer, producer, from, transactional);
     let mut positions: BTreeMap<i32, i64> = BTreeMap::new();
@@ -54,7 +55,7 @@ pub fn run(
                 Err(error) => panic!("{error}"),
             };
             value.clear();
-            value.extend_from_slice(record.payload().unwrap_or_default());
+            compute(record.payload().unwrap_or_default(), &mut value);
             positions.insert(record.partition(), record.offset() + 1);
             let mut out = BaseRecord::to(to).payload(&value);
             out.key = record.key();
@@ -131,7 +132,7 @@ fn list(topic: &str, positions: &BTreeMap<i32, i64>) -> TopicPartitionList {
 }
 
 /// The same for one record at a time, for ever: at-least-once commits each 100 ms, exactly-once after each.
-#[allow(dead_code, reason = "one of the two benches that share this file")]
+#[allow(dead_code, reason = "not all benches that share this file")]
 pub fn run_each(consumer: &ClientConfig, producer: &ClientConfig, from: &str, to: &str, transactional: bool) {
     let (consumer, producer) = clients(consumer, producer, from, transactional);
     let mut next_commit = Instant::now();

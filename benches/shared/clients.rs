@@ -35,8 +35,9 @@ pub fn configs(servers: &str, group: &str, exactly_once: bool) -> (ClientConfig,
     (consumer, producer)
 }
 
-/// Runs a pipeline of that one operator: `identity` until all that was there at the start is through, others for ever.
+/// Runs a pipeline of that one operator: until all that was there at the start is through, or for ever.
 /// One that is observed has its metrics recorded, and scraped each second.
+#[allow(clippy::too_many_arguments, reason = "what the contenders have in common, and two switches")]
 pub fn run_pipeline(
     name: &str,
     consumer: &ClientConfig,
@@ -44,6 +45,7 @@ pub fn run_pipeline(
     from: &str,
     to: &str,
     exactly_once: bool,
+    drain: bool,
     observed: bool,
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -63,7 +65,7 @@ pub fn run_pipeline(
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),
-            drain: name == "identity",
+            drain,
         };
         let progress = Arc::new(Progress::new(Subject {
             pipeline: name.to_owned(),
