@@ -16,6 +16,7 @@ const SENT_OVERHEAD: u64 = 256;
 /// Other names that librdkafka has for what we set: beside ours they would be set in no order.
 const ALIASES: &[(&str, &str)] = &[
     ("delivery.timeout.ms", "message.timeout.ms"),
+    ("max.in.flight.requests.per.connection", "max.in.flight"),
     ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
     ("metadata.broker.list", "bootstrap.servers"),
     ("queue.buffering.max.ms", "linger.ms"),
@@ -111,8 +112,13 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     config
         .set("statistics.interval.ms", statistics::INTERVAL)
         .set("enable.idempotence", "true")
-        // Batches of records arrive together, so there is nothing to linger for.
+        // librdkafka's clock for this has a step of a millisecond, and a request is answered in two.
         .set("linger.ms", "0")
+        // librdkafka has one request of an idempotent producer in flight for each partition, and asks without a
+        // pause whether the next may be sent: half of a worker's CPU where the broker is slower than it. Not so
+        // while another partition's request waits behind the connection's limit. A broker works on one request of
+        // a connection at a time whatever the limit is; it only matters where that broker is far away.
+        .set("max.in.flight", "1")
         .set("queue.buffering.max.kbytes", kib(output.max(largest + SENT_OVERHEAD)))
         .set("queue.buffering.max.messages", (output / SENT_OVERHEAD).clamp(1_000, 100_000).to_string())
         // The topic has the last word; librdkafka's own limit must only not be lower.
