@@ -12,6 +12,7 @@ mod parallel;
 mod primes;
 mod product;
 mod small;
+mod spare;
 mod stream;
 mod text;
 mod watch;

@@ -2,7 +2,7 @@
 
 use super::{
     cost::digits,
-    limb::{BASE, DIGITS, multiply_word},
+    limb::{BASE, DIGITS, give_back, multiply_word},
     multiply::{multiply, square},
     parallel::both,
     primes::{exponent, odd_primes},
@@ -49,8 +49,12 @@ fn level(levels: &[Vec<u64>], limbs: f64, watch: &Watch) -> Option<Vec<u64>> {
     } else {
         let larger = multiply(&root, &factor);
         watch.go_on()?;
-        multiply(&root, &larger)
+        let result = multiply(&root, &larger);
+        give_back(larger);
+        result
     };
+    give_back(root);
+    give_back(factor);
     watch.done(result.len() as f64 / limbs);
     Some(result)
 }
@@ -93,5 +97,9 @@ fn tree(words: &[u64], watch: &Watch) -> Option<Vec<u64>> {
     watch.go_on()?;
     let (lower, upper) = words.split_at(words.len() / 2);
     let (lower, upper) = both(words.len(), || tree(lower, watch), || tree(upper, watch));
-    Some(multiply(&lower?, &upper?))
+    let (lower, upper) = (lower?, upper?);
+    let product = multiply(&lower, &upper);
+    give_back(lower);
+    give_back(upper);
+    Some(product)
 }

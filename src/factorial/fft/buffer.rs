@@ -1,57 +1,41 @@
-//! Memory for the transforms that is used again: fresh pages would cost more than what is computed in them.
+//! Rows of eights for the transforms.
 
 use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
-    sync::{Mutex, PoisonError},
 };
 
-use super::words::Eight;
+use super::{
+    super::spare::{Spare, smallest},
+    words::Eight,
+};
 
-/// Buffers of so many eights, 256 KiB, are shared by all threads; the shorter ones are each thread's own.
-const LONG: usize = 4_096;
+/// 48 MiB for all threads together.
+static LONG: Spare<Eight> = Spare::new(48 << 20);
 
-/// So many eights of long ones are kept: 64 MiB.
-const KEPT: usize = 1 << 20;
-
-/// A thread keeps so many short ones: with those of the length below [`LONG`], 4 MiB.
+/// A thread keeps so many short ones: 4 MiB, if they are as long as they can be.
 const KEPT_SHORT: usize = 16;
 
+thread_local! {
+    static SHORT: RefCell<Vec<Vec<Eight>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn is_long(length: usize) -> bool {
+    length * size_of::<Eight>() >= Spare::<Eight>::LONG
+}
+
 /// Eights, from what is left over if there is enough.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffer {
     /// At least as long as it is asked for: what is behind is not cleared for the next one either.
     eights: Vec<Eight>,
     length: usize,
 }
 
-type Spare = Vec<Vec<Eight>>;
-
-static LONG_ONES: Mutex<Spare> = Mutex::new(Vec::new());
-
-thread_local! {
-    static SHORT_ONES: RefCell<Spare> = const { RefCell::new(Vec::new()) };
-}
-
-/// Does something with the spare buffers among which one of that length belongs.
-fn with_spare<T>(length: usize, f: impl FnOnce(&mut Spare) -> T) -> T {
-    if length >= LONG {
-        f(&mut LONG_ONES.lock().unwrap_or_else(PoisonError::into_inner))
-    } else {
-        SHORT_ONES.with_borrow_mut(f)
-    }
-}
-
 impl Buffer {
     /// One with that many eights of anything: all must be written before it is read.
     pub fn stale(length: usize) -> Self {
-        let spare = with_spare(length, |spare| {
-            // The smallest one that will do.
-            let fits = spare.iter().enumerate().filter(|(_, spare)| spare.len() >= length);
-            let best = fits.min_by_key(|(_, spare)| spare.len()).map(|(place, _)| place);
-            best.map(|place| spare.swap_remove(place))
-        });
-        let mut eights = spare.unwrap_or_else(|| vec![Eight::ZERO; length]);
+        let mut eights = if is_long(length) { LONG.take(length, Eight::ZERO) } else { short(length) };
         if cfg!(debug_assertions) {
             // Makes nonsense of what would be read.
             eights.fill(Eight([f64::NAN; 8]));
@@ -60,24 +44,24 @@ impl Buffer {
     }
 }
 
+fn short(length: usize) -> Vec<Eight> {
+    let kept = SHORT.with_borrow_mut(|kept| smallest(kept, length));
+    kept.unwrap_or_else(|| vec![Eight::ZERO; length])
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let eights = std::mem::take(&mut self.eights);
-        let dropped = with_spare(eights.len(), |spare| {
-            spare.push(eights);
-            let kept = |spare: &Spare| match spare[0].len() {
-                LONG.. => spare.iter().map(Vec::len).sum::<usize>() <= KEPT,
-                _ => spare.len() <= KEPT_SHORT,
-            };
-            // The oldest ones go.
-            let mut dropped = Vec::new();
-            while !spare.is_empty() && !kept(spare) {
-                dropped.push(spare.remove(0));
+        if is_long(eights.len()) {
+            LONG.give_back(eights);
+            return;
+        }
+        SHORT.with_borrow_mut(|kept| {
+            kept.push(eights);
+            if kept.len() > KEPT_SHORT {
+                kept.remove(0);
             }
-            dropped
         });
-        // Only now, so that nobody waits for the memory to be given back.
-        drop(dropped);
     }
 }
 

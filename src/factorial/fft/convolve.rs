@@ -29,17 +29,33 @@ pub fn convolve(kernels: &'static Kernels, a: &mut [Block], b: Option<&mut [Bloc
     let w = nodes(0, 0).at(0)[1];
     let middle = a.len() / 2;
     let (lower, upper) = a.split_at_mut(middle);
-    (kernels.forward2)(lower, upper, w);
+    halves(kernels.forward2, lower, upper, w);
     let (b_lower, b_upper) = match b {
         Some(b) => {
             let (b_lower, b_upper) = b.split_at_mut(middle);
-            (kernels.forward2)(b_lower, b_upper, w);
+            halves(kernels.forward2, b_lower, b_upper, w);
             (Some(b_lower), Some(b_upper))
         }
         None => (None, None),
     };
     both(middle, || tree.node(lower, b_lower, 1, 0), || tree.node(upper, b_upper, 1, 1));
-    (kernels.inverse2)(lower, upper, w);
+    halves(kernels.inverse2, lower, upper, w);
+}
+
+/// Takes a step of the root's halves, on several threads if they are long.
+fn halves(
+    step: fn(&mut [Block], &mut [Block], [f64; 2]),
+    lower: &mut [Block],
+    upper: &mut [Block],
+    w: [f64; 2],
+) {
+    let length = lower.len();
+    if length < COLUMNS {
+        step(lower, upper, w);
+        return;
+    }
+    let ((l0, r0), (l1, r1)) = (lower.split_at_mut(length / 2), upper.split_at_mut(length / 2));
+    both(2 * length, || halves(step, l0, l1, w), || halves(step, r0, r1, w));
 }
 
 struct Tree {

@@ -1,7 +1,10 @@
 //! Limbs to groups of three, four or five digits, and sums of their products back to limbs.
 
 use super::{
-    super::{limb::BASE, parallel::both},
+    super::{
+        limb::{self, BASE},
+        parallel::both,
+    },
     buffer::Buffer,
     kernels::Kernels,
     moduli::Terms,
@@ -98,7 +101,7 @@ impl Group {
     /// The limbs of the sum of `terms[k] * base^k`: integers below 2^50 in size, whose sum is not negative and fits
     /// the limbs.
     pub fn join(self, kernels: &'static Kernels, terms: &Terms, limbs: usize) -> Vec<u64> {
-        let mut product = vec![0; limbs];
+        let mut product = limb::spare(limbs);
         let borrow = Join { kernels, group: self, terms }.strips(&mut product, 0);
         debug_assert_eq!(borrow, 0);
         product
@@ -128,7 +131,8 @@ impl Join<'_> {
         }
         let strip = STRIP / eights * limbs_of_unit;
         let units = limbs.len().min(strip).div_ceil(limbs_of_unit) + 1;
-        let (mut terms, mut joined) = (Buffer::stale(units * eights), Buffer::stale(units * limbs_of_unit / 8));
+        let (mut terms, mut joined) =
+            (Buffer::stale(units * eights), Buffer::stale(units * limbs_of_unit / 8));
         let mut borrow = 0;
         for (index, limbs) in limbs.chunks_mut(strip).enumerate() {
             let first = (first + index * strip) / limbs_of_unit;

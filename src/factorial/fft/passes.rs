@@ -205,7 +205,8 @@ impl<V: Vector> Leaf<V> {
                 re: V::splat_halves([first[power][0], second[power][0]], part),
                 im: V::splat_halves([first[power][1], second[power][1]], part),
             };
-            fours[power] = Complex { re: V::load(&four.re[power].0, part), im: V::load(&four.im[power].0, part) };
+            fours[power] =
+                Complex { re: V::load(&four.re[power].0, part), im: V::load(&four.im[power].0, part) };
         }
         Leaf { sixteen, four: fours }
     }

@@ -5,12 +5,7 @@
 //! cache, and no buffer holds all of them.
 
 use super::{
-    super::parallel::both,
-    buffer::Buffer,
-    groups::Group,
-    kernels::Kernels,
-    passes::Block,
-    vector::Vector,
+    super::parallel::both, buffer::Buffer, groups::Group, kernels::Kernels, passes::Block, vector::Vector,
     words::Eight,
 };
 
@@ -73,7 +68,13 @@ impl Residue {
     }
 }
 
-fn half_difference(kernels: &'static Kernels, blocks: &mut [Block], first: usize, larger: &Residue, eights: usize) {
+fn half_difference(
+    kernels: &'static Kernels,
+    blocks: &mut [Block],
+    first: usize,
+    larger: &Residue,
+    eights: usize,
+) {
     if blocks.len() >= WORTH {
         let (low, high) = blocks.split_at_mut(blocks.len() / 2);
         let middle = first + low.len();
@@ -127,7 +128,12 @@ impl Fold<'_> {
             let groups = self.group.split(self.kernels, self.number, first, blocks.len(), scratch);
             match turn {
                 0 | 1 => (self.kernels.put)(blocks, turn, groups),
-                _ => (self.kernels.put_more)(blocks, turn % 2, groups, if turn / 2 % 2 == 0 { 1.0 } else { -1.0 }),
+                _ => (self.kernels.put_more)(
+                    blocks,
+                    turn % 2,
+                    groups,
+                    if turn / 2 % 2 == 0 { 1.0 } else { -1.0 },
+                ),
             }
         }
         (self.kernels.square_norm)(blocks)
@@ -181,7 +187,13 @@ pub fn halve<V: Vector>(blocks: &mut [Block]) {
 
 /// Adds `factor` times what `from` has, rounded.
 #[inline(always)]
-pub fn add<V: Vector>(to: &mut [Block], component: usize, from: &[Block], from_component: usize, factor: f64) {
+pub fn add<V: Vector>(
+    to: &mut [Block],
+    component: usize,
+    from: &[Block],
+    from_component: usize,
+    factor: f64,
+) {
     let factor = V::splat(factor);
     for (to, from) in to.iter_mut().zip(from) {
         let (to, from) = (&mut to[component].0, &from[from_component].0);
