@@ -15,9 +15,13 @@ mod small;
 mod spare;
 mod stream;
 mod text;
+#[cfg(tuning)]
+pub mod thresholds;
+#[cfg(not(tuning))]
+mod thresholds;
 mod watch;
 
-pub use cost::{cost_nanos, digits};
+pub use cost::{Cost, cost, digits};
 pub use decimal::Decimal;
 pub use stream::Factorials;
 pub use watch::Watch;

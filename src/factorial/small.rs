@@ -2,8 +2,8 @@
 
 use super::limb::{BASE, multiply_word};
 
-/// Up to here this is faster than prime powers.
-pub const LARGEST: u32 = 300;
+/// The largest n for which there are words.
+pub const LARGEST: u32 = 600;
 
 /// Factors of neighbours, as many as a limb holds.
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ struct Word {
     twos: u32,
 }
 
-const COUNT: usize = 64;
+const COUNT: usize = 128;
 
 const WORDS: [Word; COUNT] = {
     let mut words = [Word { last: 0, product: 1, twos: 0 }; COUNT];
@@ -42,7 +42,7 @@ impl Word {
         while factor.is_multiple_of(5) {
             (factor, self.twos) = (factor / 5, self.twos - 1);
         }
-        // Never more than will be needed: the fives up to 300 find theirs among six twos ahead.
+        // Never more than will be needed: the fives up to 600 find theirs among six twos ahead.
         while factor.is_multiple_of(2) && self.twos < 6 {
             (factor, self.twos) = (factor / 2, self.twos + 1);
         }

@@ -1,6 +1,9 @@
 //! Limbs to decimal text.
 
-use super::{limb::DIGITS, parallel::both};
+use super::{
+    limb::DIGITS,
+    parallel::{both, is_worth},
+};
 
 /// How many digits a number has without leading zeros; zero has one.
 pub fn length(limbs: &[u64]) -> usize {
@@ -24,12 +27,9 @@ pub fn write(limbs: &[u64], zeros: usize, text: &mut Vec<u8>) {
     write_whole(rest, places);
 }
 
-/// From so many limbs on they are parted among threads.
-const WORTH: usize = 16_384;
-
 /// Fifteen digits for each limb, the last one's first.
 fn write_whole(limbs: &[u64], places: &mut [[u8; DIGITS]]) {
-    if limbs.len() >= WORTH {
+    if is_worth(limbs.len()) {
         let middle = limbs.len() / 2;
         let (lower, upper) = limbs.split_at(middle);
         let (first, last) = places.split_at_mut(upper.len());

@@ -1,17 +1,11 @@
 //! Products of complex polynomials modulo X^M - i, in place.
 
 use super::{
-    super::parallel::both,
+    super::{parallel::both, thresholds},
     kernels::Kernels,
     passes::{Block, LeafFactors, Rows, quarters},
     twiddle::{Twiddle, nodes},
 };
-
-/// Sub-trees of so many blocks stay in the nearest cache, both operands: they are done step by step.
-const NEAR: usize = 128;
-
-/// So many blocks of each quarter are worth a thread.
-const COLUMNS: usize = 2_048;
 
 /// The smallest M, in blocks.
 pub const SMALLEST: usize = 8;
@@ -50,7 +44,7 @@ fn halves(
     w: [f64; 2],
 ) {
     let length = lower.len();
-    if length < COLUMNS {
+    if length < thresholds::columns() {
         step(lower, upper, w);
         return;
     }
@@ -65,7 +59,7 @@ struct Tree {
 
 impl Tree {
     fn node(&self, a: &mut [Block], mut b: Option<&mut [Block]>, depth: usize, number: usize) {
-        if a.len() <= NEAR {
+        if a.len() <= thresholds::near() {
             self.steps(a, b, depth, number);
             return;
         }
@@ -113,7 +107,7 @@ impl Tree {
 fn columns(step: fn(Rows<'_>, Twiddle), rows: Rows<'_>, w: Twiddle) {
     let [q0, q1, q2, q3] = rows;
     let length = q0.len();
-    if length < COLUMNS {
+    if length < thresholds::columns() {
         step([q0, q1, q2, q3], w);
         return;
     }

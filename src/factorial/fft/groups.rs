@@ -3,7 +3,7 @@
 use super::{
     super::{
         limb::{self, BASE},
-        parallel::both,
+        parallel::{both, is_worth},
     },
     buffer::Buffer,
     kernels::Kernels,
@@ -108,9 +108,6 @@ impl Group {
     }
 }
 
-/// From so many limbs on the carries are parted among threads.
-const WORTH: usize = 8_192;
-
 /// Terms to be made limbs.
 struct Join<'a> {
     kernels: &'static Kernels,
@@ -122,10 +119,11 @@ impl Join<'_> {
     /// Makes the limbs from the `first` on as if what is below did not borrow; what they borrow from those above.
     fn strips(&self, limbs: &mut [u64], first: usize) -> u64 {
         let (limbs_of_unit, eights) = self.group.unit();
-        if limbs.len() >= WORTH {
+        let length = limbs.len();
+        if is_worth(length) {
             let (low, high) = limbs.split_at_mut((limbs.len() / 2).next_multiple_of(limbs_of_unit));
             let middle = first + low.len();
-            let (below, above) = both(8 * WORTH, || self.strips(low, first), || self.strips(high, middle));
+            let (below, above) = both(length, || self.strips(low, first), || self.strips(high, middle));
             // What was borrowed once is less than what was there.
             return above + take(high, below);
         }

@@ -5,15 +5,17 @@
 //! cache, and no buffer holds all of them.
 
 use super::{
-    super::parallel::both, buffer::Buffer, groups::Group, kernels::Kernels, passes::Block, vector::Vector,
+    super::{parallel::both, thresholds},
+    buffer::Buffer,
+    groups::Group,
+    kernels::Kernels,
+    passes::Block,
+    vector::Vector,
     words::Eight,
 };
 
 /// So many eights of groups are a strip: whole units of each [`Group`].
 pub const STRIP: usize = 240;
-
-/// So many blocks are worth a thread.
-const WORTH: usize = 2_048;
 
 /// The coefficients, an eight of the lower half and one of the upper in each block.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ fn half_difference(
     larger: &Residue,
     eights: usize,
 ) {
-    if blocks.len() >= WORTH {
+    if blocks.len() >= thresholds::columns() {
         let (low, high) = blocks.split_at_mut(blocks.len() / 2);
         let middle = first + low.len();
         both(
@@ -108,7 +110,7 @@ struct Fold<'a> {
 impl Fold<'_> {
     /// Makes the blocks from the `first` on; the square of their length.
     fn strips(&self, blocks: &mut [Block], first: usize) -> f64 {
-        if blocks.len() >= WORTH {
+        if blocks.len() >= thresholds::columns() {
             let (low, high) = blocks.split_at_mut(blocks.len() / 2);
             let middle = first + low.len();
             let (low, high) = both(4 * self.half, || self.strips(low, first), || self.strips(high, middle));
