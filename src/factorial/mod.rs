@@ -70,6 +70,12 @@ pub fn factorial_decimal(n: u32) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// The product of two numbers in limbs of fifteen digits: for `benches/peers`.
+#[doc(hidden)]
+pub fn multiply_limbs(a: &[u64], b: &[u64]) -> Vec<u64> {
+    multiply::multiply(a, b)
+}
+
 /// Multiplies in every way that there is and compares: for `fuzz/`.
 #[cfg(fuzzing)]
 pub fn fuzz_multiply(a: &[u64], b: &[u64]) {

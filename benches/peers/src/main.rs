@@ -1,6 +1,7 @@
 //! n! to a decimal string, end to end: this kernel beside GMP, num-bigint, malachite and dashu, in one run.
 //!
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, or with `-- 1000 10000` for those n alone, or `-- --streams`. All is
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, or with `-- 1000 10000` for those n alone, or
+//! `-- --streams`, or `-- --transforms`. All is
 //! pinned to one core, but for the line that says two threads, which `-- --threads N` prints alone. `-- --once N K` computes N! K times and prints nothing,
 //! for a profiler.
 
@@ -9,6 +10,7 @@
 mod factorial;
 mod peers;
 mod stream;
+mod transform;
 
 use std::{
     hint::black_box,
@@ -71,6 +73,11 @@ fn main() {
         (0..count).for_each(|_| drop(black_box(factorial::factorial_decimal(n))));
         return;
     }
+    if arguments == ["--transforms"] {
+        pin();
+        transform::lines(&rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        return;
+    }
     if arguments == ["--streams"] {
         pin();
         stream::lines(&rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
@@ -95,6 +102,7 @@ fn main() {
         line(&one, *n);
     }
     if arguments.is_empty() {
+        transform::lines(&one);
         stream::lines(&one);
         unpin();
         two_threads(1_000_000);
