@@ -2,6 +2,30 @@
 
 use super::limb::{BASE, multiply_word};
 
+/// The factorials of one limb or two, without their factors of ten, for n below this.
+const TABLE_END: usize = 34;
+
+static TABLE: [[u64; 2]; TABLE_END] = {
+    let mut table = [[1, 0]; TABLE_END];
+    let (mut n, mut number) = (1, 1_u128);
+    while n < TABLE_END {
+        number *= n as u128;
+        while number.is_multiple_of(10) {
+            number /= 10;
+        }
+        assert!(number < BASE as u128 * BASE as u128, "two limbs");
+        table[n] = [(number % BASE as u128) as u64, (number / BASE as u128) as u64];
+        n += 1;
+    }
+    table
+};
+
+/// n! without its factors of ten, where it is known before.
+pub fn known(n: u32) -> Option<&'static [u64]> {
+    let limbs = TABLE.get(n as usize)?;
+    Some(if limbs[1] == 0 { &limbs[..1] } else { limbs })
+}
+
 /// The largest n for which there are words.
 pub const LARGEST: u32 = 600;
 
