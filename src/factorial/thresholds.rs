@@ -44,9 +44,9 @@ thresholds! {
     /// Blocks of a sub-tree of the transform that is done step by step: both operands stay in the nearest cache.
     near: 128;
     /// Limbs of either part that are worth waking another thread.
-    worth: 4096;
+    worth: 512;
     /// Blocks of a strip of the transform's passes that are worth it.
-    columns: 2048;
+    columns: 512;
     /// Distance of checkpoints: farther apart, n! is faster from scratch.
     spacing: 64;
 }

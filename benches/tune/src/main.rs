@@ -70,9 +70,9 @@ const TRIALS: &[Trial] = &[
     },
     Trial {
         name: "worth",
-        candidates: &[512, 1_024, 2_048, 4_096, 8_192, 16_384],
+        candidates: &[64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192],
         threads: 2,
-        work: Work::Factorials(&[20_000, 50_000, 100_000, 500_000]),
+        work: Work::Factorials(&[5_000, 10_000, 20_000, 50_000, 100_000, 500_000]),
     },
     Trial {
         name: "columns",

@@ -120,7 +120,7 @@ impl Join<'_> {
     fn strips(&self, limbs: &mut [u64], first: usize) -> u64 {
         let (limbs_of_unit, eights) = self.group.unit();
         let length = limbs.len();
-        if is_worth(length) {
+        if is_worth(length) && length > limbs_of_unit {
             let (low, high) = limbs.split_at_mut((limbs.len() / 2).next_multiple_of(limbs_of_unit));
             let middle = first + low.len();
             let (below, above) = both(length, || self.strips(low, first), || self.strips(high, middle));
