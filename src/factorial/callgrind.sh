@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../../benches/peers"
 cargo build --release --quiet
 peers=${CARGO_TARGET_DIR:-target}/release/peers
 count() { # count N K: instructions of K computations
-  valgrind --tool=callgrind --callgrind-out-file=/dev/null "$peers" --once "$1" "$2" 2>&1 | sed -n 's/.*refs: *//p' | tr -d ,
+  RAYON_NUM_THREADS=1 valgrind --tool=callgrind --callgrind-out-file=/dev/null "$peers" --once "$1" "$2" 2>&1 | sed -n 's/.*refs: *//p' | tr -d ,
 }
 for n in 1000 10000 100000; do
   # The difference of many and few leaves out what is done once: the tables.

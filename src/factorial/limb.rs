@@ -3,6 +3,8 @@
 //! Fifteen digits are three groups of five and five groups of three, fit a float's 53 bits, and leave a word room
 //! for carries. A number is its limbs, the least significant first, without a zero at the end; zero has none.
 
+use super::spare::Spare;
+
 /// How many decimal digits a limb has.
 pub const DIGITS: usize = 15;
 
@@ -21,6 +23,24 @@ pub fn divide(sum: u128) -> (u64, u64) {
     // Without a branch, which could not be foreseen.
     let over = u64::from(rest >= BASE);
     (quotient + over, rest - BASE * over)
+}
+
+/// What numbers leave over that are not needed any more: 16 MiB.
+static SPARE: Spare<u64> = Spare::new(16 << 20);
+
+/// A row of so many limbs of anything.
+pub fn spare(length: usize) -> Vec<u64> {
+    let mut row = SPARE.take(length, 0);
+    row.truncate(length);
+    row
+}
+
+/// Keeps a number's memory for others.
+pub fn give_back(mut number: Vec<u64>) {
+    if number.capacity() * size_of::<u64>() >= Spare::<u64>::LONG {
+        number.resize(number.capacity(), 0);
+        SPARE.give_back(number);
+    }
 }
 
 /// Removes zeros at the upper end.

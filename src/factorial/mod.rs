@@ -12,11 +12,16 @@ mod parallel;
 mod primes;
 mod product;
 mod small;
+mod spare;
 mod stream;
 mod text;
+#[cfg(tuning)]
+pub mod thresholds;
+#[cfg(not(tuning))]
+mod thresholds;
 mod watch;
 
-pub use cost::{cost_nanos, digits};
+pub use cost::{Cost, cost, digits};
 pub use decimal::Decimal;
 pub use stream::Factorials;
 pub use watch::Watch;
@@ -42,6 +47,10 @@ pub fn factorial(n: u32) -> Decimal<'static> {
 /// n!, from scratch; `None` if it was cancelled.
 pub fn factorial_watched(n: u32, watch: &Watch) -> Option<Decimal<'static>> {
     watch.go_on()?;
+    if let Some(limbs) = small::known(n) {
+        watch.done(1.0);
+        return Some(Decimal { limbs: limbs.into(), zeros: product::zeros(n) });
+    }
     let (limbs, zeros) = product::factorial(n, watch)?;
     // Ten is one modulo nine, so the limbs' sum is the digits'; and the zeros at the end are those that Legendre says.
     debug_assert!(
@@ -63,6 +72,12 @@ pub fn factorial_decimal(n: u32) -> String {
     result.write(&mut text);
     // There is nothing but ASCII digits in it.
     String::from_utf8(text).unwrap_or_default()
+}
+
+/// The product of two numbers in limbs of fifteen digits: for `benches/peers`.
+#[doc(hidden)]
+pub fn multiply_limbs(a: &[u64], b: &[u64]) -> Vec<u64> {
+    multiply::multiply(a, b)
 }
 
 /// Multiplies in every way that there is and compares: for `fuzz/`.

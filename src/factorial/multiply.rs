@@ -3,12 +3,8 @@
 use super::{
     fft::{self, Group, Isa},
     limb::{multiply_school, multiply_word, square_school, trim},
+    thresholds,
 };
-
-/// From so many limbs of the shorter operand on, the transform is faster.
-const TRANSFORM: usize = 52;
-/// The same for squares.
-const TRANSFORM_SQUARE: usize = 56;
 
 /// The product of two numbers.
 pub fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
@@ -20,7 +16,7 @@ pub fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
             multiply_word(&mut product, short[0]);
             product
         }
-        2..TRANSFORM => multiply_school(a, b),
+        short if short < thresholds::transform() => multiply_school(a, b),
         _ => transform(a, b),
     };
     trim(&mut product);
@@ -29,7 +25,8 @@ pub fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
 
 /// The square of a number.
 pub fn square(a: &[u64]) -> Vec<u64> {
-    let mut product = if a.len() < TRANSFORM_SQUARE { square_school(a) } else { transform(a, a) };
+    let mut product =
+        if a.len() < thresholds::transform_square() { square_school(a) } else { transform(a, a) };
     trim(&mut product);
     product
 }

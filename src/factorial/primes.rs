@@ -5,19 +5,25 @@ pub fn odd_primes(n: u32) -> Vec<u32> {
     // Bit k stands for 2k + 1.
     let count = (n as usize).div_ceil(2);
     let mut composite = vec![0_u64; count / 64 + 1];
-    let mut primes = Vec::with_capacity(estimate(n));
-    for k in 1..count {
-        if composite[k / 64] >> (k % 64) & 1 == 1 {
-            continue;
-        }
-        let p = 2 * k + 1;
-        primes.push(p as u32);
-        let mut multiple = p * p / 2;
-        while multiple < count {
-            composite[multiple / 64] |= 1 << (multiple % 64);
-            multiple += p;
+    for k in (1..count).take_while(|k| 2 * k * (k + 1) < count) {
+        if composite[k / 64] >> (k % 64) & 1 == 0 {
+            // From p^2 on, every p-th odd number.
+            for multiple in (2 * k * (k + 1)..count).step_by(2 * k + 1) {
+                composite[multiple / 64] |= 1 << (multiple % 64);
+            }
         }
     }
+    let mut primes = Vec::with_capacity(estimate(n));
+    for (word, composite) in composite.iter().enumerate() {
+        let mut rest = !composite;
+        while rest != 0 {
+            primes.push((128 * word) as u32 + 2 * rest.trailing_zeros() + 1);
+            rest &= rest - 1;
+        }
+    }
+    // The last word goes on beyond n, and one is none.
+    primes.truncate(primes.partition_point(|p| *p <= n));
+    primes.drain(..primes.len().min(1));
     primes
 }
 

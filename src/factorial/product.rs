@@ -2,11 +2,11 @@
 
 use super::{
     cost::digits,
-    limb::{BASE, DIGITS, multiply_word},
+    limb::{BASE, DIGITS, give_back, multiply_word},
     multiply::{multiply, square},
     parallel::both,
     primes::{exponent, odd_primes},
-    small,
+    small, thresholds,
     watch::Watch,
 };
 
@@ -17,7 +17,7 @@ use super::{
 /// and as many twos are left out: they are the zeros at the end.
 pub fn factorial(n: u32, watch: &Watch) -> Option<(Vec<u64>, u64)> {
     let zeros = exponent(n, 5);
-    if n <= small::LARGEST {
+    if n as usize <= thresholds::small() {
         watch.done(1.0);
         return Some((small::factorial(n), zeros.into()));
     }
@@ -33,9 +33,6 @@ pub fn zeros(n: u32) -> u64 {
     exponent(n, 5).into()
 }
 
-/// From so many limbs on a square and a product are slower than two products of half the length.
-const HALVES: usize = 64;
-
 /// P_0 (P_1 (P_2 …)^2)^2; `limbs` are those of the whole result.
 fn level(levels: &[Vec<u64>], limbs: f64, watch: &Watch) -> Option<Vec<u64>> {
     let Some((words, upper)) = levels.split_first() else {
@@ -44,13 +41,17 @@ fn level(levels: &[Vec<u64>], limbs: f64, watch: &Watch) -> Option<Vec<u64>> {
     let (factor, root) = both(words.len(), || tree(words, watch), || level(upper, limbs, watch));
     let (factor, root) = (factor?, root?);
     watch.go_on()?;
-    let result = if root.len() < HALVES {
+    let result = if root.len() < thresholds::halves() {
         multiply(&square(&root), &factor)
     } else {
         let larger = multiply(&root, &factor);
         watch.go_on()?;
-        multiply(&root, &larger)
+        let result = multiply(&root, &larger);
+        give_back(larger);
+        result
     };
+    give_back(root);
+    give_back(factor);
     watch.done(result.len() as f64 / limbs);
     Some(result)
 }
@@ -83,7 +84,7 @@ fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
 
 /// The product of words.
 fn tree(words: &[u64], watch: &Watch) -> Option<Vec<u64>> {
-    if words.len() <= 32 {
+    if words.len() <= thresholds::leaf() {
         let mut product = vec![1];
         for word in words {
             multiply_word(&mut product, *word);
@@ -93,5 +94,9 @@ fn tree(words: &[u64], watch: &Watch) -> Option<Vec<u64>> {
     watch.go_on()?;
     let (lower, upper) = words.split_at(words.len() / 2);
     let (lower, upper) = both(words.len(), || tree(lower, watch), || tree(upper, watch));
-    Some(multiply(&lower?, &upper?))
+    let (lower, upper) = (lower?, upper?);
+    let product = multiply(&lower, &upper);
+    give_back(lower);
+    give_back(upper);
+    Some(product)
 }

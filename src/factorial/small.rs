@@ -2,8 +2,32 @@
 
 use super::limb::{BASE, multiply_word};
 
-/// Up to here this is faster than prime powers.
-pub const LARGEST: u32 = 300;
+/// The factorials of one limb or two, without their factors of ten, for n below this.
+const TABLE_END: usize = 34;
+
+static TABLE: [[u64; 2]; TABLE_END] = {
+    let mut table = [[1, 0]; TABLE_END];
+    let (mut n, mut number) = (1, 1_u128);
+    while n < TABLE_END {
+        number *= n as u128;
+        while number.is_multiple_of(10) {
+            number /= 10;
+        }
+        assert!(number < BASE as u128 * BASE as u128, "two limbs");
+        table[n] = [(number % BASE as u128) as u64, (number / BASE as u128) as u64];
+        n += 1;
+    }
+    table
+};
+
+/// n! without its factors of ten, where it is known before.
+pub fn known(n: u32) -> Option<&'static [u64]> {
+    let limbs = TABLE.get(n as usize)?;
+    Some(if limbs[1] == 0 { &limbs[..1] } else { limbs })
+}
+
+/// The largest n for which there are words.
+pub const LARGEST: u32 = 600;
 
 /// Factors of neighbours, as many as a limb holds.
 #[derive(Clone, Copy)]
@@ -15,7 +39,7 @@ struct Word {
     twos: u32,
 }
 
-const COUNT: usize = 64;
+const COUNT: usize = 128;
 
 const WORDS: [Word; COUNT] = {
     let mut words = [Word { last: 0, product: 1, twos: 0 }; COUNT];
@@ -42,7 +66,7 @@ impl Word {
         while factor.is_multiple_of(5) {
             (factor, self.twos) = (factor / 5, self.twos - 1);
         }
-        // Never more than will be needed: the fives up to 300 find theirs among six twos ahead.
+        // Never more than will be needed: the fives up to 600 find theirs among six twos ahead.
         while factor.is_multiple_of(2) && self.twos < 6 {
             (factor, self.twos) = (factor / 2, self.twos + 1);
         }

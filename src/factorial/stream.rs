@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
-    cost::{cost_nanos, digits},
+    cost::{Cost, cost, digits},
     decimal::Decimal,
     factorial,
     fft::{Isa, multiply_words},
-    product,
+    product, thresholds,
 };
 
 /// Factorials in any order, for many threads at once, within a budget of memory.
@@ -38,9 +38,6 @@ type Checkpoint = Decimal<'static>;
 /// Most requests are below; above, a checkpoint would save less than it takes from the others.
 const LAST_CHECKPOINT: u32 = 40_000;
 
-/// With checkpoints farther apart the product is not short any more.
-const LARGEST_SPACING: u32 = 64;
-
 /// A checkpoint is made from one at most so many below, else from scratch.
 const NEAR: usize = 64;
 
@@ -50,14 +47,15 @@ const LARGEST_WORD: u64 = 100_000_000_000_000;
 impl Factorials {
     /// For n up to `max_n`, keeping at most about `memory` bytes.
     pub fn new(max_n: u32, memory: u64) -> Self {
+        let largest_spacing = thresholds::spacing() as u64;
         // What results take that are kept.
         let recent = if max_n > LAST_CHECKPOINT { memory / 8 } else { 0 };
         let allowed = memory - recent;
         let mut last = max_n.min(LAST_CHECKPOINT);
-        while all_bytes(last) / u64::from(LARGEST_SPACING) > allowed {
+        while all_bytes(last) / largest_spacing > allowed {
             last /= 2;
         }
-        let spacing = all_bytes(last).div_ceil(allowed.max(1)).clamp(1, LARGEST_SPACING.into()) as u32;
+        let spacing = all_bytes(last).div_ceil(allowed.max(1)).clamp(1, largest_spacing) as u32;
         let count = last / spacing + 1;
         Factorials {
             checkpoints: (0..count).map(|_| OnceLock::new()).collect(),
@@ -88,15 +86,21 @@ impl Factorials {
         }
     }
 
-    /// One core's time for [`get`](Self::get) and writing the digits, in nanoseconds, within a factor of two where the
-    /// checkpoint is there.
-    pub fn cost_nanos(&self, n: u32) -> u64 {
+    /// What [`get`](Self::get) and writing the digits take, within a factor of two where the checkpoint is there.
+    pub fn cost(&self, n: u32) -> Cost {
         if n / self.spacing < self.checkpoints.len() as u32 {
-            // Measured: two thirds of it are making text of a limb, the rest a few words for it.
-            100 + 8 * digits(n) / 15
+            let digits = digits(n);
+            // Measured: two thirds of it are making text of a limb, the rest a few words for it. The limbs are there as
+            // integers and as floats.
+            Cost { nanos: 100 + 8 * digits / 15, bytes: digits + 2 * 8 * digits / 15 }
         } else {
-            cost_nanos(n)
+            cost(n)
         }
+    }
+
+    /// The time of [`cost`](Self::cost).
+    pub fn cost_nanos(&self, n: u32) -> u64 {
+        self.cost(n).nanos
     }
 
     /// Makes all checkpoints, each from the one before.

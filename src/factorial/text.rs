@@ -1,6 +1,9 @@
 //! Limbs to decimal text.
 
-use super::limb::DIGITS;
+use super::{
+    limb::DIGITS,
+    parallel::{both, is_worth},
+};
 
 /// How many digits a number has without leading zeros; zero has one.
 pub fn length(limbs: &[u64]) -> usize {
@@ -21,7 +24,19 @@ pub fn write(limbs: &[u64], zeros: usize, text: &mut Vec<u8>) {
     let start = text.len();
     text.resize(start + DIGITS * rest.len() + zeros, b'0');
     let places = text[start..].as_chunks_mut::<DIGITS>().0;
-    for (limb, place) in rest.iter().rev().zip(places) {
+    write_whole(rest, places);
+}
+
+/// Fifteen digits for each limb, the last one's first.
+fn write_whole(limbs: &[u64], places: &mut [[u8; DIGITS]]) {
+    if is_worth(limbs.len()) {
+        let middle = limbs.len() / 2;
+        let (lower, upper) = limbs.split_at(middle);
+        let (first, last) = places.split_at_mut(upper.len());
+        both(limbs.len(), || write_whole(upper, first), || write_whole(lower, last));
+        return;
+    }
+    for (limb, place) in limbs.iter().rev().zip(places) {
         place.copy_from_slice(&sixteen(*limb)[1..]);
     }
 }

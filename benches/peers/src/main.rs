@@ -1,7 +1,8 @@
 //! n! to a decimal string, end to end: this kernel beside GMP, num-bigint, malachite and dashu, in one run.
 //!
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, or with `-- 1000 10000` for those n alone, or `-- --streams`. All is
-//! pinned to one core, but for the line that says two threads. `-- --once N K` computes N! K times and prints nothing,
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, or with `-- 1000 10000` for those n alone, or
+//! `-- --streams`, or `-- --transforms`. All is
+//! pinned to one core, but for the line that says two threads, which `-- --threads N` prints alone. `-- --once N K` computes N! K times and prints nothing,
 //! for a profiler.
 
 #[path = "../../../src/factorial/mod.rs"]
@@ -9,6 +10,7 @@
 mod factorial;
 mod peers;
 mod stream;
+mod transform;
 
 use std::{
     hint::black_box,
@@ -71,9 +73,20 @@ fn main() {
         (0..count).for_each(|_| drop(black_box(factorial::factorial_decimal(n))));
         return;
     }
+    if arguments == ["--transforms"] {
+        pin();
+        transform::lines(&rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        return;
+    }
     if arguments == ["--streams"] {
         pin();
         stream::lines(&rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        return;
+    }
+    if let [threads, n] = &arguments[..]
+        && threads == "--threads"
+    {
+        two_threads(n.parse().expect("N"));
         return;
     }
     let numbers: Vec<u32> = match arguments.is_empty() {
@@ -89,9 +102,10 @@ fn main() {
         line(&one, *n);
     }
     if arguments.is_empty() {
+        transform::lines(&one);
         stream::lines(&one);
         unpin();
-        two_threads(&one, 1_000_000);
+        two_threads(1_000_000);
     }
 }
 
@@ -120,9 +134,22 @@ fn line(one: &rayon::ThreadPool, n: u32) {
     );
 }
 
-fn two_threads(one: &rayon::ThreadPool, n: u32) {
-    let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
-    let alone = one.install(|| best(|| factorial::factorial_decimal(n)));
-    let both = two.install(|| best(|| factorial::factorial_decimal(n)));
+/// One thread and two in turn, so that what else the machine does meets both.
+fn two_threads(n: u32) {
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    let (one, two) = (pool(1), pool(2));
+    let (mut alone, mut both) = (f64::MAX, f64::MAX);
+    let start = Instant::now();
+    while start.elapsed() < 4 * PATIENCE {
+        alone = alone.min(one.install(|| once(n)));
+        both = both.min(two.install(|| once(n)));
+    }
     println!("n = {n}, two threads against one: {:.2} x ({} and {})", alone / both, time(both), time(alone));
+}
+
+/// The time of one computation, in seconds.
+fn once(n: u32) -> f64 {
+    let start = Instant::now();
+    black_box(factorial::factorial_decimal(n));
+    start.elapsed().as_secs_f64()
 }

@@ -1,68 +1,80 @@
-//! Memory for the transforms that is used again: fresh pages would cost more than what is computed in them.
+//! Rows of eights for the transforms.
 
 use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
 };
 
-use super::words::Eight;
+use super::{
+    super::spare::{Spare, smallest},
+    words::Eight,
+};
 
-/// So many bytes are kept for each thread at the most.
-const KEPT: usize = 64 << 20;
+/// 48 MiB for all threads together.
+static LONG: Spare<Eight> = Spare::new(48 << 20);
 
-/// Eights, from what this thread has left over if it has enough.
-#[derive(Debug, Default)]
-pub struct Buffer(Vec<Eight>);
+/// A thread keeps so many short ones: 4 MiB, if they are as long as they can be.
+const KEPT_SHORT: usize = 16;
 
 thread_local! {
-    static SPARE: RefCell<Vec<Vec<Eight>>> = const { RefCell::new(Vec::new()) };
+    static SHORT: RefCell<Vec<Vec<Eight>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn is_long(length: usize) -> bool {
+    length * size_of::<Eight>() >= Spare::<Eight>::LONG
+}
+
+/// Eights, from what is left over if there is enough.
+#[derive(Debug)]
+pub struct Buffer {
+    /// At least as long as it is asked for: what is behind is not cleared for the next one either.
+    eights: Vec<Eight>,
+    length: usize,
 }
 
 impl Buffer {
-    /// An empty one, with room for so many.
-    pub fn with_capacity(length: usize) -> Self {
-        let spare = SPARE.with_borrow_mut(|spare| {
-            // The smallest one that will do.
-            let fits = spare.iter().enumerate().filter(|(_, spare)| spare.capacity() >= length);
-            let best = fits.min_by_key(|(_, spare)| spare.capacity()).map(|(place, _)| place);
-            best.map(|place| spare.swap_remove(place))
-        });
-        Buffer(spare.unwrap_or_else(|| Vec::with_capacity(length)))
+    /// One with that many eights of anything: all must be written before it is read.
+    pub fn stale(length: usize) -> Self {
+        let mut eights = if is_long(length) { LONG.take(length, Eight::ZERO) } else { short(length) };
+        if cfg!(debug_assertions) {
+            // Makes nonsense of what would be read.
+            eights.fill(Eight([f64::NAN; 8]));
+        }
+        Buffer { eights, length }
     }
+}
 
-    /// One of so many zeros.
-    pub fn zeroed(length: usize) -> Self {
-        let mut buffer = Self::with_capacity(length);
-        buffer.resize(length, Eight::ZERO);
-        buffer
-    }
+fn short(length: usize) -> Vec<Eight> {
+    let kept = SHORT.with_borrow_mut(|kept| smallest(kept, length));
+    kept.unwrap_or_else(|| vec![Eight::ZERO; length])
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut emptied = std::mem::take(&mut self.0);
-        emptied.clear();
-        SPARE.with_borrow_mut(|spare| {
-            spare.push(emptied);
-            while spare.len() > 16
-                || spare.iter().map(Vec::capacity).sum::<usize>() * size_of::<Eight>() > KEPT
-            {
-                spare.remove(0);
+        let eights = std::mem::take(&mut self.eights);
+        if is_long(eights.len()) {
+            LONG.give_back(eights);
+            return;
+        }
+        SHORT.with_borrow_mut(|kept| {
+            kept.push(eights);
+            if kept.len() > KEPT_SHORT {
+                kept.remove(0);
             }
         });
     }
 }
 
 impl Deref for Buffer {
-    type Target = Vec<Eight>;
+    type Target = [Eight];
 
-    fn deref(&self) -> &Vec<Eight> {
-        &self.0
+    fn deref(&self) -> &[Eight] {
+        &self.eights[..self.length]
     }
 }
 
 impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut Vec<Eight> {
-        &mut self.0
+    fn deref_mut(&mut self) -> &mut [Eight] {
+        &mut self.eights[..self.length]
     }
 }

@@ -1,17 +1,11 @@
 //! Products of complex polynomials modulo X^M - i, in place.
 
 use super::{
-    super::parallel::both,
+    super::{parallel::both, thresholds},
     kernels::Kernels,
     passes::{Block, LeafFactors, Rows, quarters},
     twiddle::{Twiddle, nodes},
 };
-
-/// Sub-trees of so many blocks stay in the nearest cache, both operands: they are done step by step.
-const NEAR: usize = 128;
-
-/// So many blocks of each quarter are worth a thread.
-const COLUMNS: usize = 2_048;
 
 /// The smallest M, in blocks.
 pub const SMALLEST: usize = 8;
@@ -29,17 +23,33 @@ pub fn convolve(kernels: &'static Kernels, a: &mut [Block], b: Option<&mut [Bloc
     let w = nodes(0, 0).at(0)[1];
     let middle = a.len() / 2;
     let (lower, upper) = a.split_at_mut(middle);
-    (kernels.forward2)(lower, upper, w);
+    halves(kernels.forward2, lower, upper, w);
     let (b_lower, b_upper) = match b {
         Some(b) => {
             let (b_lower, b_upper) = b.split_at_mut(middle);
-            (kernels.forward2)(b_lower, b_upper, w);
+            halves(kernels.forward2, b_lower, b_upper, w);
             (Some(b_lower), Some(b_upper))
         }
         None => (None, None),
     };
     both(middle, || tree.node(lower, b_lower, 1, 0), || tree.node(upper, b_upper, 1, 1));
-    (kernels.inverse2)(lower, upper, w);
+    halves(kernels.inverse2, lower, upper, w);
+}
+
+/// Takes a step of the root's halves, on several threads if they are long.
+fn halves(
+    step: fn(&mut [Block], &mut [Block], [f64; 2]),
+    lower: &mut [Block],
+    upper: &mut [Block],
+    w: [f64; 2],
+) {
+    let length = lower.len();
+    if length < thresholds::columns() {
+        step(lower, upper, w);
+        return;
+    }
+    let ((l0, r0), (l1, r1)) = (lower.split_at_mut(length / 2), upper.split_at_mut(length / 2));
+    both(2 * length, || halves(step, l0, l1, w), || halves(step, r0, r1, w));
 }
 
 struct Tree {
@@ -49,7 +59,7 @@ struct Tree {
 
 impl Tree {
     fn node(&self, a: &mut [Block], mut b: Option<&mut [Block]>, depth: usize, number: usize) {
-        if a.len() <= NEAR {
+        if a.len() <= thresholds::near() {
             self.steps(a, b, depth, number);
             return;
         }
@@ -97,7 +107,7 @@ impl Tree {
 fn columns(step: fn(Rows<'_>, Twiddle), rows: Rows<'_>, w: Twiddle) {
     let [q0, q1, q2, q3] = rows;
     let length = q0.len();
-    if length < COLUMNS {
+    if length < thresholds::columns() {
         step([q0, q1, q2, q3], w);
         return;
     }

@@ -1,9 +1,14 @@
 //! Limbs to groups of three, four or five digits, and sums of their products back to limbs.
 
 use super::{
-    super::limb::{BASE, divide},
+    super::{
+        limb::{self, BASE},
+        parallel::{both, is_worth},
+    },
     buffer::Buffer,
     kernels::Kernels,
+    moduli::Terms,
+    residue::STRIP,
     words::Eight,
 };
 
@@ -33,172 +38,155 @@ impl Group {
         (15 * limbs).div_ceil(self.digits())
     }
 
-    /// The groups of a number, the least significant first, by eights. Their digits are from about -base/2 to base/2,
-    /// so that there may be one group more than [`count`](Group::count) says.
-    pub fn split(self, kernels: &Kernels, limbs: &[u64]) -> Buffer {
+    /// Limbs that are whole eights of groups, and how many.
+    fn unit(self) -> (usize, usize) {
         match self {
-            Group::Three => split_three(limbs),
-            Group::Four => {
-                let words = to_eights(limbs);
-                let mut groups = Buffer::zeroed(2 * words.len());
-                (kernels.split4)(&words, &mut groups);
-                groups
-            }
-            Group::Five => {
-                // Room for the carry: at least one limb is zero.
-                let (whole, rest) = limbs.as_chunks();
-                let mut last = [0; 8];
-                last[..rest.len()].copy_from_slice(rest);
-                let mut groups = Buffer::zeroed(3 * (whole.len() + 1));
-                let carry = (kernels.split5)(whole, 0.0, &mut groups);
-                (kernels.split5)(&[last], carry, &mut groups[3 * whole.len()..]);
-                groups
-            }
+            Group::Three => (8, 5),
+            Group::Four => (64, 30),
+            Group::Five => (8, 3),
         }
     }
 
-    /// The limbs of the sum of `groups[k] * base^k`: integers below 2^50 in size, whose sum is not negative and fits
+    /// How many eights of groups a number of so many limbs has at the most; a carry may make one more group.
+    pub fn eights(self, limbs: usize) -> usize {
+        let (limbs_of_unit, eights) = self.unit();
+        (limbs / limbs_of_unit + 1) * eights
+    }
+
+    /// Room for [`split`](Group::split) to make so many eights.
+    pub fn scratch(self, eights: usize) -> Buffer {
+        // The units at both ends may be needed in part, and a float or two are written behind them.
+        Buffer::stale(eights + 2 * self.unit().1 + 1)
+    }
+
+    /// A number's groups, the least significant first: `count` eights from the `first` on. Their digits are from about
+    /// -base/2 to base/2.
+    pub fn split<'a>(
+        self,
+        kernels: &Kernels,
+        number: &[u64],
+        first: usize,
+        count: usize,
+        scratch: &'a mut [Eight],
+    ) -> &'a [Eight] {
+        let (limbs, eights) = self.unit();
+        let (start, end) = (first / eights, (first + count).div_ceil(eights));
+        let filled = end.min(number.len() / limbs + 1).saturating_sub(start);
+        if filled > 0 {
+            self.split_limbs(kernels, number, start * limbs, filled * limbs, Eight::flat(scratch));
+        }
+        scratch[filled * eights..(end - start) * eights].fill(Eight::ZERO);
+        &scratch[first - start * eights..][..count]
+    }
+
+    /// The groups of `count` limbs from the `first` on; behind the number's end there are zeros.
+    fn split_limbs(self, kernels: &Kernels, number: &[u64], first: usize, count: usize, groups: &mut [f64]) {
+        let split = match self {
+            Group::Three => kernels.split3,
+            Group::Four => kernels.split4,
+            Group::Five => kernels.split5,
+        };
+        let (whole, rest) = number[first..number.len().min(first + count)].as_chunks();
+        let before = number[..first].last_chunk().unwrap_or(&[0; 8]);
+        split(whole, before, groups);
+        let missing = count / 8 - whole.len();
+        if missing > 0 {
+            let mut last = [[0; 8]; 8];
+            last.as_flattened_mut()[..rest.len()].copy_from_slice(rest);
+            let before = whole.last().unwrap_or(before);
+            split(&last[..missing], before, &mut groups[whole.len() * 8 * 15 / self.digits()..]);
+        }
+    }
+
+    /// The limbs of the sum of `terms[k] * base^k`: integers below 2^50 in size, whose sum is not negative and fits
     /// the limbs.
-    pub fn join(self, kernels: &Kernels, groups: &[Eight], limbs: usize) -> Vec<u64> {
-        match self {
-            Group::Three => join_three(groups, limbs),
-            Group::Four => {
-                let mut words = Buffer::zeroed(groups.len() / 2);
-                (kernels.join4)(groups, &mut words);
-                from_eights(&words, limbs)
-            }
-            Group::Five => {
-                let mut words = Buffer::zeroed(groups.len() / 3);
-                (kernels.join5)(groups, &mut words);
-                settle_all(&words, limbs)
-            }
+    pub fn join(self, kernels: &'static Kernels, terms: &Terms, limbs: usize) -> Vec<u64> {
+        let mut product = limb::spare(limbs);
+        // What the last limb may borrow is what was carried beyond it.
+        Join { kernels, group: self, terms }.strips(&mut product, 0);
+        product
+    }
+}
+
+/// Terms to be made limbs.
+struct Join<'a> {
+    kernels: &'static Kernels,
+    group: Group,
+    terms: &'a Terms,
+}
+
+impl Join<'_> {
+    /// Makes the limbs from the `first` on as if what is below did not borrow; what they borrow from those above.
+    fn strips(&self, limbs: &mut [u64], first: usize) -> u64 {
+        let (limbs_of_unit, eights) = self.group.unit();
+        let length = limbs.len();
+        if is_worth(length) && length > limbs_of_unit {
+            let (low, high) = limbs.split_at_mut((limbs.len() / 2).next_multiple_of(limbs_of_unit));
+            let middle = first + low.len();
+            let (below, above) = both(length, || self.strips(low, first), || self.strips(high, middle));
+            // What was borrowed once is less than what was there.
+            return above + take(high, below);
+        }
+        let strip = STRIP / eights * limbs_of_unit;
+        let units = limbs.len().min(strip).div_ceil(limbs_of_unit) + 1;
+        let (mut terms, mut joined) =
+            (Buffer::stale(units * eights), Buffer::stale(units * limbs_of_unit / 8));
+        let mut borrow = 0;
+        for (index, limbs) in limbs.chunks_mut(strip).enumerate() {
+            let first = (first + index * strip) / limbs_of_unit;
+            // The carries from below are those that one more unit has.
+            let below = first.min(1);
+            let units = limbs.len().div_ceil(limbs_of_unit) + below;
+            let (terms, joined) = (&mut terms[..units * eights], &mut joined[..units * limbs_of_unit / 8]);
+            self.terms.get((first - below) * eights, terms);
+            self.join(terms, joined);
+            borrow = settle_all(&joined[below * limbs_of_unit / 8..], limbs, borrow);
+        }
+        borrow.unsigned_abs()
+    }
+
+    fn join(&self, terms: &mut [Eight], limbs: &mut [Eight]) {
+        match self.group {
+            Group::Three => (self.kernels.join3)(terms, limbs),
+            Group::Four => (self.kernels.join4)(terms, limbs),
+            Group::Five => (self.kernels.join5)(terms, limbs),
         }
     }
 }
 
-/// The last carries, from limbs between -base and base.
-pub fn settle_all(words: &[Eight], limbs: usize) -> Vec<u64> {
-    let mut settled = Vec::with_capacity(8 * words.len());
-    let mut borrow = 0;
-    for Eight(words) in words {
-        settled.extend(words.iter().map(|word| settle(*word, BASE as i64, &mut borrow)));
+/// Takes a borrow of nothing or one from limbs; what they borrow themselves.
+fn take(limbs: &mut [u64], borrow: u64) -> u64 {
+    if borrow == 0 {
+        return 0;
     }
-    settled.truncate(limbs);
-    settled
+    for limb in limbs {
+        match limb.checked_sub(1) {
+            Some(less) => {
+                *limb = less;
+                return 0;
+            }
+            None => *limb = BASE - 1,
+        }
+    }
+    1
+}
+
+/// The last carries, from limbs between -base and base: nothing, or minus one, comes in and goes out.
+pub fn settle_all(words: &[Eight], limbs: &mut [u64], mut borrow: i64) -> i64 {
+    for (Eight(words), limbs) in words.iter().zip(limbs.chunks_mut(8)) {
+        for (word, limb) in words.iter().zip(limbs) {
+            *limb = settle(*word, &mut borrow);
+        }
+    }
+    borrow
 }
 
 /// The last carry, from a word between -base and base.
 #[inline(always)]
-fn settle(word: f64, base: i64, borrow: &mut i64) -> u64 {
+fn settle(word: f64, borrow: &mut i64) -> u64 {
     // A float of this size has the integer in its last bits.
     const SHIFT: f64 = 6_755_399_441_055_744.0;
     let word = (word + SHIFT).to_bits() as i64 - SHIFT.to_bits() as i64 + *borrow;
     *borrow = word >> 63;
-    (word + (base & *borrow)) as u64
-}
-
-/// Limbs of fifteen digits to words of eight, of which the last is zero.
-fn to_eights(limbs: &[u64]) -> Buffer {
-    let mut words = Buffer::zeroed((15 * limbs.len()).div_ceil(64) + 1);
-    let mut places = words.iter_mut().flat_map(|eight| &mut eight.0);
-    let mut put = |word: u64| {
-        if let Some(place) = places.next() {
-            *place = word as f64;
-        }
-    };
-    // What is left over of a limb has zero digits, then seven, six, … and again zero.
-    let mut over = 0;
-    for eight in limbs.chunks(8) {
-        let mut limbs = eight.iter().copied();
-        macro_rules! limb {
-            ($digits:literal) => {{
-                let limb = limbs.next().unwrap_or(0);
-                const MISSING: u64 = 10_u64.pow(8 - $digits);
-                put(over + limb % MISSING * 10_u64.pow($digits));
-                over = limb / MISSING;
-                if $digits > 0 {
-                    put(over % 100_000_000);
-                    over /= 100_000_000;
-                }
-            }};
-        }
-        limb!(0);
-        limb!(7);
-        limb!(6);
-        limb!(5);
-        limb!(4);
-        limb!(3);
-        limb!(2);
-        limb!(1);
-    }
-    words
-}
-
-/// The limbs of words of eight digits, which may still be negative.
-fn from_eights(words: &[Eight], limbs: usize) -> Vec<u64> {
-    let mut joined = Vec::with_capacity(limbs + 8);
-    let mut borrow = 0;
-    let mut words = words.iter().flat_map(|eight| &eight.0);
-    let mut next = || words.next().map_or(0, |word| settle(*word, 100_000_000, &mut borrow));
-    while joined.len() < limbs {
-        let mut over = 0;
-        macro_rules! limb {
-            ($digits:literal) => {{
-                // So many digits are left over; one or two words make a limb of it.
-                let mut limb = over;
-                if $digits < 7 {
-                    limb += next() * 10_u64.pow($digits);
-                }
-                let word = next();
-                const MISSING: u64 = 10_u64.pow(if $digits < 7 { 7 - $digits } else { 8 });
-                joined.push(limb + word % MISSING * 10_u64.pow(if $digits < 7 { 8 + $digits } else { 7 }));
-                over = word / MISSING;
-            }};
-        }
-        limb!(0);
-        limb!(1);
-        limb!(2);
-        limb!(3);
-        limb!(4);
-        limb!(5);
-        limb!(6);
-        limb!(7);
-        debug_assert_eq!(over, 0);
-    }
-    joined.truncate(limbs);
-    joined
-}
-
-fn split_three(limbs: &[u64]) -> Buffer {
-    let mut groups = Buffer::zeroed((5 * limbs.len()) / 8 + 1);
-    let mut places = groups.iter_mut().flat_map(|eight| &mut eight.0);
-    let mut carry = 0;
-    for limb in limbs {
-        let mut rest = *limb;
-        for place in places.by_ref().take(5) {
-            let digits = (rest % 1_000) as i64 + carry;
-            carry = i64::from(digits > 500);
-            *place = (digits - carry * 1_000) as f64;
-            rest /= 1_000;
-        }
-    }
-    places.take(1).for_each(|place| *place = carry as f64);
-    groups
-}
-
-fn join_three(groups: &[Eight], limbs: usize) -> Vec<u64> {
-    /// Makes what is divided positive: more than any sum, in limbs.
-    const LIFT: i64 = 1 << 44;
-    let mut carry = -LIFT;
-    let mut groups = groups.iter().flat_map(|eight| &eight.0);
-    let joined = (0..limbs).map(|_| {
-        let powers = [1, 1_000, 1_000_000, 1_000_000_000, 1_000_000_000_000];
-        let sum: i128 =
-            powers.iter().zip(groups.by_ref()).map(|(power, group)| power * i128::from(*group as i64)).sum();
-        let lifted = sum + i128::from(carry + LIFT) + i128::from(LIFT) * i128::from(BASE);
-        let (quotient, rest) = divide(lifted as u128);
-        carry = quotient as i64 - 2 * LIFT;
-        rest
-    });
-    joined.collect()
+    (word + (BASE as i64 & *borrow)) as u64
 }

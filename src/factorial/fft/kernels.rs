@@ -2,6 +2,7 @@
 
 use super::{
     passes::{self, Block, LeafFactors, Rows},
+    residue,
     twiddle::{Nodes, Twiddle},
     vector::{self, Portable},
     words::{self, Eight},
@@ -75,12 +76,18 @@ pub struct Kernels {
     pub forward2: fn(&mut [Block], &mut [Block], [f64; 2]),
     pub inverse2: fn(&mut [Block], &mut [Block], [f64; 2]),
     pub leaves: fn(&mut [Block], Option<&[Block]>, LeafFactors<'_>),
-    pub round: fn(&mut [Block]),
+    pub put: fn(&mut [Block], usize, &[Eight]),
+    pub put_more: fn(&mut [Block], usize, &[Eight], f64),
     pub square_norm: fn(&[Block]) -> f64,
-    pub split5: fn(&[[u64; 8]], f64, &mut [Eight]) -> f64,
-    pub split4: fn(&[Eight], &mut [Eight]),
-    pub join5: fn(&[Eight], &mut [Eight]),
-    pub join4: fn(&[Eight], &mut [Eight]),
+    pub halve: fn(&mut [Block]),
+    pub add: fn(&mut [Block], usize, &[Block], usize, f64),
+    pub gather: fn(&mut [Eight], &[Block], usize),
+    pub split3: fn(&[[u64; 8]], &[u64; 8], &mut [f64]),
+    pub split4: fn(&[[u64; 8]], &[u64; 8], &mut [f64]),
+    pub split5: fn(&[[u64; 8]], &[u64; 8], &mut [f64]),
+    pub join3: fn(&mut [Eight], &mut [Eight]),
+    pub join4: fn(&mut [Eight], &mut [Eight]),
+    pub join5: fn(&mut [Eight], &mut [Eight]),
     pub to_floats: fn(&[[u64; 8]], &mut [Eight]),
     /// Where multiply-add is fused.
     pub scale: Option<fn(&mut [Eight], f64)>,
@@ -101,12 +108,18 @@ macro_rules! kernels {
                 passes::forward2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
                 passes::inverse2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
                 passes::leaves(a: &mut [Block], b: Option<&[Block]>, factors: LeafFactors<'_>) -> ();
-                passes::round(data: &mut [Block]) -> ();
-                words::square_norm(data: &[Block]) -> f64;
-                words::split5(limbs: &[[u64; 8]], carry: f64, groups: &mut [Eight]) -> f64;
-                words::split4(words: &[Eight], groups: &mut [Eight]) -> ();
-                words::join5(groups: &[Eight], limbs: &mut [Eight]) -> ();
-                words::join4(groups: &[Eight], words: &mut [Eight]) -> ();
+                residue::put(blocks: &mut [Block], component: usize, groups: &[Eight]) -> ();
+                residue::put_more(blocks: &mut [Block], component: usize, groups: &[Eight], factor: f64) -> ();
+                residue::square_norm(blocks: &[Block]) -> f64;
+                residue::halve(blocks: &mut [Block]) -> ();
+                residue::add(to: &mut [Block], component: usize, from: &[Block], place: usize, factor: f64) -> ();
+                residue::gather(sums: &mut [Eight], blocks: &[Block], component: usize) -> ();
+                words::split3(limbs: &[[u64; 8]], before: &[u64; 8], groups: &mut [f64]) -> ();
+                words::split4(limbs: &[[u64; 8]], before: &[u64; 8], groups: &mut [f64]) -> ();
+                words::split5(limbs: &[[u64; 8]], before: &[u64; 8], groups: &mut [f64]) -> ();
+                words::join3(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
+                words::join4(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
+                words::join5(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
                 words::to_floats(limbs: &[[u64; 8]], floats: &mut [Eight]) -> ();
                 words::scale(limbs: &mut [Eight], word: f64) -> ();
             );
@@ -119,12 +132,18 @@ macro_rules! kernels {
                 forward2,
                 inverse2,
                 leaves,
-                round,
+                put,
+                put_more,
                 square_norm,
-                split5,
+                halve,
+                add,
+                gather,
+                split3,
                 split4,
-                join5,
+                split5,
+                join3,
                 join4,
+                join5,
                 to_floats,
                 scale: if <$vector as vector::Vector>::FUSED { Some(scale) } else { None },
             };

@@ -11,6 +11,7 @@ mod groups;
 mod kernels;
 mod moduli;
 mod passes;
+mod residue;
 mod twiddle;
 mod vector;
 mod words;
@@ -20,13 +21,10 @@ pub use kernels::Isa;
 
 use buffer::Buffer;
 use groups::settle_all;
-use moduli::Moduli;
+use moduli::{Moduli, Operands};
 use words::Eight;
 
-use super::{
-    limb::{multiply_word, trim},
-    parallel::both,
-};
+use super::limb::{multiply_word, trim};
 
 /// The product of two numbers, or `None` if it cannot be proved that groups of that many digits give it.
 pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>> {
@@ -34,12 +32,8 @@ pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>
     let limbs = a.len() + b.len();
     // The balanced digits of either number may have a group more.
     let moduli = Moduli::new(group.count(a.len()) + group.count(b.len()) + 2);
-    let (x, y) =
-        both(limbs, || group.split(kernels, a), || (!std::ptr::eq(a, b)).then(|| group.split(kernels, b)));
-    let mut product = moduli.convolve(kernels, &x, y.as_ref().map(|y| y.as_slice()))?;
-    // Whole words, all limbs, and what carries go to.
-    product.resize(group.count(limbs).div_ceil(8) + 6, Eight::ZERO);
-    Some(group.join(kernels, &product, limbs))
+    let operands = Operands { kernels, group, a, b: (!std::ptr::eq(a, b)).then_some(b) };
+    Some(group.join(kernels, &operands.convolve(&moduli)?, limbs))
 }
 
 /// Whether [`multiply`] can be expected to prove such a product of numbers with random digits.
@@ -62,13 +56,15 @@ pub fn multiply_words(isa: Isa, number: &[u64], words: &[u64]) -> Vec<u64> {
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     let limbs = number.len() + words.len();
-    let mut floats = Buffer::zeroed(limbs.div_ceil(8));
+    let mut floats = Buffer::stale(limbs.div_ceil(8));
+    floats[whole.len()..].fill(Eight::ZERO);
     (kernels.to_floats)(whole, &mut floats);
     (kernels.to_floats)(&[last], &mut floats[whole.len()..]);
     for word in words {
         scale(&mut floats, *word as f64);
     }
-    let mut product = settle_all(&floats, limbs);
+    let mut product = vec![0; limbs];
+    settle_all(&floats, &mut product, 0);
     trim(&mut product);
     product
 }

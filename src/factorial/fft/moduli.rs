@@ -1,16 +1,15 @@
 //! Products of real polynomials of any length, from transforms whose lengths are powers of two.
 //!
 //! A product of up to 7/4 N terms is computed modulo X^N + 1, X^(N/2) + 1 and X^(N/4) + 1, or some of them, and put
-//! together: X^N + 1 is 2 modulo the others. Modulo X^N + 1 a real polynomial is a complex one modulo
-//! X^(N/2) - i (the "right-angle convolution"): the upper half is the imaginary part.
+//! together: X^N + 1 is 2 modulo the others.
 
 use super::{
     super::parallel::both,
     bound::is_exact,
-    buffer::Buffer,
     convolve::{SMALLEST, convolve},
+    groups::Group,
     kernels::Kernels,
-    passes::Block,
+    residue::Residue,
     words::Eight,
 };
 
@@ -30,95 +29,80 @@ impl Moduli {
         }
         Moduli(vec![2 * half])
     }
-
-    /// The product's terms, integers; `None` if rounding is not proved to give them.
-    pub fn convolve(&self, kernels: &'static Kernels, a: &[Eight], b: Option<&[Eight]>) -> Option<Buffer> {
-        Some(together(&self.0, modulo_each(kernels, &self.0, a, b)?))
-    }
 }
 
-/// The products modulo each X^n + 1.
-fn modulo_each(
-    kernels: &'static Kernels,
-    moduli: &[usize],
-    a: &[Eight],
-    b: Option<&[Eight]>,
-) -> Option<Vec<Buffer>> {
-    let Some((n, others)) = moduli.split_first() else { return Some(Vec::new()) };
-    let (first, others) = both(n / 4, || modulo(kernels, *n, a, b), || modulo_each(kernels, others, a, b));
-    let mut products = others?;
-    products.insert(0, first?);
-    Some(products)
+/// Two numbers, or one to be squared.
+#[derive(Clone, Copy)]
+pub struct Operands<'a> {
+    pub kernels: &'static Kernels,
+    pub group: Group,
+    pub a: &'a [u64],
+    pub b: Option<&'a [u64]>,
 }
 
-/// The product modulo X^n + 1.
-fn modulo(kernels: &'static Kernels, n: usize, a: &[Eight], b: Option<&[Eight]>) -> Option<Buffer> {
-    let (mut x, mut y) = both(n / 8, || fold(n, a), || b.map(|b| fold(n, b)));
-    let x = x.as_chunks_mut().0;
-    let y = y.as_mut().map(|y| y.as_chunks_mut().0);
-    let norm = (kernels.square_norm)(x);
-    let norms = y.as_ref().map_or(norm, |y| (norm * (kernels.square_norm)(y)).sqrt());
-    if !is_exact(n.ilog2() - 1, norms) {
-        return None;
+impl Operands<'_> {
+    /// The product's terms; `None` if rounding is not proved to give them.
+    pub fn convolve(&self, moduli: &Moduli) -> Option<Terms> {
+        let mut residues = self.modulo_each(&moduli.0)?;
+        put_together(self.kernels, &mut residues);
+        Some(Terms { kernels: self.kernels, residues })
     }
-    convolve(kernels, x, y);
-    (kernels.round)(x);
-    let mut product = Buffer::with_capacity(2 * x.len());
-    product.extend(x.iter().map(|[re, _]| re));
-    product.extend(x.iter().map(|[_, im]| im));
-    Some(product)
-}
 
-/// Reduces modulo X^n + 1 and puts the upper half beside the lower.
-fn fold(n: usize, groups: &[Eight]) -> Buffer {
-    let half = n / 16;
-    let (first, others) = groups.split_at(groups.len().min(2 * half));
-    let (lower, upper) = first.split_at(first.len().min(half));
-    let mut blocks = Buffer::with_capacity(2 * half);
-    for (re, im) in lower.iter().zip(upper) {
-        blocks.extend([re, im]);
+    /// The products modulo each X^n + 1.
+    fn modulo_each(&self, moduli: &[usize]) -> Option<Vec<Residue>> {
+        let Some((n, others)) = moduli.split_first() else { return Some(Vec::new()) };
+        let (first, others) = both(n / 4, || self.modulo(*n), || self.modulo_each(others));
+        let mut products = others?;
+        products.insert(0, first?);
+        Some(products)
     }
-    for re in &lower[upper.len()..] {
-        blocks.extend([*re, Eight::ZERO]);
-    }
-    blocks.resize(2 * half, Eight::ZERO);
-    for (round, turn) in others.chunks(2 * half).enumerate() {
-        let sign = if round % 2 == 0 { -1.0 } else { 1.0 };
-        let (lower, upper) = turn.split_at(turn.len().min(half));
-        let blocks: &mut [Block] = blocks.as_chunks_mut().0;
-        blocks.iter_mut().zip(lower).for_each(|([re, _], eight)| add(re, sign, eight));
-        blocks.iter_mut().zip(upper).for_each(|([_, im], eight)| add(im, sign, eight));
-    }
-    blocks
-}
 
-fn add(to: &mut Eight, factor: f64, from: &Eight) {
-    for (to, from) in to.0.iter_mut().zip(&from.0) {
-        *to += factor * from;
-    }
-}
-
-/// From the values modulo each X^n + 1, the value modulo their product: r + (X^n + 1) t, where t is half of what the
-/// other moduli's values differ from r.
-fn together(moduli: &[usize], values: Vec<Buffer>) -> Buffer {
-    let mut values = values.into_iter();
-    let (Some(mut value), Some((n, others))) = (values.next(), moduli.split_first()) else {
-        return Buffer::default();
-    };
-    if others.is_empty() {
-        return value;
-    }
-    let halves = others.iter().zip(values).map(|(m, mut other)| {
-        other.iter_mut().flat_map(|eight| &mut eight.0).for_each(|x| *x *= 0.5);
-        for (round, turn) in value.chunks(m / 8).enumerate() {
-            let sign = if round % 2 == 0 { -0.5 } else { 0.5 };
-            other.iter_mut().zip(turn).for_each(|(x, y)| add(x, sign, y));
+    /// The product modulo X^n + 1, not rounded yet.
+    fn modulo(&self, n: usize) -> Option<Residue> {
+        let residue = |number| Residue::new(self.kernels, self.group, number, n);
+        let ((mut x, norm), mut y) = both(n / 8, || residue(self.a), || self.b.map(residue));
+        let norms = y.as_ref().map_or(norm, |(_, other)| (norm * other).sqrt());
+        if !is_exact(n.ilog2() - 1, norms) {
+            return None;
         }
-        other
-    });
-    let upper = together(others, halves.collect());
-    value.iter_mut().zip(upper.iter()).for_each(|(x, y)| add(x, 1.0, y));
-    debug_assert_eq!(8 * value.len(), *n);
-    value.extend_from_slice(&upper);
-    value
+        convolve(self.kernels, x.blocks_mut(), y.as_mut().map(|(y, _)| y.blocks_mut()));
+        Some(x)
+    }
+}
+
+/// From the values modulo each X^n + 1, parts of the value modulo their product: r + (X^n + 1) t, where t is half of
+/// what the other moduli's values differ from r.
+fn put_together(kernels: &'static Kernels, residues: &mut [Residue]) {
+    let Some((first, others)) = residues.split_first_mut() else { return };
+    for other in others.iter_mut() {
+        other.take_half_difference(kernels, first);
+    }
+    put_together(kernels, others);
+}
+
+/// The terms of a product: integers.
+pub struct Terms {
+    kernels: &'static Kernels,
+    /// Each r, and the next one in place of t.
+    residues: Vec<Residue>,
+}
+
+impl Terms {
+    /// Eights of the terms from the `first` on.
+    pub fn get(&self, first: usize, terms: &mut [Eight]) {
+        terms.fill(Eight::ZERO);
+        self.add(&self.residues, first, terms);
+    }
+
+    fn add(&self, residues: &[Residue], first: usize, sum: &mut [Eight]) {
+        let Some((value, others)) = residues.split_first() else { return };
+        let (low, high) = sum.split_at_mut(value.eights().saturating_sub(first).min(sum.len()));
+        if !low.is_empty() {
+            value.add_to(self.kernels, first, low);
+            self.add(others, first, low);
+        }
+        if !high.is_empty() {
+            self.add(others, first.max(value.eights()) - value.eights(), high);
+        }
+    }
 }

@@ -21,13 +21,13 @@ struct Complex<V> {
 impl<V: Vector> Complex<V> {
     #[inline(always)]
     fn load(block: &Block, part: usize) -> Self {
-        Complex { re: V::load(&block[0], part), im: V::load(&block[1], part) }
+        Complex { re: V::load(&block[0].0, part), im: V::load(&block[1].0, part) }
     }
 
     #[inline(always)]
     fn store(self, block: &mut Block, part: usize) {
-        self.re.store(&mut block[0], part);
-        self.im.store(&mut block[1], part);
+        self.re.store(&mut block[0].0, part);
+        self.im.store(&mut block[1].0, part);
     }
 
     #[inline(always)]
@@ -205,7 +205,8 @@ impl<V: Vector> Leaf<V> {
                 re: V::splat_halves([first[power][0], second[power][0]], part),
                 im: V::splat_halves([first[power][1], second[power][1]], part),
             };
-            fours[power] = Complex { re: V::load(&four.re[power], part), im: V::load(&four.im[power], part) };
+            fours[power] =
+                Complex { re: V::load(&four.re[power].0, part), im: V::load(&four.im[power].0, part) };
         }
         Leaf { sixteen, four: fours }
     }
@@ -292,15 +293,5 @@ fn leaf<V: Vector>(
             *value = Complex { re: value.re.mul(scale), im: value.im.mul(scale) }.mul(y);
         }
         leaf.inverse(product, blocks, part);
-    }
-}
-
-/// To the nearest integers.
-#[inline(always)]
-pub fn round<V: Vector>(data: &mut [Block]) {
-    for eight in data.as_flattened_mut() {
-        for part in 0..8 / V::LANES {
-            V::load(eight, part).round().store(eight, part);
-        }
     }
 }

@@ -137,26 +137,3 @@ fn the_worst_operands_of_the_largest_length_are_exact() {
         }
     }
 }
-
-/// Prints what `multiply.rs` chooses by: `cargo test --release -- --ignored --nocapture tune`, with nothing else running.
-#[test]
-#[ignore = "measures, and checks nothing"]
-fn tune_the_thresholds() {
-    let best = |f: &dyn Fn() -> Vec<u64>| {
-        let times = (0..2_000).map(|_| {
-            let start = std::time::Instant::now();
-            std::hint::black_box(f());
-            start.elapsed().as_nanos()
-        });
-        times.min().unwrap()
-    };
-    let mut rng = fastrand::Rng::with_seed(3);
-    println!("limbs, by hand, transform; square by hand, transform (nanoseconds)");
-    for length in (16..=160).step_by(16) {
-        let (a, b) = (random(length, &mut rng), random(length, &mut rng));
-        let transform = |b: &[u64]| best(&|| multiply(Isa::best(), Group::Five, &a, b).unwrap());
-        let hand = best(&|| multiply_school(&a, &b));
-        let square = best(&|| crate::factorial::limb::square_school(&a));
-        println!("{length}, {hand}, {}; {square}, {}", transform(&b), transform(&a));
-    }
-}

@@ -1,7 +1,5 @@
 //! A few lanes of floats: the only place that names the processor's instructions.
 
-use super::words::Eight;
-
 /// Vectors of `LANES` floats. A block of eight is `8 / LANES` parts.
 ///
 /// The implementations for AVX2 and AVX-512 are inlined into functions that enable the instructions (see
@@ -14,8 +12,8 @@ pub trait Vector: Copy {
     /// The first half of the lanes of the first value, the rest of the second; with four lanes all are the
     /// `part`-th value.
     fn splat_halves(values: [f64; 2], part: usize) -> Self;
-    fn load(block: &Eight, part: usize) -> Self;
-    fn store(self, block: &mut Eight, part: usize);
+    fn load(block: &[f64; 8], part: usize) -> Self;
+    fn store(self, block: &mut [f64; 8], part: usize);
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
@@ -38,6 +36,8 @@ pub trait Vector: Copy {
     fn from_words(words: &[u64; 8], part: usize) -> Self;
     /// The lanes moved up by one; the last one of `previous` comes first.
     fn after(self, previous: Self) -> Self;
+    /// The lanes moved down by one; the first one of `next` comes last.
+    fn before(self, next: Self) -> Self;
     /// a0 b0 a1 b1 …
     fn interleave2(rows: [Self; 2]) -> [Self; 2];
     /// Undoes [`interleave2`](Vector::interleave2).
@@ -74,13 +74,13 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn load(block: &Eight, part: usize) -> Self {
-        Portable(std::array::from_fn(|lane| block.0[4 * part + lane]))
+    fn load(block: &[f64; 8], part: usize) -> Self {
+        Portable(std::array::from_fn(|lane| block[4 * part + lane]))
     }
 
     #[inline(always)]
-    fn store(self, block: &mut Eight, part: usize) {
-        block.0[4 * part..4 * part + 4].copy_from_slice(&self.0);
+    fn store(self, block: &mut [f64; 8], part: usize) {
+        block[4 * part..4 * part + 4].copy_from_slice(&self.0);
     }
 
     #[inline(always)]
@@ -146,6 +146,11 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn before(self, next: Self) -> Self {
+        Portable([self.0[1], self.0[2], self.0[3], next.0[0]])
+    }
+
+    #[inline(always)]
     fn interleave2(rows: [Self; 2]) -> [Self; 2] {
         interleave(rows)
     }
@@ -189,7 +194,7 @@ pub use x86::{Avx2, Avx512};
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Eight, Vector};
+    use super::Vector;
 
     /// Four lanes, with AVX2 and FMA.
     #[derive(Clone, Copy)]
@@ -222,13 +227,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn load(block: &Eight, part: usize) -> Self {
-            Avx2(instruction!(_mm256_loadu_pd(block.0[4 * part..4 * part + 4].as_ptr())))
+        fn load(block: &[f64; 8], part: usize) -> Self {
+            Avx2(instruction!(_mm256_loadu_pd(block[4 * part..4 * part + 4].as_ptr())))
         }
 
         #[inline(always)]
-        fn store(self, block: &mut Eight, part: usize) {
-            instruction!(_mm256_storeu_pd(block.0[4 * part..4 * part + 4].as_mut_ptr(), self.0));
+        fn store(self, block: &mut [f64; 8], part: usize) {
+            instruction!(_mm256_storeu_pd(block[4 * part..4 * part + 4].as_mut_ptr(), self.0));
         }
 
         #[inline(always)]
@@ -308,6 +313,14 @@ mod x86 {
             Avx2(instruction!({
                 let middle = _mm256_permute2f128_pd::<0x21>(previous.0, self.0);
                 _mm256_shuffle_pd::<0b0101>(middle, self.0)
+            }))
+        }
+
+        #[inline(always)]
+        fn before(self, next: Self) -> Self {
+            Avx2(instruction!({
+                let middle = _mm256_permute2f128_pd::<0x21>(self.0, next.0);
+                _mm256_shuffle_pd::<0b0101>(self.0, middle)
             }))
         }
 
@@ -401,13 +414,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn load(block: &Eight, _part: usize) -> Self {
-            Avx512(instruction!(_mm512_loadu_pd(block.0.as_ptr())))
+        fn load(block: &[f64; 8], _part: usize) -> Self {
+            Avx512(instruction!(_mm512_loadu_pd(block.as_ptr())))
         }
 
         #[inline(always)]
-        fn store(self, block: &mut Eight, _part: usize) {
-            instruction!(_mm512_storeu_pd(block.0.as_mut_ptr(), self.0));
+        fn store(self, block: &mut [f64; 8], _part: usize) {
+            instruction!(_mm512_storeu_pd(block.as_mut_ptr(), self.0));
         }
 
         #[inline(always)]
@@ -490,6 +503,11 @@ mod x86 {
         #[inline(always)]
         fn after(self, previous: Self) -> Self {
             self.pick([15, 0, 1, 2, 3, 4, 5, 6], previous)
+        }
+
+        #[inline(always)]
+        fn before(self, next: Self) -> Self {
+            self.pick([1, 2, 3, 4, 5, 6, 7, 8], next)
         }
 
         #[inline(always)]

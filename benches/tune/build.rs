@@ -1,0 +1,5 @@
+//! Makes the kernel's thresholds variables.
+
+fn main() {
+    println!("cargo::rustc-cfg=tuning");
+}
