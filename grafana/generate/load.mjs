@@ -1,4 +1,5 @@
-import { board, heatmap, lines, LOAD, number, of, percentiles, rate } from './panels.mjs';
+import { asked } from './asked.mjs';
+import { board, lines, LOAD, number, of, rate } from './panels.mjs';
 
 export const dashboard = board({
   uid: 'pipeline-load',
@@ -24,27 +25,7 @@ export const dashboard = board({
         queries: [[`sum(rate(pipeline_request_duration_seconds_count{${LOAD}, outcome!="ok"}[$__rate_interval]))`]],
         thresholds: [[0.001, 'red']],
       }),
-      lines({
-        title: 'Asked and answered', unit: 'reqps',
-        description: 'Requests that came to an end, by outcome, a second.',
-        queries: [[rate('request_duration_seconds_count', ['outcome'], LOAD), '{{outcome}}']],
-        colors: { ok: 'green', error: 'red', timeout: 'orange', expired: 'purple' },
-      }),
-      lines({
-        title: 'Whole way', unit: 's',
-        description: 'From when a request was to be sent to its answer: what is late to be sent counts too. 0 where there was none.',
-        queries: percentiles('request_duration_seconds', LOAD),
-      }),
-      heatmap({
-        title: 'Requests by duration', unit: 's',
-        description: 'How many requests took how long.',
-        histogram: 'request_duration_seconds', selector: LOAD,
-      }),
-      lines({
-        title: 'Acknowledgement', unit: 's',
-        description: 'From sending a request to the broker\'s acknowledgement. 0 where there was none, as over HTTP.',
-        queries: percentiles('request_ack_duration_seconds', LOAD),
-      }),
+      ...asked(LOAD),
     ]],
     ['Workers', [
       lines({

@@ -1,4 +1,5 @@
-import { board, heatmap, lines, number, of, percentiles, rate, USERS } from './panels.mjs';
+import { asked } from './asked.mjs';
+import { board, lines, number, of, rate, USERS } from './panels.mjs';
 
 const bad = (window) => `(1 - sum(rate(pipeline_request_duration_seconds_bucket{${USERS}, outcome="ok", le="2.5"}[${window}]))` +
   ` / sum(rate(pipeline_request_duration_seconds_count{${USERS}}[${window}])) >= 0) or vector(0)`;
@@ -32,27 +33,7 @@ export const dashboard = board({
         queries: [[`(${bad('1h')}) / 0.01`]],
         thresholds: [[1, 'orange'], [14.4, 'red']],
       }),
-      lines({
-        title: 'Requests by outcome', unit: 'reqps', stacked: true,
-        description: 'What became of them, a second.',
-        queries: [[rate('request_duration_seconds_count', ['outcome'], USERS), '{{outcome}}']],
-        colors: { ok: 'green', error: 'red', timeout: 'orange', expired: 'purple' },
-      }),
-      lines({
-        title: 'Whole way', unit: 's',
-        description: 'From when a request was to be sent to its answer. 0 where there was none.',
-        queries: percentiles('request_duration_seconds', USERS),
-      }),
-      heatmap({
-        title: 'Requests by duration', unit: 's',
-        description: 'How many requests took how long.',
-        histogram: 'request_duration_seconds', selector: USERS,
-      }),
-      lines({
-        title: 'Acknowledgement', unit: 's',
-        description: 'From sending a request to the broker\'s acknowledgement. 0 where there was none.',
-        queries: percentiles('request_ack_duration_seconds', USERS),
-      }),
+      ...asked(USERS),
       lines({
         title: 'Waiting', unit: 'short',
         description: 'Requests that wait for their answer.',
