@@ -184,10 +184,13 @@ impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let to = request.uri().clone();
         let answer = self.send(request).inspect_err(|error| {
-            tracing::warn!("spans are dropped: the collector at {to} cannot be reached: {error}");
+            tracing::warn!("spans cannot be sent, and are dropped in the end: the collector at {to} cannot be reached: {error}");
         })?;
         if !answer.status().is_success() {
-            tracing::warn!("spans are dropped: the collector at {to} answers {}", answer.status());
+            tracing::warn!(
+                "spans cannot be sent, and are dropped in the end: the collector at {to} answers {}",
+                answer.status()
+            );
         }
         Ok(answer)
     }
