@@ -43,10 +43,13 @@ impl Supervised {
                 Err(Stop::Restart(reason)) => reason,
             };
             if stop.is_cancelled() {
-                return Err(Failure::Failed(format!(
-                    "{}: stopped, but not gracefully: {reason}",
-                    self.pipeline.name
-                )));
+                // As in the pause below: there is nothing that anybody would have to do about it.
+                tracing::warn!(
+                    pipeline = self.pipeline.name,
+                    reason,
+                    "stopped before all in flight was committed; it is done again by whoever gets the partitions"
+                );
+                return Ok(());
             }
             if self.machine.now() - began > LASTED {
                 pause = PAUSES.0;

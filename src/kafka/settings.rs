@@ -144,7 +144,11 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
 
 fn defaults(name: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", DEFAULT_SERVERS).set("client.id", format!("pipeline-{name}"));
+    config
+        .set("bootstrap.servers", DEFAULT_SERVERS)
+        .set("client.id", format!("pipeline-{name}"))
+        // librdkafka's default is ten seconds, for which a broker that is back may be left alone.
+        .set("reconnect.backoff.max.ms", "1000");
     config
 }
 
