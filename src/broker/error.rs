@@ -56,6 +56,15 @@ pub enum BrokerError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another cluster runs on the data.
+    #[error(
+        "another `pipeline broker` runs on the data in {}: stop that one, or name another folder with --data",
+        folder.display()
+    )]
+    InUse {
+        /// Where the data is.
+        folder: PathBuf,
+    },
     /// A port is taken.
     #[error(
         "127.0.0.1:{port} is in use already, by another broker perhaps: stop that, or choose another port"

@@ -1,7 +1,7 @@
 //! A cluster of nodes on this machine, started and stopped together or one by one.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
@@ -75,6 +75,8 @@ pub struct LocalCluster {
     nodes: Vec<Node>,
     // After the nodes, so that it is removed once they have ended.
     temporary: Option<TemporaryFolder>,
+    /// Held for as long as the data is in use.
+    _lock: File,
 }
 
 struct Node {
@@ -105,6 +107,7 @@ impl LocalCluster {
                 (made.path().to_owned(), Some(made))
             }
         };
+        let lock = lock(&folder)?;
         let cluster_id = cluster_id(&folder, settings.nodes)?;
         let nodes = (1..)
             .zip(&ports.client)
@@ -119,7 +122,7 @@ impl LocalCluster {
                 )
             })
             .collect::<Result<_, _>>()?;
-        let mut cluster = LocalCluster { nodes, temporary };
+        let mut cluster = LocalCluster { nodes, temporary, _lock: lock };
         cluster.format(jars, &cluster_id)?;
         cluster.start_all()?;
         Ok(cluster)
@@ -309,6 +312,18 @@ impl Node {
 
     fn log(&self) -> PathBuf {
         self.folder.join("server.log")
+    }
+}
+
+/// Two clusters on the same data would end each other, or worse. The system lets go of it when this process ends, whatever
+/// ends it.
+fn lock(folder: &Path) -> Result<File, BrokerError> {
+    let path = folder.join("in-use");
+    let file = File::create(&path).map_err(BrokerError::io("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(BrokerError::InUse { folder: folder.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(BrokerError::io("lock", &path)(error)),
     }
 }
 

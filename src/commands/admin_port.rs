@@ -18,6 +18,12 @@ pub fn ask(url: &str, path: &str) -> Result<String, String> {
     let answer =
         agent.get(format!("{base}{path}")).call().and_then(|mut answer| answer.body_mut().read_to_string());
     answer.map_err(|error| {
-        format!("nobody answers at {base}{path}: {error}; name the address that `pipeline run` announces for its metrics")
+        let trouble = match error {
+            ureq::Error::StatusCode(code) => {
+                format!("{base}{path} is not where a process serves its metrics (it answers {code})")
+            }
+            error => format!("nobody answers at {base}{path}: {error}"),
+        };
+        format!("{trouble}; name the address that `pipeline run` announces for its metrics")
     })
 }

@@ -27,7 +27,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 ///
 /// The summary is on standard output; a page with plots, JSON and the histogram are in the script's folder for
 /// reports (load-reports). Exit code 0 if all thresholds are met and no answer is wrong, double or lost, 1 if
-/// not, 2 if the script is wrong. Ctrl-C stops asking, and reports what was done; once more stops waiting.
+/// not, 2 if the script is wrong. Ctrl-C stops asking, and reports what was done (exit code 1); once more stops waiting.
 #[derive(Args, Debug)]
 pub struct Load {
     /// A load script: a file as given, in pipelines/load/, or built in (smoke.toml, exercise.toml, ramp.toml,
@@ -64,6 +64,7 @@ impl Load {
             stdout(&format!("{}\n", path.display()))?;
         }
         match report.missed() {
+            0 if results.stopped => Err(Failure::failed("the run was stopped before its end")),
             0 => Ok(()),
             1 => Err(Failure::failed("one threshold is not met")),
             missed => Err(Failure::failed(format!("{missed} thresholds are not met"))),

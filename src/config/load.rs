@@ -55,8 +55,11 @@ impl Override {
 pub enum LoadError {
     /// No file goes by that name.
     #[error(
-        "there is no pipeline {name}: no such file here or in pipelines/, and built in are only {}",
-        built_in().collect::<Vec<_>>().join(" and ")
+        "there is no pipeline {name}: {}",
+        other_than_pipeline(name).unwrap_or_else(|| format!(
+            "no such file here or in pipelines/, and built in are only {}",
+            built_in().collect::<Vec<_>>().join(" and ")
+        ))
     )]
     NotFound {
         /// The name that was looked for.
@@ -120,6 +123,14 @@ pub fn load_gateway(name: &str, overrides: &[Override]) -> Result<(Gateway, Diag
     let (file, text) = read_file(Path::new(""), name, GATEWAYS)?
         .ok_or_else(|| LoadError::NoGateway { name: name.to_owned() })?;
     parse_gateway(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
+}
+
+/// What else goes by that name.
+fn other_than_pipeline(name: &str) -> Option<String> {
+    if GATEWAYS.iter().any(|(gateway, _)| *gateway == name) {
+        return Some(format!("{name} is a gateway, for `pipeline serve {name}`"));
+    }
+    loads().any(|load| load == name).then(|| format!("{name} is a load script, for `pipeline load {name}`"))
 }
 
 /// The names of the load scripts that are in the binary.
@@ -243,6 +254,10 @@ mod tests {
             "there is no pipeline factorail.toml: no such file here or in pipelines/, \
              and built in are only factorial.toml and identity.toml"
         );
+        for (name, command) in [("gateway.toml", "serve"), ("smoke.toml", "load")] {
+            let error = load_below(directory.path(), name, &[]).unwrap_err().to_string();
+            assert!(error.contains(&format!("for `pipeline {command} {name}`")), "{error}");
+        }
     }
 
     #[test]

@@ -85,7 +85,11 @@ impl<'a> Reader<'a> {
     }
 
     fn find(&self, key: &str) -> Option<&'a Entry> {
-        self.asked.borrow_mut().push(key.to_owned());
+        let mut asked = self.asked.borrow_mut();
+        // Some are looked at more than once.
+        if !asked.iter().any(|name| name == key) {
+            asked.push(key.to_owned());
+        }
         self.entries.iter().find(|entry| entry.key == key)
     }
 

@@ -12,6 +12,9 @@ use super::progress::{Progress, Stage};
 
 /// How many pipelines stand, where their time went, and how partitions came and went.
 pub fn explain(pipelines: &[Arc<Progress>]) -> String {
+    if pipelines.is_empty() {
+        return "no pipeline runs here: ask a worker (`pipeline run`)\n".to_owned();
+    }
     let mut text = String::new();
     for progress in pipelines {
         // Writing to memory does not fail.

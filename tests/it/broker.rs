@@ -176,6 +176,21 @@ fn a_broker_on_a_taken_port_says_so_in_one_sentence() {
 }
 
 #[test]
+fn data_that_is_in_use_is_left_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let lock = fs::File::create(data.path().join("in-use")).unwrap();
+    lock.lock().unwrap();
+
+    let output = broker_command(data.path(), free_port()).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("error: another `pipeline broker` runs on the data in "), "{said}");
+    let left: Vec<_> = fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["in-use"], "nothing was prepared beside it");
+}
+
+#[test]
 fn the_data_of_one_node_is_not_taken_for_that_of_three() {
     let data = tempfile::tempdir().unwrap();
     fs::create_dir(data.path().join("node1")).unwrap();

@@ -101,7 +101,7 @@ pub struct Reading {
     pub now: Vec<(String, Result<Samples, String>)>,
     pub rows: Vec<Row>,
     pub partitions: Vec<PartitionRow>,
-    /// Processes that did not answer, and why.
+    /// Processes that did not answer, or run no pipeline.
     pub silent: Vec<String>,
 }
 
@@ -122,9 +122,13 @@ impl Reading {
             let old = before.iter().find(|(name, _)| name == process).and_then(|(_, old)| old.as_ref().ok());
             // Whoever runs a pipeline has a budget; who only asks has none.
             let pipelines = samples.samples.iter().filter(|sample| sample.name == MEMORY_BUDGET);
+            let without = rows.len();
             for pipeline in pipelines.filter_map(|sample| sample.labels.get("pipeline")) {
                 rows.push(row(pipeline, process, samples, old.unwrap_or(samples)));
                 partitions.extend(partition_rows(pipeline, process, samples));
+            }
+            if rows.len() == without {
+                silent.push(format!("no pipeline runs at {process}: it is no worker"));
             }
         }
         partitions.sort_by(|a: &PartitionRow, b| {

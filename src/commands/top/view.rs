@@ -54,7 +54,10 @@ pub fn draw(frame: &mut Frame<'_>, reading: &Reading) {
     let silent = Line::from(reading.silent.join("  ")).fg(Color::Red);
     frame.render_widget(Paragraph::new(vec![Line::from(legend), silent]), head);
 
-    let widths = [14, 21, 10, 9, 9, 7, 9, 7, 9, 20, BAR as u16].map(Constraint::Length);
+    let mut widths = [14, 21, 10, 9, 9, 7, 9, 7, 9, 20, BAR as u16].map(Constraint::Length);
+    // Processes of one host differ in their last letters.
+    let longest = reading.rows.iter().map(|row| row.process.len()).max().unwrap_or(0);
+    widths[1] = Constraint::Min(longest as u16);
     let table = reading.rows.iter().map(|row| {
         let mut cells: Vec<Cell<'_>> = cells(row).into_iter().map(Cell::from).collect();
         cells.push(Cell::from(bar(row)));
