@@ -38,6 +38,7 @@ impl Run {
     pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
         let pipelines: Vec<Pipeline> =
             self.files.iter().map(|file| load_pipeline(file, overrides)).collect::<Result<_, _>>()?;
+        refuse_twins(&pipelines)?;
         init_logging();
         bound_arenas();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -52,6 +53,20 @@ impl Run {
         runtime.shutdown_background();
         result
     }
+}
+
+/// Their metrics and clients could not be told apart.
+fn refuse_twins(pipelines: &[Pipeline]) -> Result<(), Failure> {
+    let twin = pipelines
+        .iter()
+        .enumerate()
+        .find(|(index, pipeline)| pipelines[..*index].iter().any(|other| other.name == pipeline.name));
+    twin.map_or(Ok(()), |(_, pipeline)| {
+        Err(Failure::Usage(format!(
+            "two of the pipelines are called `{}`: give each a name of its own, or start another process for a second one",
+            pipeline.name
+        )))
+    })
 }
 
 /// As many of malloc's arenas as there are cores, instead of eight times as many: what one thread allocates and another

@@ -137,7 +137,8 @@ fn a_case_that_does_not_hold_shows_the_difference_and_exits_with_1() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for arguments in [&["chekc"][..], &["check"], &["check", "identity.toml", "--set", "nonsense"]] {
+    let twice = &["run", "factorial.toml", "factorial.toml"];
+    for arguments in [&["chekc"][..], &["check"], &["check", "identity.toml", "--set", "nonsense"], twice] {
         let (code, _, stderr) = pipeline("", arguments);
         assert_eq!(code, 2, "{arguments:?}: {stderr}");
     }
