@@ -59,10 +59,10 @@ fn main() {
                     .unwrap();
                 assert!(output.status.success(), "{contender} failed");
                 let text = String::from_utf8(output.stdout).unwrap();
-                let [seconds, cpu] =
-                    [0, 1].map(|at| text.split(' ').nth(at).unwrap().parse::<f64>().unwrap());
+                let taken: Vec<f64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+                let [seconds, cpu, memory] = taken[..] else { panic!("{text}") };
                 println!(
-                    "{guarantee:14} {contender:9} {:>6.0} results/s  {:>4.0} MB/s  {:>3.0} us CPU a result",
+                    "{guarantee:14} {contender:9} {:>6.0} results/s  {:>4.0} MB/s  {:>3.0} us CPU a result  {memory:>3} MB resident",
                     requests as f64 / seconds,
                     bytes as f64 / seconds / 1e6,
                     cpu / requests as f64 * 1e6,
@@ -87,7 +87,7 @@ fn ask(mut config: ClientConfig, topic: &str, asked: &[u32]) {
     producer.flush(Duration::from_secs(60)).unwrap();
 }
 
-/// Prints the seconds that it took, and those of CPU.
+/// Prints the seconds that it took, those of CPU, and the largest resident size in MiB.
 fn contend(contender: &str, servers: &str, from: &str, to: &str, requests: u64, exactly_once: bool) {
     let (consumer, producer) = clients::configs(servers, to, exactly_once);
     let (cpu, start) = (process::cpu_seconds(), Instant::now());
@@ -95,12 +95,8 @@ fn contend(contender: &str, servers: &str, from: &str, to: &str, requests: u64, 
         "bare" => bare::run(&consumer, &producer, from, to, requests, exactly_once, as_long),
         _ => clients::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once, true, false),
     }
-    println!(
-        "{} {} {} MiB resident",
-        start.elapsed().as_secs_f64(),
-        process::cpu_seconds() - cpu,
-        process::peak_mib()
-    );
+    let cpu = process::cpu_seconds() - cpu;
+    println!("{} {cpu} {}", start.elapsed().as_secs_f64(), process::peak_mib("self"));
 }
 
 /// `n;` and as many digits as n! has, all of them 7.

@@ -91,6 +91,6 @@ fn contend(contender: &str, servers: &str, from: &str, to: &str, records: u64, e
         "{:>9.0} records/s  {:.2} us CPU a record  {:>4} MB resident",
         records as f64 / wall,
         cpu / records as f64 * 1e6,
-        process::peak_mib()
+        process::peak_mib("self")
     );
 }

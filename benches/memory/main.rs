@@ -5,9 +5,11 @@
 
 #[path = "../shared/broker.rs"]
 mod broker;
+#[path = "../shared/process.rs"]
+mod process;
 
 use std::{
-    env, fs,
+    env,
     process::{Child, Command, Stdio, exit},
     thread,
     time::{Duration, Instant},
@@ -40,7 +42,7 @@ fn main() {
             thread::sleep(Duration::from_millis(200));
             assert!(worker.0.try_wait().unwrap().is_none(), "the worker has ended");
         }
-        let resident = peak_mib(worker.0.id());
+        let resident = process::peak_mib(worker.0.id());
         let done = count(&config, &to);
         assert!(done > 0, "nothing was computed");
         println!("{guarantee:14} {done:>7} results in {seconds} s, at most {resident} MiB resident");
@@ -91,13 +93,6 @@ impl Drop for Worker {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// The largest resident size of a process so far.
-fn peak_mib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
 /// How many offsets a topic has, transaction markers included.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use clap::Args;
 use futures::future::join_all;
@@ -57,16 +57,14 @@ impl Run {
 
 /// Their metrics and clients could not be told apart.
 fn refuse_twins(pipelines: &[Pipeline]) -> Result<(), Failure> {
-    let twin = pipelines
-        .iter()
-        .enumerate()
-        .find(|(index, pipeline)| pipelines[..*index].iter().any(|other| other.name == pipeline.name));
-    twin.map_or(Ok(()), |(_, pipeline)| {
-        Err(Failure::Usage(format!(
+    let mut names = BTreeSet::new();
+    match pipelines.iter().find(|pipeline| !names.insert(&pipeline.name)) {
+        None => Ok(()),
+        Some(twin) => Err(Failure::Usage(format!(
             "two of the pipelines are called `{}`: give each a name of its own, or start another process for a second one",
-            pipeline.name
-        )))
-    })
+            twin.name
+        ))),
+    }
 }
 
 /// As many of malloc's arenas as there are cores, instead of eight times as many: what one thread allocates and another

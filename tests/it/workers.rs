@@ -29,12 +29,7 @@ fn two_workers_share_the_partitions_and_the_one_that_stays_gets_both() {
     ask(&producer, &["shared"]);
     records_until(&servers, &names.sink, LIMIT, of_both("shared"));
     let assigned = |worker: &Worker| {
-        let metrics = ureq::get(format!("{}/metrics", worker.metrics()))
-            .call()
-            .unwrap()
-            .body_mut()
-            .read_to_string()
-            .unwrap();
+        let metrics = worker.scrape();
         let line = metrics
             .lines()
             .find(|line| line.starts_with("pipeline_assigned_partitions{"))

@@ -64,6 +64,7 @@ fn balance_each<V: Vector>(x: V, base: V, inverse: V) -> (V, V) {
 /// The first floats by eights.
 #[inline(always)]
 fn eights<const N: usize>(floats: &mut [f64]) -> &mut [[f64; 8]; N] {
+    // Whoever splits a number brings room for whole units (`Group::scratch`).
     floats.as_chunks_mut().0.first_chunk_mut().expect("room for all groups")
 }
 

@@ -61,8 +61,7 @@ fn without_workers_requests_end_at_their_limits_in_flat_memory_and_all_is_well_w
     assert_eq!(gateway.get("/factorial/20").text(), factorial(20));
     // Each partition comes to its end on its own.
     let expired = || -> u32 {
-        let mut metrics = ureq::get(format!("{}/metrics", worker.metrics())).call().unwrap();
-        let text = metrics.body_mut().read_to_string().unwrap();
+        let text = worker.scrape();
         let line = text.lines().find(|line| line.starts_with("pipeline_records_expired_total{")).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
