@@ -255,16 +255,16 @@ impl Rebalances {
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
             let partition = TopicPartition::new(self.topic.clone(), element.partition());
             let reset = if self.resets_to_end { high } else { low };
-            let start = match element.offset() {
+            // What the metadata says is about the offset that it came with, and about no other.
+            let (start, metadata) = match element.offset() {
                 RdOffset::Offset(offset) if !(low..=high).contains(&offset) => {
                     tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
-                    reset
+                    (reset, String::new())
                 }
-                RdOffset::Offset(offset) => offset,
-                _ => reset,
+                RdOffset::Offset(offset) => (offset, element.metadata().to_owned()),
+                _ => (reset, String::new()),
             };
             let end = *lock(&self.state).targets.entry(element.partition()).or_insert(Offset(high));
-            let metadata = element.metadata().to_owned();
             assignments.push(Assignment { partition, start: Offset(start), metadata, end });
         }
         Ok(assignments)
@@ -278,4 +278,64 @@ fn numbers<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Stri
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        ClientConfig,
+        consumer::CommitMode,
+        mocking::MockCluster,
+        producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
+    };
+
+    use super::*;
+    use crate::{engine::CommitOffset, kafka::offsets::commit_list, telemetry::Subject};
+
+    /// A partition of ten records, in a cluster of its own.
+    fn ten_records() -> MockCluster<'static, DefaultProducerContext> {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+        for _ in 0..10 {
+            producer.send(BaseRecord::<str, str>::to("t").payload("a")).unwrap();
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+        cluster
+    }
+
+    fn consumer(
+        cluster: &MockCluster<'_, DefaultProducerContext>,
+        resets_to_end: bool,
+    ) -> BaseConsumer<Rebalances> {
+        let progress = Arc::new(Progress::new(Subject::default()));
+        let context = Rebalances::new("t", Events::new(mpsc::unbounded_channel().0), progress, resets_to_end);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("group.id", "g");
+        config.create_with_context(context).unwrap()
+    }
+
+    fn commit(consumer: &BaseConsumer<Rebalances>, offset: i64, metadata: &str) {
+        let partition = TopicPartition::new("t", 0);
+        let commit = CommitOffset { partition, offset: Offset(offset), metadata: metadata.to_owned() };
+        consumer.commit(&commit_list(&[commit]).unwrap(), CommitMode::Sync).unwrap();
+    }
+
+    /// Where the partition is read from, and what the engine is told to be done above that.
+    fn asked(consumer: &BaseConsumer<Rebalances>) -> (i64, String) {
+        let asked = consumer.context().ask(consumer, vec![TopicPartition::new("t", 0)]).unwrap();
+        (asked[0].start.0, asked[0].metadata.clone())
+    }
+
+    #[test]
+    fn metadata_goes_with_the_offset_that_it_was_committed_with() {
+        let cluster = ten_records();
+        let consumer = consumer(&cluster, false);
+        assert_eq!(asked(&consumer), (0, String::new()));
+        commit(&consumer, 4, "of 4");
+        assert_eq!(asked(&consumer), (4, "of 4".to_owned()));
+        commit(&consumer, 11, "of 11, which is behind the end");
+        assert_eq!(asked(&consumer), (0, String::new()));
+    }
 }

@@ -17,7 +17,7 @@ const CLASSES: &[&str] = &[
 ];
 
 /// What a pipeline's metrics are labelled with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// The pipeline's name.
     pub pipeline: String,
