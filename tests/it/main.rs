@@ -6,6 +6,7 @@ mod factorial;
 mod faults;
 mod gateway;
 mod harness;
+mod latest;
 mod load;
 mod observability;
 mod offline;
