@@ -52,6 +52,8 @@ impl OffsetTracker {
             self.done.push_back(self.earlier.remove(&offset.0));
             self.next = self.next.max(offset.next());
         }
+        // An earlier owner may have done the first ones.
+        self.advance();
         first
     }
 

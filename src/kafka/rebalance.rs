@@ -31,6 +31,8 @@ use crate::{
 const ASK: Duration = Duration::from_secs(10);
 /// How often it is asked before the clients are made anew.
 const ASK_TIMES: u32 = 6;
+/// The pause before a partition is sought in again.
+const SEEK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where events go; closed once the consumer has left its group.
 pub struct Events(Mutex<Option<mpsc::UnboundedSender<Result<SourceEvent, Stop>>>>);
@@ -160,25 +162,21 @@ impl Rebalances {
         }
     }
 
-    /// Goes back to the committed offsets of what is assigned.
+    /// Goes back to the committed offsets of what is assigned, which may be nothing by now: the engine waits
+    /// for the answer all the same.
     pub fn rewind(&self, consumer: &BaseConsumer<Self>) -> Result<(), Stop> {
         let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
-        if assigned.is_empty() {
-            return Ok(());
-        }
-        let assignments = self.ask(consumer, assigned.clone())?;
-        let seek = || -> KafkaResult<()> {
-            let mut list = TopicPartitionList::with_capacity(assignments.len());
-            for Assignment { partition, start, .. } in &assignments {
-                list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+        let assignments = self.ask(consumer, assigned)?;
+        let began = Instant::now();
+        while let Err(error) = seek(consumer, &assignments) {
+            // A partition that came a moment ago cannot be sought in before its fetching has begun.
+            let passing = matches!(error.rdkafka_error_code(), Some(Code::State | Code::PreviousInProgress));
+            if !passing || began.elapsed() > ASK {
+                return Err(Stop::Restart(format!("cannot go back to the committed offsets: {error}")));
             }
-            consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
-        };
-        seek().map_err(|error| Stop::Restart(format!("cannot go back to the committed offsets: {error}")))?;
-        // The group is as it was: nobody waits for this one.
-        let (handover, _) = Handover::new();
-        self.events.send(Ok(SourceEvent::Lost(assigned, handover)));
-        self.events.send(Ok(SourceEvent::Assigned(assignments)));
+            std::thread::sleep(SEEK_PAUSE);
+        }
+        self.events.send(Ok(SourceEvent::Rewound(assignments)));
         Ok(())
     }
 
@@ -284,6 +282,17 @@ impl Rebalances {
         }
         Ok(assignments)
     }
+}
+
+fn seek(consumer: &BaseConsumer<Rebalances>, assignments: &[Assignment]) -> KafkaResult<()> {
+    if assignments.is_empty() {
+        return Ok(());
+    }
+    let mut list = TopicPartitionList::with_capacity(assignments.len());
+    for Assignment { partition, start, .. } in assignments {
+        list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+    }
+    consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
 }
 
 fn numbers<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> String {
