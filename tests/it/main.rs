@@ -11,4 +11,5 @@ mod observability;
 mod offline;
 mod request;
 mod topics;
+mod verify;
 mod workers;
