@@ -7,7 +7,7 @@
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
-//! - [`load`]: the load generator.
+//! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
@@ -27,3 +27,4 @@ pub mod settings;
 pub mod telemetry;
 pub mod testing;
 pub mod trace;
+pub mod verify;

@@ -12,4 +12,5 @@ mod observability;
 mod offline;
 mod request;
 mod topics;
+mod verify;
 mod workers;
