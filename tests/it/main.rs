@@ -5,6 +5,7 @@ mod check;
 mod factorial;
 mod faults;
 mod gateway;
+mod guard;
 mod harness;
 mod latest;
 mod load;
