@@ -17,11 +17,13 @@ mod reply;
 mod requests;
 mod rights;
 pub mod settings;
+mod shares;
 mod signs;
 mod sink;
 mod source;
 mod statistics;
 mod survey;
+mod threads;
 mod topics;
 mod transaction;
 

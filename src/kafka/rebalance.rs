@@ -1,7 +1,7 @@
 //! What happens when partitions come and go, told to the engine in order.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -70,6 +70,8 @@ struct State {
     assigned: BTreeMap<i32, TopicPartition>,
     /// The ends of partitions as they were when they were first asked for.
     targets: BTreeMap<i32, Offset>,
+    /// Those of them that are paused.
+    paused: BTreeSet<i32>,
     /// Something went wrong in a callback, which itself cannot fail.
     failure: Option<Stop>,
 }
@@ -122,6 +124,42 @@ impl Rebalances {
 
     pub fn is_assigned(&self) -> bool {
         !lock(&self.state).assigned.is_empty()
+    }
+
+    /// The numbers of the partitions that are ours, and which of them are paused.
+    pub fn assigned_and_paused(&self) -> (Vec<i32>, BTreeSet<i32>) {
+        let state = lock(&self.state);
+        (state.assigned.keys().copied().collect(), state.paused.clone())
+    }
+
+    /// Nothing more is fetched of these partitions for now.
+    pub fn pause(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
+        if numbers.is_empty() {
+            return;
+        }
+        match consumer.pause(&self.list(numbers)) {
+            Ok(()) => lock(&self.state).paused.extend(numbers),
+            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be paused"),
+        }
+    }
+
+    /// These partitions, which are paused, are fetched again.
+    pub fn resume(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
+        if numbers.is_empty() {
+            return;
+        }
+        match consumer.resume(&self.list(numbers)) {
+            Ok(()) => lock(&self.state).paused.retain(|number| !numbers.contains(number)),
+            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be resumed"),
+        }
+    }
+
+    fn list(&self, numbers: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(numbers.len());
+        for number in numbers {
+            list.add_partition(&self.topic, *number);
+        }
+        list
     }
 
     /// The partition of that number; its name is shared.
@@ -213,6 +251,10 @@ impl Rebalances {
         }
         // The engine lets go at once, or within its deadline; if it is gone, so is the sender.
         let _ = handed_over.blocking_recv();
+        // A partition that comes back would still be paused.
+        let mut paused = lock(&self.state).paused.clone();
+        paused.retain(|number| gone.iter().any(|p| p.partition == *number));
+        self.resume(consumer, &paused.into_iter().collect::<Vec<_>>());
         lock(&self.state).assigned.retain(|number, _| !gone.iter().any(|p| p.partition == *number));
     }
 

@@ -34,6 +34,11 @@ impl Cancel {
         self.0.store(true, Relaxed);
     }
 
+    /// What [`cancel`](Cancel::cancel) sets, for those who know nothing of operators.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     /// Whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Relaxed)

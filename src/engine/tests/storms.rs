@@ -204,6 +204,23 @@ async fn what_an_earlier_owner_has_done_is_committed_without_new_records() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_done_before_says_nothing_of_records_behind_those_that_were_deleted() {
+    let before = Harness::start(Options { eager: false, order: Order::None, ..Options::default() });
+    before.assign(0, 0, 0, "");
+    before.values(0, 0, &["slow", "a", "b"]);
+    before.settle().await;
+    before.compute(1).await;
+    before.wait(200).await;
+    let metadata = before.world.lock().unwrap().commits[0][0].metadata.clone();
+
+    let engine = Harness::start(Options { order: Order::None, ..Options::default() });
+    engine.assign(0, 7, 7, &metadata);
+    engine.values(0, 7, &["c", "d", "e"]);
+    engine.wait(200).await;
+    assert_eq!(engine.results(), ["c", "d", "e"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn markers_at_the_end_are_committed() {
     let engine = Harness::start(Options::default());
     engine.assign(0, 0, 0, "");
