@@ -20,7 +20,12 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{reply::ReplyPartitions, signs::Signs, sink::delivery_error, statistics};
+use super::{
+    reply::ReplyPartitions,
+    signs::{Signs, telling},
+    sink::delivery_error,
+    statistics, threads,
+};
 use crate::{
     engine::{Delivery, Stop, Token},
     telemetry::{Client, Progress},
@@ -134,8 +139,8 @@ impl PolledProducer {
             transactional: makes.transactional,
             progress: makes.progress.clone(),
         };
-        let producer: BaseProducer<Acknowledgements> = makes
-            .config
+        let config = if makes.transactional { telling(&makes.config) } else { makes.config.clone() };
+        let producer: BaseProducer<Acknowledgements> = config
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
         let producer = Arc::new(producer);
@@ -193,8 +198,7 @@ impl Drop for PolledProducer {
         }
         self.stop.store(true, Relaxed);
         if let Some(poll) = self.poll.take() {
-            // It ends within one poll; it has nothing to tell, and cannot be helped if it panicked.
-            let _ = poll.join();
+            threads::join(poll);
         }
     }
 }

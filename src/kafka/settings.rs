@@ -1,6 +1,6 @@
 //! From a pipeline to the settings of its clients: our defaults, then the file's, then what we answer for.
 
-use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use rdkafka::ClientConfig;
 
 use super::{Limits, statistics};
 use crate::config::{Gateway, Guarantee, Pipeline, Properties, Property};
@@ -152,10 +152,6 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     };
     let mut config = with_file(config, [&pipeline.kafka, &pipeline.sink.kafka]);
     if pipeline.guarantee == Guarantee::ExactlyOnce {
-        // For `signs`: a few lines a transaction, and none for a record or a request.
-        let debug = config.get("debug").map_or(String::new(), |theirs| format!("{theirs},"));
-        config.set("debug", format!("{debug}broker,eos")).set("log.connection.close", "true");
-        config.set_log_level(RDKafkaLogLevel::Debug);
         // Its own for each worker: what fences a zombie is its place in the consumer group (KIP-447).
         config
             .set("enable.idempotence", "true")

@@ -2,6 +2,7 @@
 
 mod broker;
 mod check;
+mod commits;
 mod factorial;
 mod faults;
 mod gateway;
@@ -11,6 +12,7 @@ mod latest;
 mod load;
 mod observability;
 mod offline;
+mod permanent;
 mod request;
 mod topics;
 mod verify;
