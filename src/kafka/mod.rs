@@ -22,6 +22,7 @@ mod statistics;
 mod survey;
 mod topics;
 mod transaction;
+pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
