@@ -143,7 +143,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 lane.stop();
             }
         }
-        self.outbox.hurry(&lanes);
         let (now, timeout) = (self.environment.now(), self.plan.shutdown_timeout);
         self.revocation = Some(Revocation {
             lanes,

@@ -241,9 +241,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     self.progress.retried(computed.outcome.retries);
                     self.progress.expired(computed.outcome.expired);
                     self.outbox.push(computed);
-                    if let Some(revocation) = &self.revocation {
-                        self.outbox.hurry(revocation.lanes());
-                    }
                 }
             }
             LaneEvent::Ended(id) => {
