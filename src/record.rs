@@ -6,10 +6,11 @@ use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-/// A header of a request: the partition of the result topic where its result is wanted, in decimal digits.
-pub const REPLY_PARTITION: &str = "reply-partition";
+/// A header of a request: the partition of the result topic where its result is wanted, in decimal digits. Workers look
+/// at it, and at the deadline, only where their file says that the records are requests.
+pub const REPLY_PARTITION: &str = "pipeline.reply-partition";
 /// A header of a request: when nobody waits for its result any more, in milliseconds since 1970 UTC.
-pub const DEADLINE: &str = "deadline";
+pub const DEADLINE: &str = "pipeline.deadline";
 /// A header of a request, which its result has too: a UUID.
 pub const CORRELATION_ID: &str = "correlation-id";
 /// A header of a result that was wanted at a partition: the worker that computed it.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, trace, work::Work};
 use crate::{
     operator::OperatorError,
-    record::{Batch, Record},
+    record::{Batch, Offset, Record},
     trace::Span,
 };
 
@@ -47,6 +47,8 @@ pub struct Compute {
     pub topology: Topology,
     pub retry: RetryPolicy,
     pub environment: Arc<dyn Environment>,
+    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    pub requests: bool,
     /// The largest record that the result topic takes, in bytes as [`wire_size`] counts.
     pub largest_result: AtomicU64,
 }
@@ -69,8 +71,8 @@ pub struct Outcome {
     pub retries: u64,
     /// What each operator did.
     pub work: Work,
-    /// Records that nobody waited for any more.
-    pub expired: u64,
+    /// Requests that nobody waited for any more.
+    pub expired: Vec<Offset>,
     pub fatal: Option<Stop>,
 }
 
@@ -128,8 +130,8 @@ impl Compute {
         let mut results = Vec::new();
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
             let record = held.batch.record(index);
-            if reply::is_expired(&record, || self.environment.unix_millis()) {
-                outcome.expired += 1;
+            if self.requests && reply::is_expired(&record, || self.environment.unix_millis()) {
+                outcome.expired.push(held.batch.offset(index));
                 *failed = 0;
                 continue;
             }
@@ -210,7 +212,7 @@ impl Compute {
             self.dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts, outcome);
             return;
         }
-        if reply::partition(&batch.record(index)).is_some() {
+        if self.requests && reply::partition(&batch.record(index)).is_some() {
             results.iter_mut().for_each(|result| reply::sign(result, self.environment.name()));
         }
         let outgoing = results.drain(..).map(|record| Outgoing { cause, to: Destination::Result, record });
@@ -240,7 +242,9 @@ impl Compute {
 
     /// What whoever asked is told of a dead letter, where that is wanted and the result topic takes it.
     pub fn reply_to(&self, letter: &Record) -> Option<Record> {
-        reply::partition(letter)?;
+        if !self.requests || reply::partition(letter).is_none() {
+            return None;
+        }
         let reply = reply::of_dead_letter(letter, self.environment.name());
         (wire_size(&reply) <= self.largest_result.load(Ordering::Relaxed)).then_some(reply)
     }

@@ -37,7 +37,7 @@ pub struct LaneId(pub u64);
 /// What a lane's stream gives.
 pub enum LaneEvent {
     /// A chunk has been computed, in the order that was asked for.
-    Computed(Computed),
+    Computed(Box<Computed>),
     /// Nothing more will come: the lane was stopped, and what was in work is finished.
     Ended(LaneId),
 }
@@ -278,7 +278,7 @@ fn lane_stream(
                 let (chunk, outcome) = compute.run(chunk).await;
                 state.computing.fetch_sub(1, Relaxed);
                 room.resize(outcome.size());
-                LaneEvent::Computed(Computed { lane: id, chunk, outcome, room })
+                LaneEvent::Computed(Box::new(Computed { lane: id, chunk, outcome, room }))
             }
         });
     let computed = match shared.order {

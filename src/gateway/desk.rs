@@ -81,7 +81,7 @@ pub struct Outgoing {
     pub id: Uuid,
     /// Its `deadline`, in milliseconds since 1970 UTC.
     pub deadline: u64,
-    /// Its `reply-partition`.
+    /// The partition of the result topic where its reply is wanted.
     pub reply_partition: i32,
     /// What it belongs to.
     pub trace: Option<Trace>,

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::GatewayError;
 use crate::{
     gateway::{Event, Reply, Status},
-    record::{CORRELATION_ID, WORKER},
+    record::{CORRELATION_ID, REPLY_PARTITION, WORKER},
 };
 
 /// How long the reading thread waits for a record before it looks whether it is still wanted.
@@ -254,16 +254,27 @@ impl Shares {
 /// What a record of the result topic says.
 fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
     let (mut id, mut worker, mut class, mut message) = (None, None, None, None);
+    let mut wanted = None;
     // The last of a name wins, as with Kafka's own `lastHeader`.
     for header in record.headers().into_iter().flat_map(|headers| headers.iter()) {
         let value = header.value.map(String::from_utf8_lossy);
         match header.key {
             CORRELATION_ID => id = value.and_then(|id| Uuid::parse_str(&id).ok()),
+            REPLY_PARTITION => wanted = value.and_then(|partition| partition.parse::<i32>().ok()),
             WORKER => worker = value.map(Cow::into_owned),
             "pipeline.error.class" => class = value.map(Cow::into_owned),
             "pipeline.error.message" => message = value.map(Cow::into_owned),
             _ => {}
         }
+    }
+    if let Some(wanted) = wanted.filter(|wanted| !old && *wanted != record.partition()) {
+        tracing::warn!(
+            topic = record.topic(),
+            partition = record.partition(),
+            offset = record.offset(),
+            wanted,
+            "a reply is not at the partition that its request asked for; the workers' file has to say `requests = true` in [source]"
+        );
     }
     let value = record.payload().unwrap_or_default();
     match class {

@@ -103,7 +103,10 @@ fn a_gateway_that_is_killed_takes_nobody_with_it_and_one_that_joins_disturbs_nob
         let n: usize = result.value().split(';').next().unwrap().parse().unwrap();
         if n >= 1_000 {
             assert!(shares[n % 2].contains(&result.partition), "{n} is at {}", result.partition);
-            assert_eq!(result.header("reply-partition"), Some(result.partition.to_string().as_str()));
+            assert_eq!(
+                result.header("pipeline.reply-partition"),
+                Some(result.partition.to_string().as_str())
+            );
         }
     }
 }
