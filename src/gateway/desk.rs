@@ -274,6 +274,7 @@ impl<R: Requests> Desk<R> {
             }
             Event::Revoked(partitions) => {
                 self.owned.retain(|partition| !partitions.contains(partition));
+                self.waiter.unread(&partitions);
                 self.partitions_changed();
             }
             Event::CaughtUp => self.status.caught_up(),
