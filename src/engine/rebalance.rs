@@ -38,7 +38,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 else {
                     return;
                 };
-                self.progress.consumed(batch.len() as u64, batch.size() as u64);
+                self.progress.consumed(batch.len() as u64, batch.bytes() as u64);
                 lane.push(batch, room, &self.shared.compute.topology);
             }
             SourceEvent::End(partition, offset) => {
