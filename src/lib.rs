@@ -8,6 +8,7 @@
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
 //! - [`load`]: the load generator.
+//! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
@@ -19,6 +20,7 @@ pub mod engine;
 pub mod factorial;
 pub mod format;
 pub mod gateway;
+pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod operator;

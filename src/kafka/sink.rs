@@ -41,6 +41,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// The topics that a sink writes to.
 #[derive(Clone, Debug)]
 pub struct Topics {
+    /// Whether a record may say at which partition its result is wanted.
+    pub requests: bool,
     /// Where results go.
     pub results: String,
     /// Where dead letters go.
@@ -51,7 +53,8 @@ pub struct Topics {
 pub struct KafkaSink {
     producer: Arc<BaseProducer<Acknowledgements>>,
     topics: Topics,
-    replies: Arc<ReplyPartitions>,
+    /// Where records are requests: the partitions that they may ask for their replies at.
+    replies: Option<Arc<ReplyPartitions>>,
     poll: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     transactional: bool,
@@ -132,8 +135,11 @@ impl KafkaSink {
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
-        let replies = Arc::new(ReplyPartitions::default());
-        replies.ask(&producer, &topics.results);
+        let replies = topics.requests.then(|| {
+            let replies = Arc::new(ReplyPartitions::default());
+            replies.ask(&producer, &topics.results);
+            replies
+        });
         let poll = spawn_poll(producer.clone(), stop.clone(), replies.clone(), topics.results.clone())?;
         let transaction = Arc::default();
         let sink = KafkaSink {
@@ -161,14 +167,16 @@ impl KafkaSink {
 fn spawn_poll(
     producer: Arc<BaseProducer<Acknowledgements>>,
     stop: Arc<AtomicBool>,
-    replies: Arc<ReplyPartitions>,
+    replies: Option<Arc<ReplyPartitions>>,
     results: String,
 ) -> Result<JoinHandle<()>, Stop> {
     let poll = move || {
         let mut next = Instant::now();
         while !stop.load(Relaxed) {
             producer.poll(POLL);
-            replies.refresh(&producer, &results, &mut next);
+            if let Some(replies) = &replies {
+                replies.refresh(&producer, &results, &mut next);
+            }
         }
     };
     thread::Builder::new()
@@ -189,7 +197,7 @@ impl Sink for KafkaSink {
         };
         let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
         if to == Destination::Result {
-            out.partition = self.replies.of(record);
+            out.partition = self.replies.as_ref().and_then(|replies| replies.of(record));
         }
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();

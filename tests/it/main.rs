@@ -9,6 +9,7 @@ mod harness;
 mod load;
 mod observability;
 mod offline;
+mod ports;
 mod refused;
 mod request;
 mod topics;
