@@ -273,6 +273,11 @@ impl Progress {
         self.handles.fenced.increment(1);
     }
 
+    /// A new producer has taken the place of one whose last transaction was not plain.
+    pub(crate) fn renewed(&self) {
+        self.handles.renewals.increment(1);
+    }
+
     /// It took so long to know where to read the partitions from that are assigned next.
     pub(crate) fn asked_offsets(&self, took: Duration) {
         self.asked.store(nanos(took), Relaxed);
