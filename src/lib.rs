@@ -7,7 +7,9 @@
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
-//! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out.
+//! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
+//!   [`plant`]: faults on purpose, for it to find.
+//! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
@@ -19,9 +21,11 @@ pub mod engine;
 pub mod factorial;
 pub mod format;
 pub mod gateway;
+pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod operator;
+pub mod plant;
 pub mod record;
 pub mod settings;
 pub mod telemetry;
