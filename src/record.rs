@@ -292,6 +292,11 @@ impl BatchBuilder {
         self.entries.is_empty()
     }
 
+    /// The offset of the record that was pushed last.
+    pub fn last(&self) -> Option<Offset> {
+        self.entries.last().map(|entry| Offset(entry.offset))
+    }
+
     /// The partition that the batch is of.
     pub fn partition(&self) -> &TopicPartition {
         &self.partition

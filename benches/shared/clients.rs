@@ -65,6 +65,7 @@ pub fn run_pipeline(
             commit_records: u64::MAX,
             retry: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
             largest_result: 1 << 20,
+            largest_dead_letter: 1 << 20,
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),

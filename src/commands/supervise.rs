@@ -112,6 +112,7 @@ impl Supervised {
                 max_backoff: pipeline.retry.max_backoff,
             },
             largest_result: limits.result,
+            largest_dead_letter: limits.dead_letter,
             input,
             budget,
             shutdown_timeout: pipeline.shutdown_timeout,

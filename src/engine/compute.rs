@@ -1,6 +1,7 @@
 //! Computes chunks on the machine's cores: results, dead letters, and what is tried again.
 
 use std::{
+    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -11,9 +12,17 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, trace, work::Work};
+use super::{
+    Destination, Environment, Stop, Topology,
+    chunk::Chunk,
+    dead_letter::{self, Origin},
+    reply,
+    topology::Scratch,
+    trace,
+    work::Work,
+};
 use crate::{
-    operator::OperatorError,
+    operator::{Cancel, OperatorError},
     record::{Batch, Offset, Record},
     trace::Span,
 };
@@ -51,6 +60,8 @@ pub struct Compute {
     pub requests: bool,
     /// The largest record that the result topic takes, in bytes as [`wire_size`] counts.
     pub largest_result: AtomicU64,
+    /// The same of the dead-letter topic.
+    pub largest_dead_letter: u64,
 }
 
 /// One record to be sent.
@@ -74,6 +85,8 @@ pub struct Outcome {
     /// Requests that nobody waited for any more.
     pub expired: Vec<Offset>,
     pub fatal: Option<Stop>,
+    /// Whether it was given up in the middle: then it means nothing.
+    pub cancelled: bool,
 }
 
 impl Outcome {
@@ -93,17 +106,17 @@ struct Progress {
 }
 
 impl Compute {
-    /// Computes a chunk, with pauses where something failed in passing.
-    pub async fn run(self: Arc<Self>, chunk: Chunk) -> (Chunk, Outcome) {
+    /// Computes a chunk, with pauses where something failed in passing. Once `cancel` says so it is given up.
+    pub async fn run(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
         let mut progress = Progress { chunk, outcome, next: 0, failed: 0 };
         loop {
             let (sender, receiver) = oneshot::channel();
             let compute = self.clone();
-            let fallback = progress.chunk.clone();
+            let (fallback, cancel) = (progress.chunk.clone(), cancel.clone());
             self.environment.compute(Box::new(move || {
                 let start = compute.environment.now();
-                compute.step(&mut progress);
+                compute.step(&mut progress, &cancel);
                 progress.outcome.work.took += compute.environment.now() - start;
                 // Nobody waits where the lane is gone.
                 let _ = sender.send(progress);
@@ -125,10 +138,14 @@ impl Compute {
     }
 
     /// Goes on until the chunk is finished (`failed` is 0) or a record has to be tried again later.
-    fn step(&self, progress: &mut Progress) {
+    fn step(&self, progress: &mut Progress, cancel: &Cancel) {
         let Progress { chunk, outcome, next, failed } = progress;
-        let mut results = Vec::new();
+        let (mut results, mut scratch) = (Vec::new(), Scratch::until(cancel));
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
+            if cancel.is_cancelled() {
+                (outcome.cancelled, *failed) = (true, 0);
+                return;
+            }
             let record = held.batch.record(index);
             if self.requests && reply::is_expired(&record, || self.environment.unix_millis()) {
                 outcome.expired.push(held.batch.offset(index));
@@ -139,7 +156,8 @@ impl Compute {
                 .map(|span| (span, self.environment.now(), outcome.outgoing.len()));
             let mut watch = outcome.work.watch(cause, &*self.environment);
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                self.topology.apply(record, &mut results, |place, records| watch.after(place, records))
+                let after = |place, records| watch.after(place, records);
+                self.topology.apply(record, &mut results, &mut scratch, after)
             }));
             let attempts = *failed + 1;
             let error = match applied {
@@ -150,7 +168,10 @@ impl Compute {
                     continue;
                 }
                 Ok(Err(error)) => error,
-                Err(_) => OperatorError::Fatal { message: "an operator panicked".to_owned() },
+                Err(panic) => OperatorError::BadInput {
+                    class: dead_letter::PANICKED,
+                    message: format!("an operator panicked: {}", panic_message(&*panic)),
+                },
             };
             results.clear();
             match error {
@@ -231,11 +252,12 @@ impl Compute {
         attempts: u32,
         outcome: &mut Outcome,
     ) {
-        let (record, offset) = (batch.record(index), batch.offset(index));
-        let record = dead_letter::of(record, &batch.partition, offset, class, message, attempts);
-        if let Some(reply) = self.reply_to(&record) {
+        let origin = Origin { partition: &batch.partition, offset: batch.offset(index) };
+        let letter = dead_letter::of(batch.record(index), &origin, class, message, attempts);
+        if let Some(reply) = self.reply_to(&letter) {
             outcome.outgoing.push(Outgoing { cause, to: Destination::Result, record: reply });
         }
+        let record = dead_letter::fit(letter, self.largest_dead_letter);
         outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
         outcome.dead_letters.push(class);
     }
@@ -248,6 +270,12 @@ impl Compute {
         let reply = reply::of_dead_letter(letter, self.environment.name());
         (wire_size(&reply) <= self.largest_result.load(Ordering::Relaxed)).then_some(reply)
     }
+}
+
+/// What was said with a panic, as far as it was words.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it did not say why")
 }
 
 /// Bytes that a record takes in a batch of its own, at most: what a topic's `max.message.bytes` is held

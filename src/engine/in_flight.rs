@@ -10,8 +10,12 @@ pub struct InFlight {
     pub chunk: Chunk,
     /// Records of it that are not acknowledged yet.
     pub remaining: usize,
-    /// When it was begun to be handed over.
+    /// Those of them that are not handed over yet.
+    pub unsent: usize,
+    /// When its first record was handed over.
     pub since: Duration,
+    /// Records of it, by their place, that were not delivered and are done again.
+    pub again: Vec<usize>,
     pub _room: Reservation,
 }
 
@@ -98,7 +102,9 @@ mod tests {
             lane: LaneId(0),
             chunk,
             remaining: 1,
+            unsent: 0,
             since: Duration::ZERO,
+            again: Vec::new(),
             _room: Budget::new(0).take(0),
         }
     }

@@ -16,6 +16,7 @@ use super::{
     compute::Compute,
     lane::{Lane, LaneEvent, LaneId, Shared},
     rebalance::Revocation,
+    refused::Suspects,
     send::Outbox,
     stages::Stages,
 };
@@ -51,6 +52,8 @@ pub struct Plan {
     pub retry: RetryPolicy,
     /// The largest record that the result topic takes, in bytes as [`wire_size`](super::wire_size) counts.
     pub largest_result: u64,
+    /// The same of the dead-letter topic.
+    pub largest_dead_letter: u64,
     /// Room for records that are read and not done, as the source counts them.
     pub input: Budget,
     /// Room for results, from their computing to their acknowledgement.
@@ -93,6 +96,8 @@ pub(super) struct Engine<S, K> {
     pub by_partition: HashMap<TopicPartition, LaneId>,
     pub streams: SelectAll<BoxStream<'static, LaneEvent>>,
     pub outbox: Outbox,
+    /// Records that led to what the broker has refused.
+    pub suspects: Suspects,
     pub committer: Committer,
     pub revocation: Option<Revocation>,
     /// Partitions that were lost during a commit, until that has come to its end.
@@ -101,6 +106,8 @@ pub(super) struct Engine<S, K> {
     pub targets: HashMap<TopicPartition, Offset>,
     /// When a graceful stop began to be late; `None` while none was asked for.
     pub closing: Option<Duration>,
+    /// Whether the source has left its group.
+    pub ended: bool,
     pub next_lane: u64,
     pub stages: Stages,
     /// When the loop looked at the clock last.
@@ -137,6 +144,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             environment: environment.clone(),
             requests: plan.requests,
             largest_result: plan.largest_result.into(),
+            largest_dead_letter: plan.largest_dead_letter,
         };
         let shared = Shared {
             order: plan.order,
@@ -155,11 +163,13 @@ impl<S: Source, K: Sink> Engine<S, K> {
             by_partition: HashMap::new(),
             streams: SelectAll::new(),
             outbox: Outbox::default(),
+            suspects: Suspects::default(),
             committer: Committer::new(plan_guarantee),
             revocation: None,
             letting_go: None,
             targets: HashMap::new(),
             closing: None,
+            ended: false,
             next_lane: 0,
             stages: Stages::default(),
             now: Duration::ZERO,
@@ -172,6 +182,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let mut deliveries = Vec::new();
         loop {
             self.advance()?;
+            if self.ended && !self.committer.is_under_way() {
+                return Ok(());
+            }
             self.look_at_stages();
             let timer = self.timer();
             tokio::select! {
@@ -182,9 +195,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
                 result = self.committer.finished() => self.committed(result)?,
                 Some(event) = self.streams.next(), if !self.streams.is_empty() => self.lane_event(event),
-                event = self.source.next() => match event {
+                event = self.source.next(), if !self.ended => match event {
                     Some(event) => self.source_event(event?),
-                    None => return Ok(()),
+                    None => self.ended = true,
                 },
                 () = timer => {}
             }
@@ -234,15 +247,20 @@ impl<S: Source, K: Sink> Engine<S, K> {
     fn lane_event(&mut self, event: LaneEvent) {
         match event {
             LaneEvent::Computed(computed) => {
-                // A lane that is gone has no use for its results.
-                if let Some(lane) = self.lanes.get_mut(&computed.lane) {
+                // A lane that is gone has no use for its results, and has them given up.
+                if let Some(lane) = self.lanes.get_mut(&computed.lane)
+                    && !computed.outcome.cancelled
+                {
                     lane.computed(&computed.chunk);
                     for (operator, (records, took)) in computed.outcome.work.shares().enumerate() {
                         self.progress.computed(operator, records, took);
                     }
                     self.progress.retried(computed.outcome.retries);
                     tell_expired(&self.progress, &lane.partition, &computed.outcome.expired);
-                    self.outbox.push(*computed);
+                    self.outbox.push(computed);
+                    if let Some(revocation) = &self.revocation {
+                        self.outbox.hurry(revocation.lanes());
+                    }
                 }
             }
             LaneEvent::Ended(id) => {

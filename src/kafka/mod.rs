@@ -16,10 +16,12 @@ mod reply;
 mod requests;
 mod rights;
 pub mod settings;
+mod shares;
 mod sink;
 mod source;
 mod statistics;
 mod survey;
+mod threads;
 mod topics;
 mod transaction;
 

@@ -1,7 +1,7 @@
 //! What happens when partitions come and go, told to the engine in order.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -27,6 +27,8 @@ use crate::{
 const ASK: Duration = Duration::from_secs(10);
 /// How often it is asked before the clients are made anew.
 const ASK_TIMES: u32 = 6;
+/// The pause before a partition is sought in again.
+const SEEK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where events go; closed once the consumer has left its group.
 pub struct Events(Mutex<Option<mpsc::UnboundedSender<Result<SourceEvent, Stop>>>>);
@@ -64,6 +66,8 @@ struct State {
     assigned: BTreeMap<i32, TopicPartition>,
     /// The ends of partitions as they were when they were first asked for.
     targets: BTreeMap<i32, Offset>,
+    /// Those of them that are paused.
+    paused: BTreeSet<i32>,
     /// Something went wrong in a callback, which itself cannot fail.
     failure: Option<Stop>,
 }
@@ -118,6 +122,42 @@ impl Rebalances {
         !lock(&self.state).assigned.is_empty()
     }
 
+    /// The numbers of the partitions that are ours, and which of them are paused.
+    pub fn assigned_and_paused(&self) -> (Vec<i32>, BTreeSet<i32>) {
+        let state = lock(&self.state);
+        (state.assigned.keys().copied().collect(), state.paused.clone())
+    }
+
+    /// Nothing more is fetched of these partitions for now.
+    pub fn pause(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
+        if numbers.is_empty() {
+            return;
+        }
+        match consumer.pause(&self.list(numbers)) {
+            Ok(()) => lock(&self.state).paused.extend(numbers),
+            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be paused"),
+        }
+    }
+
+    /// These partitions, which are paused, are fetched again.
+    pub fn resume(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
+        if numbers.is_empty() {
+            return;
+        }
+        match consumer.resume(&self.list(numbers)) {
+            Ok(()) => lock(&self.state).paused.retain(|number| !numbers.contains(number)),
+            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be resumed"),
+        }
+    }
+
+    fn list(&self, numbers: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(numbers.len());
+        for number in numbers {
+            list.add_partition(&self.topic, *number);
+        }
+        list
+    }
+
     /// The partition of that number; its name is shared.
     pub fn partition(&self, partition: i32) -> TopicPartition {
         let assigned = lock(&self.state).assigned.get(&partition).cloned();
@@ -156,25 +196,21 @@ impl Rebalances {
         }
     }
 
-    /// Goes back to the committed offsets of what is assigned.
+    /// Goes back to the committed offsets of what is assigned, which may be nothing by now: the engine waits
+    /// for the answer all the same.
     pub fn rewind(&self, consumer: &BaseConsumer<Self>) -> Result<(), Stop> {
         let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
-        if assigned.is_empty() {
-            return Ok(());
-        }
-        let assignments = self.ask(consumer, assigned.clone())?;
-        let seek = || -> KafkaResult<()> {
-            let mut list = TopicPartitionList::with_capacity(assignments.len());
-            for Assignment { partition, start, .. } in &assignments {
-                list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+        let assignments = self.ask(consumer, assigned)?;
+        let began = Instant::now();
+        while let Err(error) = seek(consumer, &assignments) {
+            // A partition that came a moment ago cannot be sought in before its fetching has begun.
+            let passing = matches!(error.rdkafka_error_code(), Some(Code::State | Code::PreviousInProgress));
+            if !passing || began.elapsed() > ASK {
+                return Err(Stop::Restart(format!("cannot go back to the committed offsets: {error}")));
             }
-            consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
-        };
-        seek().map_err(|error| Stop::Restart(format!("cannot go back to the committed offsets: {error}")))?;
-        // The group is as it was: nobody waits for this one.
-        let (handover, _) = Handover::new();
-        self.events.send(Ok(SourceEvent::Lost(assigned, handover)));
-        self.events.send(Ok(SourceEvent::Assigned(assignments)));
+            std::thread::sleep(SEEK_PAUSE);
+        }
+        self.events.send(Ok(SourceEvent::Rewound(assignments)));
         Ok(())
     }
 
@@ -211,6 +247,10 @@ impl Rebalances {
         }
         // The engine lets go at once, or within its deadline; if it is gone, so is the sender.
         let _ = handed_over.blocking_recv();
+        // A partition that comes back would still be paused.
+        let mut paused = lock(&self.state).paused.clone();
+        paused.retain(|number| gone.iter().any(|p| p.partition == *number));
+        self.resume(consumer, &paused.into_iter().collect::<Vec<_>>());
         lock(&self.state).assigned.retain(|number, _| !gone.iter().any(|p| p.partition == *number));
     }
 
@@ -269,6 +309,17 @@ impl Rebalances {
         }
         Ok(assignments)
     }
+}
+
+fn seek(consumer: &BaseConsumer<Rebalances>, assignments: &[Assignment]) -> KafkaResult<()> {
+    if assignments.is_empty() {
+        return Ok(());
+    }
+    let mut list = TopicPartitionList::with_capacity(assignments.len());
+    for Assignment { partition, start, .. } in assignments {
+        list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+    }
+    consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
 }
 
 fn numbers<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> String {

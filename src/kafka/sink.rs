@@ -19,14 +19,17 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
     statistics::Statistics,
     types::RDKafkaErrorCode as Code,
 };
 
 use super::{reply::ReplyPartitions, statistics, transaction};
 use crate::{
-    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
+    engine::{
+        CommitError, CommitOffset, Delivery, DeliveryError, Destination, Refusal, SendError, Sink, Stop,
+        Token,
+    },
     kafka::group::Group,
     record::Record,
     telemetry::{Client, Progress},
@@ -230,6 +233,10 @@ impl Sink for KafkaSink {
         if take(deliveries) { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    fn discard(&mut self) {
+        self.producer.purge(PurgeConfig::default().queue());
+    }
+
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
         let (producer, group, state) = (self.producer.clone(), self.group.clone(), self.transaction.clone());
         let aborts = state.aborts.load(SeqCst);
@@ -292,7 +299,15 @@ fn delivery_error(error: &KafkaError, size: u64, transactional: bool) -> Deliver
     let code = error.rdkafka_error_code();
     let reason = |what: &str| format!("{what}: {error}");
     match code {
-        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => DeliveryError::TooLarge { size },
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => {
+            let reason = format!("a value of {size} bytes is more than the topic takes");
+            Refusal { too_large: Some(size), reason }.into()
+        }
+        Some(Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation) => {
+            Refusal { too_large: None, reason: reason("the broker refuses the record") }.into()
+        }
+        // Its batch was refused for another record; or it was dropped before it was sent.
+        Some(Code::InvalidDifferentRecord | Code::PurgeQueue) => DeliveryError::Again(error.to_string()),
         Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => DeliveryError::Stop(
             Stop::Fatal(reason("the broker does not let this user write the result or dead-letter topic")),
         ),

@@ -99,13 +99,14 @@ async fn a_result_that_the_topic_does_not_take_is_told_too_and_the_offset_waits_
     });
     // So large that the reply is not.
     let large: &'static str = "large".repeat(400).leak();
-    engine.world.lock().unwrap().too_large = Some(large);
+    engine.world.lock().unwrap().refuses.0 = Some(large);
     requests(&engine, &[(large, &[(REPLY_PARTITION, "3".to_owned())])]);
     engine.wait(200).await;
-    assert_eq!(engine.dead_letters(), [large]);
+    // What was refused is sent with nothing else under way: the reply first, then the dead letter.
     assert_eq!(engine.results(), [""]);
     engine.acknowledge(1).await;
     engine.wait(200).await;
+    assert_eq!(engine.dead_letters(), [large]);
     assert!(engine.committed().is_empty());
     engine.acknowledge(1).await;
     engine.wait(200).await;
