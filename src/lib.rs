@@ -9,6 +9,7 @@
 //! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
 //! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
 //!   [`plant`]: faults on purpose, for it to find.
+//! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
@@ -20,6 +21,7 @@ pub mod engine;
 pub mod factorial;
 pub mod format;
 pub mod gateway;
+pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod operator;

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     operator::{Cancel, OperatorError},
-    record::{Batch, Record},
+    record::{Batch, Offset, Record},
     trace::Span,
 };
 
@@ -56,6 +56,8 @@ pub struct Compute {
     pub topology: Topology,
     pub retry: RetryPolicy,
     pub environment: Arc<dyn Environment>,
+    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    pub requests: bool,
     /// The largest record that the result topic takes, in bytes as [`wire_size`] counts.
     pub largest_result: AtomicU64,
     /// The same of the dead-letter topic.
@@ -80,8 +82,8 @@ pub struct Outcome {
     pub retries: u64,
     /// What each operator did.
     pub work: Work,
-    /// Records that nobody waited for any more.
-    pub expired: u64,
+    /// Requests that nobody waited for any more.
+    pub expired: Vec<Offset>,
     pub fatal: Option<Stop>,
     /// Whether it was given up in the middle: then it means nothing.
     pub cancelled: bool,
@@ -145,8 +147,8 @@ impl Compute {
                 return;
             }
             let record = held.batch.record(index);
-            if reply::is_expired(&record, || self.environment.unix_millis()) {
-                outcome.expired += 1;
+            if self.requests && reply::is_expired(&record, || self.environment.unix_millis()) {
+                outcome.expired.push(held.batch.offset(index));
                 *failed = 0;
                 continue;
             }
@@ -231,7 +233,7 @@ impl Compute {
             self.dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts, outcome);
             return;
         }
-        if reply::partition(&batch.record(index)).is_some() {
+        if self.requests && reply::partition(&batch.record(index)).is_some() {
             results.iter_mut().for_each(|result| reply::sign(result, self.environment.name()));
         }
         let outgoing = results.drain(..).map(|record| Outgoing { cause, to: Destination::Result, record });
@@ -262,7 +264,9 @@ impl Compute {
 
     /// What whoever asked is told of a dead letter, where that is wanted and the result topic takes it.
     pub fn reply_to(&self, letter: &Record) -> Option<Record> {
-        reply::partition(letter)?;
+        if !self.requests || reply::partition(letter).is_none() {
+            return None;
+        }
         let reply = reply::of_dead_letter(letter, self.environment.name());
         (wire_size(&reply) <= self.largest_result.load(Ordering::Relaxed)).then_some(reply)
     }

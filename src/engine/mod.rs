@@ -16,6 +16,7 @@ mod in_flight;
 mod keys;
 mod lane;
 mod offsets;
+mod ready;
 mod rebalance;
 mod refused;
 pub mod reply;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{Guarantee, Order},
-    record::{Offset, TopicPartition},
+    record::{DEADLINE, Offset, TopicPartition},
     telemetry::Progress,
 };
 
@@ -42,6 +42,8 @@ pub struct Plan {
     pub guarantee: Guarantee,
     /// Which results leave in order.
     pub order: Order,
+    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    pub requests: bool,
     /// The longest time between two commits while there is something to commit.
     pub commit_interval: Duration,
     /// Records done that make a commit due before its time.
@@ -113,6 +115,20 @@ pub(super) struct Engine<S, K> {
     pub next_lag: Duration,
 }
 
+/// Says which requests were dropped: whoever produced them hears nothing.
+fn tell_expired(progress: &Progress, partition: &TopicPartition, requests: &[Offset]) {
+    let Some(first) = requests.first() else { return };
+    progress.expired(requests.len() as u64);
+    tracing::warn!(
+        pipeline = progress.pipeline(),
+        topic = &*partition.topic,
+        partition = partition.partition,
+        first_offset = first.0,
+        requests = requests.len(),
+        "requests were dropped: the time in their header `{DEADLINE}` had passed"
+    );
+}
+
 impl<S: Source, K: Sink> Engine<S, K> {
     fn new(
         plan: Plan,
@@ -126,6 +142,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             topology: plan.topology.clone(),
             retry: plan.retry,
             environment: environment.clone(),
+            requests: plan.requests,
             largest_result: plan.largest_result.into(),
             largest_dead_letter: plan.largest_dead_letter,
         };
@@ -239,11 +256,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
                         self.progress.computed(operator, records, took);
                     }
                     self.progress.retried(computed.outcome.retries);
-                    self.progress.expired(computed.outcome.expired);
+                    tell_expired(&self.progress, &lane.partition, &computed.outcome.expired);
                     self.outbox.push(computed);
-                    if let Some(revocation) = &self.revocation {
-                        self.outbox.hurry(revocation.lanes());
-                    }
                 }
             }
             LaneEvent::Ended(id) => {

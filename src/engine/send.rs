@@ -1,24 +1,27 @@
 //! From computed chunks to acknowledged records.
 
-use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration, vec};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration, vec};
 
 use super::{
     Delivery, DeliveryError, Destination, SendError, Sink, Source, Stop, Token,
     compute::Outgoing,
     in_flight::{InFlight, Ring},
     lane::{Computed, LaneId},
+    ready::Ready,
     run::Engine,
 };
 use crate::telemetry::Progress;
 
 /// What a record takes in a batch of its own beside its value, at least: see [`wire_size`](super::wire_size).
 const FRAME: u64 = 97;
+/// What part of the room for results may be with the producer.
+const SHARE_OF_PRODUCER: u64 = 8;
 
 /// Computed chunks on their way to the sink.
 #[derive(Default)]
 pub struct Outbox {
     /// Not handed over yet.
-    ready: VecDeque<Computed>,
+    ready: Ready,
     /// The chunk that is being handed over: its number, and what of it is left.
     open: Option<(u32, LaneId, vec::IntoIter<Outgoing>)>,
     /// The record that the sink had no room for, or that is to be sent alone.
@@ -31,7 +34,7 @@ pub struct Outbox {
 impl Outbox {
     /// Adds a chunk at the end.
     pub fn push(&mut self, computed: Computed) {
-        self.ready.push_back(computed);
+        self.ready.push(computed);
     }
 
     /// Whether nothing is half handed over and everything sent is acknowledged: where a transaction can end.
@@ -56,7 +59,7 @@ impl Outbox {
 
     /// Drops chunks of that lane that were not begun.
     pub fn abandon(&mut self, lane: LaneId) {
-        self.ready.retain(|computed| computed.lane != lane);
+        self.ready.abandon(lane);
     }
 
     /// Drops all of that lane that was not handed over, a chunk that was begun too.
@@ -72,14 +75,6 @@ impl Outbox {
                 self.in_flight.remove(number);
             }
         }
-    }
-
-    /// Chunks of these lanes go first.
-    pub fn hurry(&mut self, lanes: &[LaneId]) {
-        let (mut first, rest): (VecDeque<_>, VecDeque<_>) =
-            self.ready.drain(..).partition(|computed| lanes.contains(&computed.lane));
-        first.extend(rest);
-        self.ready = first;
     }
 
     /// Drops everything; deliveries that still come are not known any more.
@@ -147,7 +142,13 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Begins to hand over the next chunk; `false` where there is none.
     fn open_next(&mut self) -> Result<bool, Stop> {
-        let Some(computed) = self.outbox.ready.pop_front() else { return Ok(false) };
+        // What the producer has queued goes in order: behind more of it, a small result would wait for long.
+        if self.outbox.in_flight.bytes() > self.plan.budget.size() / SHARE_OF_PRODUCER {
+            return Ok(false);
+        }
+        // What is to be handed over goes first.
+        let leaving = self.revocation.as_ref().and_then(|r| self.outbox.ready.pop_of(r.lanes()));
+        let Some(computed) = leaving.or_else(|| self.outbox.ready.pop()) else { return Ok(false) };
         let Computed { lane, chunk, mut outcome, room } = computed;
         if !self.lanes.contains_key(&lane) {
             return Ok(true);
@@ -168,6 +169,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             chunk,
             remaining,
             unsent: remaining,
+            bytes: sizes.iter().sum(),
             since: self.now,
             again: Vec::new(),
             _room: room,

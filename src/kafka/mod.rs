@@ -27,6 +27,7 @@ mod survey;
 mod threads;
 mod topics;
 mod transaction;
+pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
 pub use embedded::{EmbeddedBroker, EmbeddedError};

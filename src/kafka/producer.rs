@@ -49,7 +49,8 @@ pub struct Makes {
     pub config: ClientConfig,
     pub results: String,
     pub transactional: bool,
-    pub replies: Arc<ReplyPartitions>,
+    /// Where records are requests: the partitions that they may ask for their replies at.
+    pub replies: Option<Arc<ReplyPartitions>>,
     pub deliveries: Arc<Deliveries>,
     pub progress: Arc<Progress>,
 }
@@ -177,7 +178,9 @@ fn spawn_poll(
             if let Some(signs) = &signs {
                 signs.read();
             }
-            replies.refresh(&producer, &results, &mut next);
+            if let Some(replies) = &replies {
+                replies.refresh(&producer, &results, &mut next);
+            }
         }
         // In this order, see `Signs`.
         drop(signs);
@@ -198,6 +201,7 @@ impl Drop for PolledProducer {
         }
         self.stop.store(true, Relaxed);
         if let Some(poll) = self.poll.take() {
+            // It ends within one poll.
             threads::join(poll);
         }
     }

@@ -329,6 +329,8 @@ impl Rebalances {
             // What the metadata says is about the offset that it came with, and about no other.
             let (start, metadata) = usable.unwrap_or_else(|| (reset, String::new()));
             let end = *lock(&self.state).targets.entry(element.partition()).or_insert(Offset(high));
+            // A topic that was made again may have less than there was at the start.
+            let end = end.min(Offset(high));
             assignments.push(Assignment { partition, start: Offset(start), metadata, end });
         }
         // The end moves: whoever asked again, after an abort or a kill before the first commit, would find a later

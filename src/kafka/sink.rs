@@ -23,7 +23,6 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::{
     producer::{Deliveries, Makes, PolledProducer},
-    reply::ReplyPartitions,
     transaction,
 };
 use crate::{
@@ -40,6 +39,8 @@ use crate::{
 /// The topics that a sink writes to.
 #[derive(Clone, Debug)]
 pub struct Topics {
+    /// Whether a record may say at which partition its result is wanted.
+    pub requests: bool,
     /// Where results go.
     pub results: String,
     /// Where dead letters go.
@@ -97,12 +98,14 @@ impl KafkaSink {
             config: config.clone(),
             results: topics.results.clone(),
             transactional,
-            replies: Arc::new(ReplyPartitions::default()),
+            replies: topics.requests.then(Arc::default),
             deliveries: Arc::new(Deliveries::default()),
             progress,
         };
         let producer = Arc::new(PolledProducer::new(&makes)?);
-        makes.replies.ask(producer.client(), &topics.results);
+        if let Some(replies) = &makes.replies {
+            replies.ask(producer.client(), &topics.results);
+        }
         if transactional {
             transaction::init(&producer, || true)?;
         }
@@ -233,7 +236,7 @@ impl Sink for KafkaSink {
         };
         let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
         if to == Destination::Result {
-            out.partition = self.makes.replies.of(record);
+            out.partition = self.makes.replies.as_ref().and_then(|replies| replies.of(record));
         }
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();

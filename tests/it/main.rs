@@ -13,6 +13,8 @@ mod load;
 mod observability;
 mod offline;
 mod permanent;
+mod ports;
+mod refused;
 mod request;
 mod topics;
 mod verify;

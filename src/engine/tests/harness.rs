@@ -265,6 +265,7 @@ pub struct Options {
     pub eager: bool,
     pub acknowledge: bool,
     pub drain: bool,
+    pub requests: bool,
 }
 
 impl Default for Options {
@@ -275,6 +276,7 @@ impl Default for Options {
             eager: true,
             acknowledge: true,
             drain: false,
+            requests: false,
         }
     }
 }
@@ -308,6 +310,7 @@ impl Harness {
             ]),
             guarantee: options.guarantee,
             order: options.order,
+            requests: options.requests,
             commit_interval: Duration::from_millis(100),
             commit_records: 1_000,
             retry: RetryPolicy {
