@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     thread,
     time::Duration,
 };
@@ -14,7 +15,7 @@ use pipeline::{
     },
 };
 
-use crate::harness::{Names, Producer, Worker, broker, read_committed, records_until};
+use crate::harness::{Names, Producer, Worker, broker, read_committed, records_until, records_within};
 
 const SOON: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_secs(60);
@@ -187,4 +188,64 @@ fn a_healthy_worker_keeps_its_producer() {
     let committed: u64 =
         metrics.lines().find_map(|line| line.strip_prefix(&committed)).unwrap().parse().unwrap();
     assert!(committed >= 50, "{committed}");
+}
+
+#[test]
+fn requests_of_every_kind_that_come_late_under_load_lose_and_double_nothing() {
+    let cluster = proxied_cluster();
+    let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
+    let names = Names::new("late");
+    let producer = Producer::new(&direct, &names.source, 4, &[]);
+    let settings = settings(&names);
+    let workers: [Worker; 2] =
+        std::array::from_fn(|_| Worker::start(&cluster.bootstrap_servers(), &settings));
+    workers.iter().for_each(|worker| worker.says(&["rebalance: assign"]));
+    let kinds = [
+        Api::EndTxn,
+        Api::TxnOffsetCommit,
+        Api::Produce,
+        Api::AddPartitionsToTxn,
+        Api::EndTxn,
+        Api::AddOffsetsToTxn,
+        Api::InitProducerId,
+    ];
+    let (sent, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(SeqCst) {
+                for _ in 0..10 {
+                    let id = sent.fetch_add(1, SeqCst);
+                    producer.send(&format!("id-{id}"), Some(b"10"), None);
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        for round in 0..4 * kinds.len() {
+            let held = Held::new();
+            proxy.hold_next(kinds[round % kinds.len()], &held);
+            // Nobody may ask for a producer's id just now.
+            if held.caught(Duration::from_secs(2)) {
+                held.cut();
+                thread::sleep(Duration::from_millis(100 * (round as u64 % 5)));
+            }
+            held.release();
+        }
+        stop.store(true, SeqCst);
+    });
+    producer.flush();
+    let mut missing: BTreeSet<String> = (0..sent.load(SeqCst)).map(|id| format!("id-{id}")).collect();
+    let expected: BTreeMap<String, usize> = missing.iter().map(|id| (id.clone(), 1)).collect();
+    let logs = || workers.iter().map(Worker::log).collect::<Vec<_>>().join("\n---\n");
+    let all = records_within(&direct, &names.sink, LIMIT, |record| {
+        missing.remove(record.key());
+        missing.is_empty()
+    });
+    assert!(all.is_some(), "{} are missing: {missing:?}\n{}", missing.len(), logs());
+    let found = results(&direct, &names);
+    let double: Vec<_> = found.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(double.is_empty(), "{double:?}\n{}", logs());
+    assert_eq!(found, expected);
+    let renewals: u64 = workers.iter().map(renewals).sum();
+    eprintln!("{} records, {renewals} renewals", expected.len());
+    assert!(renewals > 0, "{}", logs());
 }

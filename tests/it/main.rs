@@ -3,6 +3,7 @@
 mod broker;
 mod check;
 mod commits;
+mod credentials;
 mod factorial;
 mod faults;
 mod gateway;
