@@ -11,6 +11,7 @@ mod latest;
 mod load;
 mod observability;
 mod offline;
+mod poison;
 mod ports;
 mod refused;
 mod request;
