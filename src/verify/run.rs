@@ -126,7 +126,7 @@ pub fn run(
     history.smallest_limit = world.smallest_limit;
     history.stalled = stalled;
     for fault in &mut faults {
-        fault.recovered = recovered(&history.asked, fault.ended);
+        fault.recovered = recovered(&history.asked, &history.deleted, fault.ended);
     }
     let promise = Promise { guarantee: settings.pipeline.guarantee, order: settings.pipeline.order };
     let mut operators = TestDriver::new(&settings.pipeline);
@@ -190,7 +190,7 @@ impl Running<'_> {
     /// Goes on asking until all partitions answer again.
     fn recover(&mut self) -> Result<(), String> {
         let (end, begun) = (now(), Instant::now());
-        while recovered(&self.world.recording.asked(), end).is_none()
+        while recovered(&self.world.recording.asked(), &self.world.deleted, end).is_none()
             && begun.elapsed() < RECOVERY
             && self.world.stop.waits()
         {
