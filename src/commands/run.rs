@@ -120,7 +120,7 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     status.abort();
     signals.abort();
     let failed = |error: JoinError| Err(Failure::failed(format!("a pipeline panicked: {error}")));
-    results.into_iter().map(|result| result.unwrap_or_else(failed)).collect()
+    results.into_iter().try_for_each(|result| result.unwrap_or_else(failed))
 }
 
 fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {

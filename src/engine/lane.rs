@@ -39,7 +39,7 @@ pub struct LaneId(pub u64);
 #[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, one a chunk")]
 pub enum LaneEvent {
     /// A chunk has been computed, in the order that was asked for.
-    Computed(Box<Computed>),
+    Computed(Computed),
     /// Nothing more will come: the lane was stopped, and what was in work is finished.
     Ended(LaneId),
 }
@@ -333,7 +333,7 @@ fn lane_stream(
                 let (chunk, outcome) = compute.run(chunk, cancel).await;
                 state.computing.fetch_sub(1, Relaxed);
                 room.resize(outcome.size());
-                LaneEvent::Computed(Box::new(Computed { lane: id, chunk, outcome, room }))
+                LaneEvent::Computed(Computed { lane: id, chunk, outcome, room })
             }
         });
     let computed = match shared.order {

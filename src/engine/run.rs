@@ -257,7 +257,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     }
                     self.progress.retried(computed.outcome.retries);
                     tell_expired(&self.progress, &lane.partition, &computed.outcome.expired);
-                    self.outbox.push(*computed);
+                    self.outbox.push(computed);
                 }
             }
             LaneEvent::Ended(id) => {
