@@ -14,6 +14,7 @@ mod load;
 mod observability;
 mod offline;
 mod permanent;
+mod poison;
 mod ports;
 mod refused;
 mod request;
