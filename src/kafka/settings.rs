@@ -13,6 +13,11 @@ pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
 /// After so many milliseconds without a heartbeat a worker is taken for dead.
 const SESSION_TIMEOUT: &str = "8000";
 
+/// After so many milliseconds without an answer a connection is given up; librdkafka's default is a minute, for which a
+/// partition stands still where its leader is cut off and nobody says so. (A transactional producer's is a little less
+/// than `transaction.timeout.ms`, as librdkafka has it.)
+const SILENCE: &str = "10000";
+
 /// What a fetched record costs librdkafka beside its own bytes: an `rd_kafka_op_t`, in bytes.
 const FETCHED_OVERHEAD: u64 = 400;
 /// What a record that is being sent costs librdkafka beside its own bytes.
@@ -69,6 +74,7 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
     config
         .set("statistics.interval.ms", statistics::INTERVAL)
         .set("auto.offset.reset", "earliest")
+        .set("socket.timeout.ms", SILENCE)
         // The default is a second, and each time the queue was full once the source idles for so long.
         .set("fetch.queue.backoff.ms", "10")
         // One limit is in bytes of keys and values; the other, in records, is for what small ones cost beside
@@ -147,7 +153,11 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
         .set("batch.size", smallest.to_string());
     match pipeline.guarantee {
         // A broker that goes away is waited for, however long it takes.
-        Guarantee::AtLeastOnce => config.set("message.timeout.ms", "0"),
+        Guarantee::AtLeastOnce => config
+            .set("message.timeout.ms", "0")
+            .set("socket.timeout.ms", SILENCE)
+            // A broker that waits for others says so before that.
+            .set("request.timeout.ms", "9000"),
         // If a worker dies with a transaction open, readers that are `read_committed` wait for so long, and so
         // does whoever gets its partitions: far above a commit interval, far below the default of a minute.
         Guarantee::ExactlyOnce => config.set("transaction.timeout.ms", "10000"),
