@@ -7,8 +7,9 @@
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
-//! - [`plant`]: faults on purpose, for `verify` to find.
-//! - [`load`]: the load generator.
+//! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
+//!   [`plant`]: faults on purpose, for it to find.
+//! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 
 #![warn(missing_docs)]
@@ -20,6 +21,7 @@ pub mod engine;
 pub mod factorial;
 pub mod format;
 pub mod gateway;
+pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod operator;
@@ -30,3 +32,4 @@ pub mod simulate;
 pub mod telemetry;
 pub mod testing;
 pub mod trace;
+pub mod verify;

@@ -6,10 +6,11 @@ use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-/// A header of a request: the partition of the result topic where its result is wanted, in decimal digits.
-pub const REPLY_PARTITION: &str = "reply-partition";
+/// A header of a request: the partition of the result topic where its result is wanted, in decimal digits. Workers look
+/// at it, and at the deadline, only where their file says that the records are requests.
+pub const REPLY_PARTITION: &str = "pipeline.reply-partition";
 /// A header of a request: when nobody waits for its result any more, in milliseconds since 1970 UTC.
-pub const DEADLINE: &str = "deadline";
+pub const DEADLINE: &str = "pipeline.deadline";
 /// A header of a request, which its result has too: a UUID.
 pub const CORRELATION_ID: &str = "correlation-id";
 /// A header of a result that was wanted at a partition: the worker that computed it.
@@ -59,6 +60,9 @@ impl fmt::Debug for TopicPartition {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// What the allocator adds to a piece of memory on average, in bytes: its own 8, and rounding up to 16.
+const ALLOCATION: usize = 16;
 
 /// One header: a name, which need not be unique, and bytes or null.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,6 +121,14 @@ impl Headers {
     /// Bytes of all names and values.
     pub fn size(&self) -> usize {
         self.iter().map(|h| h.name.len() + h.value.as_ref().map_or(0, Bytes::len)).sum()
+    }
+
+    /// What holding them costs beside the record itself, in bytes: their own bookkeeping and the allocations' too.
+    fn held(&self) -> usize {
+        let Some(headers) = &self.0 else { return 0 };
+        let counts = 2 * size_of::<usize>() + ALLOCATION;
+        let list = size_of::<Vec<Header>>() + headers.capacity() * size_of::<Header>() + ALLOCATION;
+        counts + list + self.size() + headers.len() * 2 * ALLOCATION
     }
 }
 
@@ -195,9 +207,14 @@ impl Batch {
         self.entries.is_empty()
     }
 
+    /// Bytes of all keys, values and headers.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len() + self.entries.iter().map(|e| e.headers.size()).sum::<usize>()
+    }
+
     /// What holding the batch costs, in bytes, its own bookkeeping included.
     pub fn size(&self) -> usize {
-        let headers: usize = self.entries.iter().map(|e| e.headers.size()).sum();
+        let headers: usize = self.entries.iter().map(|e| e.headers.held()).sum();
         self.buffer.len() + self.entries.len() * size_of::<Entry>() + headers
     }
 
@@ -275,6 +292,11 @@ impl BatchBuilder {
         self.entries.is_empty()
     }
 
+    /// The offset of the record that was pushed last.
+    pub fn last(&self) -> Option<Offset> {
+        self.entries.last().map(|entry| Offset(entry.offset))
+    }
+
     /// The partition that the batch is of.
     pub fn partition(&self) -> &TopicPartition {
         &self.partition
@@ -311,6 +333,21 @@ mod tests {
             ..Record::default()
         };
         assert_eq!(batch.record(2), empty);
+    }
+
+    #[test]
+    fn a_batch_costs_what_its_headers_take_in_memory_and_not_only_their_bytes() {
+        let mut builder = BatchBuilder::new(TopicPartition::new("t", 0));
+        // Two bytes each, and some fifty times as much to hold them.
+        let headers: Headers = (0..1_000).map(|_| ("a", "b")).collect();
+        builder.push(Offset(0), None, None, Some(b"5"), headers);
+        let batch = builder.build();
+        assert_eq!(batch.bytes(), 2_001);
+        let held = batch.size();
+        assert!(held >= 1_000 * (size_of::<Header>() + 2), "{held} bytes");
+        let mut builder = BatchBuilder::new(TopicPartition::new("t", 0));
+        builder.push(Offset(0), None, None, Some(b"5"), Headers::default());
+        assert_eq!(builder.build().size(), 1 + size_of::<Entry>(), "without headers it costs what it did");
     }
 
     #[test]

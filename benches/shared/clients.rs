@@ -60,10 +60,12 @@ pub fn run_pipeline(
             topology: Topology::new([Arc::from(operator) as Arc<dyn Operator>]),
             guarantee: if exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
             order: Order::Partition,
+            requests: false,
             commit_interval: Duration::from_millis(100),
             commit_records: u64::MAX,
             retry: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
             largest_result: 1 << 20,
+            largest_dead_letter: 1 << 20,
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),
@@ -82,7 +84,7 @@ pub fn run_pipeline(
             None => None,
         };
         let source = KafkaSource::new(consumer, from, input, progress.clone()).unwrap();
-        let topics = Topics { results: to.to_owned(), dead_letters: format!("{from}.dlq") };
+        let topics = Topics { requests: false, results: to.to_owned(), dead_letters: format!("{from}.dlq") };
         let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());
         run(plan, source, sink, Machine::new().unwrap(), progress, std::future::pending()).await.unwrap();

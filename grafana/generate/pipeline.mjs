@@ -119,8 +119,8 @@ export const dashboard = board({
     ]],
     ['What goes wrong', [
       lines({
-        title: 'Dead letters', unit: 'cps', stacked: true, width: 8,
-        description: 'Records that could not be computed, by class, and that were dropped because nobody waited for them any more (expired), a second.',
+        title: 'Dead letters and expired requests', unit: 'cps', stacked: true, width: 8,
+        description: 'Records that could not be computed, by class, and requests that were dropped because nobody waited for them any more (expired), a second.',
         queries: [[rate('dead_letters_total', ['class']), '{{class}}'], [rate('records_expired_total'), 'expired']],
       }),
       lines({

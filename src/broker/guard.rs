@@ -56,6 +56,32 @@ impl Drop for Guarded {
     }
 }
 
+/// Kills a child of this process that outlives it.
+pub struct Watch {
+    shell: Child,
+    _owner: ChildStdin,
+}
+
+impl Watch {
+    /// Watches over that child until this value is dropped, which must not be before the child was waited for.
+    ///
+    /// # Errors
+    /// No shell can be started.
+    pub fn over(child: &Child) -> io::Result<Self> {
+        let id = child.id().to_string().into();
+        let (shell, owner) = shell(r#"read -r _; kill -9 "$1""#, Path::new("/"), &[id])?;
+        Ok(Watch { shell, _owner: owner })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Before the pipe closes: the child has ended by now, and its id may be somebody else's.
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
 /// A folder that is removed with this value, or with this process.
 pub(super) struct TemporaryFolder {
     path: PathBuf,

@@ -83,6 +83,8 @@ struct Node {
     id: usize,
     folder: PathBuf,
     address: SocketAddr,
+    /// Where its proxy reaches it.
+    proxied: Option<SocketAddr>,
     command: Vec<std::ffi::OsString>,
     running: Option<Guarded>,
 }
@@ -94,7 +96,21 @@ impl LocalCluster {
     /// A port is taken, the data is that of a cluster of another size, or a node did not come up: then with
     /// the last lines of its log.
     pub fn start(jars: &Jars, settings: &Settings) -> Result<Self, BrokerError> {
-        let ports = Ports::choose(settings.nodes.count(), settings.port)?;
+        LocalCluster::start_behind(jars, settings, &[])
+    }
+
+    /// The same, with a further listener for each node, `PROXIED`, that sends its clients to that node's proxy: whoever
+    /// begins there never reaches a node but through its proxy. The proxies must pass on to [`proxied`](Self::proxied).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_behind(
+        jars: &Jars,
+        settings: &Settings,
+        proxies: &[SocketAddr],
+    ) -> Result<Self, BrokerError> {
+        let nodes = settings.nodes.count();
+        let ports = Ports::choose(nodes, settings.port, nodes.min(proxies.len() as u16))?;
         let (folder, temporary) = match &settings.data {
             Data::Kept(folder) => {
                 fs::create_dir_all(folder).map_err(BrokerError::io("create", folder))?;
@@ -109,18 +125,8 @@ impl LocalCluster {
         };
         let lock = lock(&folder)?;
         let cluster_id = cluster_id(&folder, settings.nodes)?;
-        let nodes = (1..)
-            .zip(&ports.client)
-            .map(|(id, port)| {
-                Node::prepare(
-                    jars,
-                    settings,
-                    &folder,
-                    id,
-                    *port,
-                    &server_properties(id, &ports, &settings.properties),
-                )
-            })
+        let nodes = (1..=usize::from(nodes))
+            .map(|id| Node::prepare(jars, settings, &folder, id, &ports, proxies.get(id - 1).copied()))
             .collect::<Result<_, _>>()?;
         let mut cluster = LocalCluster { nodes, temporary, _lock: lock };
         cluster.format(jars, &cluster_id)?;
@@ -132,6 +138,11 @@ impl LocalCluster {
     pub fn bootstrap_servers(&self) -> String {
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.to_string()).collect();
         addresses.join(",")
+    }
+
+    /// Where the nodes listen for their proxies; nothing where they have none.
+    pub fn proxied(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().filter_map(|node| node.proxied).collect()
     }
 
     /// Stops every node in order, and waits for that; one that takes more than 20 s is killed.
@@ -160,7 +171,7 @@ impl LocalCluster {
     /// Kills a node with SIGKILL, counted from 1; nothing happens to one that does not run.
     ///
     /// # Panics
-    /// There is no such node. So in the next two.
+    /// There is no such node. So in the next ones.
     pub fn kill_node(&mut self, node: usize) {
         self.nodes[node - 1].running = None;
     }
@@ -170,6 +181,22 @@ impl LocalCluster {
         if let Some(mut guarded) = self.nodes[node - 1].running.take() {
             guarded.signal("TERM");
             guarded.ended_within(STOP_LIMIT);
+        }
+    }
+
+    /// Lets a node stand still, as SIGSTOP does.
+    pub fn freeze_node(&mut self, node: usize) {
+        self.signal_node(node, "STOP");
+    }
+
+    /// Lets a node that stands still go on.
+    pub fn thaw_node(&mut self, node: usize) {
+        self.signal_node(node, "CONT");
+    }
+
+    fn signal_node(&mut self, node: usize, signal: &str) {
+        if let Some(guarded) = &mut self.nodes[node - 1].running {
+            guarded.signal(signal);
         }
     }
 
@@ -223,14 +250,16 @@ impl Node {
         settings: &Settings,
         cluster: &Path,
         id: usize,
-        port: u16,
-        properties: &str,
+        ports: &Ports,
+        proxy: Option<SocketAddr>,
     ) -> Result<Self, BrokerError> {
         let folder = node_folder(cluster, id);
         fs::create_dir_all(&folder).map_err(BrokerError::io("create", &folder))?;
-        for (name, content) in
-            [("server.properties", properties), ("log4j2.properties", include_str!("log4j2.properties"))]
-        {
+        let properties = server_properties(id, ports, proxy, &settings.properties);
+        for (name, content) in [
+            ("server.properties", properties.as_str()),
+            ("log4j2.properties", include_str!("log4j2.properties")),
+        ] {
             let file = folder.join(name);
             fs::write(&file, content).map_err(BrokerError::io("write", file))?;
         }
@@ -243,8 +272,9 @@ impl Node {
             "-Djava.awt.headless=true".to_owned(),
         ];
         let command = jars.command(&options, "kafka.Kafka", &["server.properties"]);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Node { id, folder, address, command, running: None })
+        let local = |port: &u16| SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+        let (address, proxied) = (local(&ports.client[id - 1]), ports.proxied.get(id - 1).map(local));
+        Ok(Node { id, folder, address, proxied, command, running: None })
     }
 
     fn format(&self, jars: &Jars, cluster_id: &str) -> Result<(), BrokerError> {

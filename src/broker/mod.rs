@@ -12,5 +12,6 @@ mod ports;
 mod properties;
 
 pub use error::BrokerError;
+pub use guard::Watch;
 pub use jars::{Jars, KAFKA_VERSION};
 pub use local::{Data, LocalCluster, Nodes, Settings, data_folder};

@@ -10,11 +10,13 @@ pub(super) struct Ports {
     pub(super) client: Vec<u16>,
     /// For the controllers' quorum.
     pub(super) controller: Vec<u16>,
+    /// For clients that come through a proxy; none where there is none.
+    pub(super) proxied: Vec<u16>,
 }
 
 impl Ports {
-    /// Ports for so many nodes; for clients from `first` on, if given.
-    pub(super) fn choose(nodes: u16, first: Option<u16>) -> Result<Self, BrokerError> {
+    /// Ports for so many nodes, of which the first `proxied` ones have a proxy; for clients from `first` on, if given.
+    pub(super) fn choose(nodes: u16, first: Option<u16>, proxied: u16) -> Result<Self, BrokerError> {
         let mut client = match first {
             None => Vec::new(),
             Some(port) => {
@@ -30,7 +32,8 @@ impl Ports {
         if client.is_empty() {
             client = free_ports(nodes, &mut taken)?;
         }
-        Ok(Ports { client, controller })
+        let proxied = free_ports(proxied, &mut taken)?;
+        Ok(Ports { client, controller, proxied })
     }
 }
 
@@ -60,23 +63,23 @@ mod tests {
     fn a_taken_port_is_named() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let refused = Ports::choose(1, Some(port)).err().unwrap().to_string();
+        let refused = Ports::choose(1, Some(port), 0).err().unwrap().to_string();
         assert!(refused.starts_with(&format!("127.0.0.1:{port} is in use already")), "{refused}");
     }
 
     #[test]
     fn no_two_nodes_share_a_port() {
-        let ports = Ports::choose(3, None).unwrap();
-        let mut all = [ports.client, ports.controller].concat();
+        let ports = Ports::choose(3, None, 3).unwrap();
+        let mut all = [ports.client, ports.controller, ports.proxied].concat();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 6);
+        assert_eq!(all.len(), 9);
     }
 
     #[test]
     fn three_nodes_do_not_fit_above_the_last_port() {
         assert!(matches!(
-            Ports::choose(3, Some(65_534)),
+            Ports::choose(3, Some(65_534), 0),
             Err(BrokerError::PortTooHigh { port: 65_534, nodes: 3 })
         ));
     }

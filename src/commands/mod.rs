@@ -25,6 +25,7 @@ mod test;
 mod tests;
 mod top;
 mod topics;
+mod verify;
 
 use std::io::{self, ErrorKind, Write};
 
@@ -68,6 +69,7 @@ enum Command {
     Request(request::Request),
     Serve(serve::Serve),
     Load(load::Load),
+    Verify(verify::Verify),
     Factorial(factorial::Factorial),
     Broker(broker::Broker),
     Topics(topics::Topics),
@@ -92,6 +94,7 @@ impl CommandLine {
             Command::Request(request) => request.run(&self.overrides),
             Command::Serve(serve) => serve.run(&self.overrides),
             Command::Load(load) => load.run(&self.overrides),
+            Command::Verify(verify) => verify.run(&self.overrides),
             Command::Factorial(factorial) => factorial.run(),
             Command::Broker(broker) => broker.run(),
             Command::Topics(topics) => topics.run(&self.overrides),

@@ -2,6 +2,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use clap::Args;
 use futures::future::join_all;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -103,19 +104,23 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     let running = pipelines.into_iter().zip(progress).map(|(pipeline, progress)| {
         let supervised = Supervised { pipeline, machine: machine.clone(), progress, drain };
         let stop = stop.clone();
-        async move {
-            let result = supervised.run(stop.clone()).await;
-            if result.is_err() {
-                // The others stop gracefully: a process that runs half of what it was told is hard to see.
-                stop.cancel();
+        // A task each: one that waits for its broker holds up none of the others.
+        tokio::spawn(async move {
+            // Whether it failed or panicked, the others stop gracefully: a process that runs half of what it was told
+            // is hard to see. One that is drained leaves the others alone.
+            let guard = stop.clone().drop_guard();
+            let result = supervised.run(stop).await;
+            if result.is_ok() {
+                guard.disarm();
             }
             result
-        }
+        })
     });
     let results = join_all(running).await;
     status.abort();
     signals.abort();
-    results.into_iter().collect()
+    let failed = |error: JoinError| Err(Failure::failed(format!("a pipeline panicked: {error}")));
+    results.into_iter().try_for_each(|result| result.unwrap_or_else(failed))
 }
 
 fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {

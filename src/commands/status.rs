@@ -34,8 +34,12 @@ fn describe(progress: &Progress) -> String {
         0 => String::new(),
         count => format!(" · {} dead letters", HumanCount(count)),
     };
+    let expired = match progress.records_expired() {
+        0 => String::new(),
+        count => format!(" · {} expired", HumanCount(count)),
+    };
     format!(
-        "{}: {} partitions · in {} · out {}{dead} · in flight {} · lag {}",
+        "{}: {} partitions · in {} · out {}{dead}{expired} · in flight {} · lag {}",
         progress.pipeline(),
         progress.partitions(),
         HumanCount(progress.records_in()),

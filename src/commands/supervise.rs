@@ -82,6 +82,7 @@ impl Supervised {
         let (input, budget) = (Budget::new(memory.input), Budget::new(memory.output));
         let (consumer, producer) = (settings::consumer(pipeline), settings::producer(pipeline, limits));
         let topics = Topics {
+            requests: pipeline.source.requests,
             results: pipeline.sink.topic.topic.clone(),
             dead_letters: pipeline.dead_letters.clone(),
         };
@@ -102,6 +103,7 @@ impl Supervised {
             topology: Topology::new(pipeline.steps.iter().map(|step| step.operator.clone())),
             guarantee: pipeline.guarantee,
             order: pipeline.order,
+            requests: pipeline.source.requests,
             commit_interval: pipeline.commit.interval,
             commit_records: pipeline.commit.records,
             retry: RetryPolicy {
@@ -110,6 +112,7 @@ impl Supervised {
                 max_backoff: pipeline.retry.max_backoff,
             },
             largest_result: limits.result,
+            largest_dead_letter: limits.dead_letter,
             input,
             budget,
             shutdown_timeout: pipeline.shutdown_timeout,

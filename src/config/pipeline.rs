@@ -71,6 +71,8 @@ pub struct Source {
     pub group: String,
     /// How the values are written.
     pub format: Format,
+    /// Whether its records are requests: they may say by headers where their reply is wanted, and until when.
+    pub requests: bool,
     /// Properties of the consumer alone.
     pub kafka: Properties,
 }

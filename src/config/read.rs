@@ -72,8 +72,9 @@ fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> Op
     let topic = topic(&table, "the topic that is read");
     let group = table.string("group").or(name.map(str::to_owned));
     let format = table.choice("format", FORMATS).unwrap_or_default();
+    let requests = table.boolean("requests").unwrap_or(false);
     table.finish();
-    Some(Source { topic: topic?, group: group?, format, kafka })
+    Some(Source { topic: topic?, group: group?, format, requests, kafka })
 }
 
 fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {

@@ -10,11 +10,18 @@ use tokio::sync::oneshot;
 /// A budget of bytes, shared by cloning. First come, first served, so that a large reservation is not
 /// starved by small ones.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Mutex<State>>);
+pub struct Budget(Arc<Shared>);
 
 #[derive(Debug)]
-struct State {
+struct Shared {
     allowed: i64,
+    /// What is held of this one is held of that one too.
+    whole: Option<Budget>,
+    state: Mutex<State>,
+}
+
+#[derive(Default, Debug)]
+struct State {
     used: i64,
     waiting: VecDeque<(i64, oneshot::Sender<Reservation>)>,
 }
@@ -29,13 +36,23 @@ pub struct Reservation {
 impl Budget {
     /// A budget of that many bytes.
     pub fn new(bytes: u64) -> Self {
-        Budget(Arc::new(Mutex::new(State { allowed: bytes as i64, used: 0, waiting: VecDeque::new() })))
+        Budget(Arc::new(Shared { allowed: bytes as i64, whole: None, state: Mutex::default() }))
+    }
+
+    /// A part of this budget that is counted by itself too. It has no limit of its own.
+    pub fn part(&self) -> Self {
+        let allowed = i64::MAX;
+        Budget(Arc::new(Shared { allowed, whole: Some(self.clone()), state: Mutex::default() }))
+    }
+
+    /// Bytes that may be held.
+    pub fn size(&self) -> u64 {
+        self.0.allowed as u64
     }
 
     /// Whether anything more may be held right now.
     pub fn has_room(&self) -> bool {
-        let state = self.lock();
-        state.used < state.allowed
+        self.lock().used < self.0.allowed
     }
 
     /// Bytes held now.
@@ -45,7 +62,7 @@ impl Budget {
 
     /// Takes the bytes whether there is room or not: for what has arrived already.
     pub fn take(&self, bytes: u64) -> Reservation {
-        self.lock().used += bytes as i64;
+        self.add(bytes as i64);
         Reservation { budget: self.clone(), bytes: bytes as i64 }
     }
 
@@ -54,7 +71,7 @@ impl Budget {
     pub async fn reserve(&self, bytes: u64) -> Reservation {
         let granted = {
             let mut state = self.lock();
-            if state.waiting.is_empty() && state.fits(bytes as i64) {
+            if state.waiting.is_empty() && state.fits(bytes as i64, self.0.allowed) {
                 state.used += bytes as i64;
                 None
             } else {
@@ -71,15 +88,25 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, bytes: i64) {
+        self.lock().used += bytes;
+        if let Some(whole) = &self.0.whole {
+            whole.add(bytes);
+        }
     }
 
     fn give_back(&self, bytes: i64) {
+        if let Some(whole) = &self.0.whole {
+            whole.give_back(bytes);
+        }
         let mut granted = Vec::new();
         {
             let mut state = self.lock();
             state.used -= bytes;
-            while state.waiting.front().is_some_and(|(wanted, _)| state.fits(*wanted)) {
+            while state.waiting.front().is_some_and(|(wanted, _)| state.fits(*wanted, self.0.allowed)) {
                 // The front was there in the condition above.
                 let Some((wanted, sender)) = state.waiting.pop_front() else { break };
                 if !sender.is_closed() {
@@ -96,8 +123,8 @@ impl Budget {
 }
 
 impl State {
-    fn fits(&self, bytes: i64) -> bool {
-        self.used + bytes <= self.allowed || self.used <= 0
+    fn fits(&self, bytes: i64, allowed: i64) -> bool {
+        self.used + bytes <= allowed || self.used <= 0
     }
 }
 
@@ -108,7 +135,7 @@ impl Reservation {
         self.bytes = bytes as i64;
         match change {
             0 => {}
-            1.. => self.budget.lock().used += change,
+            1.. => self.budget.add(change),
             _ => self.budget.give_back(-change),
         }
     }
@@ -172,6 +199,19 @@ mod tests {
         drop(first);
         assert_eq!(budget.used(), 0);
         budget.reserve(100).now_or_never().expect("all of it is free");
+    }
+
+    #[test]
+    fn what_is_held_of_a_part_is_held_of_the_whole() {
+        let whole = Budget::new(100);
+        let (one, other) = (whole.part(), whole.part());
+        let first = one.take(60);
+        let mut second = other.take(10);
+        second.resize(50);
+        assert_eq!((one.used(), other.used(), whole.used()), (60, 50, 110));
+        assert!(!whole.has_room());
+        drop(first);
+        assert_eq!((one.used(), other.used(), whole.used()), (0, 50, 50));
     }
 
     #[tokio::test]

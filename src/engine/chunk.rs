@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use super::{Reservation, Topology};
 use crate::{
     operator::Cost,
-    record::{Batch, Offset, Record},
+    record::{Batch, Offset, TopicPartition},
 };
 
 /// One core is busy with a chunk for about so long, so that a costly record gets a core of its own and no
@@ -81,10 +81,16 @@ impl Chunk {
         self.parts.iter().map(|part| part.held.batch.offset(part.range.end - 1)).max()
     }
 
-    /// The record at `index` and its offset; `None` where there are fewer.
-    pub fn record(&self, index: usize) -> Option<(Record, Offset)> {
+    /// Where the record at `index` was read; `None` where there are fewer.
+    pub fn place(&self, index: usize) -> Option<(&TopicPartition, Offset)> {
         let (held, index) = self.places().nth(index)?;
-        Some((held.batch.record(index), held.batch.offset(index)))
+        Some((&held.batch.partition, held.batch.offset(index)))
+    }
+
+    /// The record at `index` as a chunk of its own; `None` where there are fewer.
+    pub fn single(&self, index: usize, topology: &Topology) -> Option<Chunk> {
+        let (held, index) = self.places().nth(index)?;
+        Chunk::cut([(held, index)].into_iter(), topology).pop()
     }
 }
 
@@ -130,8 +136,8 @@ mod tests {
     use super::*;
     use crate::{
         engine::Budget,
-        operator::{Cost, Operator, OperatorError, Output},
-        record::{BatchBuilder, Headers, TopicPartition},
+        operator::{Operator, OperatorError, Output},
+        record::{BatchBuilder, Headers, Record},
     };
 
     /// Costs as many milliseconds as the value's first byte says.

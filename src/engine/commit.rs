@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 
 use super::{
     CommitError, CommitOffset, Sink, Source, Stop,
@@ -28,14 +28,19 @@ pub struct Committer {
     began: (Duration, u64),
     /// Commits that did not go through since the last one that did.
     failures: u32,
+    /// Transactions in a row that were aborted for trouble that may last.
+    aborts: u32,
     /// Not before then, as the last commit did not go through.
     not_before: Duration,
 }
 
 /// Every so many failures in a row are worth a line.
 const FAILURES_TOLD: u32 = 30;
-/// The pause after a commit that did not go through.
+/// The pause after a commit that did not go through, and after the second of transactions that are aborted in a row,
+/// doubled for each next one.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before a transaction that follows aborted ones.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 enum State {
@@ -45,6 +50,8 @@ enum State {
     Settling,
     Committing(Vec<(LaneId, Offset, String)>, BoxFuture<'static, Result<(), CommitError>>),
     Aborting(BoxFuture<'static, Result<(), Stop>>),
+    /// After an abort, until the source has gone back: whatever comes before that comes again.
+    Rewinding,
 }
 
 /// What has come to its end.
@@ -71,14 +78,19 @@ impl Committer {
         matches!(self.state, State::Idle)
     }
 
-    /// Whether a transaction is open.
-    pub fn is_open(&self) -> bool {
-        self.open
-    }
-
     /// Whether a commit or an abort has begun and is not over.
     pub fn is_under_way(&self) -> bool {
         matches!(self.state, State::Committing(..) | State::Aborting(_))
+    }
+
+    /// Whether a transaction is being taken back, and its records are not read again yet.
+    pub fn is_going_back(&self) -> bool {
+        matches!(self.state, State::Aborting(_) | State::Rewinding)
+    }
+
+    /// The source has gone back.
+    pub fn rewound(&mut self) {
+        self.state = State::Idle;
     }
 
     /// Whether a transaction is open, or being committed.
@@ -114,7 +126,7 @@ impl Committer {
         match &mut self.state {
             State::Committing(_, commit) => Finished::Commit(commit.await),
             State::Aborting(abort) => Finished::Abort(abort.await),
-            State::Idle | State::Settling => futures::future::pending().await,
+            State::Idle | State::Settling | State::Rewinding => futures::future::pending().await,
         }
     }
 }
@@ -193,7 +205,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             (Finished::Commit(Ok(())), State::Committing(lanes, _)) => {
                 let (began, records) = self.committer.began;
                 let took = self.environment.now() - began;
-                self.committer.failures = 0;
+                (self.committer.failures, self.committer.aborts) = (0, 0);
                 self.progress.committed(records, took);
                 self.next_lag = self.next_lag.min(self.environment.now() + LAG_AFTER_COMMIT);
                 if self.committer.transactional {
@@ -202,6 +214,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 for (id, offset, metadata) in lanes {
                     if let Some(lane) = self.lanes.get_mut(&id) {
                         lane.committed = (offset, metadata);
+                        self.suspects.committed(&lane.partition, offset);
                     }
                 }
             }
@@ -217,10 +230,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.committer.since = Some(now);
                 self.committer.not_before = now + RETRY_PAUSE;
             }
-            (Finished::Commit(Err(CommitError::Abort(reason))), _) => self.abort(&reason),
+            (Finished::Commit(Err(CommitError::Abort(reason))), _) => self.abort_in_trouble(&reason),
             (Finished::Commit(Err(CommitError::Stop(stop))), _) => return Err(stop),
             (Finished::Abort(result), _) => {
                 result?;
+                self.committer.state = State::Rewinding;
                 self.source.rewind();
             }
             (Finished::Commit(Ok(())), _) => {}
@@ -228,16 +242,44 @@ impl<S: Source, K: Sink> Engine<S, K> {
         Ok(())
     }
 
+    /// Takes the open transaction back for something that may be as wrong the next time: with a growing pause.
+    pub(super) fn abort_in_trouble(&mut self, reason: &str) {
+        let doublings = self.committer.aborts.min(16);
+        self.committer.aborts += 1;
+        let pause = match doublings {
+            0 => Duration::ZERO,
+            _ => RETRY_PAUSE.saturating_mul(1 << (doublings - 1)).min(LONGEST_PAUSE),
+        };
+        self.take_back(reason, pause);
+    }
+
     /// Takes the open transaction back; its records are read again from the committed offsets.
     pub(super) fn abort(&mut self, reason: &str) {
+        self.take_back(reason, Duration::ZERO);
+    }
+
+    fn take_back(&mut self, reason: &str, pause: Duration) {
+        if self.committer.is_going_back() {
+            return;
+        }
         tracing::warn!(reason, "the transaction is aborted; its records are done again");
         self.progress.transaction_aborted(self.environment.now() - self.committer.opened);
         let lanes: Vec<LaneId> = self.lanes.keys().copied().collect();
         self.remove_lanes(&lanes);
         self.outbox.clear();
+        let abort = self.sink.abort();
+        let pause = (!pause.is_zero()).then(|| self.environment.sleep(pause));
+        let aborting = async move {
+            abort.await?;
+            if let Some(pause) = pause {
+                pause.await;
+            }
+            Ok(())
+        };
         self.committer = Committer {
-            state: State::Aborting(self.sink.abort()),
+            state: State::Aborting(aborting.boxed()),
             transactional: true,
+            aborts: self.committer.aborts,
             ..Committer::default()
         };
     }

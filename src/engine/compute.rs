@@ -1,6 +1,7 @@
 //! Computes chunks on the machine's cores: results, dead letters, and what is tried again.
 
 use std::{
+    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -11,10 +12,18 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Destination, Environment, Stop, Topology, chunk::Chunk, dead_letter, reply, trace, work::Work};
+use super::{
+    Destination, Environment, Stop, Topology,
+    chunk::Chunk,
+    dead_letter::{self, Origin},
+    reply,
+    topology::Scratch,
+    trace,
+    work::Work,
+};
 use crate::{
-    operator::OperatorError,
-    record::{Batch, Record},
+    operator::{Cancel, OperatorError},
+    record::{Batch, Offset, Record},
     trace::Span,
 };
 
@@ -47,8 +56,12 @@ pub struct Compute {
     pub topology: Topology,
     pub retry: RetryPolicy,
     pub environment: Arc<dyn Environment>,
+    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    pub requests: bool,
     /// The largest record that the result topic takes, in bytes as [`wire_size`] counts.
     pub largest_result: AtomicU64,
+    /// The same of the dead-letter topic.
+    pub largest_dead_letter: u64,
 }
 
 /// One record to be sent.
@@ -69,9 +82,11 @@ pub struct Outcome {
     pub retries: u64,
     /// What each operator did.
     pub work: Work,
-    /// Records that nobody waited for any more.
-    pub expired: u64,
+    /// Requests that nobody waited for any more.
+    pub expired: Vec<Offset>,
     pub fatal: Option<Stop>,
+    /// Whether it was given up in the middle: then it means nothing.
+    pub cancelled: bool,
 }
 
 impl Outcome {
@@ -91,17 +106,17 @@ struct Progress {
 }
 
 impl Compute {
-    /// Computes a chunk, with pauses where something failed in passing.
-    pub async fn run(self: Arc<Self>, chunk: Chunk) -> (Chunk, Outcome) {
+    /// Computes a chunk, with pauses where something failed in passing. Once `cancel` says so it is given up.
+    pub async fn run(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
         let mut progress = Progress { chunk, outcome, next: 0, failed: 0 };
         loop {
             let (sender, receiver) = oneshot::channel();
             let compute = self.clone();
-            let fallback = progress.chunk.clone();
+            let (fallback, cancel) = (progress.chunk.clone(), cancel.clone());
             self.environment.compute(Box::new(move || {
                 let start = compute.environment.now();
-                compute.step(&mut progress);
+                compute.step(&mut progress, &cancel);
                 progress.outcome.work.took += compute.environment.now() - start;
                 // Nobody waits where the lane is gone.
                 let _ = sender.send(progress);
@@ -123,13 +138,17 @@ impl Compute {
     }
 
     /// Goes on until the chunk is finished (`failed` is 0) or a record has to be tried again later.
-    fn step(&self, progress: &mut Progress) {
+    fn step(&self, progress: &mut Progress, cancel: &Cancel) {
         let Progress { chunk, outcome, next, failed } = progress;
-        let mut results = Vec::new();
+        let (mut results, mut scratch) = (Vec::new(), Scratch::until(cancel));
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
+            if cancel.is_cancelled() {
+                (outcome.cancelled, *failed) = (true, 0);
+                return;
+            }
             let record = held.batch.record(index);
-            if reply::is_expired(&record, || self.environment.unix_millis()) {
-                outcome.expired += 1;
+            if self.requests && reply::is_expired(&record, || self.environment.unix_millis()) {
+                outcome.expired.push(held.batch.offset(index));
                 *failed = 0;
                 continue;
             }
@@ -137,7 +156,8 @@ impl Compute {
                 .map(|span| (span, self.environment.now(), outcome.outgoing.len()));
             let mut watch = outcome.work.watch(cause, &*self.environment);
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                self.topology.apply(record, &mut results, |place, records| watch.after(place, records))
+                let after = |place, records| watch.after(place, records);
+                self.topology.apply(record, &mut results, &mut scratch, after)
             }));
             let attempts = *failed + 1;
             let error = match applied {
@@ -148,7 +168,10 @@ impl Compute {
                     continue;
                 }
                 Ok(Err(error)) => error,
-                Err(_) => OperatorError::Fatal { message: "an operator panicked".to_owned() },
+                Err(panic) => OperatorError::BadInput {
+                    class: dead_letter::PANICKED,
+                    message: format!("an operator panicked: {}", panic_message(&*panic)),
+                },
             };
             results.clear();
             match error {
@@ -210,7 +233,7 @@ impl Compute {
             self.dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts, outcome);
             return;
         }
-        if reply::partition(&batch.record(index)).is_some() {
+        if self.requests && reply::partition(&batch.record(index)).is_some() {
             results.iter_mut().for_each(|result| reply::sign(result, self.environment.name()));
         }
         let outgoing = results.drain(..).map(|record| Outgoing { cause, to: Destination::Result, record });
@@ -229,21 +252,30 @@ impl Compute {
         attempts: u32,
         outcome: &mut Outcome,
     ) {
-        let (record, offset) = (batch.record(index), batch.offset(index));
-        let record = dead_letter::of(record, &batch.partition, offset, class, message, attempts);
-        if let Some(reply) = self.reply_to(&record) {
+        let origin = Origin { partition: &batch.partition, offset: batch.offset(index) };
+        let letter = dead_letter::of(batch.record(index), &origin, class, message, attempts);
+        if let Some(reply) = self.reply_to(&letter) {
             outcome.outgoing.push(Outgoing { cause, to: Destination::Result, record: reply });
         }
+        let record = dead_letter::fit(letter, self.largest_dead_letter);
         outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
         outcome.dead_letters.push(class);
     }
 
     /// What whoever asked is told of a dead letter, where that is wanted and the result topic takes it.
     pub fn reply_to(&self, letter: &Record) -> Option<Record> {
-        reply::partition(letter)?;
+        if !self.requests || reply::partition(letter).is_none() {
+            return None;
+        }
         let reply = reply::of_dead_letter(letter, self.environment.name());
         (wire_size(&reply) <= self.largest_result.load(Ordering::Relaxed)).then_some(reply)
     }
+}
+
+/// What was said with a panic, as far as it was words.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it did not say why")
 }
 
 /// Bytes that a record takes in a batch of its own, at most: what a topic's `max.message.bytes` is held

@@ -10,8 +10,14 @@ pub struct InFlight {
     pub chunk: Chunk,
     /// Records of it that are not acknowledged yet.
     pub remaining: usize,
-    /// When it was begun to be handed over.
+    /// Those of them that are not handed over yet.
+    pub unsent: usize,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// When its first record was handed over.
     pub since: Duration,
+    /// Records of it, by their place, that were not delivered and are done again.
+    pub again: Vec<usize>,
     pub _room: Reservation,
 }
 
@@ -23,11 +29,13 @@ pub struct Ring {
     base: u32,
     chunks: VecDeque<Option<InFlight>>,
     len: usize,
+    bytes: u64,
 }
 
 impl Ring {
     /// Adds a chunk; its number.
     pub fn push(&mut self, chunk: InFlight) -> u32 {
+        self.bytes += chunk.bytes;
         self.chunks.push_back(Some(chunk));
         self.len += 1;
         self.base.wrapping_add(self.chunks.len() as u32 - 1)
@@ -42,6 +50,7 @@ impl Ring {
     pub fn remove(&mut self, number: u32) -> Option<InFlight> {
         let chunk = self.chunks.get_mut(number.wrapping_sub(self.base) as usize)?.take()?;
         self.len -= 1;
+        self.bytes -= chunk.bytes;
         while let Some(None) = self.chunks.front() {
             self.chunks.pop_front();
             self.base = self.base.wrapping_add(1);
@@ -53,7 +62,12 @@ impl Ring {
     pub fn clear(&mut self) {
         self.base = self.base.wrapping_add(self.chunks.len() as u32);
         self.chunks.clear();
-        self.len = 0;
+        (self.len, self.bytes) = (0, 0);
+    }
+
+    /// Bytes of all chunks.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether there is none.
@@ -98,7 +112,10 @@ mod tests {
             lane: LaneId(0),
             chunk,
             remaining: 1,
+            unsent: 0,
+            bytes: 0,
             since: Duration::ZERO,
+            again: Vec::new(),
             _room: Budget::new(0).take(0),
         }
     }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     config::Order,
+    operator::Cancel,
     record::{Batch, Offset, TopicPartition},
     telemetry::{Lag, Stage},
 };
@@ -35,6 +36,7 @@ use crate::{
 pub struct LaneId(pub u64);
 
 /// What a lane's stream gives.
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, one a chunk")]
 pub enum LaneEvent {
     /// A chunk has been computed, in the order that was asked for.
     Computed(Computed),
@@ -95,6 +97,14 @@ pub struct Lane {
     /// `None` once the lane takes no more.
     input: Option<mpsc::UnboundedSender<Chunk>>,
     stopped: Arc<AtomicBool>,
+    /// Ends what is computing, once nobody wants it any more.
+    cancel: Cancel,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
 }
 
 impl Lane {
@@ -103,7 +113,8 @@ impl Lane {
         let (input, chunks) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
         let room = Arc::<Room>::default();
-        let stream = lane_stream(id, chunks, stopped.clone(), room.clone(), shared);
+        let cancel = Cancel::default();
+        let stream = lane_stream(id, chunks, stopped.clone(), cancel.clone(), room.clone(), shared);
         let lane = Lane {
             tracker: OffsetTracker::new(assignment.start, &assignment.metadata),
             committed: (assignment.start, assignment.metadata),
@@ -121,7 +132,22 @@ impl Lane {
             waiting: VecDeque::new(),
             input: Some(input),
             stopped,
+            cancel,
         };
+        (lane, stream)
+    }
+
+    /// A lane in the place of one whose partition begins anew at `start`: what was committed says nothing any more.
+    pub fn anew(
+        id: LaneId,
+        partition: TopicPartition,
+        start: Offset,
+        shared: &Shared,
+    ) -> (Lane, BoxStream<'static, LaneEvent>) {
+        let assignment = Assignment { partition, start, metadata: String::new(), end: start };
+        let (mut lane, stream) = Lane::new(id, assignment, shared);
+        // Below any watermark, so that even the start is worth a commit.
+        lane.committed.0 = Offset(-1);
         (lane, stream)
     }
 
@@ -144,11 +170,16 @@ impl Lane {
     pub fn pump(&mut self) {
         while self.waiting.front().is_some_and(|chunk| self.fits(chunk)) {
             let Some(chunk) = self.waiting.pop_front() else { break };
-            let admitted = match &mut self.gate {
-                Some(gate) => gate.admit(chunk),
-                None => Some(chunk),
-            };
+            let admitted = self.admit(chunk);
             self.compute(admitted);
+        }
+    }
+
+    /// Keeps back what has to wait for an earlier record of its key.
+    fn admit(&mut self, chunk: Chunk) -> Option<Chunk> {
+        match &mut self.gate {
+            Some(gate) => gate.admit(chunk),
+            None => Some(chunk),
         }
     }
 
@@ -167,12 +198,19 @@ impl Lane {
         }
     }
 
-    /// All that a chunk caused is acknowledged.
-    pub fn done(&mut self, chunk: &Chunk) {
+    /// All that a chunk caused is acknowledged, but for the records at the places `again`: those are computed and
+    /// sent again.
+    pub fn done(&mut self, chunk: &Chunk, again: &[usize], topology: &Topology) {
         self.sending -= 1;
-        self.outstanding -= chunk.len() as u64;
+        self.outstanding -= (chunk.len() - again.len()) as u64;
         self.computed -= chunk.len() as u64;
-        self.tracker.complete(chunk.sequences());
+        let sequences = chunk.sequences().enumerate().filter(|(place, _)| !again.contains(place));
+        self.tracker.complete(sequences.map(|(_, sequence)| sequence));
+        for place in again {
+            let single = chunk.single(*place, topology);
+            let admitted = single.and_then(|chunk| self.admit(chunk));
+            self.compute(admitted);
+        }
         self.pump();
     }
 
@@ -182,6 +220,16 @@ impl Lane {
         self.input = None;
         self.waiting.clear();
         self.gate = None;
+    }
+
+    /// Gives up what is computing: nobody waits for it any more.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Whether it takes no more.
+    pub fn is_stopped(&self) -> bool {
+        self.input.is_none()
     }
 
     /// Records that are not computed yet, and that are computed and not acknowledged.
@@ -213,6 +261,12 @@ impl Lane {
     /// Whether a stopped lane has nothing more in work.
     pub fn is_drained(&self) -> bool {
         self.ended && self.sending == 0
+    }
+
+    /// Whether more could be committed than was, though no record was done since: markers, and what an earlier owner
+    /// has done.
+    pub fn has_moved(&self) -> bool {
+        self.tracker.watermark() > self.committed.0
     }
 
     /// What would be committed now; `None` where it has been already.
@@ -256,6 +310,7 @@ fn lane_stream(
     id: LaneId,
     chunks: mpsc::UnboundedReceiver<Chunk>,
     stopped: Arc<AtomicBool>,
+    cancel: Cancel,
     state: Arc<Room>,
     shared: &Shared,
 ) -> BoxStream<'static, LaneEvent> {
@@ -273,9 +328,9 @@ fn lane_stream(
             }
         })
         .map(move |(chunk, mut room, state)| {
-            let compute = compute.clone();
+            let (compute, cancel) = (compute.clone(), cancel.clone());
             async move {
-                let (chunk, outcome) = compute.run(chunk).await;
+                let (chunk, outcome) = compute.run(chunk, cancel).await;
                 state.computing.fetch_sub(1, Relaxed);
                 room.resize(outcome.size());
                 LaneEvent::Computed(Computed { lane: id, chunk, outcome, room })

@@ -12,8 +12,11 @@ use crate::record::{Batch, Offset};
 /// (`offset.metadata.max.bytes`), so that no combination of completed offsets can ever be refused.
 pub const WINDOW: i64 = 16_384;
 
-/// The first byte of the metadata says how the rest is to be read.
-const BITMAP: &str = "p1:";
+/// How the metadata begins: it is ours, and in this version. The offset that it counts from follows, a colon, and the
+/// bitmap in base64.
+const BITMAP: &str = "p2:";
+/// The version before: without that offset.
+const BITMAP_1: &str = "p1:";
 
 /// One partition's records that have been read and are not committed yet, in order.
 ///
@@ -52,6 +55,8 @@ impl OffsetTracker {
             self.done.push_back(self.earlier.remove(&offset.0));
             self.next = self.next.max(offset.next());
         }
+        // An earlier owner may have done the first ones.
+        self.advance();
         first
     }
 
@@ -125,16 +130,29 @@ fn encode(watermark: Offset, done: impl Iterator<Item = i64>) -> String {
         }
         bits[byte] |= 1 << (distance % 8);
     }
-    if bits.is_empty() { String::new() } else { format!("{BITMAP}{}", BASE64_STANDARD_NO_PAD.encode(bits)) }
+    if bits.is_empty() {
+        String::new()
+    } else {
+        format!("{BITMAP}{watermark}:{}", BASE64_STANDARD_NO_PAD.encode(bits))
+    }
 }
 
-/// Metadata that somebody else wrote says nothing to us, and then records may be done again.
+/// Metadata that somebody else wrote says nothing to us, nor does what counts from another offset than the one that was
+/// committed with it: then records may be done again.
 fn decode(watermark: Offset, metadata: &str) -> BTreeSet<i64> {
-    let bits = metadata.strip_prefix(BITMAP).and_then(|rest| BASE64_STANDARD_NO_PAD.decode(rest).ok());
-    let bits = bits.unwrap_or_default();
+    let bits = match metadata.strip_prefix(BITMAP).and_then(|rest| rest.split_once(':')) {
+        Some((base, bits)) if base.parse() == Ok(watermark.0) => bits,
+        Some(_) => return BTreeSet::new(),
+        None => metadata.strip_prefix(BITMAP_1).unwrap_or_default(),
+    };
+    // Longer than any of ours, it is not ours either.
+    if bits.len() > WINDOW as usize / 6 + 4 {
+        return BTreeSet::new();
+    }
+    let bits = BASE64_STANDARD_NO_PAD.decode(bits).unwrap_or_default();
     (0..bits.len() as i64 * 8)
         .filter(|distance| bits[*distance as usize / 8] & (1 << (distance % 8)) != 0)
-        .map(|distance| watermark.0 + distance)
+        .filter_map(|distance| watermark.0.checked_add(distance))
         .collect()
 }
 
@@ -209,9 +227,20 @@ mod tests {
 
     #[test]
     fn metadata_of_others_is_ignored() {
-        for metadata in ["", "p1:!!", "2:AA", "leader epoch 7"] {
+        for metadata in ["", "p1:!!", "2:AA", "p2:AA", "p2:1:AQ", "p2:0:!!", "p2::AQ", "leader epoch 7"] {
             assert!(decode(Offset(0), metadata).is_empty(), "{metadata}");
         }
+        assert!(decode(Offset(0), &format!("p2:0:{}", "/".repeat(4_000))).is_empty(), "longer than ours");
+    }
+
+    #[test]
+    fn a_bitmap_counts_from_the_offset_that_was_committed_and_from_no_other() {
+        let metadata = encode(Offset(100), [103].into_iter());
+        assert_eq!(decode(Offset(100), &metadata), [103].into());
+        // Records before 5,000 were deleted, and the partition is read from there on.
+        assert!(decode(Offset(5_000), &metadata).is_empty());
+        let before = metadata.replace("p2:100:", "p1:");
+        assert_eq!(decode(Offset(100), &before), [103].into(), "the version before is still read");
     }
 
     proptest! {

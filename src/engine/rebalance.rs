@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use futures::stream::BoxStream;
+
 use super::{
-    Assignment, Handover, Sink, Source, SourceEvent,
-    lane::{Lane, LaneId},
+    Assignment, Handover, Reservation, Sink, Source, SourceEvent,
+    lane::{Lane, LaneEvent, LaneId},
     run::Engine,
 };
-use crate::record::TopicPartition;
+use crate::record::{Batch, Offset, TopicPartition};
 
 /// Partitions that are being handed over.
 pub struct Revocation {
     lanes: Vec<LaneId>,
+    partitions: Vec<TopicPartition>,
     since: Duration,
     /// When nothing was in work any more.
     finished: Option<Duration>,
@@ -23,6 +26,10 @@ pub struct Revocation {
 }
 
 impl Revocation {
+    pub fn lanes(&self) -> &[LaneId] {
+        &self.lanes
+    }
+
     pub fn next_deadline(&self, now: Duration) -> Duration {
         if now < self.deadline { self.deadline } else { self.last_call }
     }
@@ -31,20 +38,21 @@ impl Revocation {
 impl<S: Source, K: Sink> Engine<S, K> {
     pub(super) fn source_event(&mut self, event: SourceEvent) {
         match event {
+            // What is read before the source has gone back is read again after it, and so would be done twice.
+            SourceEvent::Assigned(_) if self.committer.is_going_back() => {}
             SourceEvent::Assigned(assignments) => self.assign(assignments),
-            SourceEvent::Batch(batch, room) => {
-                let Some(lane) =
-                    self.by_partition.get(&batch.partition).and_then(|id| self.lanes.get_mut(id))
-                else {
-                    return;
-                };
-                self.progress.consumed(batch.len() as u64, batch.size() as u64);
-                lane.push(batch, room, &self.shared.compute.topology);
+            SourceEvent::Rewound(assignments) => {
+                self.committer.rewound();
+                self.assign(assignments);
             }
+            SourceEvent::Batch(batch, room) => self.batch(batch, room),
             SourceEvent::End(partition, offset) => {
                 if let Some(lane) = self.lane_mut(&partition) {
                     lane.tracker.read_to(offset);
                     lane.high_watermark = lane.high_watermark.max(offset);
+                    if lane.has_moved() {
+                        self.committer.done(0, self.environment.now());
+                    }
                 }
             }
             SourceEvent::HighWatermarks(ends) => {
@@ -54,7 +62,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     }
                 }
             }
-            SourceEvent::Revoked(partitions, handover) => self.revoke(&partitions, handover),
+            SourceEvent::Revoked(partitions, handover) => self.revoke(partitions, handover),
             SourceEvent::Lost(partitions, handover) => self.lose(&partitions, handover),
         }
     }
@@ -65,6 +73,36 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.lanes.get_mut(self.by_partition.get(partition)?)
     }
 
+    fn batch(&mut self, batch: Batch, room: Reservation) {
+        let Some(lane) = self.lane_mut(&batch.partition) else { return };
+        let (first, position) = (batch.offset(0), lane.tracker.position());
+        if first < position && !lane.is_stopped() {
+            tracing::warn!(
+                partition = %batch.partition,
+                "the offsets went back from {position} to {first}: the topic was made again, or has lost its end; going on from there"
+            );
+            self.begin_anew(&batch.partition, first);
+        }
+        self.progress.consumed(batch.len() as u64, batch.bytes() as u64);
+        let Some(id) = self.by_partition.get(&batch.partition) else { return };
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        lane.push(batch, room, &self.shared.compute.topology);
+        if lane.has_moved() {
+            self.committer.done(0, self.environment.now());
+        }
+    }
+
+    /// A partition's records are other ones than before.
+    fn begin_anew(&mut self, partition: &TopicPartition, start: Offset) {
+        if let Some(old) = self.by_partition.get(partition) {
+            self.remove_lanes(&[*old]);
+        }
+        // What was its end at the start is gone.
+        self.targets.insert(partition.clone(), start);
+        let id = self.next_lane_id();
+        self.add_lane(id, Lane::anew(id, partition.clone(), start, &self.shared));
+    }
+
     fn assign(&mut self, assignments: Vec<Assignment>) {
         let numbers = assignments.iter().map(|assignment| assignment.partition.partition).collect();
         if !assignments.is_empty() {
@@ -72,95 +110,119 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         for assignment in assignments {
             self.targets.insert(assignment.partition.clone(), assignment.end);
-            let id = LaneId(self.next_lane);
-            self.next_lane += 1;
-            if let Some(old) = self.by_partition.insert(assignment.partition.clone(), id) {
-                self.lanes.remove(&old);
-            }
-            let (lane, stream) = Lane::new(id, assignment, &self.shared);
-            self.lanes.insert(id, lane);
-            self.streams.push(stream);
+            let id = self.next_lane_id();
+            self.add_lane(id, Lane::new(id, assignment, &self.shared));
         }
         self.tell_lag();
         self.progress.assigned(numbers);
     }
 
-    fn revoke(&mut self, partitions: &[TopicPartition], handover: Handover) {
-        let lanes: Vec<LaneId> =
-            partitions.iter().filter_map(|p| self.by_partition.get(p).copied()).collect();
+    fn next_lane_id(&mut self) -> LaneId {
+        self.next_lane += 1;
+        LaneId(self.next_lane)
+    }
+
+    fn add_lane(&mut self, id: LaneId, (lane, stream): (Lane, BoxStream<'static, LaneEvent>)) {
+        if let Some(old) = self.by_partition.insert(lane.partition.clone(), id) {
+            self.lanes.remove(&old);
+        }
+        self.lanes.insert(id, lane);
+        self.streams.push(stream);
+    }
+
+    fn revoke(&mut self, partitions: Vec<TopicPartition>, handover: Handover) {
+        self.suspects.forget(&partitions);
+        let lanes = self.lanes_of(&partitions);
+        if lanes.is_empty() {
+            // Nothing of theirs can be committed any more: what there was is being taken back.
+            self.progress.revoked(numbers(&partitions), vec![], "nothing of them was in work");
+            return;
+        }
         for id in &lanes {
             if let Some(lane) = self.lanes.get_mut(id) {
                 lane.stop();
             }
         }
         let (now, timeout) = (self.environment.now(), self.plan.shutdown_timeout);
-        let (deadline, last_call) = (now + timeout * 3 / 4, now + timeout);
-        self.revocation =
-            Some(Revocation { lanes, since: now, finished: None, deadline, last_call, _handover: handover });
+        self.revocation = Some(Revocation {
+            lanes,
+            partitions,
+            since: now,
+            finished: None,
+            deadline: now + timeout * 3 / 4,
+            last_call: now + timeout,
+            _handover: handover,
+        });
     }
 
     fn lose(&mut self, partitions: &[TopicPartition], handover: Handover) {
-        let lanes: Vec<LaneId> =
-            partitions.iter().filter_map(|p| self.by_partition.get(p).copied()).collect();
+        self.suspects.forget(partitions);
+        let lanes = self.lanes_of(partitions);
         if lanes.is_empty() {
             return;
         }
-        self.progress.lost(self.numbers(&lanes));
+        self.progress.lost(numbers(partitions));
         if self.committer.has_transaction() {
             // The transaction may hold results of records that somebody else does now.
             self.abort("partitions were lost");
-        } else {
-            self.remove_lanes(&lanes);
-            // Offsets that are sent by the member that the worker becomes next could move the next owner's back.
-            self.letting_go = self.committer.is_under_way().then_some(handover);
+            return;
         }
+        // What is queued would be written behind the next owner's results.
+        lanes.iter().for_each(|id| self.outbox.cut_off(*id));
+        if !self.committer.is_transactional() {
+            self.sink.discard();
+        }
+        self.remove_lanes(&lanes);
+        // Offsets that are sent by the member that the worker becomes next could move the next owner's back.
+        self.letting_go = self.committer.is_under_way().then_some(handover);
+    }
+
+    fn lanes_of(&self, partitions: &[TopicPartition]) -> Vec<LaneId> {
+        partitions.iter().filter_map(|partition| self.by_partition.get(partition).copied()).collect()
     }
 
     /// Hands partitions over once they are finished and committed, or out of time.
     pub(super) fn advance_revocation(&mut self, now: Duration) {
-        let Some(revocation) = &self.revocation else { return };
+        let Some(revocation) = &mut self.revocation else { return };
+        let (late, too_late) = (now >= revocation.deadline, now >= revocation.last_call);
         let ids = revocation.lanes.clone();
-        let (since, late, too_late) =
-            (revocation.since, now >= revocation.deadline, now >= revocation.last_call);
         let drained = |id: &LaneId| self.lanes.get(id).is_none_or(Lane::is_drained);
         if !late && !ids.iter().all(drained) {
             return;
         }
+        revocation.finished.get_or_insert(now);
         if late {
-            ids.iter().for_each(|id| self.outbox.abandon(*id));
+            for id in &ids {
+                self.outbox.abandon(*id);
+                self.lanes.get(id).inspect(|lane| lane.cancel());
+            }
         }
-        let finished = self.revocation.as_mut().map_or(now, |r| *r.finished.get_or_insert(now));
+        // A transaction that is open has nothing of theirs: all that they have led to is committed.
         let uncommitted = ids.iter().any(|id| self.lanes.get(id).is_some_and(|l| l.uncommitted().is_some()));
-        let committed = self.committer.is_idle() && !uncommitted && !self.committer.is_open();
+        let committed = !uncommitted && (self.committer.is_idle() || self.committer.is_going_back());
         if committed || too_late {
-            if !committed {
-                tracing::warn!(
-                    "partitions are handed over before all that was done is committed: it is done again"
-                );
-                if self.committer.is_transactional() {
-                    self.abort("its partitions are handed over");
-                }
-            }
-            let phases = vec![("finishing", finished - since), ("committing", now - finished)];
-            let note = if committed { "" } else { "not all was committed in time" };
-            self.progress.revoked(self.numbers(&ids), phases, note);
-            let gone = ids.iter().filter_map(|id| self.lanes.get(id)).map(|lane| &lane.partition);
-            for partition in gone {
-                self.targets.remove(partition);
-            }
-            self.remove_lanes(&ids);
-            self.revocation = None;
+            self.hand_over(now, committed);
         } else {
             self.commit(now);
         }
     }
 
-    /// The partitions' numbers, in order.
-    fn numbers(&self, ids: &[LaneId]) -> Vec<i32> {
-        let lanes = ids.iter().filter_map(|id| self.lanes.get(id));
-        let mut numbers: Vec<i32> = lanes.map(|lane| lane.partition.partition).collect();
-        numbers.sort_unstable();
-        numbers
+    fn hand_over(&mut self, now: Duration, committed: bool) {
+        let Some(revocation) = self.revocation.take() else { return };
+        if !committed {
+            tracing::warn!(
+                "partitions are handed over before all that was done is committed: it is done again"
+            );
+            if self.committer.has_transaction() {
+                self.abort("its partitions are handed over");
+            }
+        }
+        let finished = revocation.finished.unwrap_or(now);
+        let phases = vec![("finishing", finished - revocation.since), ("committing", now - finished)];
+        let note = if committed { "" } else { "not all was committed in time" };
+        self.progress.revoked(numbers(&revocation.partitions), phases, note);
+        self.targets.retain(|partition, _| !revocation.partitions.contains(partition));
+        self.remove_lanes(&revocation.lanes);
     }
 
     pub(super) fn remove_lanes(&mut self, ids: &[LaneId]) {
@@ -175,4 +237,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         self.tell_lag();
     }
+}
+
+/// The partitions' numbers, in order.
+fn numbers(partitions: &[TopicPartition]) -> Vec<i32> {
+    let mut numbers: Vec<i32> = partitions.iter().map(|partition| partition.partition).collect();
+    numbers.sort_unstable();
+    numbers
 }

@@ -16,12 +16,13 @@ use super::{
     compute::Compute,
     lane::{Lane, LaneEvent, LaneId, Shared},
     rebalance::Revocation,
+    refused::Suspects,
     send::Outbox,
     stages::Stages,
 };
 use crate::{
     config::{Guarantee, Order},
-    record::{Offset, TopicPartition},
+    record::{DEADLINE, Offset, TopicPartition},
     telemetry::Progress,
 };
 
@@ -41,6 +42,8 @@ pub struct Plan {
     pub guarantee: Guarantee,
     /// Which results leave in order.
     pub order: Order,
+    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    pub requests: bool,
     /// The longest time between two commits while there is something to commit.
     pub commit_interval: Duration,
     /// Records done that make a commit due before its time.
@@ -49,6 +52,8 @@ pub struct Plan {
     pub retry: RetryPolicy,
     /// The largest record that the result topic takes, in bytes as [`wire_size`](super::wire_size) counts.
     pub largest_result: u64,
+    /// The same of the dead-letter topic.
+    pub largest_dead_letter: u64,
     /// Room for records that are read and not done, as the source counts them.
     pub input: Budget,
     /// Room for results, from their computing to their acknowledgement.
@@ -91,6 +96,8 @@ pub(super) struct Engine<S, K> {
     pub by_partition: HashMap<TopicPartition, LaneId>,
     pub streams: SelectAll<BoxStream<'static, LaneEvent>>,
     pub outbox: Outbox,
+    /// Records that led to what the broker has refused.
+    pub suspects: Suspects,
     pub committer: Committer,
     pub revocation: Option<Revocation>,
     /// Partitions that were lost during a commit, until that has come to its end.
@@ -99,11 +106,27 @@ pub(super) struct Engine<S, K> {
     pub targets: HashMap<TopicPartition, Offset>,
     /// When a graceful stop began to be late; `None` while none was asked for.
     pub closing: Option<Duration>,
+    /// Whether the source has left its group.
+    pub ended: bool,
     pub next_lane: u64,
     pub stages: Stages,
     /// When the loop looked at the clock last.
     pub now: Duration,
     pub next_lag: Duration,
+}
+
+/// Says which requests were dropped: whoever produced them hears nothing.
+fn tell_expired(progress: &Progress, partition: &TopicPartition, requests: &[Offset]) {
+    let Some(first) = requests.first() else { return };
+    progress.expired(requests.len() as u64);
+    tracing::warn!(
+        pipeline = progress.pipeline(),
+        topic = &*partition.topic,
+        partition = partition.partition,
+        first_offset = first.0,
+        requests = requests.len(),
+        "requests were dropped: the time in their header `{DEADLINE}` had passed"
+    );
 }
 
 impl<S: Source, K: Sink> Engine<S, K> {
@@ -119,7 +142,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
             topology: plan.topology.clone(),
             retry: plan.retry,
             environment: environment.clone(),
+            requests: plan.requests,
             largest_result: plan.largest_result.into(),
+            largest_dead_letter: plan.largest_dead_letter,
         };
         let shared = Shared {
             order: plan.order,
@@ -138,11 +163,13 @@ impl<S: Source, K: Sink> Engine<S, K> {
             by_partition: HashMap::new(),
             streams: SelectAll::new(),
             outbox: Outbox::default(),
+            suspects: Suspects::default(),
             committer: Committer::new(plan_guarantee),
             revocation: None,
             letting_go: None,
             targets: HashMap::new(),
             closing: None,
+            ended: false,
             next_lane: 0,
             stages: Stages::default(),
             now: Duration::ZERO,
@@ -155,6 +182,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let mut deliveries = Vec::new();
         loop {
             self.advance()?;
+            if self.ended && !self.committer.is_under_way() {
+                return Ok(());
+            }
             self.look_at_stages();
             let timer = self.timer();
             tokio::select! {
@@ -165,9 +195,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
                 result = self.committer.finished() => self.committed(result)?,
                 Some(event) = self.streams.next(), if !self.streams.is_empty() => self.lane_event(event),
-                event = self.source.next() => match event {
+                event = self.source.next(), if !self.ended => match event {
                     Some(event) => self.source_event(event?),
-                    None => return Ok(()),
+                    None => self.ended = true,
                 },
                 () = timer => {}
             }
@@ -217,14 +247,16 @@ impl<S: Source, K: Sink> Engine<S, K> {
     fn lane_event(&mut self, event: LaneEvent) {
         match event {
             LaneEvent::Computed(computed) => {
-                // A lane that is gone has no use for its results.
-                if let Some(lane) = self.lanes.get_mut(&computed.lane) {
+                // A lane that is gone has no use for its results, and has them given up.
+                if let Some(lane) = self.lanes.get_mut(&computed.lane)
+                    && !computed.outcome.cancelled
+                {
                     lane.computed(&computed.chunk);
                     for (operator, (records, took)) in computed.outcome.work.shares().enumerate() {
                         self.progress.computed(operator, records, took);
                     }
                     self.progress.retried(computed.outcome.retries);
-                    self.progress.expired(computed.outcome.expired);
+                    tell_expired(&self.progress, &lane.partition, &computed.outcome.expired);
                     self.outbox.push(computed);
                 }
             }

@@ -1,29 +1,31 @@
 //! From computed chunks to acknowledged records.
 
-use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, time::Duration, vec};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration, vec};
 
 use super::{
     Delivery, DeliveryError, Destination, SendError, Sink, Source, Stop, Token,
     compute::Outgoing,
-    dead_letter,
     in_flight::{InFlight, Ring},
     lane::{Computed, LaneId},
+    ready::Ready,
     run::Engine,
 };
 use crate::telemetry::Progress;
 
 /// What a record takes in a batch of its own beside its value, at least: see [`wire_size`](super::wire_size).
 const FRAME: u64 = 97;
+/// What part of the room for results may be with the producer.
+const SHARE_OF_PRODUCER: u64 = 8;
 
 /// Computed chunks on their way to the sink.
 #[derive(Default)]
 pub struct Outbox {
     /// Not handed over yet.
-    ready: VecDeque<Computed>,
+    ready: Ready,
     /// The chunk that is being handed over: its number, and what of it is left.
     open: Option<(u32, LaneId, vec::IntoIter<Outgoing>)>,
-    /// A record that the sink had no room for, or one to be sent in another's place.
-    again: VecDeque<(Token, Outgoing)>,
+    /// The record that the sink had no room for, or that is to be sent alone.
+    held: Option<(Token, Outgoing)>,
     in_flight: Ring,
     /// Records handed over and not acknowledged, by destination.
     queued: [u64; 2],
@@ -32,12 +34,12 @@ pub struct Outbox {
 impl Outbox {
     /// Adds a chunk at the end.
     pub fn push(&mut self, computed: Computed) {
-        self.ready.push_back(computed);
+        self.ready.push(computed);
     }
 
     /// Whether nothing is half handed over and everything sent is acknowledged: where a transaction can end.
     pub fn is_settled(&self) -> bool {
-        self.open.is_none() && self.again.is_empty() && self.in_flight.is_empty()
+        self.open.is_none() && self.held.is_none() && self.in_flight.is_empty()
     }
 
     /// Records handed over and not acknowledged.
@@ -50,16 +52,35 @@ impl Outbox {
         self.is_settled() && self.ready.is_empty()
     }
 
+    /// Whether everything that was handed over is acknowledged.
+    fn is_acknowledged(&self) -> bool {
+        self.queued == [0, 0]
+    }
+
     /// Drops chunks of that lane that were not begun.
     pub fn abandon(&mut self, lane: LaneId) {
-        self.ready.retain(|computed| computed.lane != lane);
+        self.ready.abandon(lane);
+    }
+
+    /// Drops all of that lane that was not handed over, a chunk that was begun too.
+    pub fn cut_off(&mut self, lane: LaneId) {
+        self.abandon(lane);
+        let Some((number, ..)) = self.open.take_if(|(_, of, _)| *of == lane) else { return };
+        self.held.take_if(|(token, _)| token.chunk() == number);
+        // What still comes of it is about nobody any more; but it counts as long as it is on its way.
+        if let Some(sent) = self.in_flight.get_mut(number) {
+            sent.remaining -= sent.unsent;
+            sent.unsent = 0;
+            if sent.remaining == 0 {
+                self.in_flight.remove(number);
+            }
+        }
     }
 
     /// Drops everything; deliveries that still come are not known any more.
     pub fn clear(&mut self) {
         self.ready.clear();
-        self.open = None;
-        self.again.clear();
+        (self.open, self.held) = (None, None);
         self.in_flight.clear();
         self.queued = [0, 0];
     }
@@ -95,10 +116,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Hands over what the sink has room for.
     pub(super) fn send(&mut self) -> Result<(), Stop> {
         loop {
-            while let Some((token, outgoing)) = self.outbox.again.pop_front() {
-                if !self.send_one(token, outgoing)? {
-                    return Ok(());
-                }
+            if let Some((token, outgoing)) = self.outbox.held.take()
+                && !self.send_one(token, outgoing)?
+            {
+                return Ok(());
             }
             let Some((number, _, left)) = &mut self.outbox.open else {
                 if !self.committer.may_send() || !self.open_next()? {
@@ -121,21 +142,38 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Begins to hand over the next chunk; `false` where there is none.
     fn open_next(&mut self) -> Result<bool, Stop> {
-        let Some(computed) = self.outbox.ready.pop_front() else { return Ok(false) };
-        let Computed { lane, chunk, outcome, room } = computed;
+        // What the producer has queued goes in order: behind more of it, a small result would wait for long.
+        if self.outbox.in_flight.bytes() > self.plan.budget.size() / SHARE_OF_PRODUCER {
+            return Ok(false);
+        }
+        // What is to be handed over goes first.
+        let leaving = self.revocation.as_ref().and_then(|r| self.outbox.ready.pop_of(r.lanes()));
+        let Some(computed) = leaving.or_else(|| self.outbox.ready.pop()) else { return Ok(false) };
+        let Computed { lane, chunk, mut outcome, room } = computed;
         if !self.lanes.contains_key(&lane) {
             return Ok(true);
         }
         if let Some(stop) = outcome.fatal {
             return Err(stop);
         }
+        if !self.suspects.is_empty() {
+            self.suspects.replace(&chunk, &mut outcome, &self.shared.compute);
+        }
         outcome.dead_letters.iter().for_each(|class| self.progress.dead_letter(class));
         let mut sizes = [0, 0];
         outcome.outgoing.iter().for_each(|o| sizes[o.to as usize] += o.record.size() as u64);
         self.progress.sent(sizes[Destination::Result as usize], sizes[Destination::DeadLetter as usize]);
         let remaining = outcome.outgoing.len();
-        let number =
-            self.outbox.in_flight.push(InFlight { lane, chunk, remaining, since: self.now, _room: room });
+        let number = self.outbox.in_flight.push(InFlight {
+            lane,
+            chunk,
+            remaining,
+            unsent: remaining,
+            bytes: sizes.iter().sum(),
+            since: self.now,
+            again: Vec::new(),
+            _room: room,
+        });
         self.outbox.open = Some((number, lane, outcome.outgoing.into_iter()));
         Ok(true)
     }
@@ -152,34 +190,69 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// `false` where the sink has no room: the record is kept, and goes first when it has.
+    /// `false` where the sink has no room, or the record has to wait until it is alone: it is kept, and goes first
+    /// when it may.
     fn send_one(&mut self, token: Token, outgoing: Outgoing) -> Result<bool, Stop> {
+        if !self.suspects.is_empty() && !self.may_be_next(token) {
+            self.outbox.held = Some((token, outgoing));
+            return Ok(false);
+        }
         match self.sink.send(outgoing.to, &outgoing.record, token) {
             Ok(()) => {
                 self.committer.sent(self.now);
                 self.outbox.queued[outgoing.to as usize] += 1;
+                self.handed_over(token);
                 Ok(true)
             }
             Err(SendError::Full) => {
-                self.outbox.again.push_front((token, outgoing));
+                self.outbox.held = Some((token, outgoing));
                 Ok(false)
             }
             Err(SendError::Failed(error)) => {
-                self.not_delivered(token, error)?;
+                self.handed_over(token);
+                if let Some(error) = self.not_delivered(token, error)? {
+                    self.abort_for(&error);
+                }
                 Ok(true)
             }
         }
     }
 
+    fn handed_over(&mut self, token: Token) {
+        if let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) {
+            sent.unsent -= 1;
+        }
+    }
+
+    /// Whether the record may be sent now, where some have to be alone.
+    fn may_be_next(&mut self, token: Token) -> bool {
+        let nothing_under_way = self.outbox.is_acknowledged();
+        if self.suspects.alone && !nothing_under_way {
+            return false;
+        }
+        self.suspects.alone = false;
+        let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { return true };
+        let Some((partition, offset)) = sent.chunk.place(token.cause()) else { return true };
+        if !self.suspects.contains(partition, offset) {
+            return true;
+        }
+        if nothing_under_way {
+            self.suspects.sent_alone(partition, offset);
+            self.suspects.alone = true;
+        }
+        nothing_under_way
+    }
+
     /// Counts acknowledgements.
     pub(super) fn delivered(&mut self, deliveries: &mut Vec<Delivery>) -> Result<(), Stop> {
-        let (mut results, mut dead_letters) = (0, 0);
+        let (mut results, mut dead_letters, mut abort) = (0, 0, None);
         let mut run = AckRun { now: self.environment.now(), ..AckRun::default() };
         for Delivery { token, result } in deliveries.drain(..) {
             let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { continue };
             self.outbox.queued[token.destination() as usize] -= 1;
             if let Err(error) = result {
-                self.not_delivered(token, error)?;
+                // Once the others are looked at: they may be refused as well.
+                abort = abort.or(self.not_delivered(token, error)?);
                 continue;
             }
             match token.destination() {
@@ -188,61 +261,66 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
             run.add(sent.since, token.destination(), &self.progress);
             sent.remaining -= 1;
-            let is_open = self.outbox.open.as_ref().is_some_and(|(open, ..)| *open == token.chunk());
-            if sent.remaining == 0 && !is_open {
-                self.done(token.chunk());
-            }
+            self.done_if_over(token.chunk());
         }
         run.tell(&self.progress);
         self.progress.acknowledged(results, dead_letters);
+        if let Some(error) = abort {
+            self.abort_for(&error);
+        }
         Ok(())
     }
 
-    /// A result that the topic does not take becomes a dead letter, here where nothing else was lost with
-    /// it, or on the next try where its transaction is.
-    fn not_delivered(&mut self, token: Token, error: DeliveryError) -> Result<(), Stop> {
-        let size = match error {
-            DeliveryError::Stop(stop) => return Err(stop),
-            DeliveryError::Abort(reason) => {
-                self.abort(&reason);
-                return Ok(());
+    fn abort_for(&mut self, error: &DeliveryError) {
+        match error {
+            DeliveryError::Abort(reason) => self.abort_in_trouble(reason),
+            // What was refused is not sent again as it was, so there is nothing to wait for.
+            error => self.abort(&error.to_string()),
+        }
+    }
+
+    /// Sees to it that a record that was not delivered is done again: at-least-once by itself, exactly-once with its
+    /// transaction, if that has to be aborted for the error that is returned.
+    fn not_delivered(&mut self, token: Token, error: DeliveryError) -> Result<Option<DeliveryError>, Stop> {
+        let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { return Ok(None) };
+        match &error {
+            DeliveryError::Stop(stop) => return Err(stop.clone()),
+            DeliveryError::Refused(refusal) => {
+                let Some((partition, offset)) = sent.chunk.place(token.cause()) else { return Ok(None) };
+                let to = token.destination();
+                let certain = self.suspects.refused(partition, offset, to, refusal)?;
+                if let (true, Destination::Result, Some(size)) = (certain, to, refusal.too_large) {
+                    self.shared.compute.largest_result.fetch_min(size + FRAME - 1, Relaxed);
+                }
             }
-            DeliveryError::TooLarge { size } => size,
-        };
-        if token.destination() == Destination::DeadLetter {
-            return Err(Stop::Fatal(format!(
-                "the dead-letter topic does not take a value of {size} bytes: raise its max.message.bytes"
-            )));
+            DeliveryError::Abort(_) | DeliveryError::Again(_) => {}
         }
-        let limit = &self.shared.compute.largest_result;
-        limit.fetch_min(size + FRAME - 1, Relaxed);
         if self.committer.is_transactional() {
-            self.abort(&error.to_string());
-            return Ok(());
+            return Ok(Some(error));
         }
-        let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { return Ok(()) };
-        let Some(lane) = self.lanes.get(&sent.lane) else { return Ok(()) };
-        let Some((record, offset)) = sent.chunk.record(token.cause()) else { return Ok(()) };
-        let record =
-            dead_letter::of(record, &lane.partition, offset, dead_letter::TOO_LARGE, &error.to_string(), 1);
-        self.progress.dead_letter(dead_letter::TOO_LARGE);
-        if let Some(reply) = self.shared.compute.reply_to(&record) {
-            sent.remaining += 1;
-            let to = Destination::Result;
-            let token = Token::new(token.chunk(), token.cause(), to);
-            self.outbox.again.push_back((token, Outgoing { cause: token.cause(), to, record: reply }));
+        sent.remaining -= 1;
+        if !sent.again.contains(&token.cause()) {
+            sent.again.push(token.cause());
         }
-        let to = Destination::DeadLetter;
-        let token = Token::new(token.chunk(), token.cause(), to);
-        self.outbox.again.push_back((token, Outgoing { cause: token.cause(), to, record }));
-        Ok(())
+        self.done_if_over(token.chunk());
+        Ok(None)
+    }
+
+    /// Lets the lane know of a chunk of which nothing more is to come.
+    fn done_if_over(&mut self, number: u32) {
+        let is_open = self.outbox.open.as_ref().is_some_and(|(open, ..)| *open == number);
+        let is_over = self.outbox.in_flight.get_mut(number).is_some_and(|sent| sent.remaining == 0);
+        if is_over && !is_open {
+            self.done(number);
+        }
     }
 
     fn done(&mut self, number: u32) {
         let Some(sent) = self.outbox.in_flight.remove(number) else { return };
         if let Some(lane) = self.lanes.get_mut(&sent.lane) {
-            lane.done(&sent.chunk);
-            self.committer.done(sent.chunk.len() as u64, self.environment.now());
+            lane.done(&sent.chunk, &sent.again, &self.shared.compute.topology);
+            let done = sent.chunk.len() - sent.again.len();
+            self.committer.done(done as u64, self.environment.now());
         }
     }
 }

@@ -30,18 +30,29 @@ pub struct Delivery {
 /// Why a record was not delivered.
 #[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
 pub enum DeliveryError {
-    /// The topic does not take records of this size.
-    #[error("a value of {size} bytes is more than the topic takes")]
-    TooLarge {
-        /// Bytes of the record's value.
-        size: u64,
-    },
+    /// The broker refuses the record, or the batch that it was in, for what it is: sent again alone, it shows
+    /// which.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// It was not written, and nothing is wrong with it: it is sent again.
+    #[error("{0}")]
+    Again(String),
     /// Exactly-once: the transaction has to be aborted, and its records done again.
     #[error("{0}")]
     Abort(String),
     /// These clients can deliver nothing any more.
     #[error("{0}")]
     Stop(#[from] Stop),
+}
+
+/// What a broker has against a record.
+#[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// Bytes of the record's value, where it is too large for its topic.
+    pub too_large: Option<u64>,
+    /// The broker's reason.
+    pub reason: String,
 }
 
 /// Why a record could not be handed over.
@@ -66,6 +77,10 @@ pub trait Sink: Send + 'static {
 
     /// Appends what has been delivered, or arranges to be woken.
     fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()>;
+
+    /// At-least-once: drops what is queued and not on its way yet; its deliveries say
+    /// [`Again`](DeliveryError::Again).
+    fn discard(&mut self);
 
     /// Exactly-once: commits what was sent together with the offsets.
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>>;

@@ -22,6 +22,9 @@ pub struct Assignment {
 pub enum SourceEvent {
     /// Partitions that are ours from now on.
     Assigned(Vec<Assignment>),
+    /// The source has gone back: all partitions that are ours, none included. Records that came before this
+    /// event are read again after it.
+    Rewound(Vec<Assignment>),
     /// Records, with the room that they take in the budget.
     Batch(Batch, Reservation),
     /// A partition has been read to its end: everything before the offset has been told.
@@ -86,7 +89,7 @@ pub trait Source: Stream<Item = Result<SourceEvent, Stop>> + Unpin + Send {
     /// Commits offsets; resolves once the broker has them.
     fn commit(&self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>>;
 
-    /// Goes back to the committed offsets: tells `Lost` for what is assigned, then `Assigned` anew.
+    /// Goes back to the committed offsets of all that is assigned; reports `Rewound` once it has.
     fn rewind(&mut self);
 
     /// Leaves the group: tells `Revoked` for what is assigned, then ends.

@@ -1,7 +1,10 @@
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::{
-    operator::{Cost, Operator, OperatorError, Output},
+    operator::{Cancel, Cost, Operator, OperatorError, Output},
     record::Record,
 };
 
@@ -19,7 +22,10 @@ impl Topology {
     pub fn cost(&self, record: &Record) -> Cost {
         let mut cost = Cost::default();
         for operator in &self.0 {
-            let step = operator.cost(record);
+            // An operator that panics here does so again when it is to compute the record, which is then a dead
+            // letter.
+            let step = catch_unwind(AssertUnwindSafe(|| operator.cost(record)));
+            let step = step.unwrap_or(Cost { nanos: 100, bytes: record.size() as u64 });
             cost = Cost { nanos: cost.nanos.saturating_add(step.nanos), bytes: step.bytes };
         }
         cost
@@ -44,27 +50,44 @@ impl Topology {
         &self,
         record: Record,
         results: &mut Vec<Record>,
+        Scratch { given, made }: &mut Scratch,
         mut after: impl FnMut(usize, usize),
     ) -> Result<(), OperatorError> {
-        let mut output = Output::default();
+        // An earlier record's error may have left something.
+        given.drain();
+        made.drain();
         let Some((first, rest)) = self.0.split_first() else {
             results.push(record);
             return Ok(());
         };
-        let applied = first.apply(record, &mut output);
+        let applied = first.apply(record, made);
         after(0, 1);
         applied?;
         for (place, operator) in rest.iter().enumerate() {
-            let (mut next, mut given) = (Output::default(), 0);
-            let applied = output.drain().try_for_each(|record| {
-                given += 1;
-                operator.apply(record, &mut next)
+            std::mem::swap(given, made);
+            let mut count = 0;
+            let applied = given.drain().try_for_each(|record| {
+                count += 1;
+                operator.apply(record, made)
             });
-            after(place + 1, given);
+            after(place + 1, count);
             applied?;
-            output = next;
         }
-        results.extend(output.drain());
+        results.extend(made.drain());
         Ok(())
+    }
+}
+
+/// What records pass through between operators, kept from one record to the next.
+#[derive(Default)]
+pub struct Scratch {
+    given: Output,
+    made: Output,
+}
+
+impl Scratch {
+    /// For records whose results are wanted until `cancel` says otherwise.
+    pub fn until(cancel: &Cancel) -> Self {
+        Scratch { given: Output::until(cancel), made: Output::until(cancel) }
     }
 }

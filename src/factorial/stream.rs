@@ -9,9 +9,10 @@ use std::{
 use super::{
     cost::{Cost, cost, digits},
     decimal::Decimal,
-    factorial,
+    factorial, factorial_watched,
     fft::{Isa, multiply_words},
     product, thresholds,
+    watch::Watch,
 };
 
 /// Factorials in any order, for many threads at once, within a budget of memory.
@@ -66,16 +67,22 @@ impl Factorials {
 
     /// n!
     pub fn get(&self, n: u32) -> Decimal<'_> {
+        // Nobody cancels that watch.
+        self.get_until(n, Watch::default).unwrap_or_else(|| factorial(n))
+    }
+
+    /// n!, or `None` where the watch is cancelled meanwhile. It is only made for an n that takes long.
+    pub fn get_until(&self, n: u32, watch: impl FnOnce() -> Watch) -> Option<Decimal<'_>> {
         let index = (n / self.spacing) as usize;
         if index >= self.checkpoints.len() {
-            return self.far(n);
+            return self.far(n, &watch());
         }
         let checkpoint = self.checkpoint(index);
         let below = index as u32 * self.spacing;
         if n == below {
-            return Decimal { limbs: Cow::Borrowed(&checkpoint.limbs), zeros: checkpoint.zeros };
+            return Some(Decimal { limbs: Cow::Borrowed(&checkpoint.limbs), zeros: checkpoint.zeros });
         }
-        times_range(checkpoint, below + 1, n)
+        Some(times_range(checkpoint, below + 1, n))
     }
 
     /// Whether n! is computed from a checkpoint, and whether that is there already.
@@ -123,13 +130,13 @@ impl Factorials {
     }
 
     /// n! above the checkpoints.
-    fn far(&self, n: u32) -> Checkpoint {
+    fn far(&self, n: u32, watch: &Watch) -> Option<Checkpoint> {
         if let Some(limbs) = self.recent().find(n) {
-            return Decimal { limbs: limbs.into(), zeros: product::zeros(n) };
+            return Some(Decimal { limbs: limbs.into(), zeros: product::zeros(n) });
         }
-        let result = factorial(n);
+        let result = factorial_watched(n, watch)?;
         self.recent().keep(n, &result.limbs);
-        result
+        Some(result)
     }
 
     fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {

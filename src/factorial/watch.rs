@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 /// Follows a computation from another thread, and may end it.
 ///
@@ -13,12 +16,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// ```
 #[derive(Default, Debug)]
 pub struct Watch {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     /// The bits of the fraction that is done.
     done: AtomicU64,
 }
 
 impl Watch {
+    /// A watch that is cancelled once `flag` is true, by whoever shares it.
+    pub fn until(flag: Arc<AtomicBool>) -> Self {
+        Watch { cancelled: flag, ..Watch::default() }
+    }
+
     /// Ends the computation after the multiplications that are under way.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);

@@ -81,7 +81,7 @@ pub struct Outgoing {
     pub id: Uuid,
     /// Its `deadline`, in milliseconds since 1970 UTC.
     pub deadline: u64,
-    /// Its `reply-partition`.
+    /// The partition of the result topic where its reply is wanted.
     pub reply_partition: i32,
     /// What it belongs to.
     pub trace: Option<Trace>,
@@ -274,6 +274,7 @@ impl<R: Requests> Desk<R> {
             }
             Event::Revoked(partitions) => {
                 self.owned.retain(|partition| !partitions.contains(partition));
+                self.waiter.unread(&partitions);
                 self.partitions_changed();
             }
             Event::CaughtUp => self.status.caught_up(),

@@ -193,6 +193,13 @@ impl Waiter {
         }
     }
 
+    /// Results at these partitions are not read any more: what comes there may never be.
+    pub fn unread(&mut self, partitions: &[i32]) {
+        for pending in self.requests.values_mut() {
+            pending.reply_to = pending.reply_to.filter(|partition| !partitions.contains(partition));
+        }
+    }
+
     /// What has to be produced again because its result would come where nobody reads it any more.
     pub fn astray(&self, is_read: impl Fn(i32) -> bool) -> Vec<Produce> {
         let astray = |pending: &Pending| !pending.reply_to.is_some_and(&is_read);

@@ -14,6 +14,7 @@ use rdkafka::{
 use super::{
     fetch_queue::{FetchQueue, Fetched},
     rebalance::Rebalances,
+    shares::Shares,
     source::Command,
 };
 use crate::{
@@ -39,7 +40,7 @@ pub struct PollThread {
     queue: FetchQueue,
     consumer: Arc<BaseConsumer<Rebalances>>,
     commands: mpsc::Receiver<Command>,
-    budget: Budget,
+    shares: Shares,
     next_ends: Instant,
     next_trouble: Instant,
 }
@@ -55,7 +56,7 @@ impl PollThread {
             queue,
             consumer,
             commands,
-            budget,
+            shares: Shares::new(budget),
             next_ends: Instant::now(),
             next_trouble: Instant::now(),
         }
@@ -77,7 +78,7 @@ impl PollThread {
                 Ok(Command::Close) | Err(mpsc::TryRecvError::Disconnected) => return Ok(()),
                 Err(mpsc::TryRecvError::Empty) => {}
             }
-            let (assigned, room) = (self.context().is_assigned(), self.budget.has_room());
+            let (assigned, room) = (self.context().is_assigned(), self.share_out());
             let wait = match (assigned, room) {
                 (true, true) => Duration::ZERO,
                 (true, false) => ROOM_WAIT,
@@ -99,6 +100,15 @@ impl PollThread {
         }
     }
 
+    /// Pauses and resumes partitions by what each holds. Returns whether there is room for records.
+    fn share_out(&mut self) -> bool {
+        let (ours, paused) = self.context().assigned_and_paused();
+        let verdict = self.shares.look(Instant::now(), &ours, &paused);
+        self.context().pause(&self.consumer, &verdict.pause);
+        self.context().resume(&self.consumer, &verdict.resume);
+        verdict.may_take
+    }
+
     fn serve_callbacks(&mut self, wait: Duration) -> Result<(), Stop> {
         let polled = self.consumer.poll(wait).map(|result| result.map(|_| ()));
         match polled {
@@ -117,13 +127,13 @@ impl PollThread {
         let mut failure = Ok(());
         self.queue.poll(DATA_WAIT, |fetched| match fetched {
             Fetched::Record { partition, offset, timestamp, key, value, headers } => {
-                let at = open
-                    .iter()
-                    .position(|batch| batch.partition().partition == partition)
-                    .unwrap_or_else(|| {
-                        open.push(BatchBuilder::new(context.partition(partition)));
-                        open.len() - 1
-                    });
+                // Offsets that go back, as those of a topic that was made again, begin another batch.
+                let goes_on = |batch: &BatchBuilder| batch.last().is_none_or(|last| last < offset);
+                let of_it = |batch: &BatchBuilder| batch.partition().partition == partition;
+                let at = open.iter().rposition(of_it).filter(|at| goes_on(&open[*at])).unwrap_or_else(|| {
+                    open.push(BatchBuilder::new(context.partition(partition)));
+                    open.len() - 1
+                });
                 open[at].push(offset, timestamp, key, value, headers);
             }
             Fetched::End { partition, offset } => ends.push((context.partition(partition), offset)),
@@ -133,7 +143,7 @@ impl PollThread {
         });
         for batch in open {
             let batch = batch.build();
-            let room = self.budget.take(batch.size() as u64);
+            let room = self.shares.of(batch.partition.partition).take(batch.size() as u64);
             context.events.send(Ok(SourceEvent::Batch(batch, room)));
         }
         for (partition, offset) in ends {

@@ -1,7 +1,7 @@
 //! What happens when partitions come and go, told to the engine in order.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -9,16 +9,20 @@ use std::{
 use rdkafka::{
     ClientContext, Offset as RdOffset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult},
     statistics::Statistics,
     types::RDKafkaErrorCode as Code,
 };
 use tokio::sync::mpsc;
 
-use super::{fetch_queue::Forward, offsets::partitions, statistics};
+use super::{
+    fetch_queue::Forward,
+    offsets::{commit_list, partitions},
+    statistics,
+};
 use crate::{
-    engine::{Assignment, Handover, SourceEvent, Stop},
+    engine::{Assignment, CommitOffset, Handover, SourceEvent, Stop},
     record::{Offset, TopicPartition},
     telemetry::{Client, Progress},
 };
@@ -27,6 +31,8 @@ use crate::{
 const ASK: Duration = Duration::from_secs(10);
 /// How often it is asked before the clients are made anew.
 const ASK_TIMES: u32 = 6;
+/// The pause before a partition is sought in again.
+const SEEK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where events go; closed once the consumer has left its group.
 pub struct Events(Mutex<Option<mpsc::UnboundedSender<Result<SourceEvent, Stop>>>>);
@@ -64,6 +70,8 @@ struct State {
     assigned: BTreeMap<i32, TopicPartition>,
     /// The ends of partitions as they were when they were first asked for.
     targets: BTreeMap<i32, Offset>,
+    /// Those of them that are paused.
+    paused: BTreeSet<i32>,
     /// Something went wrong in a callback, which itself cannot fail.
     failure: Option<Stop>,
 }
@@ -118,6 +126,42 @@ impl Rebalances {
         !lock(&self.state).assigned.is_empty()
     }
 
+    /// The numbers of the partitions that are ours, and which of them are paused.
+    pub fn assigned_and_paused(&self) -> (Vec<i32>, BTreeSet<i32>) {
+        let state = lock(&self.state);
+        (state.assigned.keys().copied().collect(), state.paused.clone())
+    }
+
+    /// Nothing more is fetched of these partitions for now.
+    pub fn pause(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
+        if numbers.is_empty() {
+            return;
+        }
+        match consumer.pause(&self.list(numbers)) {
+            Ok(()) => lock(&self.state).paused.extend(numbers),
+            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be paused"),
+        }
+    }
+
+    /// These partitions, which are paused, are fetched again.
+    pub fn resume(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
+        if numbers.is_empty() {
+            return;
+        }
+        match consumer.resume(&self.list(numbers)) {
+            Ok(()) => lock(&self.state).paused.retain(|number| !numbers.contains(number)),
+            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be resumed"),
+        }
+    }
+
+    fn list(&self, numbers: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(numbers.len());
+        for number in numbers {
+            list.add_partition(&self.topic, *number);
+        }
+        list
+    }
+
     /// The partition of that number; its name is shared.
     pub fn partition(&self, partition: i32) -> TopicPartition {
         let assigned = lock(&self.state).assigned.get(&partition).cloned();
@@ -156,25 +200,21 @@ impl Rebalances {
         }
     }
 
-    /// Goes back to the committed offsets of what is assigned.
+    /// Goes back to the committed offsets of what is assigned, which may be nothing by now: the engine waits
+    /// for the answer all the same.
     pub fn rewind(&self, consumer: &BaseConsumer<Self>) -> Result<(), Stop> {
         let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
-        if assigned.is_empty() {
-            return Ok(());
-        }
-        let assignments = self.ask(consumer, assigned.clone())?;
-        let seek = || -> KafkaResult<()> {
-            let mut list = TopicPartitionList::with_capacity(assignments.len());
-            for Assignment { partition, start, .. } in &assignments {
-                list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+        let assignments = self.ask(consumer, assigned)?;
+        let began = Instant::now();
+        while let Err(error) = seek(consumer, &assignments) {
+            // A partition that came a moment ago cannot be sought in before its fetching has begun.
+            let passing = matches!(error.rdkafka_error_code(), Some(Code::State | Code::PreviousInProgress));
+            if !passing || began.elapsed() > ASK {
+                return Err(Stop::Restart(format!("cannot go back to the committed offsets: {error}")));
             }
-            consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
-        };
-        seek().map_err(|error| Stop::Restart(format!("cannot go back to the committed offsets: {error}")))?;
-        // The group is as it was: nobody waits for this one.
-        let (handover, _) = Handover::new();
-        self.events.send(Ok(SourceEvent::Lost(assigned, handover)));
-        self.events.send(Ok(SourceEvent::Assigned(assignments)));
+            std::thread::sleep(SEEK_PAUSE);
+        }
+        self.events.send(Ok(SourceEvent::Rewound(assignments)));
         Ok(())
     }
 
@@ -211,6 +251,10 @@ impl Rebalances {
         }
         // The engine lets go at once, or within its deadline; if it is gone, so is the sender.
         let _ = handed_over.blocking_recv();
+        // A partition that comes back would still be paused.
+        let mut paused = lock(&self.state).paused.clone();
+        paused.retain(|number| gone.iter().any(|p| p.partition == *number));
+        self.resume(consumer, &paused.into_iter().collect::<Vec<_>>());
         lock(&self.state).assigned.retain(|number, _| !gone.iter().any(|p| p.partition == *number));
     }
 
@@ -250,25 +294,49 @@ impl Rebalances {
         }
         let committed = if partitions.is_empty() { list } else { consumer.committed_offsets(list, ASK)? };
         let mut assignments = Vec::with_capacity(partitions.len());
+        let mut unsettled = Vec::new();
         for element in committed.elements() {
             element.error()?;
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
             let partition = TopicPartition::new(self.topic.clone(), element.partition());
             let reset = if self.resets_to_end { high } else { low };
-            let start = match element.offset() {
+            let usable = match element.offset() {
                 RdOffset::Offset(offset) if !(low..=high).contains(&offset) => {
                     tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
-                    reset
+                    None
                 }
-                RdOffset::Offset(offset) => offset,
-                _ => reset,
+                RdOffset::Offset(offset) => Some((offset, element.metadata().to_owned())),
+                _ => None,
             };
+            if usable.is_none() {
+                let (partition, offset) = (partition.clone(), Offset(reset));
+                unsettled.push(CommitOffset { partition, offset, metadata: String::new() });
+            }
+            // What the metadata says is about the offset that it came with, and about no other.
+            let (start, metadata) = usable.unwrap_or_else(|| (reset, String::new()));
             let end = *lock(&self.state).targets.entry(element.partition()).or_insert(Offset(high));
-            let metadata = element.metadata().to_owned();
+            // A topic that was made again may have less than there was at the start.
+            let end = end.min(Offset(high));
             assignments.push(Assignment { partition, start: Offset(start), metadata, end });
+        }
+        // The end moves: whoever asked again, after an abort or a kill before the first commit, would find a later
+        // one, and nobody would read what came between.
+        if self.resets_to_end && !unsettled.is_empty() {
+            consumer.commit(&commit_list(&unsettled)?, CommitMode::Sync)?;
         }
         Ok(assignments)
     }
+}
+
+fn seek(consumer: &BaseConsumer<Rebalances>, assignments: &[Assignment]) -> KafkaResult<()> {
+    if assignments.is_empty() {
+        return Ok(());
+    }
+    let mut list = TopicPartitionList::with_capacity(assignments.len());
+    for Assignment { partition, start, .. } in assignments {
+        list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+    }
+    consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
 }
 
 fn numbers<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> String {
@@ -278,4 +346,80 @@ fn numbers<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Stri
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        ClientConfig,
+        mocking::MockCluster,
+        producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
+    };
+
+    use super::*;
+    use crate::telemetry::Subject;
+
+    /// A partition of ten records, in a cluster of its own.
+    fn ten_records() -> MockCluster<'static, DefaultProducerContext> {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        produce_ten(&cluster);
+        cluster
+    }
+
+    fn produce_ten(cluster: &MockCluster<'_, DefaultProducerContext>) {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+        for _ in 0..10 {
+            producer.send(BaseRecord::<str, str>::to("t").payload("a")).unwrap();
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+    }
+
+    fn consumer(
+        cluster: &MockCluster<'_, DefaultProducerContext>,
+        resets_to_end: bool,
+    ) -> BaseConsumer<Rebalances> {
+        let progress = Arc::new(Progress::new(Subject::default()));
+        let context = Rebalances::new("t", Events::new(mpsc::unbounded_channel().0), progress, resets_to_end);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("group.id", "g");
+        config.create_with_context(context).unwrap()
+    }
+
+    fn commit(consumer: &BaseConsumer<Rebalances>, offset: i64, metadata: &str) {
+        let partition = TopicPartition::new("t", 0);
+        let commit = CommitOffset { partition, offset: Offset(offset), metadata: metadata.to_owned() };
+        consumer.commit(&commit_list(&[commit]).unwrap(), CommitMode::Sync).unwrap();
+    }
+
+    /// Where the partition is read from, and what the engine is told to be done above that.
+    fn asked(consumer: &BaseConsumer<Rebalances>) -> (i64, String) {
+        let asked = consumer.context().ask(consumer, vec![TopicPartition::new("t", 0)]).unwrap();
+        (asked[0].start.0, asked[0].metadata.clone())
+    }
+
+    #[test]
+    fn metadata_goes_with_the_offset_that_it_was_committed_with() {
+        let cluster = ten_records();
+        let consumer = consumer(&cluster, false);
+        assert_eq!(asked(&consumer), (0, String::new()));
+        commit(&consumer, 4, "of 4");
+        assert_eq!(asked(&consumer), (4, "of 4".to_owned()));
+        commit(&consumer, 11, "of 11, which is behind the end");
+        assert_eq!(asked(&consumer), (0, String::new()));
+    }
+
+    #[test]
+    fn a_start_at_the_end_is_committed_so_that_it_stays_where_it_was() {
+        let cluster = ten_records();
+        let consumer = consumer(&cluster, true);
+        assert_eq!(asked(&consumer), (10, String::new()));
+        produce_ten(&cluster);
+        assert_eq!(asked(&consumer), (10, String::new()), "what came since is ours to do");
+        commit(&consumer, 21, "of 21, which is behind the end");
+        assert_eq!(asked(&consumer), (20, String::new()));
+        produce_ten(&cluster);
+        assert_eq!(asked(&consumer), (20, String::new()));
+    }
 }

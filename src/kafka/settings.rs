@@ -1,12 +1,15 @@
 //! From a pipeline to the settings of its clients: our defaults, then the file's, then what we answer for.
 
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::{Limits, statistics};
 use crate::config::{Gateway, Guarantee, Pipeline, Properties, Property};
 
 /// Where Kafka is looked for when nobody says where it is.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
+
+/// After so many milliseconds without a heartbeat a worker is taken for dead.
+const SESSION_TIMEOUT: &str = "8000";
 
 /// What a fetched record costs librdkafka beside its own bytes: an `rd_kafka_op_t`, in bytes.
 const FETCHED_OVERHEAD: u64 = 400;
@@ -75,9 +78,12 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
         // (KIP-74). `fetch.max.bytes` follows from the queue's limit.
         .set("fetch.message.max.bytes", (prefetch / 128).clamp(64 << 10, 1 << 20).to_string());
     let mut config = with_file(config, [&pipeline.kafka, &pipeline.source.kafka]);
-    // KIP-848 leaves the assignment to the broker, and librdkafka refuses an assignor then.
-    if !broker_assigns(&config) && config.get("partition.assignment.strategy").is_none() {
-        config.set("partition.assignment.strategy", "cooperative-sticky");
+    // KIP-848 leaves the assignment and the time-outs to the broker, and librdkafka refuses them then.
+    if !broker_assigns(&config) {
+        if config.get("partition.assignment.strategy").is_none() {
+            config.set("partition.assignment.strategy", "cooperative-sticky");
+        }
+        notice_deaths(&mut config);
     }
     config
         .set("group.id", &pipeline.source.group)
@@ -85,6 +91,18 @@ pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true");
     config
+}
+
+/// Where the file says nothing, a dead worker's partitions are somebody else's after 8 s; librdkafka's default is
+/// 45 s. Heartbeats have a thread of their own, which no slow record keeps from sending them.
+fn notice_deaths(config: &mut ClientConfig) {
+    if config.get("session.timeout.ms").is_none() && config.get("heartbeat.interval.ms").is_none() {
+        config.set("session.timeout.ms", SESSION_TIMEOUT);
+    }
+    let session = config.get("session.timeout.ms").and_then(|session| session.parse::<u64>().ok());
+    if let (Some(session), None) = (session, config.get("heartbeat.interval.ms")) {
+        config.set("heartbeat.interval.ms", (session / 4).max(1).to_string());
+    }
 }
 
 /// Makes a pipeline fit the embedded broker; what the file says stays.
@@ -134,6 +152,10 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     };
     let mut config = with_file(config, [&pipeline.kafka, &pipeline.sink.kafka]);
     if pipeline.guarantee == Guarantee::ExactlyOnce {
+        // For `signs`: a few lines a transaction, and none for a record or a request.
+        let debug = config.get("debug").map_or(String::new(), |theirs| format!("{theirs},"));
+        config.set("debug", format!("{debug}broker,eos")).set("log.connection.close", "true");
+        config.set_log_level(RDKafkaLogLevel::Debug);
         // Its own for each worker: what fences a zombie is its place in the consumer group (KIP-447).
         config
             .set("enable.idempotence", "true")
@@ -200,6 +222,8 @@ mod tests {
                 ("enable.partition.eof", Some("true")),
                 ("auto.offset.reset", Some("earliest")),
                 ("partition.assignment.strategy", Some("cooperative-sticky")),
+                ("session.timeout.ms", Some("8000")),
+                ("heartbeat.interval.ms", Some("2000")),
             ],
         );
         let native = config.create_native_config().unwrap();
@@ -216,8 +240,16 @@ mod tests {
         ]);
         let (consumer, producer) = (consumer(&pipeline), producer(&pipeline, LIMITS));
         assert_settings(&producer, &[("linger.ms", Some("9")), ("session.timeout.ms", None)]);
-        assert_settings(&consumer, &[("session.timeout.ms", Some("6000"))]);
+        let session = [("session.timeout.ms", Some("6000")), ("heartbeat.interval.ms", Some("1500"))];
+        assert_settings(&consumer, &session);
         assert_settings(&common(&pipeline), &[("security.protocol", Some("ssl")), ("linger.ms", Some("7"))]);
+    }
+
+    #[test]
+    fn who_sets_the_heartbeats_alone_has_librdkafka_s_session() {
+        let config = consumer(&pipeline(&["kafka.heartbeat.interval.ms=9000"]));
+        let expected = [("session.timeout.ms", None), ("heartbeat.interval.ms", Some("9000"))];
+        assert_settings(&config, &expected);
     }
 
     #[test]

@@ -1,43 +1,46 @@
-//! Results and dead letters to a producer; acknowledgements from a thread that polls it.
+//! Results and dead letters to a producer, and its transactions; where one was not plain, the next has a new producer.
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicBool, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
     task::{Context, Poll},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
-use futures::{FutureExt, future::BoxFuture, task::AtomicWaker};
+use futures::{FutureExt, future::BoxFuture};
 use rdkafka::{
-    ClientConfig, ClientContext,
-    config::RDKafkaLogLevel,
+    ClientConfig,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
-    statistics::Statistics,
+    producer::{BaseRecord, Producer as _, PurgeConfig},
     types::RDKafkaErrorCode as Code,
 };
+use tokio::{sync::oneshot, task::spawn_blocking};
 
-use super::{reply::ReplyPartitions, statistics, transaction};
-use crate::{
-    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
-    kafka::group::Group,
-    record::Record,
-    telemetry::{Client, Progress},
+use super::{
+    producer::{Deliveries, Makes, PolledProducer},
+    transaction,
 };
-
-/// How long the poll thread waits for acknowledgements before it looks whether it is still wanted.
-const POLL: Duration = Duration::from_millis(100);
+use crate::{
+    engine::{
+        CommitError, CommitOffset, Delivery, DeliveryError, Destination, Refusal, SendError, Sink, Stop,
+        Token,
+    },
+    kafka::group::Group,
+    plant::{Fault, planted},
+    record::Record,
+    telemetry::Progress,
+};
 
 /// The topics that a sink writes to.
 #[derive(Clone, Debug)]
 pub struct Topics {
+    /// Whether a record may say at which partition its result is wanted.
+    pub requests: bool,
     /// Where results go.
     pub results: String,
     /// Where dead letters go.
@@ -46,64 +49,37 @@ pub struct Topics {
 
 /// A producer as the engine's sink.
 pub struct KafkaSink {
-    producer: Arc<BaseProducer<Acknowledgements>>,
+    /// Where records go; exactly-once, those of the transaction that is open.
+    producer: Arc<PolledProducer>,
     topics: Topics,
-    replies: Arc<ReplyPartitions>,
-    poll: Option<JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
-    transactional: bool,
+    makes: Makes,
     /// Exactly-once: the group whose offsets go into the transactions.
     group: Option<Group>,
-    transaction: Arc<TransactionState>,
+    transactions: Arc<Transactions>,
 }
 
 /// What commits and aborts, each on a thread of its own, share with the sink.
-#[derive(Default)]
-struct TransactionState {
+struct Transactions {
+    makes: Makes,
     /// Whether a transaction is open.
     open: AtomicBool,
     /// How often an abort was asked for: a commit from before gives up.
     aborts: AtomicU64,
-    /// One at a time: an abort waits for the commit that it gives up.
+    /// One at a time: an abort waits for the commit that it gives up, and both for a new producer.
     turn: Mutex<()>,
+    /// Whose the next transaction is.
+    next: Mutex<Next>,
+    /// The sink is gone.
+    closed: AtomicBool,
 }
 
-/// Collects what the poll thread is told, until the engine takes it.
-pub struct Acknowledgements {
-    deliveries: Mutex<Vec<Delivery>>,
-    waker: AtomicWaker,
-    transactional: bool,
-    progress: Arc<Progress>,
-}
-
-impl ClientContext for Acknowledgements {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        super::log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        super::log_error(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        self.progress.statistics(Client::Producer, statistics::read(&statistics));
-    }
-}
-
-impl ProducerContext for Acknowledgements {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
-        let result = match result {
-            Ok(_) => Ok(()),
-            Err((error, message)) => {
-                Err(delivery_error(error, message.payload_len() as u64, self.transactional))
-            }
-        };
-        let delivery = Delivery { token: Token(token), result };
-        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
-        self.waker.wake();
-    }
+/// The producer of the next transaction.
+enum Next {
+    Ready(Arc<PolledProducer>),
+    /// A new one is on its way: nothing is sent meanwhile.
+    Renewing,
+    /// There can be none.
+    Stopped(Stop),
 }
 
 impl KafkaSink {
@@ -118,67 +94,141 @@ impl KafkaSink {
         transactional: bool,
         progress: Arc<Progress>,
     ) -> Result<Self, Stop> {
-        let context = Acknowledgements {
-            deliveries: Mutex::default(),
-            waker: AtomicWaker::default(),
+        let makes = Makes {
+            config: config.clone(),
+            results: topics.results.clone(),
             transactional,
+            replies: topics.requests.then(Arc::default),
+            deliveries: Arc::new(Deliveries::default()),
             progress,
         };
-        let producer: BaseProducer<Acknowledgements> = config
-            .create_with_context(context)
-            .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
-        let producer = Arc::new(producer);
-        let stop = Arc::new(AtomicBool::new(false));
-        let replies = Arc::new(ReplyPartitions::default());
-        replies.ask(&producer, &topics.results);
-        let poll = spawn_poll(producer.clone(), stop.clone(), replies.clone(), topics.results.clone())?;
-        let transaction = Arc::default();
-        let sink = KafkaSink {
-            producer,
-            topics,
-            replies,
-            poll: Some(poll),
-            stop,
-            transactional,
-            group: None,
-            transaction,
-        };
-        if transactional {
-            transaction::init(&sink.producer)?;
+        let producer = Arc::new(PolledProducer::new(&makes)?);
+        if let Some(replies) = &makes.replies {
+            replies.ask(producer.client(), &topics.results);
         }
-        Ok(sink)
+        if transactional {
+            transaction::init(&producer, || true)?;
+        }
+        let transactions = Arc::new(Transactions {
+            makes: makes.clone(),
+            open: AtomicBool::new(false),
+            aborts: AtomicU64::new(0),
+            turn: Mutex::default(),
+            next: Mutex::new(Next::Ready(producer.clone())),
+            closed: AtomicBool::new(false),
+        });
+        Ok(KafkaSink { producer, topics, makes, group: None, transactions })
     }
 
     /// The group whose offsets go into the transactions.
     pub fn commit_for(&mut self, group: Group) {
         self.group = Some(group);
     }
+
+    /// Begins a transaction, with the producer whose turn it is.
+    fn begin(&mut self) -> Result<(), SendError> {
+        let next = match &*self.transactions.next() {
+            Next::Ready(next) => next.clone(),
+            Next::Renewing => return Err(SendError::Full),
+            Next::Stopped(stop) => return Err(DeliveryError::Stop(stop.clone()).into()),
+        };
+        if !Arc::ptr_eq(&next, &self.producer) {
+            let old = std::mem::replace(&mut self.producer, next);
+            // Its end waits for its threads.
+            spawn_blocking(move || drop(old));
+        }
+        transaction::begin(&self.producer)?;
+        self.transactions.open.store(true, Relaxed);
+        Ok(())
+    }
 }
 
-fn spawn_poll(
-    producer: Arc<BaseProducer<Acknowledgements>>,
-    stop: Arc<AtomicBool>,
-    replies: Arc<ReplyPartitions>,
-    results: String,
-) -> Result<JoinHandle<()>, Stop> {
-    let poll = move || {
-        let mut next = Instant::now();
-        while !stop.load(Relaxed) {
-            producer.poll(POLL);
-            replies.refresh(&producer, &results, &mut next);
+impl Transactions {
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The producer whose transaction it is, or would be.
+    fn producer(&self) -> Result<Arc<PolledProducer>, Stop> {
+        match &*self.next() {
+            Next::Ready(producer) => Ok(producer.clone()),
+            // Whoever asks has the turn, and whoever renews had it to the end.
+            Next::Renewing => Err(Stop::Restart("the new producer was given up".to_owned())),
+            Next::Stopped(stop) => Err(stop.clone()),
         }
-    };
-    thread::Builder::new()
-        .name("producer-poll".to_owned())
-        .spawn(poll)
-        .map_err(|error| Stop::Fatal(format!("cannot start the producer's poll thread: {error}")))
+    }
+
+    fn commit(
+        &self,
+        group: &Group,
+        offsets: &[CommitOffset],
+        is_given_up: impl Fn() -> bool,
+    ) -> Result<(), CommitError> {
+        let producer = self.producer()?;
+        if !self.open.swap(true, Relaxed) {
+            transaction::begin(&producer)?;
+        }
+        transaction::commit(&producer, group, offsets, is_given_up)?;
+        self.open.store(false, Relaxed);
+        Ok(())
+    }
+
+    fn abort(&self) -> Result<(), Stop> {
+        if !self.open.swap(false, Relaxed) {
+            return Ok(());
+        }
+        transaction::abort(&*self.producer()?)
+    }
+
+    /// Does what `end` does, tells it, and then sees to a new producer where the transaction was not plain. From what it
+    /// has told on, no transaction is begun with the old one.
+    fn end<E: From<Stop>>(&self, tell: oneshot::Sender<Result<(), E>>, end: impl FnOnce() -> Result<(), E>) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = end();
+        // What could not be committed has to be aborted yet.
+        let not_plain = if result.is_ok() { self.not_plain() } else { None };
+        if not_plain.is_some() {
+            *self.next() = Next::Renewing;
+        }
+        // A sink that is gone does not need to know.
+        let _ = tell.send(result);
+        if let Some(sign) = not_plain {
+            self.renew(&sign);
+        }
+    }
+
+    /// What was not plain about the producer's last transaction.
+    fn not_plain(&self) -> Option<String> {
+        if planted(Fault::NoGuard) {
+            return None;
+        }
+        self.producer().ok()?.signs()?.found()
+    }
+
+    /// A new producer with the same `transactional.id`: its epoch is higher, and fences whatever of the old one's
+    /// requests is still on its way.
+    fn renew(&self, sign: &str) {
+        tracing::warn!(
+            sign,
+            "a request of the last transaction may still be on its way: a new producer takes this one's place"
+        );
+        let renewed = PolledProducer::new(&self.makes).and_then(|producer| {
+            transaction::init(&producer, || !self.closed.load(Relaxed))?;
+            Ok(Arc::new(producer))
+        });
+        *self.next() = match renewed {
+            Ok(producer) => Next::Ready(producer),
+            Err(stop) => Next::Stopped(stop),
+        };
+        self.makes.progress.renewed();
+        self.makes.deliveries.room();
+    }
 }
 
 impl Sink for KafkaSink {
     fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
-        if self.transactional && !self.transaction.open.load(Relaxed) {
-            transaction::begin(&self.producer)?;
-            self.transaction.open.store(true, Relaxed);
+        if self.makes.transactional && !self.transactions.open.load(Relaxed) {
+            self.begin()?;
         }
         let topic = match to {
             Destination::Result => &self.topics.results,
@@ -186,7 +236,7 @@ impl Sink for KafkaSink {
         };
         let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
         if to == Destination::Result {
-            out.partition = self.replies.of(record);
+            out.partition = self.makes.replies.as_ref().and_then(|replies| replies.of(record));
         }
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();
@@ -194,81 +244,49 @@ impl Sink for KafkaSink {
         if !record.headers.is_empty() {
             out.headers = Some(headers(record));
         }
-        self.producer.send(out).map_err(|(error, _)| match error {
+        self.producer.client().send(out).map_err(|(error, _)| match error {
             KafkaError::MessageProduction(Code::QueueFull) => SendError::Full,
             error => {
                 let size = record.value.as_ref().map_or(0, |value| value.len() as u64);
-                SendError::Failed(delivery_error(&error, size, self.transactional))
+                SendError::Failed(delivery_error(&error, size, self.makes.transactional))
             }
         })
     }
 
     fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()> {
-        let acknowledgements = self.producer.client().context();
-        let take = |deliveries: &mut Vec<Delivery>| {
-            let mut waiting = acknowledgements.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
-            if deliveries.is_empty() {
-                std::mem::swap(&mut *waiting, deliveries);
-            } else {
-                deliveries.append(&mut waiting);
-            }
-            !deliveries.is_empty()
-        };
-        if take(deliveries) {
-            return Poll::Ready(());
-        }
-        acknowledgements.waker.register(context.waker());
-        // Once more: something may have come before the waker was there.
-        if take(deliveries) { Poll::Ready(()) } else { Poll::Pending }
+        self.makes.deliveries.poll(context, deliveries)
+    }
+
+    fn discard(&mut self) {
+        self.producer.client().purge(PurgeConfig::default().queue());
     }
 
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
-        let (producer, group, state) = (self.producer.clone(), self.group.clone(), self.transaction.clone());
-        let aborts = state.aborts.load(SeqCst);
-        let commit = tokio::task::spawn_blocking(move || {
-            let Some(group) = group else { return Ok(()) };
-            let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if !state.open.swap(true, Relaxed) {
-                transaction::begin(&producer)?;
-            }
-            let is_given_up = || state.aborts.load(SeqCst) != aborts;
-            transaction::commit(&producer, &group, &offsets, is_given_up)?;
-            state.open.store(false, Relaxed);
-            Ok(())
+        let (transactions, group) = (self.transactions.clone(), self.group.clone());
+        let aborts = transactions.aborts.load(SeqCst);
+        let (tell, told) = oneshot::channel();
+        spawn_blocking(move || {
+            transactions.end(tell, || {
+                let Some(group) = group else { return Ok(()) };
+                transactions.commit(&group, &offsets, || transactions.aborts.load(SeqCst) != aborts)
+            });
         });
-        commit
-            .map(|result| {
-                result.unwrap_or_else(|_| Err(Stop::Restart("the commit panicked".to_owned()).into()))
-            })
+        told.map(|told| told.unwrap_or_else(|_| Err(Stop::Restart("the commit panicked".to_owned()).into())))
             .boxed()
     }
 
     fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
-        let (producer, state) = (self.producer.clone(), self.transaction.clone());
-        state.aborts.fetch_add(1, SeqCst);
-        let abort = tokio::task::spawn_blocking(move || {
-            let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.open.swap(false, Relaxed) { transaction::abort(&producer) } else { Ok(()) }
-        });
-        abort
-            .map(|result| result.unwrap_or_else(|_| Err(Stop::Restart("the abort panicked".to_owned()))))
-            .boxed()
+        let transactions = self.transactions.clone();
+        transactions.aborts.fetch_add(1, SeqCst);
+        let (tell, told) = oneshot::channel();
+        spawn_blocking(move || transactions.end(tell, || transactions.abort()));
+        told.map(|told| told.unwrap_or_else(|_| Err(Stop::Restart("the abort panicked".to_owned())))).boxed()
     }
 }
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
-        let context = self.producer.context();
-        if let Some((Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch, _)) =
-            self.producer.client().fatal_error()
-        {
-            context.progress.fenced();
-        }
-        self.stop.store(true, Relaxed);
-        if let Some(poll) = self.poll.take() {
-            // It ends within one poll; it has nothing to tell, and cannot be helped if it panicked.
-            let _ = poll.join();
-        }
+        self.transactions.closed.store(true, Relaxed);
     }
 }
 
@@ -280,11 +298,19 @@ fn headers(record: &Record) -> OwnedHeaders {
 }
 
 /// What a failed record means for the pipeline.
-fn delivery_error(error: &KafkaError, size: u64, transactional: bool) -> DeliveryError {
+pub fn delivery_error(error: &KafkaError, size: u64, transactional: bool) -> DeliveryError {
     let code = error.rdkafka_error_code();
     let reason = |what: &str| format!("{what}: {error}");
     match code {
-        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => DeliveryError::TooLarge { size },
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => {
+            let reason = format!("a value of {size} bytes is more than the topic takes");
+            Refusal { too_large: Some(size), reason }.into()
+        }
+        Some(Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation) => {
+            Refusal { too_large: None, reason: reason("the broker refuses the record") }.into()
+        }
+        // Its batch was refused for another record; or it was dropped before it was sent.
+        Some(Code::InvalidDifferentRecord | Code::PurgeQueue) => DeliveryError::Again(error.to_string()),
         Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => DeliveryError::Stop(
             Stop::Fatal(reason("the broker does not let this user write the result or dead-letter topic")),
         ),

@@ -22,6 +22,7 @@ use super::{
     offsets::commit_list,
     poll::PollThread,
     rebalance::{Events, Rebalances},
+    threads,
 };
 use crate::{
     engine::{Budget, CommitError, CommitOffset, Source, SourceEvent, Stop},
@@ -122,8 +123,7 @@ impl Drop for KafkaSource {
         self.events.close();
         while self.events.try_recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
-            // It ends by itself within seconds; it cannot be helped if it panicked.
-            let _ = thread.join();
+            threads::join(thread);
         }
     }
 }

@@ -1,27 +1,28 @@
 //! Exactly-once: results, dead letters and offsets in one transaction (KIP-98, KIP-447).
 //!
 //! Every call blocks, so none is made on a thread that has anything else to do. None has a time limit: the
-//! broker ends what takes longer than `transaction.timeout.ms`, and then says so.
+//! broker ends what takes longer than `transaction.timeout.ms`, and then says so. What had to be done twice, or took
+//! long, is told to the producer's [`Signs`](super::signs::Signs).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::{
-    error::{KafkaError, KafkaResult},
-    producer::{BaseProducer, Producer, ProducerContext},
-    util::Timeout,
-};
+use rdkafka::{error::KafkaError, producer::Producer, util::Timeout};
 
-use super::{group::Group, offsets::commit_list};
+use super::{group::Group, offsets::commit_list, producer::PolledProducer};
 use crate::engine::{CommitError, CommitOffset, DeliveryError, Stop};
 
 /// How long one attempt of a call that is tried again may take.
 const ATTEMPT: Duration = Duration::from_secs(30);
+/// The same where the call may be given up meanwhile.
+const SHORT_ATTEMPT: Duration = Duration::from_secs(5);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The end of a transaction that takes longer is not plain: most take milliseconds.
+const SUSPICIOUS: Duration = Duration::from_secs(5);
 
 /// What is to be done about a failed call.
 enum Failed {
-    Again,
+    Again(String),
     Abort(String),
     Stop(Stop),
 }
@@ -34,80 +35,110 @@ impl From<KafkaError> for Failed {
         } else if native.txn_requires_abort() {
             Failed::Abort(error.to_string())
         } else if native.is_retriable() {
-            Failed::Again
+            Failed::Again(error.to_string())
         } else {
             Failed::Stop(Stop::Restart(format!("the transaction failed: {error}")))
         }
     }
 }
 
-fn again<T>(mut call: impl FnMut() -> KafkaResult<T>) -> Result<T, Failed> {
+/// Makes a call until it does not ask for another.
+fn again<T>(producer: &PolledProducer, mut call: impl FnMut() -> Result<T, Failed>) -> Result<T, Failed> {
     loop {
-        match call().map_err(Failed::from) {
-            Err(Failed::Again) => std::thread::sleep(PAUSE),
+        match call() {
+            Err(Failed::Again(reason)) => {
+                not_plain(producer, || reason);
+                std::thread::sleep(PAUSE);
+            }
             result => return result,
         }
     }
 }
 
-/// Gets the producer its id and epoch: fences whoever had the same `transactional.id`.
-pub fn init<C: ProducerContext>(producer: &BaseProducer<C>) -> Result<(), Stop> {
-    again(|| producer.init_transactions(ATTEMPT)).map_err(|failed| match failed {
-        Failed::Stop(stop) => stop,
-        Failed::Abort(reason) => Stop::Restart(reason),
-        Failed::Again => Stop::Restart("transactions could not be initialised".to_owned()),
-    })
+fn not_plain(producer: &PolledProducer, sign: impl FnOnce() -> String) {
+    if let Some(signs) = producer.signs() {
+        signs.add(sign);
+    }
+}
+
+/// Times the end of a transaction.
+fn timed<T>(producer: &PolledProducer, end: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let result = end();
+    let took = began.elapsed();
+    if took > SUSPICIOUS {
+        not_plain(producer, || format!("its end took {took:?}"));
+    }
+    result
+}
+
+/// Gets the producer its id and epoch: fences whoever had the same `transactional.id`. Gives up once `go_on` says no.
+pub fn init(producer: &PolledProducer, go_on: impl Fn() -> bool) -> Result<(), Stop> {
+    let init = || -> Result<(), Failed> {
+        if !go_on() {
+            return Err(Failed::Stop(Stop::Restart("the producer is not wanted any more".to_owned())));
+        }
+        Ok(producer.client().init_transactions(SHORT_ATTEMPT)?)
+    };
+    again(producer, init).map_err(stop)?;
+    // Nothing that it has asked so far is about a transaction.
+    if let Some(signs) = producer.signs() {
+        signs.forget();
+    }
+    Ok(())
 }
 
 /// Begins a transaction; asks nobody.
-pub fn begin<C: ProducerContext>(producer: &BaseProducer<C>) -> Result<(), DeliveryError> {
-    again(|| producer.begin_transaction()).map_err(|failed| match failed {
+pub fn begin(producer: &PolledProducer) -> Result<(), DeliveryError> {
+    again(producer, || Ok(producer.client().begin_transaction()?)).map_err(|failed| match failed {
         Failed::Stop(stop) => DeliveryError::Stop(stop),
-        Failed::Abort(reason) => DeliveryError::Abort(reason),
-        Failed::Again => DeliveryError::Abort("a transaction could not be begun".to_owned()),
+        Failed::Abort(reason) | Failed::Again(reason) => DeliveryError::Abort(reason),
     })
 }
 
 /// Adds the offsets, and commits. Once `is_given_up` says so, no attempt is begun any more.
-pub fn commit<C: ProducerContext>(
-    producer: &BaseProducer<C>,
+pub fn commit(
+    producer: &PolledProducer,
     group: &Group,
     offsets: &[CommitOffset],
     is_given_up: impl Fn() -> bool,
 ) -> Result<(), CommitError> {
+    let add_offsets = || -> Result<(), Failed> {
+        let list = commit_list(offsets)?;
+        again(producer, || {
+            // Asked for each time: a rebalance changes it. And before `is_given_up`: the place in the group
+            // that the worker has after it has lost partitions says nothing of who may commit them.
+            let metadata = group.metadata();
+            if is_given_up() {
+                return Err(Failed::Abort("partitions were lost during the commit".to_owned()));
+            }
+            let Some(metadata) = metadata else {
+                return Err(Failed::Abort("the worker is no member of its group".to_owned()));
+            };
+            Ok(producer.client().send_offsets_to_transaction(&list, &metadata, ATTEMPT)?)
+        })
+    };
     let commit = || -> Result<(), Failed> {
         if !offsets.is_empty() {
-            let list = commit_list(offsets)?;
-            loop {
-                // Asked for each time: a rebalance changes it. And before `is_given_up`: the place in the group
-                // that the worker has after it has lost partitions says nothing of who may commit them.
-                let metadata = group.metadata();
-                if is_given_up() {
-                    return Err(Failed::Abort("partitions were lost during the commit".to_owned()));
-                }
-                let Some(metadata) = metadata else {
-                    return Err(Failed::Abort("the worker is no member of its group".to_owned()));
-                };
-                match producer.send_offsets_to_transaction(&list, &metadata, ATTEMPT).map_err(Failed::from) {
-                    Err(Failed::Again) => std::thread::sleep(PAUSE),
-                    result => break result?,
-                }
-            }
+            add_offsets()?;
         }
-        again(|| producer.commit_transaction(Timeout::Never))
+        again(producer, || Ok(producer.client().commit_transaction(Timeout::Never)?))
     };
-    commit().map_err(|failed| match failed {
+    timed(producer, commit).map_err(|failed| match failed {
         Failed::Stop(stop) => CommitError::Stop(stop),
-        Failed::Abort(reason) => CommitError::Abort(reason),
-        Failed::Again => CommitError::Abort("the transaction could not be committed".to_owned()),
+        Failed::Abort(reason) | Failed::Again(reason) => CommitError::Abort(reason),
     })
 }
 
 /// Takes back what was sent.
-pub fn abort<C: ProducerContext>(producer: &BaseProducer<C>) -> Result<(), Stop> {
-    again(|| producer.abort_transaction(Timeout::Never)).map_err(|failed| match failed {
+pub fn abort(producer: &PolledProducer) -> Result<(), Stop> {
+    let abort = || again(producer, || Ok(producer.client().abort_transaction(Timeout::Never)?));
+    timed(producer, abort).map_err(stop)
+}
+
+fn stop(failed: Failed) -> Stop {
+    match failed {
         Failed::Stop(stop) => stop,
-        Failed::Abort(reason) => Stop::Restart(reason),
-        Failed::Again => Stop::Restart("the transaction could not be aborted".to_owned()),
-    })
+        Failed::Abort(reason) | Failed::Again(reason) => Stop::Restart(reason),
+    }
 }

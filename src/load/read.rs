@@ -301,8 +301,8 @@ fn phase(name: &str, table: Reader<'_>, common: Option<&Values>, file: &str) -> 
     let time = positive(&table, "time");
     let count = table.integer("count", 1..=i64::MAX).map(i64::unsigned_abs);
     let load = read_load::read(&table, time, count);
-    let measured = read_load::boolean(&table, "measured").unwrap_or(true);
-    let until_saturated = read_load::boolean(&table, "until_saturated").unwrap_or(false);
+    let measured = table.boolean("measured").unwrap_or(true);
+    let until_saturated = table.boolean("until_saturated").unwrap_or(false);
     if until_saturated && !matches!(&load, Some(Load::Open(profile)) if profile.rises()) {
         let sentence = format!("`{}.until_saturated` needs a rate that goes up", table.path());
         say(&table, "until_saturated", sentence, "use `ramp` or `steps`");

@@ -137,14 +137,3 @@ pub(super) fn number(table: &Reader<'_>, key: &str, range: RangeInclusive<f64>) 
     }
     legal
 }
-
-/// `true` or `false`.
-pub(super) fn boolean(table: &Reader<'_>, key: &str) -> Option<bool> {
-    let node = table.node(key)?;
-    if let Value::Boolean(yes) = node.value {
-        return Some(yes);
-    }
-    let sentence = format!("`{}` must be `true` or `false`, not {}", table.path_of(key), node.value.kind());
-    table.say(&node.origin, sentence, None);
-    None
-}

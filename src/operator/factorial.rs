@@ -3,9 +3,9 @@ use std::sync::OnceLock;
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{Cost, Operator, OperatorError, Output, number::number, registry::Built};
+use super::{Cancel, Cost, Operator, OperatorError, Output, number::number, registry::Built};
 use crate::{
-    factorial::{Factorials, digits},
+    factorial::{Factorials, Watch, digits},
     format::Formats,
     record::Record,
     telemetry::{FactorialMetrics, Method},
@@ -83,8 +83,10 @@ impl Factorial {
         u32::try_from(n).ok().filter(|n| *n <= self.max_n).ok_or_else(|| above(&n))
     }
 
-    fn value(&self, n: u32) -> Vec<u8> {
-        self.formats.output.encode_result(n.into(), &self.factorials.get(n))
+    fn value(&self, n: u32, cancel: &Cancel) -> Result<Vec<u8>, OperatorError> {
+        let factorial = self.factorials.get_until(n, || Watch::until(cancel.flag()));
+        let cancelled = || OperatorError::Passing { message: "it was cancelled".to_owned() };
+        Ok(self.formats.output.encode_result(n.into(), &factorial.ok_or_else(cancelled)?))
     }
 
     fn size(&self, n: u32) -> u64 {
@@ -107,13 +109,13 @@ impl Operator for Factorial {
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let n = self.n(&record)?;
         let value = match self.metrics.get() {
-            None => self.value(n),
+            None => self.value(n, out.cancel())?,
             Some(metrics) => {
                 let method = match self.factorials.checkpoint_of(n) {
                     (true, hit) => Method::Checkpoint { hit },
                     (false, _) => Method::Scratch,
                 };
-                metrics.time(n, digits(n), method, || self.value(n))
+                metrics.time(n, digits(n), method, || self.value(n, out.cancel()))?
             }
         };
         out.push(Record { value: Some(value.into()), ..record });
@@ -163,6 +165,16 @@ mod tests {
         let results: Vec<Record> = out.drain().collect();
         let value = Some("30;265252859812191058636308480000000".into());
         assert_eq!(results, [Record { value, ..request }]);
+    }
+
+    #[test]
+    fn a_factorial_that_nobody_wants_any_more_is_given_up() {
+        let cancel = Cancel::default();
+        let mut out = Output::until(&cancel);
+        cancel.cancel();
+        let operator = factorial(1_000_000);
+        assert!(matches!(operator.apply(record(b"1000000"), &mut out), Err(OperatorError::Passing { .. })));
+        assert_eq!(out.drain().count(), 0);
     }
 
     #[test]

@@ -17,15 +17,53 @@ pub use filter::Filter;
 pub use identity::Identity;
 pub use registry::{Factory, registry};
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
 use crate::record::Record;
+
+/// Says that nobody wants what is being computed any more. Cheap to clone; all clones are one.
+#[derive(Clone, Default, Debug)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// What is being computed is given up soon.
+    pub fn cancel(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// What [`cancel`](Cancel::cancel) sets, for those who know nothing of operators.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
+    /// Whether it was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
 
 /// What an operator makes of one record: none, one or many.
 #[derive(Default, Debug)]
 pub struct Output {
     records: Vec<Record>,
+    cancel: Cancel,
 }
 
 impl Output {
+    /// An empty output, wanted until `cancel` says otherwise.
+    pub fn until(cancel: &Cancel) -> Self {
+        Output { records: Vec::new(), cancel: cancel.clone() }
+    }
+
+    /// Whether nobody wants the output any more. An operator that takes long asks for it now and then, and returns
+    /// any error once it is so.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
     /// Hands a record on to the next operator, or to the sink.
     pub fn push(&mut self, record: Record) {
         self.records.push(record);

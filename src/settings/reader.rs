@@ -155,6 +155,18 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// `true` or `false`.
+    pub fn boolean(&self, key: &str) -> Option<bool> {
+        let node = self.node(key)?;
+        if let Value::Boolean(yes) = node.value {
+            return Some(yes);
+        }
+        let sentence =
+            format!("`{}` must be `true` or `false`, not {}", self.path_of(key), node.value.kind());
+        self.say(&node.origin, sentence, None);
+        None
+    }
+
     /// An integer in a range.
     pub fn integer(&self, key: &str, range: RangeInclusive<i64>) -> Option<i64> {
         let node = self.node(key)?;

@@ -28,10 +28,11 @@ fn pipeline(text: &mut String, progress: &Progress) -> std::fmt::Result {
     writeln!(text, "{} {joined}", progress.pipeline())?;
     writeln!(
         text,
-        "  records: {} in, {} out, {} dead letters, {} in flight",
+        "  records: {} in, {} out, {} dead letters, {} dropped as expired, {} in flight",
         progress.records_in(),
         progress.records_out(),
         progress.dead_letters(),
+        progress.records_expired(),
         progress.records_in_flight(),
     )?;
     writeln!(text, "  where the time goes: {}", shares(progress))?;

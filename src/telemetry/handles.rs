@@ -17,7 +17,7 @@ const CLASSES: &[&str] = &[
 ];
 
 /// What a pipeline's metrics are labelled with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// The pipeline's name.
     pub pipeline: String,
@@ -56,6 +56,7 @@ pub struct Handles {
     pub aborted: Counter,
     pub aborted_duration: Histogram,
     pub fenced: Counter,
+    pub renewals: Counter,
     pub assigns: Counter,
     pub assign_duration: Histogram,
     pub revokes: Counter,
@@ -121,6 +122,7 @@ impl Handles {
             aborted: labelled(TRANSACTIONS, "outcome", "aborted"),
             aborted_duration: times(TRANSACTION_DURATION, "outcome", "aborted"),
             fenced: labelled(TRANSACTIONS, "outcome", "fenced"),
+            renewals: plain(PRODUCER_RENEWALS),
             assigns: labelled(REBALANCES, "event", "assign"),
             assign_duration: times(REBALANCE_DURATION, "event", "assign"),
             revokes: labelled(REBALANCES, "event", "revoke"),

@@ -114,12 +114,17 @@ impl<K: Eq + Hash> Limiter<K> {
 /// Says something to whoever started the program: plainly on a terminal, else as a log line.
 pub fn announce(text: &str) {
     if io::stderr().is_terminal() {
-        // Standard error may be closed; then nobody wants to know.
-        // In one piece: the status line is drawn again after each.
-        let _ = AboveStatus.write_all(format!("{text}\n").as_bytes());
+        announce_plainly(text);
     } else {
         tracing::info!("{text}");
     }
+}
+
+/// Says something as a plain line, above the status line where there is one.
+pub fn announce_plainly(text: &str) {
+    // Standard error may be closed; then nobody wants to know.
+    // In one piece: the status line is drawn again after each.
+    let _ = AboveStatus.write_all(format!("{text}\n").as_bytes());
 }
 
 /// The status line below the log; `None` where there is no terminal.

@@ -22,7 +22,7 @@ pub use brokers::{BrokerState, Client, ClientStatistics};
 pub use factorials::{FactorialMetrics, Method};
 pub use handles::{Subject, build_info};
 pub use lag::Lag;
-pub use logging::{announce, init as init_logging, status_line};
+pub use logging::{announce, announce_plainly, init as init_logging, status_line};
 pub use names::*;
 pub use progress::{Progress, Stage};
 pub use rebalances::{RebalanceEvent, RebalanceRecord};

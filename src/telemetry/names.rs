@@ -89,12 +89,13 @@ Workers {
     COMMIT_DURATION "commit_duration_seconds" Histogram SECONDS, [] "A commit, from asking to the answer.";
     COMMIT_FAILURES "commit_failures_total" Counter NONE, [] "Commits that did not go through; they are tried again.";
     TRANSACTIONS "transactions_total" Counter NONE, ["outcome"] "Transactions that ended: `committed`, `aborted`, or `fenced` where another producer took this one's place.";
+    PRODUCER_RENEWALS "producer_renewals_total" Counter NONE, [] "How often a producer was replaced after a transaction in which a request was not answered at once, as a late copy of it could end the next one (KIP-890).";
     TRANSACTION_DURATION "transaction_duration_seconds" Histogram SECONDS, ["outcome"] "A transaction, from its first record to its end: `committed` or `aborted`.";
     REBALANCES "rebalances_total" Counter NONE, ["event"] "Partitions came (`assign`), were handed over (`revoke`), or were gone already (`lost`).";
     REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "`assign`: until it was known where to read from; `revoke`: from being asked for partitions to having handed them over. What is `lost` takes no time.";
     RETRIES "retries_total" Counter NONE, ["class"] "What failed in passing and was tried again: an `operator`'s attempt, a `commit`.";
     DEAD_LETTERS "dead_letters_total" Counter NONE, ["class"] "Records that went to the dead-letter topic.";
-    RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Records dropped before they were computed, because their deadline had passed.";
+    RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Requests dropped before they were computed, because their deadline had passed; only where `source.requests` is true.";
     ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
     RESTARTS "restarts_total" Counter NONE, [] "How often the clients were made anew, because they could not go on.";
     ACK_DURATION "producer_ack_duration_seconds" Histogram SECONDS, ["topic"] "From handing a record's chunk to the producer to the record's acknowledgement.";

@@ -55,6 +55,7 @@ pub struct Progress {
     consumed: AtomicU64,
     produced: AtomicU64,
     dead_letters: AtomicU64,
+    expired: AtomicU64,
     in_flight: AtomicU64,
     joined: AtomicBool,
     /// Nanoseconds by stage.
@@ -80,6 +81,7 @@ impl Progress {
             consumed: AtomicU64::new(0),
             produced: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             joined: AtomicBool::new(false),
             stages: Default::default(),
@@ -110,6 +112,11 @@ impl Progress {
     /// Dead letters acknowledged so far.
     pub fn dead_letters(&self) -> u64 {
         self.dead_letters.load(Relaxed)
+    }
+
+    /// Requests dropped so far, because nobody waited for them any more.
+    pub fn records_expired(&self) -> u64 {
+        self.expired.load(Relaxed)
     }
 
     /// Records read and not done yet.
@@ -167,8 +174,10 @@ impl Progress {
         self.handles.passing_errors.increment(attempts);
     }
 
-    pub(crate) fn expired(&self, records: u64) {
-        self.handles.expired.increment(records);
+    /// Requests were dropped, because nobody waited for them any more.
+    pub(crate) fn expired(&self, requests: u64) {
+        self.expired.fetch_add(requests, Relaxed);
+        self.handles.expired.increment(requests);
     }
 
     /// Bytes of results and of dead letters.
@@ -262,6 +271,11 @@ impl Progress {
     /// Another producer has taken this one's place.
     pub(crate) fn fenced(&self) {
         self.handles.fenced.increment(1);
+    }
+
+    /// A new producer has taken the place of one whose last transaction was not plain.
+    pub(crate) fn renewed(&self) {
+        self.handles.renewals.increment(1);
     }
 
     /// It took so long to know where to read the partitions from that are assigned next.

@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::{
@@ -13,6 +14,7 @@ use axum::{
 };
 use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     explain::explain,
@@ -20,9 +22,14 @@ use super::{
     progress::Progress,
     recorder::{PipelineRecorder, Recorded},
 };
+use crate::http::{Limits, serve};
 
 /// How many more ports are tried where nobody named one.
 const PORTS: u16 = 20;
+/// Whoever reaches the port must not take the files that the clients of the brokers need. An answer ends its
+/// connection, so that nobody keeps one for nothing.
+const LIMITS: Limits =
+    Limits { connections: 64, patience: Duration::from_secs(10), head: 16 << 10, keep_alive: false };
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -101,11 +108,9 @@ impl MetricsServer {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/explain", get(move || async move { explain(&explained) }))
             .route("/readyz", get(move || async move { readiness(trouble()) }));
-        let serving = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "metrics are not served any more");
-            }
-        });
+        // It is aborted when this is dropped.
+        let serving =
+            tokio::spawn(serve(listener, None, router, LIMITS, CancellationToken::new(), Duration::ZERO));
         Ok(MetricsServer { address, serving })
     }
 

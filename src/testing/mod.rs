@@ -7,7 +7,12 @@ mod case;
 
 pub use case::{Difference, run_case};
 
-use crate::{config::Pipeline, engine::Topology, operator::OperatorError, record::Record};
+use crate::{
+    config::Pipeline,
+    engine::{Scratch, Topology},
+    operator::OperatorError,
+    record::Record,
+};
 
 /// A record that could not be computed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,7 +68,7 @@ impl TestDriver {
         let mut attempt = 1;
         loop {
             let mut results = Vec::new();
-            match self.topology.apply(record.clone(), &mut results, |_, _| ()) {
+            match self.topology.apply(record.clone(), &mut results, &mut Scratch::default(), |_, _| ()) {
                 Ok(()) => return Ok(results),
                 Err(OperatorError::Passing { .. }) if attempt < self.attempts => attempt += 1,
                 Err(OperatorError::Passing { message }) => {

@@ -1,6 +1,9 @@
 //! Workers come and go, and share what there is to do.
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::harness::{Consumed, Names, Producer, Worker, broker, records_until};
 
@@ -42,10 +45,10 @@ fn two_workers_share_the_partitions_and_the_one_that_stays_gets_both() {
 
     let (status, log) = first.terminate();
     assert!(status.success(), "{log}");
-    let deadline = std::time::Instant::now() + LIMIT;
+    let deadline = Instant::now() + LIMIT;
     while assigned(&second) != ("2".to_owned(), 2) {
-        assert!(std::time::Instant::now() < deadline, "{}", second.log());
-        std::thread::sleep(Duration::from_millis(100));
+        assert!(Instant::now() < deadline, "{}", second.log());
+        thread::sleep(Duration::from_millis(100));
     }
     ask(&producer, &["alone"]);
     records_until(&servers, &names.sink, LIMIT, of_both("alone"));
@@ -58,6 +61,41 @@ fn of_both(key: &str) -> impl FnMut(&Consumed) -> bool {
         assert!(!record.key().starts_with("x") && record.value() == "10;3628800");
         missing.retain(|key| key != record.key());
         missing.is_empty()
+    }
+}
+
+#[test]
+fn a_killed_worker_that_starts_again_works_within_15_s_with_the_defaults() {
+    for guarantee in ["at-least-once", "exactly-once"] {
+        let broker = broker();
+        let servers = broker.bootstrap_servers();
+        let names = Names::new("again");
+        let producer = Producer::new(&servers, &names.source, 2, &[]);
+        let mut settings = names.settings();
+        settings.retain(|setting| !setting.contains("kafka."));
+        settings.push(format!("guarantee={guarantee}"));
+        let worker = Worker::start(&servers, &settings);
+        ask(&producer, &["before"]);
+        records_until(&servers, &names.sink, LIMIT, of_both("before"));
+        // In the middle of its work, so that a transaction is open.
+        for id in 0..2_000 {
+            producer.send(&format!("x-{id}"), Some(b"3000"), None);
+        }
+        producer.flush();
+        thread::sleep(Duration::from_millis(50));
+        worker.kill();
+
+        let killed = Instant::now();
+        let _worker = Worker::start(&servers, &settings);
+        ask(&producer, &["after"]);
+        let mut missing = vec!["after-0".to_owned(), "after-1".to_owned()];
+        records_until(&servers, &names.sink, LIMIT, |record| {
+            missing.retain(|key| key != record.key());
+            missing.is_empty()
+        });
+        let took = killed.elapsed();
+        eprintln!("{guarantee}: works again after {took:?}");
+        assert!(took < Duration::from_secs(15), "{guarantee}: {took:?}");
     }
 }
 
@@ -92,7 +130,7 @@ fn a_worker_is_ready_once_it_has_joined_its_group() {
     worker.says(&["rebalance: assign"]);
     let status =
         |path: &str| ureq::get(format!("{}{path}", worker.metrics())).call().unwrap().status().as_u16();
-    std::thread::sleep(Duration::from_millis(200));
+    thread::sleep(Duration::from_millis(200));
     assert_eq!((status("/healthz"), status("/readyz")), (200, 200));
 }
 

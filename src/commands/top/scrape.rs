@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::telemetry::{
     ASSIGNED_PARTITIONS, DEAD_LETTERS, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, LAG_RECORDS, LAG_SECONDS,
-    MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_PRODUCED, STAGE_SECONDS, Stage,
+    MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_EXPIRED, RECORDS_PRODUCED, STAGE_SECONDS, Stage,
 };
 
 /// One value.
@@ -77,6 +77,7 @@ pub struct Row {
     pub consumed: f64,
     pub produced: f64,
     pub dead_letters: f64,
+    pub expired: f64,
     pub lag: f64,
     pub lag_seconds: f64,
     pub in_flight: f64,
@@ -154,6 +155,7 @@ fn row(pipeline: &str, process: &str, now: &Samples, old: &Samples) -> Row {
         consumed: rate(RECORDS_CONSUMED),
         produced: rate(RECORDS_PRODUCED),
         dead_letters: rate(DEAD_LETTERS),
+        expired: rate(RECORDS_EXPIRED),
         lag: now.sum(LAG_RECORDS, pipeline),
         lag_seconds: now.of(LAG_SECONDS, pipeline).map(|sample| sample.value).fold(0.0, f64::max),
         in_flight: now.sum(IN_FLIGHT_RECORDS, pipeline),
@@ -192,6 +194,7 @@ pipeline_memory_budget_bytes{pipeline="p"} 1000
 pipeline_assigned_partitions{pipeline="p",topic="in"} 2
 pipeline_records_consumed_total{pipeline="p",topic="in"} CONSUMED
 pipeline_records_produced_total{pipeline="p",topic="out"} 0
+pipeline_records_expired_total{pipeline="p"} STAGE
 pipeline_consumer_lag_records{pipeline="p",topic="in",partition="0"} 5
 pipeline_consumer_lag_records{pipeline="p",topic="in",partition="1"} 7
 pipeline_consumer_lag_seconds{pipeline="p",topic="in",partition="1"} 2.5
@@ -218,6 +221,7 @@ pipeline_requests_in_flight{pipeline="gateway"} 3
         let reading = reading();
         let [row] = &reading.rows[..] else { panic!("one pipeline runs") };
         assert_eq!((row.consumed, row.partitions, row.lag, row.lag_seconds), (100.0, 2.0, 12.0, 2.5));
+        assert_eq!(row.expired, 2.0);
         assert_eq!(row.stages, [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
         let partitions: Vec<&str> = reading.partitions.iter().map(|row| &row.partition[..]).collect();
         assert_eq!((partitions, &reading.silent[..]), (vec!["in[1]", "in[0]"], &["gone".to_owned()][..]));

@@ -15,13 +15,14 @@ use crate::telemetry::Stage;
 /// Columns of the bar that shows where the time goes.
 const BAR: usize = 30;
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
     "PIPELINE",
     "PROCESS",
     "PARTITIONS",
     "IN/s",
     "OUT/s",
     "DEAD/s",
+    "EXPIRED/s",
     "LAG",
     "LAG s",
     "IN FLIGHT",
@@ -54,7 +55,7 @@ pub fn draw(frame: &mut Frame<'_>, reading: &Reading) {
     let silent = Line::from(reading.silent.join("  ")).fg(Color::Red);
     frame.render_widget(Paragraph::new(vec![Line::from(legend), silent]), head);
 
-    let mut widths = [14, 21, 10, 9, 9, 7, 9, 7, 9, 20, BAR as u16].map(Constraint::Length);
+    let mut widths = [14, 21, 10, 9, 9, 7, 9, 9, 7, 9, 20, BAR as u16].map(Constraint::Length);
     // Processes of one host differ in their last letters.
     let longest = reading.rows.iter().map(|row| row.process.len()).max().unwrap_or(0);
     widths[1] = Constraint::Min(longest as u16);
@@ -132,6 +133,7 @@ fn cells(row: &Row) -> Vec<String> {
         format!("{:.0}", row.consumed),
         format!("{:.0}", row.produced),
         format!("{:.0}", row.dead_letters),
+        format!("{:.0}", row.expired),
         format!("{:.0}", row.lag),
         format!("{:.1}", row.lag_seconds),
         format!("{:.0}", row.in_flight),

@@ -62,6 +62,7 @@ fn a_short_file_has_the_defaults() {
     assert_eq!((pipeline.name.as_str(), pipeline.source.group.as_str()), ("f", "f"));
     assert_eq!((pipeline.guarantee, pipeline.order), (Guarantee::AtLeastOnce, Order::Partition));
     assert_eq!(pipeline.dead_letters, "in.dlq");
+    assert!(!pipeline.source.requests);
     assert_eq!(pipeline.commit, Commit { interval: Duration::from_millis(100), records: 10_000 });
     assert_eq!(pipeline.limits.memory, 256 << 20);
     assert_eq!(pipeline.shutdown_timeout, Duration::from_secs(10));
@@ -83,6 +84,7 @@ fn every_setting_of_a_full_file_arrives() {
         replication = 3
         group = "g"
         format = "json"
+        requests = true
         config.retention.ms = 1000
         kafka.fetch.min.bytes = 5
         [operators.small]
@@ -119,6 +121,7 @@ fn every_setting_of_a_full_file_arrives() {
     assert!(warnings.is_empty(), "{warnings}");
     assert_eq!((pipeline.guarantee, pipeline.order), (Guarantee::ExactlyOnce, Order::Key));
     assert_eq!(pipeline.kafka["bootstrap.servers"].value, "b:1");
+    assert!(pipeline.source.requests);
     assert_eq!(pipeline.source.kafka["fetch.min.bytes"].value, "5");
     assert_eq!(pipeline.sink.kafka["enable.idempotence"].value, "true");
     assert_eq!(
@@ -149,7 +152,7 @@ fn every_setting_of_a_full_file_arrives() {
         pipeline.tests,
         [TestCase {
             name: "t".into(),
-            line: 39,
+            line: 40,
             input: input.into(),
             output: vec![output],
             dead_letters: vec!["tombstone".into()],

@@ -78,6 +78,8 @@ fn values_of_the_wrong_kind_say_what_is_expected() {
         ("[[test]]\ninput = [['x']]", &["`test.input` must be a value or an array of values, not an array"]),
     ]);
     let table = wrong(&format!("commit = 5\n{GOOD}"), &[]);
+    let yes = wrong(GOOD, &["source.requests=1"]);
+    assert!(yes.contains("`source.requests` must be `true` or `false`, not an integer"), "{yes}");
     assert!(
         table.contains("`commit` must be a table, not an integer") && table.contains("f.toml:1:10"),
         "{table}"

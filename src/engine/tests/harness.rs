@@ -1,7 +1,10 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -22,24 +25,27 @@ use crate::{
 };
 
 /// What the value says: `slow…` costs a second of a core, `bad` is bad input, `flaky` fails in passing twice,
-/// `drop` makes nothing, `twice` two results, `fatal` stops; all else is passed on.
+/// `drop` makes nothing, `panic` panics, `twice` two results, `fatal` stops; all else is passed on.
 #[derive(Default)]
 pub struct Scripted {
     failures: Mutex<u32>,
+    applied: Arc<AtomicUsize>,
 }
 
 impl Operator for Scripted {
     fn cost(&self, record: &Record) -> Cost {
         let slow = record.value.as_ref().is_some_and(|value| value.starts_with(b"slow"));
+        assert!(record.value.as_deref() != Some(b"costly panic"), "as the test wants it");
         Cost { nanos: if slow { 1_000_000_000 } else { 100 }, bytes: 10 }
     }
 
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
+        self.applied.fetch_add(1, Relaxed);
         let value = record.value.clone().unwrap_or_default();
         match &value[..] {
             b"bad" => return Err(OperatorError::BadInput { class: "bad", message: "it is bad".to_owned() }),
             b"fatal" => return Err(OperatorError::Fatal { message: "all is lost".to_owned() }),
-            b"panic" => panic!("as the test wants it"),
+            b"panic" | b"costly panic" => panic!("as the test wants it"),
             b"drop" => return Ok(()),
             b"twice" => out.push(record.clone()),
             b"flaky" => {
@@ -64,6 +70,14 @@ pub struct TestMachine {
     start: Instant,
     pub eager: bool,
     pub work: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
+    applied: Arc<AtomicUsize>,
+}
+
+impl TestMachine {
+    /// How many records were computed.
+    pub fn applied(&self) -> usize {
+        self.applied.load(Relaxed)
+    }
 }
 
 impl Environment for TestMachine {
@@ -112,10 +126,14 @@ pub struct World {
     pub closed: bool,
     /// Whether commits come to no end.
     pub hold_commits: bool,
+    /// Whether aborts come to no end.
+    pub hold_aborts: bool,
     /// Whether what is sent is acknowledged at once.
     pub acknowledge: bool,
-    /// A value that the sink does not take.
-    pub too_large: Option<&'static str>,
+    /// A value that the sink refuses as a result, and as a dead letter.
+    pub refuses: (Option<&'static str>, Option<&'static str>),
+    /// How often what was queued was dropped.
+    pub discards: usize,
     /// How many records the sink has room for.
     pub room: usize,
     unacknowledged: VecDeque<Token>,
@@ -124,12 +142,22 @@ pub struct World {
 }
 
 impl World {
+    /// How many records are sent and not acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.unacknowledged.len()
+    }
+
     fn deliver(&mut self, token: Token, result: Result<(), DeliveryError>) {
         self.deliveries.push(Delivery { token, result });
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
+}
+
+/// What a broker says of a record that it does not like.
+pub fn refusal() -> DeliveryError {
+    Refusal { too_large: None, reason: "the broker refuses the record".to_owned() }.into()
 }
 
 pub type SharedWorld = Arc<Mutex<World>>;
@@ -177,8 +205,11 @@ impl Sink for TestSink {
             return Err(SendError::Full);
         }
         let value = record.value.clone().unwrap_or_default();
-        if to == Destination::Result && world.too_large.is_some_and(|large| large.as_bytes() == &value[..]) {
-            world.deliver(token, Err(DeliveryError::TooLarge { size: value.len() as u64 }));
+        let refused = if to == Destination::Result { world.refuses.0 } else { world.refuses.1 };
+        // A dead letter without its timestamp is taken.
+        let may_be_refused = to == Destination::Result || record.timestamp.is_some();
+        if may_be_refused && refused.is_some_and(|refused| refused.as_bytes() == &value[..]) {
+            world.deliver(token, Err(refusal()));
             return Ok(());
         }
         world.sent.push((to, record.clone()));
@@ -200,13 +231,20 @@ impl Sink for TestSink {
         Poll::Ready(())
     }
 
+    fn discard(&mut self) {
+        self.0.lock().unwrap().discards += 1;
+    }
+
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
         answer(&self.0, offsets)
     }
 
     fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
-        self.0.lock().unwrap().aborts += 1;
-        async { Ok(()) }.boxed()
+        let mut world = self.0.lock().unwrap();
+        world.aborts += 1;
+        // Purged: their deliveries are told to nobody.
+        world.unacknowledged.clear();
+        if world.hold_aborts { futures::future::pending().boxed() } else { async { Ok(()) }.boxed() }
     }
 }
 
@@ -227,6 +265,7 @@ pub struct Options {
     pub eager: bool,
     pub acknowledge: bool,
     pub drain: bool,
+    pub requests: bool,
 }
 
 impl Default for Options {
@@ -237,6 +276,7 @@ impl Default for Options {
             eager: true,
             acknowledge: true,
             drain: false,
+            requests: false,
         }
     }
 }
@@ -246,8 +286,13 @@ impl Harness {
         let world = SharedWorld::default();
         world.lock().unwrap().acknowledge = options.acknowledge;
         world.lock().unwrap().room = 1_000;
-        let machine =
-            Arc::new(TestMachine { start: Instant::now(), eager: options.eager, work: Mutex::default() });
+        let applied = Arc::<AtomicUsize>::default();
+        let machine = Arc::new(TestMachine {
+            start: Instant::now(),
+            eager: options.eager,
+            work: Mutex::default(),
+            applied: applied.clone(),
+        });
         let (events, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let subject = Subject {
@@ -260,9 +305,12 @@ impl Harness {
         };
         let (progress, budget) = (Arc::new(Progress::new(subject)), Budget::new(1 << 20));
         let plan = Plan {
-            topology: Topology::new([Arc::new(Scripted::default()) as Arc<dyn Operator>]),
+            topology: Topology::new([
+                Arc::new(Scripted { applied, ..Scripted::default() }) as Arc<dyn Operator>
+            ]),
             guarantee: options.guarantee,
             order: options.order,
+            requests: options.requests,
             commit_interval: Duration::from_millis(100),
             commit_records: 1_000,
             retry: RetryPolicy {
@@ -271,6 +319,7 @@ impl Harness {
                 max_backoff: Duration::from_secs(1),
             },
             largest_result: 1 << 20,
+            largest_dead_letter: 1 << 20,
             input: Budget::new(1 << 20),
             budget: budget.clone(),
             shutdown_timeout: Duration::from_secs(10),
@@ -300,6 +349,17 @@ impl Harness {
             metadata: metadata.to_owned(),
             end: Offset(end),
         }]));
+    }
+
+    /// The source has gone back: these partitions are ours, from those offsets on.
+    pub fn rewound(&self, partitions: &[(i32, i64)]) {
+        let assignments = partitions.iter().map(|(partition, start)| Assignment {
+            partition: TopicPartition::new("in", *partition),
+            start: Offset(*start),
+            metadata: String::new(),
+            end: Offset(*start),
+        });
+        self.tell(SourceEvent::Rewound(assignments.collect()));
     }
 
     /// Records with keys and values, from that offset on.
@@ -343,6 +403,18 @@ impl Harness {
             for _ in 0..count {
                 let token = world.unacknowledged.pop_front().unwrap();
                 world.deliver(token, Ok(()));
+            }
+        }
+        self.settle().await;
+    }
+
+    /// The oldest sent records were not delivered.
+    pub async fn fail(&self, count: usize, error: &DeliveryError) {
+        {
+            let mut world = self.world.lock().unwrap();
+            for _ in 0..count {
+                let token = world.unacknowledged.pop_front().unwrap();
+                world.deliver(token, Err(error.clone()));
             }
         }
         self.settle().await;

@@ -5,6 +5,8 @@ mod guarantees;
 mod harness;
 mod ordering;
 mod rebalances;
+mod refused;
 mod replies;
 mod stages;
+mod storms;
 mod traces;

@@ -70,3 +70,22 @@ async fn results_wait_for_room_in_the_budget() {
     engine.settle().await;
     assert_eq!(engine.results(), ["slow1", "slow2"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_with_much_to_send_does_not_hold_up_another() {
+    let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
+    engine.assign(0, 0, 0, "");
+    engine.assign(1, 0, 0, "");
+    let large: [String; 5] = std::array::from_fn(|index| format!("slow{index}{}", "0".repeat(100_000)));
+    let large: Vec<&str> = large.iter().map(String::as_str).collect();
+    engine.values(0, 0, &large);
+    engine.settle().await;
+    engine.values(1, 0, &["small"]);
+    engine.settle().await;
+    // An eighth of the budget is with the producer, one record more at most.
+    assert_eq!(engine.results(), large[..2]);
+    engine.acknowledge(1).await;
+    engine.acknowledge(1).await;
+    let position = engine.results().iter().position(|value| value == "small");
+    assert!(position.is_some_and(|position| position <= 3), "{position:?}");
+}

@@ -196,9 +196,7 @@ async fn partitions_that_come_while_a_transaction_is_aborted_do_not_abort_the_ne
     engine.values(0, 0, &["a"]);
     engine.settle().await;
     engine.assign(1, 0, 0, "");
-    // What going back tells.
-    engine.lose(&[0, 1]);
-    engine.assign(0, 0, 0, "");
+    engine.rewound(&[(0, 0), (1, 0)]);
     engine.values(0, 0, &["a"]);
     engine.wait(500).await;
     assert_eq!(engine.world.lock().unwrap().aborts, 1);

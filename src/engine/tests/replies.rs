@@ -26,7 +26,7 @@ fn header<'a>(record: &'a crate::record::Record, name: &str) -> &'a str {
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_waits_for_any_more_is_dropped_before_it_is_computed_and_committed_all_the_same() {
-    let engine = Harness::start(Options::default());
+    let engine = Harness::start(Options { requests: true, ..Options::default() });
     let deadline = |millis: u64| [(DEADLINE, (NOW + millis).to_string())];
     let (past, future) = (deadline(0), deadline(60_000));
     let no_number = [(DEADLINE, "tomorrow".to_owned())];
@@ -36,11 +36,12 @@ async fn what_nobody_waits_for_any_more_is_dropped_before_it_is_computed_and_com
     assert_eq!(engine.results(), ["a", "b", "c"]);
     assert_eq!(engine.dead_letters(), [""; 0]);
     assert_eq!(engine.committed(), [5]);
+    assert_eq!(engine.progress.records_expired(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_passes_between_two_attempts_ends_them() {
-    let engine = Harness::start(Options::default());
+    let engine = Harness::start(Options { requests: true, ..Options::default() });
     requests(&engine, &[("flaky", &[(DEADLINE, (NOW + 5).to_string())]), ("a", &[])]);
     engine.wait(200).await;
     assert_eq!(engine.results(), ["a"]);
@@ -49,7 +50,7 @@ async fn a_deadline_that_passes_between_two_attempts_ends_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_result_that_is_wanted_at_a_partition_says_who_has_computed_it() {
-    let engine = Harness::start(Options::default());
+    let engine = Harness::start(Options { requests: true, ..Options::default() });
     let wanted = [(REPLY_PARTITION, "3".to_owned()), (CORRELATION_ID, "x".to_owned())];
     requests(&engine, &[("twice", &wanted), ("a", &[(REPLY_PARTITION, "-3".to_owned())]), ("b", &[])]);
     engine.wait(200).await;
@@ -64,7 +65,11 @@ async fn a_result_that_is_wanted_at_a_partition_says_who_has_computed_it() {
 #[tokio::test(start_paused = true)]
 async fn whoever_wants_a_reply_is_told_of_a_dead_letter_and_nobody_else() {
     for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
-        let engine = Harness::start(Options { guarantee, ..Options::default() });
+        let engine = Harness::start(Options {
+            guarantee,
+            requests: true,
+            ..Options { requests: true, ..Options::default() }
+        });
         let wanted = [(REPLY_PARTITION, "3".to_owned()), (CORRELATION_ID, "x".to_owned())];
         requests(&engine, &[("bad", &wanted), ("bad", &[])]);
         engine.wait(200).await;
@@ -87,18 +92,36 @@ async fn whoever_wants_a_reply_is_told_of_a_dead_letter_and_nobody_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_result_that_the_topic_does_not_take_is_told_too_and_the_offset_waits_for_both() {
-    let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
+    let engine = Harness::start(Options {
+        acknowledge: false,
+        requests: true,
+        ..Options { requests: true, ..Options::default() }
+    });
     // So large that the reply is not.
     let large: &'static str = "large".repeat(400).leak();
-    engine.world.lock().unwrap().too_large = Some(large);
+    engine.world.lock().unwrap().refuses.0 = Some(large);
     requests(&engine, &[(large, &[(REPLY_PARTITION, "3".to_owned())])]);
     engine.wait(200).await;
-    assert_eq!(engine.dead_letters(), [large]);
+    // What was refused is sent with nothing else under way: the reply first, then the dead letter.
     assert_eq!(engine.results(), [""]);
     engine.acknowledge(1).await;
     engine.wait(200).await;
+    assert_eq!(engine.dead_letters(), [large]);
     assert!(engine.committed().is_empty());
     engine.acknowledge(1).await;
     engine.wait(200).await;
     assert_eq!(engine.committed(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_no_request_has_its_result_whatever_its_headers_say() {
+    let engine = Harness::start(Options::default());
+    let ours = [(DEADLINE, "1732500000".to_owned()), (REPLY_PARTITION, "3".to_owned())];
+    requests(&engine, &[("a", &[("deadline", "1732500000".to_owned())]), ("b", &ours), ("bad", &ours)]);
+    engine.wait(200).await;
+    assert_eq!(engine.results(), ["a", "b"], "nothing is dropped, and nobody is told of a dead letter");
+    assert_eq!(engine.dead_letters(), ["bad"]);
+    assert_eq!(engine.committed(), [3]);
+    let world = engine.world.lock().unwrap();
+    assert!(world.sent.iter().all(|(_, record)| record.headers.get(WORKER).is_none()), "nothing is signed");
 }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::GatewayError;
 use crate::{
     gateway::{Event, Reply, Status},
-    record::{CORRELATION_ID, WORKER},
+    record::{CORRELATION_ID, REPLY_PARTITION, WORKER},
 };
 
 /// How long the reading thread waits for a record before it looks whether it is still wanted.
@@ -179,15 +179,15 @@ fn log_failure(result: KafkaResult<()>, what: &str) {
 }
 
 impl Shares {
-    /// Where each partition is read from: where it was left, or some way before its end.
+    /// Where each partition is read from: some way before its end, or where it was left if that is not so far back. What
+    /// was pending on it when it was left is asked again.
     fn set_starts(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
         let share = self.preload / i64::try_from(list.count().max(1)).unwrap_or(1);
         let numbers: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
         for partition in numbers {
             let Some((low, high)) = self.ends(consumer, partition) else { continue };
             let mut partitions = lock(&self.partitions);
-            let left = partitions.next.get(&partition).copied().filter(|next| (low..=high).contains(next));
-            let start = left.unwrap_or_else(|| high.saturating_sub(share).max(low));
+            let start = start(partitions.next.get(&partition).copied(), (low, high), share);
             if start < high {
                 partitions.behind.push(partition);
             }
@@ -251,19 +251,37 @@ impl Shares {
     }
 }
 
+/// Where a partition with these ends is read from that was `left` at that offset, if it was ever read.
+fn start(left: Option<i64>, (low, high): (i64, i64), share: i64) -> i64 {
+    let near = high.saturating_sub(share).max(low);
+    // Beyond the end is where another topic of that name was left.
+    left.filter(|left| (near..=high).contains(left)).unwrap_or(near)
+}
+
 /// What a record of the result topic says.
 fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
     let (mut id, mut worker, mut class, mut message) = (None, None, None, None);
+    let mut wanted = None;
     // The last of a name wins, as with Kafka's own `lastHeader`.
     for header in record.headers().into_iter().flat_map(|headers| headers.iter()) {
         let value = header.value.map(String::from_utf8_lossy);
         match header.key {
             CORRELATION_ID => id = value.and_then(|id| Uuid::parse_str(&id).ok()),
+            REPLY_PARTITION => wanted = value.and_then(|partition| partition.parse::<i32>().ok()),
             WORKER => worker = value.map(Cow::into_owned),
             "pipeline.error.class" => class = value.map(Cow::into_owned),
             "pipeline.error.message" => message = value.map(Cow::into_owned),
             _ => {}
         }
+    }
+    if let Some(wanted) = wanted.filter(|wanted| !old && *wanted != record.partition()) {
+        tracing::warn!(
+            topic = record.topic(),
+            partition = record.partition(),
+            offset = record.offset(),
+            wanted,
+            "a reply is not at the partition that its request asked for; the workers' file has to say `requests = true` in [source]"
+        );
     }
     let value = record.payload().unwrap_or_default();
     match class {
@@ -278,4 +296,20 @@ fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_read_from_some_way_before_its_end_or_from_where_it_was_left_shortly_before() {
+        assert_eq!(start(None, (0, 5_000), 1_000), 4_000);
+        assert_eq!(start(None, (4_500, 5_000), 1_000), 4_500, "less is retained");
+        assert_eq!(start(Some(4_990), (0, 5_000), 1_000), 4_990, "the rest was read before");
+        assert_eq!(start(Some(5_000), (0, 5_000), 1_000), 5_000);
+        assert_eq!(start(Some(3_999), (0, 5_000), 1_000), 4_000, "hours ago");
+        assert_eq!(start(Some(7_000), (0, 5_000), 1_000), 4_000, "the topic was made again");
+        assert_eq!(start(Some(10), (0, 5_000), i64::MAX), 10);
+    }
 }

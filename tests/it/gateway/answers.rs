@@ -42,7 +42,7 @@ fn the_digits_come_as_text_and_with_everything_about_them_as_json() {
     let requests = read_committed(&servers, &names.source);
     let request = requests.iter().find(|record| at(record, &answer["request"])).unwrap();
     assert_eq!((request.value(), answer["request"]["topic"].as_str()), ("31", Some(names.source.as_str())));
-    assert_eq!(request.header("reply-partition"), Some(result.partition.to_string().as_str()));
+    assert_eq!(request.header("pipeline.reply-partition"), Some(result.partition.to_string().as_str()));
     assert_eq!(request.header("correlation-id"), result.header("correlation-id"));
 
     // What is known is not asked again.

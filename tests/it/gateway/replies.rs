@@ -11,7 +11,7 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 
-use super::{factorial, topics};
+use super::{Gateway, factorial, topics};
 use crate::harness::{Names, Worker, broker, records_until};
 
 fn send(servers: &str, topic: &str, requests: &[(&str, &[(&str, &str)])]) {
@@ -40,16 +40,16 @@ fn a_reply_goes_where_its_request_says_and_a_wish_that_cannot_be_is_no_error() {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
         let (past, future) = ((now - 1).to_string(), (now + 600_000).to_string());
         let wishes: [(&str, &[(&str, &str)]); 10] = [
-            ("10", &[("reply-partition", "0")]),
-            ("11", &[("reply-partition", "4")]),
-            ("12", &[("reply-partition", "5")]),
-            ("13", &[("reply-partition", "99999999999")]),
-            ("14", &[("reply-partition", "-1")]),
-            ("15", &[("reply-partition", "one")]),
+            ("10", &[("pipeline.reply-partition", "0")]),
+            ("11", &[("pipeline.reply-partition", "4")]),
+            ("12", &[("pipeline.reply-partition", "5")]),
+            ("13", &[("pipeline.reply-partition", "99999999999")]),
+            ("14", &[("pipeline.reply-partition", "-1")]),
+            ("15", &[("pipeline.reply-partition", "one")]),
             ("16", &[]),
-            ("17", &[("deadline", &past), ("reply-partition", "0")]),
-            ("18", &[("deadline", &future), ("reply-partition", "3")]),
-            ("101", &[("reply-partition", "2"), ("correlation-id", "mine")]),
+            ("17", &[("pipeline.deadline", &past), ("pipeline.reply-partition", "0")]),
+            ("18", &[("pipeline.deadline", &future), ("pipeline.reply-partition", "3")]),
+            ("101", &[("pipeline.reply-partition", "2"), ("correlation-id", "mine")]),
         ];
         send(&servers, &names.source, &wishes);
         let mut read = 0;
@@ -84,6 +84,45 @@ fn a_reply_goes_where_its_request_says_and_a_wish_that_cannot_be_is_no_error() {
             .map(|(n, _)| *n)
             .collect();
         assert_eq!(signed, [10, 11, 12, 18], "those that name a partition");
+        worker.says(&["requests were dropped", &names.source, "\"first_offset\":7"]);
         assert!(worker.terminate().0.success());
     }
+}
+
+#[test]
+fn where_records_are_no_requests_their_headers_change_nothing_and_a_gateway_says_what_is_missing() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("no-requests");
+    topics(&servers, &names, 5);
+    let mut settings = names.settings();
+    settings.extend(["source.requests=false".to_owned(), "operators.factorial.max_n=100".to_owned()]);
+    let worker = Worker::start(&servers, &settings);
+    let past = "1732500000";
+    let ours: [(&str, &str); 2] = [("pipeline.deadline", past), ("pipeline.reply-partition", "3")];
+    send(
+        &servers,
+        &names.source,
+        &[("10", &[("deadline", past)]), ("11", &ours), ("12", &[]), ("101", &ours)],
+    );
+    let (mut read, mut dead) = (BTreeMap::new(), Vec::new());
+    records_until(&servers, &names.dead_letters, Duration::from_secs(60), |letter| {
+        dead.push(letter.value().to_owned());
+        true
+    });
+    records_until(&servers, &names.sink, Duration::from_secs(60), |result| {
+        let (n, digits) = result.value().split_once(';').expect("nobody is told of a dead letter");
+        assert_eq!(digits, factorial(n.parse().unwrap()));
+        assert_eq!(result.header("pipeline.worker"), None, "{n} is signed");
+        read.insert(n.to_owned(), result.partition);
+        read.len() == 3
+    });
+    assert_eq!(dead, ["101"]);
+    assert_eq!((read["10"], read["11"]), (read["12"], read["12"]), "the key decides");
+    assert!(worker.scrape().contains("pipeline_records_expired_total{pipeline=\"factorial\"} 0"));
+
+    // One gateway has all partitions, so the reply is found; with a second one it may not be.
+    let gateway = Gateway::start(&servers, &names, &[]);
+    (20..40).for_each(|n| assert_eq!(gateway.get(&format!("/factorial/{n}")).text(), factorial(n)));
+    gateway.process.says(&["not at the partition that its request asked for", "requests = true"]);
 }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{Gateway, Pending, factorial, topics};
-use crate::harness::{Names, Worker, broker, read_committed};
+use crate::harness::{Names, Producer, Worker, broker, read_committed};
 
 /// Waits until all gateways together own all partitions of the results, each at least one.
 fn until_shared(gateways: &[&Gateway], partitions: usize) {
@@ -103,7 +103,10 @@ fn a_gateway_that_is_killed_takes_nobody_with_it_and_one_that_joins_disturbs_nob
         let n: usize = result.value().split(';').next().unwrap().parse().unwrap();
         if n >= 1_000 {
             assert!(shares[n % 2].contains(&result.partition), "{n} is at {}", result.partition);
-            assert_eq!(result.header("reply-partition"), Some(result.partition.to_string().as_str()));
+            assert_eq!(
+                result.header("pipeline.reply-partition"),
+                Some(result.partition.to_string().as_str())
+            );
         }
     }
 }
@@ -131,4 +134,38 @@ fn a_gateway_without_a_partition_says_so_and_takes_over_where_another_goes() {
     assert!(owner.terminate().0.success());
     spare.wait_until_ready();
     assert_eq!(spare.get("/factorial/11").text(), "39916800");
+}
+
+#[test]
+fn a_partition_that_comes_back_is_read_from_near_its_end_and_not_from_where_it_was_left() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("gateway-back");
+    topics(&servers, &names, 2);
+    let _worker = Worker::start(&servers, &names.settings());
+    let one = Gateway::start(&servers, &names, &["cache.preload=20"]);
+    assert_eq!(one.get("/factorial/10").text(), factorial(10));
+    let two = Gateway::start(&servers, &names, &[]);
+    until_shared(&[&one, &two], 2);
+
+    // Results that nobody asked for, each with digits by which it is known; far more than are read at a start.
+    let [away] = owned(&two.process.log()).into_iter().collect::<Vec<_>>()[..] else { panic!("it has one") };
+    let results = Producer::existing(&servers, &names.sink);
+    for n in 1_000..2_000 {
+        results.send("", Some(format!("{n};7").as_bytes()), Some(away));
+    }
+    results.flush();
+    assert!(two.terminate().0.success());
+    until_shared(&[&one], 2);
+    // Asking for one that is not known makes it known, so each is asked for once.
+    let read = (1_980..2_000).rev().any(|n| {
+        std::thread::sleep(Duration::from_millis(500));
+        one.get(&format!("/factorial/{n}")).text() == "7"
+    });
+    assert!(read, "the last results are not read");
+    // They were read in order, so what is not known now was passed over.
+    assert_eq!(one.get("/factorial/1000").text(), factorial(1_000), "it was read from where it was left");
+    for n in 2_000..2_020 {
+        assert_eq!(one.get(&format!("/factorial/{n}")).text(), factorial(n), "from both partitions");
+    }
 }

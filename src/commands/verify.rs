@@ -1,0 +1,192 @@
+use std::{fs, path::PathBuf, sync::Arc, thread, time::Duration};
+
+use clap::Args;
+
+use super::{
+    Failure,
+    file::{Overrides, load_pipeline},
+    signals::each_signal,
+    stdout,
+};
+use crate::{
+    broker::Nodes,
+    telemetry::{announce_plainly, status_line},
+    verify::{Kind, Outcome, Settings, Status, Stop, run},
+};
+
+/// Breaks things around workers of a pipeline, and proves that nothing gets lost
+///
+/// Starts real workers of the file and real brokers, asks, kills and stops and cuts what there is, in an order that the
+/// seed repeats, lets all come to rest, and then reads everything: nothing may be lost or wrong, and with
+/// exactly-once nothing double. What is right is told by the file's own operators, run without Kafka.
+///
+/// Exit code 0 if every promise was kept, 1 if not.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// A pipeline: a file as given, in pipelines/, or built in, such as factorial.toml
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// What happens: all, groups (workers, brokers), or names, with commas between them
+    #[arg(long, value_name = "LIST", default_value = "all")]
+    faults: String,
+    /// How long things are broken
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
+    minutes: f64,
+    /// What chance begins from: the same seed breaks the same things in the same order [default: one by chance]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many workers there are while nothing is broken
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=4))]
+    workers: u8,
+    /// How many brokers are started
+    #[arg(long, default_value_t = 3, value_parser = nodes)]
+    nodes: u16,
+    /// Uses the brokers that the file or PIPELINE_BOOTSTRAP_SERVERS names, in topics of its own, instead of starting some;
+    /// what needs brokers of its own does not happen then
+    #[arg(long)]
+    given_brokers: bool,
+    /// Requests a second
+    #[arg(long, default_value_t = 600)]
+    rate: u32,
+    /// A file of values to ask for, one a line [default: numbers]
+    #[arg(long, value_name = "FILE")]
+    samples: Option<PathBuf>,
+    /// The folder for reports, logs, and the brokers' data where something was wrong
+    #[arg(long, value_name = "DIR", default_value = "verify-reports")]
+    reports: PathBuf,
+}
+
+fn nodes(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(nodes @ (1 | 3)) => Ok(nodes),
+        _ => Err("a cluster has 1 or 3 nodes".to_owned()),
+    }
+}
+
+impl Verify {
+    /// Runs, and reports.
+    ///
+    /// # Errors
+    /// A wrong file or command line, a run that could not come to its end, or a broken promise.
+    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+        let settings = self.settings(overrides)?;
+        let stop = Arc::new(Stop::default());
+        stop_on_signals(stop.clone())?;
+        let outcome = run(&settings, stop, &show);
+        if let Some(line) = status_line() {
+            line.finish_and_clear();
+        }
+        let outcome = outcome.map_err(Failure::Failed)?;
+        stdout(&summary(&outcome))?;
+        match outcome.verdict.broken.len() {
+            0 if outcome.stopped => Err(Failure::failed("the run was stopped before its end")),
+            0 => Ok(()),
+            1 => Err(Failure::failed("one thing is not as it must be")),
+            broken => Err(Failure::Failed(format!("{broken} things are not as they must be"))),
+        }
+    }
+
+    fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
+        let pipeline = load_pipeline(&self.file, overrides)?;
+        let kinds = Kind::parse_list(&self.faults).map_err(Failure::Usage)?;
+        let samples = match &self.samples {
+            None => Vec::new(),
+            Some(file) => samples(file)?,
+        };
+        if !(0.01..=10_000.0).contains(&self.minutes) {
+            return Err(Failure::Usage("--minutes must be from 0.01 to 10000".to_owned()));
+        }
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+        let folder = self.reports.join(format!("{}-{seed}", pipeline.name));
+        Ok(Settings {
+            file: self.file.clone(),
+            overrides: overrides.set.clone(),
+            pipeline,
+            kinds,
+            time: Duration::from_secs_f64(self.minutes * 60.0),
+            seed,
+            workers: self.workers.into(),
+            nodes: match (self.given_brokers, self.nodes) {
+                (true, _) => None,
+                (false, 1) => Some(Nodes::One),
+                (false, _) => Some(Nodes::Three),
+            },
+            rate: self.rate.max(1),
+            samples,
+            folder: unused(folder)?,
+        })
+    }
+}
+
+fn samples(file: &PathBuf) -> Result<Vec<String>, Failure> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
+    let samples: Vec<String> = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    match samples.is_empty() {
+        true => Err(Failure::Usage(format!("{} has no values: write one a line", file.display()))),
+        false => Ok(samples),
+    }
+}
+
+/// The folder, or the same with the first number behind it that makes it new: what an earlier run left stays.
+fn unused(folder: PathBuf) -> Result<PathBuf, Failure> {
+    let numbered = |number: u32| match number {
+        1 => folder.clone(),
+        number => folder
+            .with_file_name(format!("{}.{number}", folder.file_name().unwrap_or_default().to_string_lossy())),
+    };
+    let path = (1..).map(numbered).find(|path| !path.exists()).unwrap_or(folder.clone());
+    fs::create_dir_all(&path)
+        .map_err(|error| Failure::Failed(format!("{} cannot be made: {error}", path.display())))?;
+    Ok(path)
+}
+
+fn stop_on_signals(stop: Arc<Stop>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    let call = move |signals| {
+        stop.stop();
+        announce_plainly(match signals {
+            1 => "stopping: nothing more is broken; what was asked is waited for (once more to wait no more)",
+            _ => "nothing is waited for",
+        });
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(each_signal(call)))
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    Ok(())
+}
+
+fn show(status: Status<'_>) {
+    match status {
+        Status::Line(line) => announce_plainly(&line),
+        Status::Now { since, what, asked, answered } => {
+            if let Some(line) = status_line() {
+                let since = since.as_secs();
+                line.set_message(format!("{since} s · {what} · {asked} asked · {answered} answered"));
+            }
+        }
+    }
+}
+
+fn summary(outcome: &Outcome) -> String {
+    let verdict = &outcome.verdict;
+    let mut text = format!(
+        "{} requests, {} answered, {} faults\n",
+        verdict.requests,
+        verdict.answered,
+        outcome.faults.len()
+    );
+    for anomaly in verdict.broken.iter().take(50) {
+        text.push_str(&format!("{}: {:?}: {}\n", anomaly.kind.name(), anomaly.number, anomaly.text));
+    }
+    for fault in &outcome.faults {
+        let recovered = fault.recovered.map_or("never".to_owned(), |at| format!("{} ms", at - fault.ended));
+        text.push_str(&format!("{} -> {recovered}\n", fault.what));
+    }
+    text.push_str(&format!("allowed: {}\n", verdict.allowed.len()));
+    text
+}

@@ -1,0 +1,52 @@
+//! Computed chunks that are not handed to the sink yet: the lanes take turns.
+
+use std::collections::VecDeque;
+
+use super::lane::{Computed, LaneId};
+
+/// Computed chunks by lane. One that has many, or large ones, does not hold up the others.
+#[derive(Default)]
+pub struct Ready(VecDeque<(LaneId, VecDeque<Computed>)>);
+
+impl Ready {
+    /// Adds a chunk behind the others of its lane.
+    pub fn push(&mut self, computed: Computed) {
+        match self.0.iter_mut().find(|(lane, _)| *lane == computed.lane) {
+            Some((_, chunks)) => chunks.push_back(computed),
+            None => self.0.push_back((computed.lane, VecDeque::from([computed]))),
+        }
+    }
+
+    /// Takes the next chunk of the lane whose turn it is.
+    pub fn pop(&mut self) -> Option<Computed> {
+        let (lane, mut chunks) = self.0.pop_front()?;
+        let next = chunks.pop_front();
+        if !chunks.is_empty() {
+            self.0.push_back((lane, chunks));
+        }
+        next
+    }
+
+    /// The next chunk of one of these lanes, if there is one.
+    pub fn pop_of(&mut self, lanes: &[LaneId]) -> Option<Computed> {
+        let at = self.0.iter().position(|(lane, _)| lanes.contains(lane))?;
+        let next = self.0[at].1.pop_front();
+        if self.0[at].1.is_empty() {
+            self.0.remove(at);
+        }
+        next
+    }
+
+    /// Drops what there is of a lane.
+    pub fn abandon(&mut self, lane: LaneId) {
+        self.0.retain(|(of, _)| *of != lane);
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,93 @@
+//! Connections that have not asked anything yet: where there is no room, the oldest of them goes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use tokio_util::sync::CancellationToken;
+
+/// All of a port, by the order in which they came.
+#[derive(Clone, Default)]
+pub struct Newcomers(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    came: u64,
+    connections: BTreeMap<u64, CancellationToken>,
+}
+
+/// One of them, until it asks or ends.
+pub struct Newcomer {
+    number: u64,
+    all: Newcomers,
+    is_new: AtomicBool,
+    closed: CancellationToken,
+}
+
+impl Newcomers {
+    /// A connection that has just come.
+    pub fn add(&self) -> Newcomer {
+        let closed = CancellationToken::new();
+        let mut waiting = self.lock();
+        waiting.came += 1;
+        let number = waiting.came;
+        waiting.connections.insert(number, closed.clone());
+        drop(waiting);
+        Newcomer { number, all: self.clone(), is_new: AtomicBool::new(true), closed }
+    }
+
+    /// Closes the one that has said nothing for the longest time, if there is one.
+    pub fn close_oldest(&self) {
+        if let Some((_, closed)) = self.lock().connections.pop_first() {
+            closed.cancel();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Newcomer {
+    /// It has asked: from now on it is not closed to make room.
+    pub fn asks(&self) {
+        if self.is_new.swap(false, Relaxed) {
+            self.all.lock().connections.remove(&self.number);
+        }
+    }
+
+    /// Resolves when it has to make room.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        self.asks();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_that_has_not_asked_makes_room() {
+        let all = Newcomers::default();
+        let (asked, ended, oldest, newest) = (all.add(), all.add(), all.add(), all.add());
+        asked.asks();
+        drop(ended);
+        all.close_oldest();
+        let closed = [&asked, &oldest, &newest].map(|one| one.closed.is_cancelled());
+        assert_eq!(closed, [false, true, false]);
+        all.close_oldest();
+        assert!(newest.closed.is_cancelled());
+        all.close_oldest();
+        assert!(!asked.closed.is_cancelled(), "who is being answered stays");
+    }
+}

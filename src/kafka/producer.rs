@@ -1,0 +1,203 @@
+//! A producer with the thread that polls it: what is replaced where a transaction was not plain.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use futures::task::AtomicWaker;
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    producer::{BaseProducer, DeliveryResult, Producer, ProducerContext},
+    statistics::Statistics,
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::{reply::ReplyPartitions, signs::Signs, sink::delivery_error, statistics, threads};
+use crate::{
+    engine::{Delivery, Stop, Token},
+    telemetry::{Client, Progress},
+};
+
+/// How long the poll thread waits for acknowledgements before it looks whether it is still wanted.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A producer, its poll thread, and, where it is transactional, what its log says.
+pub struct PolledProducer {
+    // Before the producer: fields are dropped in this order.
+    signs: Option<Arc<Signs>>,
+    producer: Arc<BaseProducer<Acknowledgements>>,
+    stop: Arc<AtomicBool>,
+    poll: Option<JoinHandle<()>>,
+}
+
+/// What every producer of a sink shares.
+#[derive(Clone)]
+pub struct Makes {
+    pub config: ClientConfig,
+    pub results: String,
+    pub transactional: bool,
+    /// Where records are requests: the partitions that they may ask for their replies at.
+    pub replies: Option<Arc<ReplyPartitions>>,
+    pub deliveries: Arc<Deliveries>,
+    pub progress: Arc<Progress>,
+}
+
+/// Collects what the poll threads are told, until the engine takes it.
+#[derive(Default)]
+pub struct Deliveries {
+    waiting: Mutex<Vec<Delivery>>,
+    /// There is room again, although nothing was delivered.
+    room: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Deliveries {
+    /// See [`Sink::poll_deliveries`](crate::engine::Sink::poll_deliveries).
+    pub fn poll(&self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()> {
+        if self.take(deliveries) {
+            return Poll::Ready(());
+        }
+        self.waker.register(context.waker());
+        // Once more: something may have come before the waker was there.
+        if self.take(deliveries) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Who was told that there is no room may try again.
+    pub fn room(&self) {
+        self.room.store(true, Relaxed);
+        self.waker.wake();
+    }
+
+    fn take(&self, deliveries: &mut Vec<Delivery>) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if deliveries.is_empty() {
+            std::mem::swap(&mut *waiting, deliveries);
+        } else {
+            deliveries.append(&mut waiting);
+        }
+        self.room.swap(false, Relaxed) || !deliveries.is_empty()
+    }
+}
+
+/// The producer's context.
+pub struct Acknowledgements {
+    deliveries: Arc<Deliveries>,
+    transactional: bool,
+    progress: Arc<Progress>,
+}
+
+impl ClientContext for Acknowledgements {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        super::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        super::log_error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.progress.statistics(Client::Producer, statistics::read(&statistics));
+    }
+}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
+        let result = match result {
+            Ok(_) => Ok(()),
+            Err((error, message)) => {
+                Err(delivery_error(error, message.payload_len() as u64, self.transactional))
+            }
+        };
+        let delivery = Delivery { token: Token(token), result };
+        self.deliveries.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
+        self.deliveries.waker.wake();
+    }
+}
+
+impl PolledProducer {
+    /// A producer; a transactional one has not asked for its id yet.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn new(makes: &Makes) -> Result<Self, Stop> {
+        let context = Acknowledgements {
+            deliveries: makes.deliveries.clone(),
+            transactional: makes.transactional,
+            progress: makes.progress.clone(),
+        };
+        let producer: BaseProducer<Acknowledgements> = makes
+            .config
+            .create_with_context(context)
+            .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
+        let producer = Arc::new(producer);
+        // SAFETY: whoever has the signs is gone before the producer, as `Drop` and the order of fields see to.
+        let signs =
+            makes.transactional.then(|| Arc::new(unsafe { Signs::of(producer.client().native_ptr()) }));
+        let stop = Arc::new(AtomicBool::new(false));
+        let poll = spawn_poll(producer.clone(), signs.clone(), stop.clone(), makes)?;
+        Ok(PolledProducer { signs, producer, stop, poll: Some(poll) })
+    }
+
+    /// The producer itself.
+    pub fn client(&self) -> &BaseProducer<Acknowledgements> {
+        &self.producer
+    }
+
+    /// What its log says, where it is transactional.
+    pub fn signs(&self) -> Option<&Signs> {
+        self.signs.as_deref()
+    }
+}
+
+fn spawn_poll(
+    producer: Arc<BaseProducer<Acknowledgements>>,
+    signs: Option<Arc<Signs>>,
+    stop: Arc<AtomicBool>,
+    makes: &Makes,
+) -> Result<JoinHandle<()>, Stop> {
+    let (replies, results) = (makes.replies.clone(), makes.results.clone());
+    let poll = move || {
+        let mut next = Instant::now();
+        while !stop.load(Relaxed) {
+            producer.poll(POLL);
+            if let Some(signs) = &signs {
+                signs.read();
+            }
+            if let Some(replies) = &replies {
+                replies.refresh(&producer, &results, &mut next);
+            }
+        }
+        // In this order, see `Signs`.
+        drop(signs);
+        drop(producer);
+    };
+    thread::Builder::new()
+        .name("producer-poll".to_owned())
+        .spawn(poll)
+        .map_err(|error| Stop::Fatal(format!("cannot start the producer's poll thread: {error}")))
+}
+
+impl Drop for PolledProducer {
+    fn drop(&mut self) {
+        if let Some((Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch, _)) =
+            self.producer.client().fatal_error()
+        {
+            self.producer.context().progress.fenced();
+        }
+        self.stop.store(true, Relaxed);
+        if let Some(poll) = self.poll.take() {
+            // It ends within one poll.
+            threads::join(poll);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Each partition's share of the room for records that are read and not done.
+//!
+//! Half of the room is for all, the other half is shared out among the partitions. A partition whose records are slow
+//! fills the half for all; once that has lasted, the partitions that hold more than their share are paused, so that
+//! the others can go on with theirs. A pause throws away what was fetched ahead (librdkafka #5343), so it is not for
+//! the moments of an ordinary backlog.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use crate::engine::Budget;
+
+/// How long there must have been no room before partitions are paused.
+const PRESSURE: Duration = Duration::from_millis(250);
+
+/// What the partitions hold.
+pub struct Shares {
+    whole: Budget,
+    partitions: BTreeMap<i32, Budget>,
+    full_since: Option<Instant>,
+}
+
+/// What is to be done.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Whether records may be taken.
+    pub may_take: bool,
+    /// Partitions that are to wait, and that are not to wait any longer.
+    pub pause: Vec<i32>,
+    pub resume: Vec<i32>,
+}
+
+impl Shares {
+    pub fn new(whole: Budget) -> Self {
+        Shares { whole, partitions: BTreeMap::new(), full_since: None }
+    }
+
+    /// The room of a partition.
+    pub fn of(&mut self, partition: i32) -> &Budget {
+        self.partitions.entry(partition).or_insert_with(|| self.whole.part())
+    }
+
+    /// Looks how the partitions that are ours stand; some of them are paused.
+    pub fn look(&mut self, now: Instant, ours: &[i32], paused: &BTreeSet<i32>) -> Verdict {
+        self.partitions.retain(|partition, held| ours.contains(partition) || held.used() > 0);
+        let all = self.whole.size();
+        if ours.len() < 2 {
+            return Verdict {
+                may_take: self.whole.has_room(),
+                pause: Vec::new(),
+                resume: paused.iter().copied().collect(),
+            };
+        }
+        let share = all / 2 / ours.len() as u64;
+        let held = |partition: &i32| self.partitions.get(partition).map_or(0, Budget::used);
+        // What was taken away and is still being finished counts for all.
+        let beyond_shares = |(number, held): (&i32, &Budget)| {
+            if ours.contains(number) { held.used().saturating_sub(share) } else { held.used() }
+        };
+        let common: u64 = self.partitions.iter().map(beyond_shares).sum();
+        let resume = paused.iter().copied().filter(|partition| held(partition) < share / 2).collect();
+        if common < all / 2 {
+            self.full_since = None;
+            return Verdict { may_take: true, pause: Vec::new(), resume };
+        }
+        let lasted = now - *self.full_since.get_or_insert(now) >= PRESSURE;
+        let (over, under): (Vec<i32>, Vec<i32>) =
+            ours.iter().filter(|partition| !paused.contains(partition)).partition(|p| held(p) >= share);
+        let pause = if lasted && !under.is_empty() { over } else { Vec::new() };
+        let may_take = lasted && !under.is_empty();
+        Verdict { may_take, pause, resume }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: BTreeSet<i32> = BTreeSet::new();
+
+    #[test]
+    fn one_partition_has_all_the_room() {
+        let mut shares = Shares::new(Budget::new(1_000));
+        let now = Instant::now();
+        let _held = shares.of(0).take(999);
+        assert!(shares.look(now, &[0], &NONE).may_take);
+        let _more = shares.of(0).take(1);
+        assert!(!shares.look(now, &[0], &NONE).may_take);
+    }
+
+    #[test]
+    fn a_partition_that_has_filled_the_common_half_for_long_is_paused_and_the_others_go_on() {
+        let mut shares = Shares::new(Budget::new(1_000));
+        let (now, ours) = (Instant::now(), [0, 1]);
+        let held = shares.of(0).take(749);
+        assert!(shares.look(now, &ours, &NONE).may_take, "its share and the common half");
+        let more = shares.of(0).take(1);
+        let verdict = shares.look(now, &ours, &NONE);
+        assert_eq!(verdict, Verdict { may_take: false, pause: vec![], resume: vec![] }, "for a moment");
+        let verdict = shares.look(now + PRESSURE, &ours, &NONE);
+        assert_eq!(verdict, Verdict { may_take: true, pause: vec![0], resume: vec![] });
+
+        let paused = BTreeSet::from([0]);
+        let other = shares.of(1).take(249);
+        assert!(shares.look(now + PRESSURE, &ours, &paused).may_take, "within its share");
+        let over = shares.of(1).take(1);
+        let verdict = shares.look(now + PRESSURE, &ours, &paused);
+        assert_eq!(verdict, Verdict { may_take: false, pause: vec![], resume: vec![] }, "nobody is under");
+
+        drop((other, over, more));
+        assert!(shares.look(now + PRESSURE, &ours, &paused).resume.is_empty(), "it still holds most of it");
+        drop(held);
+        assert_eq!(shares.look(now + PRESSURE, &ours, &paused).resume, [0]);
+    }
+
+    #[test]
+    fn an_ordinary_backlog_of_all_pauses_nobody() {
+        let mut shares = Shares::new(Budget::new(1_000));
+        let now = Instant::now();
+        let _held = [shares.of(0).take(500), shares.of(1).take(500)];
+        shares.look(now, &[0, 1], &NONE);
+        let verdict = shares.look(now + 10 * PRESSURE, &[0, 1], &NONE);
+        assert_eq!(verdict, Verdict { may_take: false, pause: vec![], resume: vec![] });
+    }
+
+    #[test]
+    fn a_moment_of_room_begins_the_wait_anew() {
+        let mut shares = Shares::new(Budget::new(1_000));
+        let (now, ours) = (Instant::now(), [0, 1]);
+        let held = shares.of(0).take(800);
+        shares.look(now, &ours, &NONE);
+        drop(held);
+        assert!(shares.look(now, &ours, &NONE).may_take);
+        let _held = shares.of(0).take(800);
+        assert!(shares.look(now + PRESSURE, &ours, &NONE).pause.is_empty());
+    }
+}

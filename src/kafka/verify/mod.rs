@@ -1,0 +1,13 @@
+//! The clients of `pipeline verify`: ask, read topics to their ends, read the group's commits, change topics.
+//!
+//! They share nothing with the engine's clients: what is judged must not be its own judge.
+
+mod asker;
+mod changes;
+mod commits;
+mod reader;
+
+pub use asker::{Acknowledgement, Asker};
+pub use changes::Changes;
+pub use commits::{Committed, coordinating_partition, read_commits};
+pub use reader::{Ends, Isolation, Seen, Tail, read_to_end};

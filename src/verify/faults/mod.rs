@@ -1,0 +1,24 @@
+//! Breaks things, one file for what is broken: begins, lasts, and is mended. Must not know what is asked or judged.
+
+mod brokers;
+mod workers;
+
+use super::{plan::Fault, world::World};
+
+/// Breaks something, and mends it. Returns what was hit, in words.
+///
+/// # Errors
+/// It could not be mended: the run cannot go on.
+pub fn inject(world: &mut World, fault: &Fault) -> Result<String, String> {
+    match *fault {
+        Fault::KillWorker { who, pause } => workers::kill(world, who, pause),
+        Fault::TerminateWorker { who } => workers::terminate(world, who),
+        Fault::StopWorkers { who, both, lasts } => workers::stop(world, who, both, lasts),
+        Fault::MoreWorkers { lasts } => workers::more(world, lasts),
+        Fault::FewerWorkers { who, lasts } => workers::fewer(world, who, lasts),
+        Fault::RollingRestart => workers::roll(world),
+        Fault::KillBroker { who, pause } => brokers::kill(world, who, pause),
+        Fault::StopBroker { who, lasts } => brokers::stop(world, who, lasts),
+        Fault::MoveCoordinator { pause } => brokers::move_coordinator(world, pause),
+    }
+}

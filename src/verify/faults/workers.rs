@@ -1,0 +1,64 @@
+use std::time::Duration;
+
+use crate::verify::world::World;
+
+/// Between two workers of a rolling restart.
+const BETWEEN: Duration = Duration::from_secs(2);
+
+pub fn kill(world: &mut World, who: usize, pause: Duration) -> Result<String, String> {
+    let name = pick(world, who)?;
+    world.workers.kill(&name);
+    world.wait(pause)?;
+    let next = world.start_worker()?;
+    Ok(format!("{name}, then {next}"))
+}
+
+pub fn terminate(world: &mut World, who: usize) -> Result<String, String> {
+    let name = pick(world, who)?;
+    world.terminate_worker(&name);
+    let next = world.start_worker()?;
+    Ok(format!("{name}, then {next}"))
+}
+
+pub fn stop(world: &mut World, who: usize, both: bool, lasts: Duration) -> Result<String, String> {
+    let mut names = vec![pick(world, who)?];
+    if both && world.workers.count() > 1 {
+        names.push(pick(world, who + 1)?);
+    }
+    names.iter().for_each(|name| world.workers.freeze(name));
+    let waited = world.wait(lasts);
+    names.iter().for_each(|name| world.workers.thaw(name));
+    waited.map(|()| names.join(" and "))
+}
+
+pub fn more(world: &mut World, lasts: Duration) -> Result<String, String> {
+    let name = world.start_worker()?;
+    world.wait(lasts)?;
+    world.terminate_worker(&name);
+    Ok(name)
+}
+
+pub fn fewer(world: &mut World, who: usize, lasts: Duration) -> Result<String, String> {
+    let name = pick(world, who)?;
+    world.terminate_worker(&name);
+    world.wait(lasts)?;
+    let next = world.start_worker()?;
+    Ok(format!("{name}, then {next}"))
+}
+
+pub fn roll(world: &mut World) -> Result<String, String> {
+    let mut done = Vec::new();
+    for _ in 0..world.workers.count() {
+        // The first is the oldest; the new one is put behind the others.
+        let name = pick(world, 0)?;
+        world.terminate_worker(&name);
+        let next = world.start_worker()?;
+        world.wait(BETWEEN)?;
+        done.push(format!("{name}, then {next}"));
+    }
+    Ok(done.join("; "))
+}
+
+fn pick(world: &World, who: usize) -> Result<String, String> {
+    world.workers.name(who).map(str::to_owned).ok_or_else(|| "no worker runs".to_owned())
+}

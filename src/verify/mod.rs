@@ -1,0 +1,25 @@
+//! Breaks things around real workers, and holds what comes out against what must.
+//!
+//! Must not know how the engine works: it knows a pipeline's file, processes, brokers and topics alone, and of the
+//! operators what they say of a record.
+
+mod cluster;
+mod faults;
+mod history;
+mod judge;
+mod plan;
+pub mod proxy;
+mod recording;
+mod recovery;
+mod requests;
+mod run;
+mod setup;
+mod workers;
+mod world;
+
+pub use cluster::{ClusterError, ProxiedCluster};
+pub use judge::{Anomaly, Kind as AnomalyKind, Verdict};
+pub use plan::Kind;
+pub use run::{Happened, Outcome, Status, run};
+pub use setup::Settings;
+pub use world::Stop;

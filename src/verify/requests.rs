@@ -1,0 +1,137 @@
+//! What is asked: a request is known by its number, and the same seed asks the same.
+
+use fastrand::Rng;
+
+use crate::{
+    config::{Pipeline, Step},
+    format::Format,
+    record::{Headers, Record},
+};
+
+/// The header that has a request's number, which its results and dead letters have too.
+pub const NUMBER: &str = "verify-request";
+
+/// So many different keys: enough for all partitions, few enough that a key's requests follow each other closely.
+const KEYS: u32 = 400;
+/// One request in so many is bad.
+const BAD: u32 = 100;
+/// Operators that take numbers.
+const NUMERIC: [&str; 3] = ["factorial", "filter", "identity"];
+
+/// The requests of a run, made from its seed.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    seed: u64,
+    /// Values of the user's own; numbers where there are none.
+    samples: Vec<String>,
+    format: Format,
+}
+
+impl Requests {
+    /// Requests for that pipeline, with values from `samples`, or numbers where there are none.
+    ///
+    /// # Errors
+    /// The pipeline's operators take something else than numbers, and there are no samples.
+    pub fn new(pipeline: &Pipeline, seed: u64, samples: Vec<String>) -> Result<Self, String> {
+        let other = |step: &&Step| !NUMERIC.contains(&step.kind);
+        if samples.is_empty()
+            && let Some(step) = pipeline.steps.iter().find(other)
+        {
+            return Err(format!(
+                "nobody can know what the operator {} is to be asked: name a file of values with --samples, one a line",
+                step.name
+            ));
+        }
+        Ok(Requests { seed, samples, format: pipeline.source.format })
+    }
+
+    /// The request of that number.
+    pub fn request(&self, number: u32) -> Record {
+        let mut rng = Rng::with_seed(self.seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let key = rng.u32(..KEYS);
+        let keyed = rng.u32(..20) > 0;
+        let value = if rng.u32(..BAD) == 0 { bad(&mut rng) } else { Some(self.good(&mut rng)) };
+        let headers: Headers = [(NUMBER, number.to_string())].into_iter().collect();
+        Record {
+            key: keyed.then(|| format!("key-{key}").into()),
+            value: value.map(Into::into),
+            headers,
+            timestamp: None,
+        }
+    }
+
+    fn good(&self, rng: &mut Rng) -> Vec<u8> {
+        if !self.samples.is_empty() {
+            return self.samples[rng.usize(..self.samples.len())].clone().into_bytes();
+        }
+        // Small ones mostly, so that what moves is records, not bytes; some that take their time.
+        let n = match rng.u32(..1_000) {
+            0..5 => rng.u64(2_000..10_000),
+            5..50 => rng.u64(300..2_000),
+            _ => rng.u64(..300),
+        };
+        self.format.encode_request(n)
+    }
+}
+
+/// What no operator takes for a number; a tombstone is one of them.
+fn bad(rng: &mut Rng) -> Option<Vec<u8>> {
+    let bad: [Option<&[u8]>; 6] =
+        [Some(b"abc"), Some(b"-7"), Some(b""), Some(b"999999999999"), Some(b"\xff\xfe\x00"), None];
+    bad[rng.usize(..bad.len())].map(<[u8]>::to_vec)
+}
+
+/// The number that a result or dead letter says that it belongs to.
+pub fn number_of(record: &Record) -> Option<u32> {
+    std::str::from_utf8(record.headers.get(NUMBER)?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    fn requests(seed: u64, samples: &[&str]) -> Requests {
+        let (pipeline, _) = load("factorial.toml", &[]).unwrap();
+        Requests::new(&pipeline, seed, samples.iter().map(|sample| (*sample).to_owned()).collect()).unwrap()
+    }
+
+    #[test]
+    fn the_same_seed_asks_the_same_and_each_request_says_its_number() {
+        let [one, two, other] = [requests(7, &[]), requests(7, &[]), requests(8, &[])];
+        for number in 0..1_000 {
+            assert_eq!(one.request(number), two.request(number));
+            assert_eq!(number_of(&one.request(number)), Some(number));
+        }
+        assert!((0..100).any(|number| one.request(number) != other.request(number)));
+    }
+
+    #[test]
+    fn good_and_bad_keyed_and_keyless_are_mixed() {
+        let requests = requests(7, &[]);
+        let all: Vec<Record> = (0..10_000).map(|number| requests.request(number)).collect();
+        let number = |record: &&Record| {
+            record
+                .value
+                .as_deref()
+                .and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok())
+                .is_some_and(|n| n < 10_000)
+        };
+        let good = all.iter().filter(number).count();
+        assert!((9_850..9_950).contains(&good), "{good}");
+        let tombstones = all.iter().filter(|record| record.value.is_none()).count();
+        assert!((5..50).contains(&tombstones), "{tombstones}");
+        let keyless = all.iter().filter(|record| record.key.is_none()).count();
+        assert!((400..600).contains(&keyless), "{keyless}");
+    }
+
+    #[test]
+    fn samples_take_the_numbers_place() {
+        let requests = requests(7, &["one", "two"]);
+        let good = (0..1_000).filter(|number| {
+            let value = requests.request(*number).value;
+            value.as_deref() == Some(b"one") || value.as_deref() == Some(b"two")
+        });
+        assert!(good.count() > 950);
+    }
+}

@@ -1,0 +1,330 @@
+//! One run: starts all, breaks things, lets all come to rest, reads everything, judges.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    faults,
+    history::{Asked, Found, History, Letter, OpenTransaction, Place},
+    judge::{Expected, NO_KEY, Promise, Verdict, judge},
+    plan::Plan,
+    recording::{Asking, Recording},
+    recovery::recovered,
+    requests::Requests,
+    setup::{Settings, Setup, set_up},
+    world::{Stop, World, now},
+};
+use crate::{
+    engine::wire_size,
+    kafka::verify::{Ends, Isolation, Seen, Tail, read_commits, read_to_end},
+    record::Record,
+    testing::TestDriver,
+};
+
+/// How long the first result may take.
+const FIRST: Duration = Duration::from_secs(90);
+/// How long all partitions may take to answer again after the last fault before no more is asked.
+const RECOVERY: Duration = Duration::from_secs(30);
+/// Nothing more is waited for when nothing came for so long.
+const QUIET: Duration = Duration::from_secs(40);
+/// How long reading a topic may take.
+const READ: Duration = Duration::from_secs(180);
+/// How long the brokers may take to abort what a dead worker has begun: its time-out, and the time until they look.
+const ABORT: Duration = Duration::from_secs(40);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A fault that happened.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    /// What it is called in tables.
+    pub name: String,
+    /// What it was.
+    pub what: String,
+    /// What it hit, or why it could not happen.
+    pub hit: Result<String, String>,
+    /// When it began, in milliseconds since 1970 UTC.
+    pub began: i64,
+    /// When it was over.
+    pub ended: i64,
+    /// When results flowed again; `None` where they never did, or nothing was asked after it.
+    pub recovered: Option<i64>,
+}
+
+/// What a run was.
+pub struct Outcome {
+    /// When it began, in milliseconds since 1970 UTC.
+    pub began: i64,
+    /// When all had come to rest.
+    pub rested: i64,
+    /// Its faults, in order.
+    pub faults: Vec<Happened>,
+    /// What was seen.
+    pub history: History,
+    /// What that amounts to.
+    pub verdict: Verdict,
+    /// Whether somebody stopped it.
+    pub stopped: bool,
+}
+
+/// How a run stands.
+pub enum Status<'a> {
+    /// Something that is worth a line.
+    Line(String),
+    /// How it goes on, for a line that changes.
+    Now {
+        /// Time since the faults began.
+        since: Duration,
+        /// What happens.
+        what: &'a str,
+        /// Requests so far.
+        asked: usize,
+        /// Of which so many are answered.
+        answered: u32,
+    },
+}
+
+/// Runs. Blocks until all is judged.
+///
+/// # Errors
+/// It could not be run to its end, in words; that says nothing about the pipeline.
+pub fn run(
+    settings: &Settings,
+    stop: Arc<Stop>,
+    say: &(dyn Fn(Status<'_>) + Sync),
+) -> Result<Outcome, String> {
+    let began = now();
+    let requests = Requests::new(&settings.pipeline, settings.seed, settings.samples.clone())?;
+    say(Status::Line(words_of(settings)));
+    let Setup { mut world, config, names } = set_up(settings, stop.clone())?;
+    for _ in 0..settings.workers {
+        world.start_worker()?;
+    }
+    let recording = Arc::new(Recording::default());
+    let told = recording.clone();
+    let results: Arc<str> = names.results.as_str().into();
+    let is_letter = move |seen: &Seen| usize::from(seen.topic != results);
+    let tail = Tail::start(&config, &[&names.results, &names.dead_letters], move |seen| {
+        told.seen(is_letter(&seen), &seen);
+    })?;
+    let mut operators = TestDriver::new(&settings.pipeline);
+    let silent = move |request: &Record| comes_of(&mut operators, request).is_silent();
+    let asking =
+        Asking::start(&config, &names.requests, settings.rate, requests.clone(), &recording, silent)?;
+    let mut running = Running { settings, world, recording: recording.clone(), faults: Vec::new(), say };
+    running.first_results()?;
+    running.break_things()?;
+    running.recover()?;
+    asking.finish()?;
+    running.rest()?;
+    let mut world = running.world;
+    let late = world.workers.terminate_all();
+    world
+        .ended
+        .extend(late.into_iter().map(|name| (now(), format!("{name} did not stop within 40 s of SIGTERM"))));
+    let rested = now();
+    drop(tail);
+    say(Status::Line("reading all that was written".to_owned()));
+    let mut history = read(&config, &names, &recording)?;
+    history.ended = std::mem::take(&mut world.ended);
+    let mut faults = running.faults;
+    for fault in &mut faults {
+        fault.recovered = recovered(&history.asked, fault.ended);
+    }
+    let promise = Promise { guarantee: settings.pipeline.guarantee, order: settings.pipeline.order };
+    let mut operators = TestDriver::new(&settings.pipeline);
+    let verdict = judge(promise, &history, |number| comes_of(&mut operators, &requests.request(number)));
+    Ok(Outcome { began, rested, faults, history, verdict, stopped: !stop.goes_on() })
+}
+
+/// What must come of a request, by the operators themselves.
+fn comes_of(operators: &mut TestDriver, request: &Record) -> Expected {
+    let before = operators.dead_letters().len();
+    // An operator's fatal error would stop the pipeline, whatever it is asked: nothing must come of it then.
+    let results = operators.pipe(request.clone()).unwrap_or_default();
+    let class = operators.dead_letters().get(before).map(|letter| letter.class);
+    let key = Record { key: request.key.clone(), ..Record::default() };
+    Expected {
+        results: results.iter().map(|result| (super::history::digest(result), wire_size(result))).collect(),
+        class,
+        request: super::history::digest(request),
+        key: if request.key.is_some() { super::history::digest(&key) } else { NO_KEY },
+    }
+}
+
+struct Running<'a> {
+    settings: &'a Settings,
+    world: World,
+    recording: Arc<Recording>,
+    faults: Vec<Happened>,
+    say: &'a (dyn Fn(Status<'_>) + Sync),
+}
+
+impl Running<'_> {
+    fn first_results(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        while self.recording.answered() == 0 {
+            self.world.wait(LOOK)?;
+            if !self.world.stop.goes_on() {
+                return Ok(());
+            }
+            if begun.elapsed() > FIRST {
+                let logs = self.settings.folder.join("workers");
+                return Err(format!(
+                    "no result came within {FIRST:?}; the workers' logs are in {}",
+                    logs.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn break_things(&mut self) -> Result<(), String> {
+        let (settings, begun) = (self.settings, Instant::now());
+        let plan = Plan::new(settings.seed, settings.kinds.clone());
+        for step in plan {
+            self.world.wait(step.pause)?;
+            if begun.elapsed() >= settings.time || !self.world.stop.goes_on() {
+                break;
+            }
+            let (what, began) = (step.fault.to_string(), now());
+            let asked = self.recording.asked().len();
+            (self.say)(Status::Now {
+                since: begun.elapsed(),
+                what: &what,
+                asked,
+                answered: self.recording.answered(),
+            });
+            let hit = faults::inject(&mut self.world, &step.fault);
+            let ended = now();
+            (self.say)(Status::Line(line(begun.elapsed(), &what, &hit, ended - began)));
+            self.faults.push(Happened { name: step.fault.name(), what, hit, began, ended, recovered: None });
+        }
+        Ok(())
+    }
+
+    /// Goes on asking until all partitions answer again.
+    fn recover(&mut self) -> Result<(), String> {
+        let (end, begun) = (now(), Instant::now());
+        while recovered(&self.recording.asked(), end).is_none()
+            && begun.elapsed() < RECOVERY
+            && self.world.stop.waits()
+        {
+            thread::sleep(LOOK);
+            self.world.look_after_workers()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is answered, or nothing comes any more.
+    fn rest(&mut self) -> Result<(), String> {
+        let (mut answered, mut since) = (self.recording.answered(), Instant::now());
+        loop {
+            let open = open_requests(&self.recording.asked());
+            if open == 0 || since.elapsed() > QUIET || !self.world.stop.waits() {
+                return Ok(());
+            }
+            thread::sleep(LOOK);
+            self.world.look_after_workers()?;
+            if self.recording.answered() != answered {
+                (answered, since) = (self.recording.answered(), Instant::now());
+            }
+        }
+    }
+}
+
+fn open_requests(asked: &[Asked]) -> usize {
+    asked.iter().filter(|asked| asked.place.is_some() && asked.answered.is_none() && !asked.silent).count()
+}
+
+/// Reads everything, by readers of their own.
+fn read(
+    config: &rdkafka::ClientConfig,
+    names: &super::setup::Names,
+    recording: &Recording,
+) -> Result<History, String> {
+    let mut history = History { asked: recording.asked().clone(), ..History::default() };
+    let given = std::mem::take(&mut *recording.given());
+    let mut there = BTreeSet::new();
+    let result_ends = read_committed(config, &names.results, |seen| {
+        there.insert((0, Place { partition: seen.partition, offset: seen.offset }));
+        history.results.push(Found::of(&seen));
+    })?;
+    let letter_ends = read_committed(config, &names.dead_letters, |seen| {
+        there.insert((1, Place { partition: seen.partition, offset: seen.offset }));
+        history.letters.push(Letter::of(&seen));
+    })?;
+    for (topic, ends) in [(&names.results, &result_ends), (&names.dead_letters, &letter_ends)] {
+        history.open.extend(open_transactions(config, topic, ends)?);
+    }
+    let gone = given.into_iter().filter(|(place, _)| !there.contains(place));
+    history.vanished = gone
+        .map(|((topic, place), number)| {
+            let topic = [&names.results, &names.dead_letters][topic];
+            let number = number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+            format!("{topic}[{}] {}, of request {number}", place.partition, place.offset)
+        })
+        .collect();
+    history.commits = read_commits(config, &names.group, READ)?;
+    Ok(history)
+}
+
+/// Reads what is committed once all transactions have ended, or had the time to.
+fn read_committed(
+    config: &rdkafka::ClientConfig,
+    topic: &str,
+    each: impl FnMut(Seen),
+) -> Result<Ends, String> {
+    let deadline = Instant::now() + ABORT;
+    let mut all = read_to_end(config, topic, None, Isolation::Uncommitted, READ, |_| ())?;
+    while Instant::now() < deadline {
+        let committed = read_to_end(config, topic, None, Isolation::Committed, READ, |_| ())?;
+        if committed == all {
+            break;
+        }
+        thread::sleep(Duration::from_secs(1));
+        all = read_to_end(config, topic, None, Isolation::Uncommitted, READ, |_| ())?;
+    }
+    read_to_end(config, topic, None, Isolation::Committed, READ, each)
+}
+
+fn open_transactions(
+    config: &rdkafka::ClientConfig,
+    topic: &str,
+    committed: &Ends,
+) -> Result<Vec<OpenTransaction>, String> {
+    let all = read_to_end(config, topic, None, Isolation::Uncommitted, READ, |_| ())?;
+    let open = all.into_iter().filter_map(|(partition, end)| {
+        let offset = *committed.get(&partition)?;
+        let place = Place { partition, offset };
+        (offset < end).then(|| OpenTransaction { topic: topic.to_owned(), place, end })
+    });
+    Ok(open.collect())
+}
+
+fn words_of(settings: &Settings) -> String {
+    let brokers = match settings.nodes {
+        Some(nodes) => format!("{} broker(s) of its own", nodes.count()),
+        None => "the brokers that are given".to_owned(),
+    };
+    format!(
+        "{}: {} workers, {brokers}, {} requests a second, {} kinds of faults for {}, seed {}",
+        settings.file,
+        settings.workers,
+        settings.rate,
+        settings.kinds.len(),
+        humantime::format_duration(settings.time),
+        settings.seed
+    )
+}
+
+fn line(since: Duration, what: &str, hit: &Result<String, String>, lasted: i64) -> String {
+    let hit = match hit {
+        Ok(hit) => hit.clone(),
+        Err(reason) => format!("could not: {reason}"),
+    };
+    format!("{:>5.0} s  {what} ({hit}; {:.1} s)", since.as_secs_f64(), lasted as f64 / 1e3)
+}

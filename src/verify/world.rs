@@ -1,0 +1,108 @@
+//! All that can be broken: workers, brokers, topics.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use super::{ProxiedCluster, workers::Workers};
+use crate::kafka::verify::Changes;
+
+/// How long it takes at most to notice a stop.
+const NOTICE: Duration = Duration::from_millis(50);
+
+/// Whether the run is to end early: once for no more faults, twice for at once.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicU8);
+
+impl Stop {
+    /// Asks for it.
+    pub fn stop(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// Whether faults may go on.
+    pub fn goes_on(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+
+    /// Whether anything is to be waited for.
+    pub fn waits(&self) -> bool {
+        self.0.load(Relaxed) < 2
+    }
+}
+
+/// What the faults work on.
+pub struct World {
+    /// The processes.
+    pub workers: Workers,
+    /// The brokers, where they are ours; `None` where they were given.
+    pub cluster: Option<ProxiedCluster>,
+    /// Changes topics, past the proxies.
+    pub changes: Changes,
+    /// The workers' consumer group.
+    pub group: String,
+    /// Whether to end early.
+    pub stop: Arc<Stop>,
+    /// Workers that ended by themselves or did not stop: when, and what they said.
+    pub ended: Vec<(i64, String)>,
+}
+
+impl World {
+    /// Waits, and starts workers again that have ended by themselves, as whoever runs workers does. Shorter where the run
+    /// is to end.
+    ///
+    /// # Errors
+    /// A worker cannot be started.
+    pub fn wait(&mut self, time: Duration) -> Result<(), String> {
+        let until = Instant::now() + time;
+        loop {
+            self.look_after_workers()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.stop.goes_on() {
+                return Ok(());
+            }
+            thread::sleep(left.min(NOTICE));
+        }
+    }
+
+    /// Starts workers again that have ended by themselves.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn look_after_workers(&mut self) -> Result<(), String> {
+        for ended in self.workers.ended() {
+            self.ended.push((
+                now(),
+                format!("{} ended by itself ({}); it said last:\n{}", ended.name, ended.status, ended.last),
+            ));
+            self.start_worker()?;
+        }
+        Ok(())
+    }
+
+    /// Starts one more worker.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start_worker(&mut self) -> Result<String, String> {
+        self.workers.start().map_err(|error| format!("a worker cannot be started: {error}"))
+    }
+
+    /// SIGTERM, and the end of it; one that does not stop is killed, and remembered.
+    pub fn terminate_worker(&mut self, name: &str) {
+        if !self.workers.terminate(name) {
+            self.ended.push((now(), format!("{name} did not stop within 40 s of SIGTERM")));
+        }
+    }
+}
+
+/// Milliseconds since 1970 UTC.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

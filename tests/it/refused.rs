@@ -1,0 +1,138 @@
+//! What the broker refuses for what it is becomes a dead letter, and holds up nobody.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+
+use crate::harness::{Consumed, Names, Producer, Worker, broker, create_topic, read_committed};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Reads both topics until what is there satisfies `done`.
+fn eventually(
+    servers: &str,
+    names: &Names,
+    worker: &Worker,
+    done: impl Fn(&[Consumed], &[Consumed]) -> bool,
+) -> (Vec<Consumed>, Vec<Consumed>) {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let (results, letters) =
+            (read_committed(servers, &names.sink), read_committed(servers, &names.dead_letters));
+        if done(&results, &letters) {
+            return (results, letters);
+        }
+        assert!(Instant::now() < deadline, "{} results, {letters:?}\n{}", results.len(), worker.log());
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn requests(servers: &str) -> BaseProducer {
+    ClientConfig::new().set("bootstrap.servers", servers).set("linger.ms", "50").create().unwrap()
+}
+
+fn keys(records: &[Consumed]) -> BTreeSet<String> {
+    records.iter().map(|record| record.key().to_owned()).collect()
+}
+
+fn ids(prefix: &str, count: usize) -> BTreeSet<String> {
+    (0..count).map(|id| format!("{prefix}{id}")).collect()
+}
+
+#[test]
+fn a_record_without_a_key_in_front_of_a_compacted_topic_is_a_dead_letter_and_its_neighbours_are_results() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    for (guarantee, name) in [("at-least-once", "keyless-alo"), ("exactly-once", "keyless-eos")] {
+        let names = Names::new(name);
+        create_topic(&servers, &names.source, 1, &[]);
+        create_topic(&servers, &names.sink, 1, &[("cleanup.policy", "compact")]);
+        let producer = requests(&servers);
+        for id in 0..40 {
+            let key = format!("id-{id}");
+            let record = BaseRecord::<str, str>::to(&names.source).payload("5");
+            producer.send(if id == 7 { record } else { record.key(&key) }).unwrap();
+        }
+        producer.flush(LIMIT).unwrap();
+        let settings = [names.settings(), vec![format!("guarantee={guarantee}")]].concat();
+        let worker = Worker::start(&servers, &settings);
+        let (results, letters) = eventually(&servers, &names, &worker, |results, letters| {
+            keys(results).len() == 39 && !letters.is_empty()
+        });
+        let mut expected = ids("id-", 40);
+        expected.remove("id-7");
+        assert_eq!(keys(&results), expected, "{guarantee}");
+        assert!(guarantee == "at-least-once" || results.len() == 39, "double: {results:?}");
+        let [letter] = &letters[..] else { panic!("{guarantee}: {letters:?}") };
+        assert_eq!((letter.key.as_deref(), letter.value()), (None, "5"));
+        assert_eq!(letter.header("pipeline.error.class"), Some("result-refused"));
+        assert_eq!(letter.header("pipeline.error.offset"), Some("7"));
+        let (status, log) = worker.terminate();
+        assert!(status.success(), "{log}");
+    }
+}
+
+#[test]
+fn a_request_from_the_future_is_a_dead_letter_and_the_others_are_results() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    for (guarantee, name) in [("at-least-once", "future-alo"), ("exactly-once", "future-eos")] {
+        let names = Names::new(name);
+        create_topic(
+            &servers,
+            &names.source,
+            1,
+            &[("message.timestamp.after.max.ms", "9223372036854775807")],
+        );
+        let producer = requests(&servers);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
+        for id in 0..10 {
+            let key = format!("id-{id}");
+            let at = if id == 3 { now + 3 * 3_600_000 } else { now };
+            let record = BaseRecord::<str, str>::to(&names.source).key(&key).payload("5").timestamp(at);
+            producer.send(record).unwrap();
+        }
+        producer.flush(LIMIT).unwrap();
+        let settings = [names.settings(), vec![format!("guarantee={guarantee}")]].concat();
+        let worker = Worker::start(&servers, &settings);
+        let (results, letters) = eventually(&servers, &names, &worker, |results, letters| {
+            keys(results).len() == 9 && !letters.is_empty()
+        });
+        let mut expected = ids("id-", 10);
+        expected.remove("id-3");
+        assert_eq!(keys(&results), expected, "{guarantee}");
+        let [letter] = &letters[..] else { panic!("{guarantee}: {letters:?}") };
+        assert_eq!((letter.key(), letter.value()), ("id-3", "5"));
+        assert_eq!(letter.header("pipeline.error.class"), Some("result-refused"));
+        let timestamp = (now + 3 * 3_600_000).to_string();
+        assert_eq!(letter.header("pipeline.error.timestamp"), Some(&timestamp[..]));
+    }
+}
+
+#[test]
+fn a_dead_letter_that_does_not_fit_its_topic_is_cut_and_says_so() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("cut");
+    let producer = Producer::new(&servers, &names.source, 1, &[("max.message.bytes", "2000000")]);
+    create_topic(&servers, &names.dead_letters, 1, &[("max.message.bytes", "100000")]);
+    producer.send("large", Some(&vec![b'x'; 1_500_000]), None);
+    producer.send("good", Some(b"5"), None);
+    producer.flush();
+    let worker = Worker::start(&servers, &names.settings());
+    let (results, letters) =
+        eventually(&servers, &names, &worker, |results, letters| !results.is_empty() && !letters.is_empty());
+    assert_eq!(keys(&results), BTreeSet::from(["good".to_owned()]));
+    let [letter] = &letters[..] else { panic!("{letters:?}") };
+    assert_eq!((letter.key(), letter.header("pipeline.error.class")), ("large", Some("not-a-number")));
+    assert!(letter.header("pipeline.error.cut").is_some_and(|said| said.contains("1500")), "{letter:?}");
+    let kept = letter.value();
+    assert!((90_000..100_000).contains(&kept.len()) && kept.bytes().all(|byte| byte == b'x'));
+}
