@@ -117,10 +117,13 @@ impl World {
 
     /// The answer to JoinGroup.
     pub fn joined(&mut self, client: ClientId, answer: Result<(MemberId, i32), GroupError>) {
-        if self.consumer(client).leaving {
-            // The answer says who is to leave.
-            if let Ok((id, _)) = answer {
-                self.request(Role::Group, move |world| world.leave_group(id));
+        let consumer = self.consumer(client);
+        if consumer.leaving {
+            // The answer comes too late; it says who is to leave.
+            match answer {
+                Ok((id, _)) if consumer.ended => self.request(Role::Group, move |world| world.leave_group(id)),
+                Ok((id, _)) => consumer.member = Some(id),
+                Err(_) => {}
             }
             return;
         }

@@ -264,6 +264,7 @@ impl History {
             topology: Topology::new([Arc::new(Scripted::default()) as Arc<dyn Operator>]),
             guarantee: self.script.guarantee,
             order: self.script.order,
+            requests: false,
             commit_interval: settings.commit_interval,
             commit_records: settings.commit_records,
             retry: RetryPolicy {
@@ -272,6 +273,7 @@ impl History {
                 max_backoff: Duration::from_secs(1),
             },
             largest_result: 1 << 20,
+            largest_dead_letter: 1 << 20,
             input,
             budget: Budget::new(1 << 20),
             shutdown_timeout: settings.shutdown_timeout,

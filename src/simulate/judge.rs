@@ -5,7 +5,8 @@
 //! - Committed offsets never go back.
 //! - At rest each record has what its operator makes of it, and nothing else: at least once, or exactly once.
 //! - Order, exactly-once: the results of a partition, or of a key in a partition, are seen in the order of their
-//!   records. At-least-once: what a worker writes goes back only where the partition was assigned to it anew.
+//!   records. At-least-once: what a worker writes goes back only where the partition was assigned to it anew, or
+//!   records came back undelivered.
 //! - A hand-over in a healthy group does not take all of its time.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -137,8 +138,8 @@ impl Judge {
     fn check_order<'a>(&mut self, seen: impl Iterator<Item = &'a Written>) {
         /// Whose order: of a writer (at-least-once), a partition, and a partition of the result topic or a key.
         type Whose = (Option<ClientId>, i32, Vec<u8>);
-        // The last offset, how often it was assigned at first, and how often it went back.
-        let mut last: BTreeMap<Whose, (i64, u32, u32)> = BTreeMap::new();
+        // The last offset, and how often it went back.
+        let mut last: BTreeMap<Whose, (i64, u32)> = BTreeMap::new();
         let exactly_once = self.guarantee == Guarantee::ExactlyOnce;
         for written in seen {
             let record = &written.record;
@@ -150,9 +151,10 @@ impl Judge {
                 (Order::Key, None) | (Order::None, _) => continue,
             };
             let whose = ((!exactly_once).then_some(written.by), partition, of);
-            let (before, first, back) = last.entry(whose).or_insert((offset, written.assigned, 0));
+            let (before, back) = last.entry(whose).or_insert((offset, 0));
             *back += u32::from(offset < *before);
-            if *back > if exactly_once { 0 } else { written.assigned - *first } {
+            // The first assignment is no reason.
+            if *back > if exactly_once { 0 } else { written.again.saturating_sub(1) } {
                 let before = *before;
                 return self.violated(|| {
                     format!("order: `{}` comes after offset {before}", String::from_utf8_lossy(value))

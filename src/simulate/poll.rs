@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     engine::{Assignment, CommitError, CommitOffset, Handover, Source, SourceEvent, Stop},
+    plant::{Fault, planted},
     record::{BatchBuilder, Headers, Offset},
 };
 
@@ -133,16 +134,10 @@ impl World {
     /// Goes back to the committed offsets of what is assigned.
     fn rewind(&mut self, client: ClientId) {
         let all: Vec<i32> = self.consumer(client).positions.keys().copied().collect();
-        if all.is_empty() {
-            return self.poke(client);
-        }
-        self.ask(client, all.clone(), move |world, assignments| {
+        self.ask(client, all, move |world, assignments| {
             world.say_of(client, |_| format!("goes back to {}", told(&assignments)));
             world.read_from(client, &assignments);
-            let (handover, _) = Handover::new();
-            let all = all.into_iter().map(source).collect();
-            world.tell(client, Ok(SourceEvent::Lost(all, handover)));
-            world.tell(client, Ok(SourceEvent::Assigned(assignments)));
+            world.tell(client, Ok(SourceEvent::Rewound(assignments)));
         });
     }
 
@@ -228,9 +223,12 @@ impl World {
     fn start(&mut self, client: ClientId, partition: i32) -> Assignment {
         let (low, high) = (self.topics.of(partition).low, self.topics.of(partition).high);
         let committed = self.group.committed(partition).cloned().unwrap_or_default();
-        let start = if (low..=high).contains(&committed.offset) { committed.offset } else { low };
         let end = *self.consumer(client).targets.entry(partition).or_insert(Offset(high));
-        Assignment { partition: source(partition), start: Offset(start), metadata: committed.metadata, end }
+        let usable = (low..=high).contains(&committed.offset);
+        let start = Offset(if usable { committed.offset } else { low });
+        // What the metadata says is about the offset that it came with, and about no other.
+        let metadata = if usable || planted(Fault::OldBitmap) { committed.metadata } else { String::new() };
+        Assignment { partition: source(partition), start, metadata, end }
     }
 
     /// Something is wrong that only new clients can mend.
@@ -347,7 +345,7 @@ impl Stream for SimulatedSource {
             consumer.waker = Some(context.waker().clone());
             return Poll::Pending;
         };
-        if let Ok(SourceEvent::Assigned(assignments)) = &event {
+        if let Ok(SourceEvent::Assigned(assignments) | SourceEvent::Rewound(assignments)) = &event {
             count(consumer, assignments);
         }
         Poll::Ready(Some(event))

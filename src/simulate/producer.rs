@@ -2,7 +2,7 @@
 //! until it is acknowledged, and known by its sequence numbers; one commit or abort at a time, each on a thread.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     task::Waker,
     time::Duration,
 };
@@ -10,14 +10,15 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
+    judge::place_of,
     script::Role,
-    transactions::{ProducerId, Refusal, place},
+    transactions::{ProducerId, Refused, place},
     world::{ClientId, World},
 };
 use crate::{
     config::Guarantee,
-    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, Stop, Token},
-    plant::{self, planted},
+    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, Refusal, Stop, Token},
+    plant::{Fault, planted},
     record::Record,
 };
 
@@ -34,8 +35,9 @@ pub struct Outgoing {
     pub token: Token,
     pub to: Destination,
     pub record: Record,
-    /// How often its source partition had been assigned.
-    pub assigned: u32,
+    /// How often there had been a reason to send records of its source partition again: it was assigned, or some came
+    /// back undelivered.
+    pub again: u32,
 }
 
 /// What waits for its turn.
@@ -67,6 +69,7 @@ pub struct Producer {
     added: BTreeSet<(bool, i32)>,
     /// Why the transaction can only be aborted.
     failed: Option<String>,
+    fatal: Option<Refused>,
     /// How often an abort was asked for: a commit from before gives up.
     pub aborts: u64,
     /// Whether a commit or an abort is under way, and what waits for that.
@@ -74,6 +77,12 @@ pub struct Producer {
     turns: VecDeque<Turn>,
     /// Whether the end of a transaction was not plain: its EndTxn may still come.
     doubtful: bool,
+    /// Whether a new producer is on its way: no transaction is begun meanwhile.
+    pub renewing: bool,
+    /// Whether there may be room again.
+    pub room: bool,
+    /// Records that came back undelivered, by their source partition.
+    pub returned: BTreeMap<i32, u32>,
     /// The script's, for the next batch, commit or end.
     pub late_end: Option<Duration>,
     pub lost_acknowledgement: Option<Duration>,
@@ -95,10 +104,14 @@ impl Producer {
             registered: false,
             added: BTreeSet::new(),
             failed: None,
+            fatal: None,
             aborts: 0,
             busy: false,
             turns: VecDeque::new(),
             doubtful: false,
+            renewing: false,
+            room: false,
+            returned: BTreeMap::new(),
             late_end: None,
             lost_acknowledgement: None,
             fail_delivery: false,
@@ -117,8 +130,17 @@ impl Producer {
         self.failed.as_deref()
     }
 
-    fn deliver(&mut self, token: Token, result: Result<(), DeliveryError>) {
-        self.deliveries.push(Delivery { token, result });
+    fn deliver(&mut self, outgoing: &Outgoing, result: Result<(), DeliveryError>) {
+        if result.is_err()
+            && let Some((partition, _)) = place_of(outgoing.record.value.as_deref().unwrap_or_default())
+        {
+            *self.returned.entry(partition).or_default() += 1;
+        }
+        self.deliveries.push(Delivery { token: outgoing.token, result });
+        self.wake();
+    }
+
+    fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -127,7 +149,14 @@ impl Producer {
     /// All that is on its way comes back undelivered.
     fn fail(&mut self, error: &DeliveryError) {
         for outgoing in std::mem::take(&mut self.sent).into_iter().chain(std::mem::take(&mut self.queue)) {
-            self.deliver(outgoing.token, Err(error.clone()));
+            self.deliver(&outgoing, Err(error.clone()));
+        }
+    }
+
+    /// What is queued comes back.
+    pub fn purge(&mut self) {
+        for outgoing in std::mem::take(&mut self.queue) {
+            self.deliver(&outgoing, Err(DeliveryError::Again("_PURGE_QUEUE".to_owned())));
         }
     }
 }
@@ -161,7 +190,7 @@ impl World {
             return self.later(AGAIN, client, move |world| world.not_delivered(client, "_TIMED_OUT"));
         }
         if std::mem::take(&mut producer.deliver_again) {
-            return self.later(AGAIN, client, move |world| world.come_back(client));
+            return self.later(AGAIN, client, move |world| world.come_back(client, |_| false));
         }
         let lost = producer.lost_acknowledgement.take();
         let (id, transactional) = (producer.id, producer.transactional);
@@ -185,7 +214,7 @@ impl World {
         if let (Some((producer, epoch)), false) = (id, new.is_empty()) {
             match self.add_to_transaction(producer, epoch, new.iter().copied()) {
                 Ok(()) => {}
-                Err(Refusal::Again) => {
+                Err(Refused::Again) => {
                     let again =
                         move |world: &mut World| world.batch_arrives(client, id, new, batch, lost);
                     return self.request_after(AGAIN, Role::Leader, again);
@@ -206,31 +235,41 @@ impl World {
         }
     }
 
-    fn refuse_batch(&mut self, client: ClientId, refusal: Refusal) {
+    fn refuse_batch(&mut self, client: ClientId, refusal: Refused) {
         self.respond(client, move |world| world.not_delivered(client, &format!("{refusal:?}")));
     }
 
     fn acknowledged(&mut self, client: ClientId) {
         let producer = self.producer(client);
         for outgoing in std::mem::take(&mut producer.sent) {
-            producer.deliver(outgoing.token, Ok(()));
+            producer.deliver(&outgoing, Ok(()));
         }
         self.send_batch(client);
     }
 
-    /// The broker refuses a batch for one of its records.
+    /// The broker refuses a batch for one of its records. Most errors say which; some are about the whole batch.
     fn refuse_records(&mut self, client: ClientId) {
+        let whole = self.random.bool();
+        self.come_back(client, move |outgoing| whole || is_refused(outgoing));
+    }
+
+    /// A batch comes back: some of it refused, the rest although nothing is wrong with it.
+    fn come_back(&mut self, client: ClientId, refused: impl Fn(&Outgoing) -> bool) {
+        self.say_of(client, |_| "a batch comes back".to_owned());
         let producer = self.producer(client);
         for outgoing in std::mem::take(&mut producer.sent) {
-            let size = outgoing.record.value.as_ref().map_or(0, |value| value.len() as u64);
-            producer.deliver(outgoing.token, Err(DeliveryError::TooLarge { size }));
+            let error = if refused(&outgoing) {
+                Refusal { too_large: None, reason: "INVALID_RECORD".to_owned() }.into()
+            } else {
+                DeliveryError::Again("_INVALID_DIFFERENT_RECORD".to_owned())
+            };
+            producer.deliver(&outgoing, Err(error));
+        }
+        if producer.transactional {
+            producer.failed = Some("a record was not delivered".to_owned());
+            producer.purge();
         }
         self.send_batch(client);
-    }
-
-    /// A batch comes back although nothing is wrong with it.
-    fn come_back(&mut self, client: ClientId) {
-        self.not_delivered(client, "_INVALID_DIFFERENT_RECORD");
     }
 
     /// A batch was not delivered, and will not be.
@@ -245,7 +284,6 @@ impl World {
             DeliveryError::Stop(Stop::Restart(reason))
         };
         producer.fail(&error);
-        self.next_turn_if_idle(client);
     }
 
     /// A commit or an abort, once the one before is over.
@@ -262,12 +300,14 @@ impl World {
         let Some(turn) = self.producer(client).turns.pop_front() else { return };
         self.producer(client).busy = true;
         let way = self.way() / 8;
-        self.later(way, client, move |world| match turn {
-            Turn::Commit { offsets, aborts, reply } => {
+        self.later(way, client, move |world| match (turn, world.producer(client).fatal) {
+            (Turn::Commit { reply, .. }, Some(refusal)) => world.fatal(client, End::Commit(reply), refusal),
+            (Turn::Abort { reply }, Some(refusal)) => world.fatal(client, End::Abort(reply), refusal),
+            (Turn::Commit { offsets, aborts, reply }, None) => {
                 world.producer(client).open = true;
                 world.send_offsets(client, offsets, aborts, reply);
             }
-            Turn::Abort { reply } => world.begin_abort(client, reply),
+            (Turn::Abort { reply }, None) => world.begin_abort(client, reply),
         });
     }
 
@@ -308,7 +348,7 @@ impl World {
                     Err(error) => world.ended(client, End::Commit(reply), Err(&error)),
                 });
             }),
-            Err(Refusal::Again) => world.respond(client, move |world| {
+            Err(Refused::Again) => world.respond(client, move |world| {
                 world.later(AGAIN, client, move |world| world.send_offsets(client, offsets, aborts, reply));
             }),
             Err(refusal) => world.respond(client, move |world| world.fatal(client, End::Commit(reply), refusal)),
@@ -321,9 +361,7 @@ impl World {
             return self.ended(client, End::Abort(reply), Ok(()));
         }
         // What is queued is thrown away; what is on its way is waited for.
-        for outgoing in std::mem::take(&mut producer.queue) {
-            producer.deliver(outgoing.token, Err(DeliveryError::Abort("purged".to_owned())));
-        }
+        producer.purge();
         self.abort_when_quiet(client, reply);
     }
 
@@ -352,7 +390,7 @@ impl World {
             let answer = world.end_transaction(id, epoch, commit);
             world.respond(client, move |world| match answer {
                 Ok(()) => world.is_over(client, end),
-                Err(Refusal::Again) => {
+                Err(Refused::Again) => {
                     world.later(AGAIN, client, move |world| world.end(client, commit, end));
                 }
                 Err(refusal) => world.fatal(client, end, refusal),
@@ -365,11 +403,19 @@ impl World {
         let producer = self.producer(client);
         (producer.open, producer.registered, producer.failed) = (false, false, None);
         producer.added.clear();
-        if std::mem::take(&mut producer.doubtful) && !planted(plant::Fault::NoGuard) {
-            self.new_epoch(client, move |world| world.ended(client, end, Ok(())));
-        } else {
-            self.ended(client, end, Ok(()));
+        let doubtful = std::mem::take(&mut producer.doubtful) && !planted(Fault::NoGuard);
+        producer.renewing = doubtful;
+        reply(end, Ok(()));
+        if !doubtful {
+            return self.turn_is_over(client);
         }
+        self.say_of(client, |_| "a new producer takes the old one's place".to_owned());
+        self.new_epoch(client, move |world| {
+            let producer = world.producer(client);
+            (producer.renewing, producer.room) = (false, true);
+            producer.wake();
+            world.turn_is_over(client);
+        });
     }
 
     /// InitProducerId, until there is an answer.
@@ -387,24 +433,35 @@ impl World {
         });
     }
 
-    fn fatal(&mut self, client: ClientId, end: End, refusal: Refusal) {
+    /// The producer can do nothing any more.
+    fn fatal(&mut self, client: ClientId, end: End, refusal: Refused) {
+        self.producer(client).fatal = Some(refusal);
         let stop = Stop::Restart(format!("the transactional producer cannot go on: {refusal:?}"));
-        self.producer(client).busy = false;
         match end {
             End::Commit(reply) => drop(reply.send(Err(CommitError::Stop(stop)))),
             End::Abort(reply) => drop(reply.send(Err(stop))),
         }
+        self.turn_is_over(client);
+    }
+
+    fn turn_is_over(&mut self, client: ClientId) {
+        self.producer(client).busy = false;
+        self.next_turn_if_idle(client);
     }
 
     fn ended(&mut self, client: ClientId, end: End, result: Result<(), &str>) {
-        self.producer(client).busy = false;
-        match (end, result) {
-            (End::Commit(reply), Ok(())) => drop(reply.send(Ok(()))),
-            (End::Commit(reply), Err(reason)) => drop(reply.send(Err(CommitError::Abort(reason.to_owned())))),
-            (End::Abort(reply), Ok(())) => drop(reply.send(Ok(()))),
-            (End::Abort(reply), Err(reason)) => drop(reply.send(Err(Stop::Restart(reason.to_owned())))),
-        }
-        self.next_turn_if_idle(client);
+        reply(end, result);
+        self.turn_is_over(client);
+    }
+}
+
+/// An engine that is gone does not need to know.
+fn reply(end: End, result: Result<(), &str>) {
+    match (end, result) {
+        (End::Commit(reply), Ok(())) => drop(reply.send(Ok(()))),
+        (End::Commit(reply), Err(reason)) => drop(reply.send(Err(CommitError::Abort(reason.to_owned())))),
+        (End::Abort(reply), Ok(())) => drop(reply.send(Ok(()))),
+        (End::Abort(reply), Err(reason)) => drop(reply.send(Err(Stop::Restart(reason.to_owned())))),
     }
 }
 

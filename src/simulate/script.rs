@@ -217,12 +217,13 @@ fn records(random: &mut Rng, partitions: i32, lasts: Duration) -> Vec<Input> {
     // One partition may have nearly all of them.
     let skewed = random.bool();
     let kinds = [Kind::Good, Kind::Good, Kind::Good, Kind::Costly, Kind::Bad, Kind::Drop, Kind::Twice, Kind::Flaky];
+    let refused = random.u8(..) < 64;
     let mut records: Vec<Input> = (0..count)
         .map(|_| Input {
             at: if backlog && random.u8(..) < 230 { Duration::ZERO } else { moment(random, lasts) },
             partition: if skewed && random.u8(..) < 200 { 0 } else { random.i32(0..partitions) },
             key: (random.u8(..) < 230).then(|| random.u8(0..5)),
-            kind: pick(random, &kinds),
+            kind: if refused && random.u8(..) < 10 { Kind::Refused } else { pick(random, &kinds) },
             gap: if random.u8(..) < 16 { random.i64(1..4) } else { 0 },
         })
         .collect();

@@ -1,6 +1,9 @@
 //! The sink: what the engine asks of a producer.
 
-use std::task::{Context, Poll};
+use std::{
+    collections::BTreeMap,
+    task::{Context, Poll},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
@@ -31,27 +34,32 @@ impl Sink for SimulatedSink {
         if let Some(reason) = producer.failed() {
             return Err(DeliveryError::Abort(reason.to_owned()).into());
         }
-        if producer.queued() >= room {
+        if producer.queued() >= room || (!producer.open && producer.renewing) {
             return Err(SendError::Full);
         }
         producer.open |= transactional;
         let value = record.value.as_deref().unwrap_or_default();
-        let assigned = place_of(value)
-            .and_then(|(partition, _)| world.consumer(self.client).taken.get(&partition).copied())
-            .unwrap_or_default();
-        world.produce(self.client, Outgoing { token, to, record: record.clone(), assigned });
+        let again = place_of(value).map_or(0, |(partition, _)| {
+            let count = |counts: &BTreeMap<i32, u32>| counts.get(&partition).copied().unwrap_or_default();
+            count(&world.producer(self.client).returned) + count(&world.consumer(self.client).taken)
+        });
+        world.produce(self.client, Outgoing { token, to, record: record.clone(), again });
         Ok(())
     }
 
     fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()> {
         let mut world = lock(&self.world);
         let producer = world.producer(self.client);
-        if producer.deliveries.is_empty() {
+        if producer.deliveries.is_empty() && !std::mem::take(&mut producer.room) {
             producer.waker = Some(context.waker().clone());
             return Poll::Pending;
         }
         deliveries.append(&mut producer.deliveries);
         Poll::Ready(())
+    }
+
+    fn discard(&mut self) {
+        lock(&self.world).producer(self.client).purge();
     }
 
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {

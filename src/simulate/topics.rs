@@ -39,8 +39,8 @@ pub struct Written {
     pub partition: i32,
     pub record: Record,
     pub by: ClientId,
-    /// How often the record's source partition had been assigned to the writer by then.
-    pub assigned: u32,
+    /// How often the writer had a reason to send records of the same source partition again (see `Outgoing`).
+    pub again: u32,
     pub transaction: Option<TransactionId>,
 }
 

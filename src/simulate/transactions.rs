@@ -20,7 +20,7 @@ pub type ProducerId = usize;
 
 /// Why the coordinator, or a leader, did not do it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum Refused {
     /// CONCURRENT_TRANSACTIONS: the last one's markers are being written.
     Again,
     /// INVALID_PRODUCER_EPOCH, PRODUCER_FENCED.
@@ -65,23 +65,23 @@ impl Transactions {
         transaction.is_none_or(|id| self.outcomes[id] == Some(true))
     }
 
-    fn of(&mut self, producer: ProducerId, epoch: i32) -> Result<&mut Coordinated, Refusal> {
+    fn of(&mut self, producer: ProducerId, epoch: i32) -> Result<&mut Coordinated, Refused> {
         let of = &mut self.producers[producer];
-        if of.epoch == epoch { Ok(of) } else { Err(Refusal::Fenced) }
+        if of.epoch == epoch { Ok(of) } else { Err(Refused::Fenced) }
     }
 
     /// The transaction that is open with that epoch.
-    pub fn ongoing(&mut self, producer: ProducerId, epoch: i32) -> Result<TransactionId, Refusal> {
+    pub fn ongoing(&mut self, producer: ProducerId, epoch: i32) -> Result<TransactionId, Refused> {
         match self.of(producer, epoch)?.state {
             State::Ongoing(id) => Ok(id),
-            _ => Err(Refusal::InvalidState),
+            _ => Err(Refused::InvalidState),
         }
     }
 }
 
 impl World {
     /// InitProducerId: a producer of its own, or the next epoch.
-    pub fn init_producer(&mut self, known: Option<ProducerId>) -> Result<(ProducerId, i32), Refusal> {
+    pub fn init_producer(&mut self, known: Option<ProducerId>) -> Result<(ProducerId, i32), Refused> {
         let Some(id) = known else {
             self.transactions.producers.push(Coordinated::default());
             return Ok((self.transactions.producers.len() - 1, 0));
@@ -90,9 +90,9 @@ impl World {
             State::Ongoing(_) => {
                 self.transactions.producers[id].epoch += 1;
                 self.decide(id, false);
-                Err(Refusal::Again)
+                Err(Refused::Again)
             }
-            State::Ending(_) => Err(Refusal::Again),
+            State::Ending(_) => Err(Refused::Again),
             State::Empty | State::Complete(_) => {
                 let of = &mut self.transactions.producers[id];
                 of.epoch += 1;
@@ -108,11 +108,11 @@ impl World {
         producer: ProducerId,
         epoch: i32,
         partitions: impl IntoIterator<Item = (bool, i32)>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Refused> {
         let next = self.transactions.outcomes.len();
         let of = self.transactions.of(producer, epoch)?;
         match of.state {
-            State::Ending(_) => return Err(Refusal::Again),
+            State::Ending(_) => return Err(Refused::Again),
             State::Ongoing(_) => {}
             State::Empty | State::Complete(_) => {
                 of.state = State::Ongoing(next);
@@ -132,26 +132,26 @@ impl World {
         client: ClientId,
         transactional: Option<(ProducerId, i32)>,
         batch: &[Outgoing],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Refused> {
         let transaction = match transactional {
             None => None,
             Some((producer, epoch)) => {
                 let id = self.transactions.ongoing(producer, epoch)?;
                 let partitions = &self.transactions.producers[producer].partitions;
                 if !batch.iter().all(|outgoing| partitions.contains(&place(outgoing))) {
-                    return Err(Refusal::InvalidState);
+                    return Err(Refused::InvalidState);
                 }
                 Some(id)
             }
         };
         for outgoing in batch {
-            let Outgoing { to, record, assigned, .. } = outgoing;
+            let Outgoing { to, record, again, .. } = outgoing;
             let written = Written {
                 to: *to,
                 partition: partition_of(record),
                 record: record.clone(),
                 by: client,
-                assigned: *assigned,
+                again: *again,
                 transaction,
             };
             self.judge.written(&written);
@@ -161,15 +161,15 @@ impl World {
     }
 
     /// EndTxn. It is taken for whatever transaction is open.
-    pub fn end_transaction(&mut self, producer: ProducerId, epoch: i32, commit: bool) -> Result<(), Refusal> {
+    pub fn end_transaction(&mut self, producer: ProducerId, epoch: i32, commit: bool) -> Result<(), Refused> {
         match self.transactions.of(producer, epoch)?.state {
             State::Ongoing(_) => {
                 self.decide(producer, commit);
                 Ok(())
             }
-            State::Ending(decided) if decided == commit => Err(Refusal::Again),
+            State::Ending(decided) if decided == commit => Err(Refused::Again),
             State::Complete(decided) if decided == commit => Ok(()),
-            State::Empty | State::Ending(_) | State::Complete(_) => Err(Refusal::InvalidState),
+            State::Empty | State::Ending(_) | State::Complete(_) => Err(Refused::InvalidState),
         }
     }
 
