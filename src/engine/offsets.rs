@@ -4,7 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 
-use crate::record::{Batch, Offset};
+use crate::{
+    plant::{Fault, planted},
+    record::{Batch, Offset},
+};
 
 /// How far above the low watermark completed offsets can be remembered in a commit's metadata.
 ///
@@ -141,7 +144,7 @@ fn encode(watermark: Offset, done: impl Iterator<Item = i64>) -> String {
 /// committed with it: then records may be done again.
 fn decode(watermark: Offset, metadata: &str) -> BTreeSet<i64> {
     let bits = match metadata.strip_prefix(BITMAP).and_then(|rest| rest.split_once(':')) {
-        Some((base, bits)) if base.parse() == Ok(watermark.0) => bits,
+        Some((base, bits)) if base.parse() == Ok(watermark.0) || planted(Fault::OldBitmap) => bits,
         Some(_) => return BTreeSet::new(),
         None => metadata.strip_prefix(BITMAP_1).unwrap_or_default(),
     };

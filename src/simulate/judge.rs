@@ -103,7 +103,7 @@ impl Judge {
     pub fn handed_over(&mut self, script: &Script, since: Duration, until: Duration) {
         let settings = script.settings;
         let longest = settings.shutdown_timeout;
-        if until - since < longest || settings.network * 40 + settings.compute * 4 > longest {
+        if until - since < longest || settings.network * 20 + settings.compute * 4 > longest {
             return;
         }
         let healthy = script.faults.iter().all(|(at, fault)| until < *at || *at + fault.lasts() + ECHO < since);

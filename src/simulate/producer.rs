@@ -320,7 +320,7 @@ impl World {
         reply: oneshot::Sender<Result<(), CommitError>>,
     ) {
         if offsets.is_empty() {
-            return self.end(client, true, End::Commit(reply));
+            return self.end_when_quiet(client, true, End::Commit(reply));
         }
         let place = self.consumer(client).place();
         let producer = self.producer(client);
@@ -344,7 +344,7 @@ impl World {
                     Err(refusal) => Err(format!("{refusal:?}")),
                 };
                 world.respond(client, move |world| match answer {
-                    Ok(()) => world.end(client, true, End::Commit(reply)),
+                    Ok(()) => world.end_when_quiet(client, true, End::Commit(reply)),
                     Err(error) => world.ended(client, End::Commit(reply), Err(&error)),
                 });
             }),
@@ -362,14 +362,19 @@ impl World {
         }
         // What is queued is thrown away; what is on its way is waited for.
         producer.purge();
-        self.abort_when_quiet(client, reply);
+        self.end_when_quiet(client, false, End::Abort(reply));
     }
 
-    fn abort_when_quiet(&mut self, client: ClientId, reply: oneshot::Sender<Result<(), Stop>>) {
-        if self.producer(client).sent.is_empty() {
-            self.end(client, false, End::Abort(reply));
+    /// Ends the transaction once nothing is on its way any more.
+    fn end_when_quiet(&mut self, client: ClientId, commit: bool, end: End) {
+        let producer = self.producer(client);
+        if let (true, Some(reason)) = (commit, &producer.failed) {
+            let reason = reason.clone();
+            self.ended(client, end, Err(&reason));
+        } else if producer.queued() > 0 {
+            self.later(AGAIN, client, move |world| world.end_when_quiet(client, commit, end));
         } else {
-            self.later(AGAIN, client, move |world| world.abort_when_quiet(client, reply));
+            self.end(client, commit, end);
         }
     }
 

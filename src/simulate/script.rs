@@ -175,17 +175,24 @@ impl Script {
         let mut random = Rng::with_seed(seed);
         let guarantee = pick(&mut random, &[Guarantee::AtLeastOnce, Guarantee::ExactlyOnce]);
         let order = pick(&mut random, &[Order::Partition, Order::Key, Order::None]);
-        let settings = settings(&mut random);
+        let mut settings = settings(&mut random);
         let lasts = Duration::from_millis(random.u64(500..15_000));
         let workers: Vec<Duration> = (0..random.usize(1..=3))
             .map(|_| if random.bool() { Duration::ZERO } else { moment(&mut random, lasts) })
             .collect();
         let records = records(&mut random, settings.partitions, lasts);
-        let mut faults: Vec<(Duration, Fault)> = (0..random.usize(0..=5))
-            .map(|_| (moment(&mut random, lasts), fault(&mut random, workers.len(), settings.partitions)))
-            .collect();
-        faults.sort_by_key(|(at, _)| *at);
-        Script { seed: random.u64(..), guarantee, order, settings, workers, records, faults }
+        let faults = faults(&mut random, &workers, settings.partitions, lasts);
+        let seed = random.u64(..);
+        if random.u8(..) < 8 {
+            // A healthy group under a backlog, and a worker more.
+            settings = Settings { partitions: 2, room: 1_000, input: 1 << 20, ..settings };
+            settings.network = Duration::from_millis(20);
+            (settings.compute, settings.shutdown_timeout) = (Duration::from_millis(100), Duration::from_secs(1));
+            let workers = vec![Duration::ZERO, Duration::from_millis(random.u64(100..1_000))];
+            let records = backlog(&mut random);
+            return Script { seed, guarantee, order, settings, workers, records, faults: Vec::new() };
+        }
+        Script { seed, guarantee, order, settings, workers, records, faults }
     }
 
     /// When the last fault is over.
@@ -229,6 +236,40 @@ fn records(random: &mut Rng, partitions: i32, lasts: Duration) -> Vec<Input> {
         .collect();
     records.sort_by_key(|record| record.at);
     records
+}
+
+/// Costly records, most of them of one partition, all there at the start.
+fn backlog(random: &mut Rng) -> Vec<Input> {
+    let costly = |random: &mut Rng| Input {
+        at: Duration::ZERO,
+        partition: i32::from(random.u8(..) < 16),
+        key: Some(random.u8(0..5)),
+        kind: Kind::Costly,
+        gap: 0,
+    };
+    (0..random.usize(400..800)).map(|_| costly(random)).collect()
+}
+
+fn faults(
+    random: &mut Rng,
+    workers: &[Duration],
+    partitions: i32,
+    lasts: Duration,
+) -> Vec<(Duration, Fault)> {
+    // What is worst comes together: half of them are about one moment, mostly when a worker comes.
+    let worst = match random.usize(0..=workers.len()) {
+        0 => moment(random, lasts),
+        worker => workers[worker - 1],
+    };
+    let mut faults: Vec<(Duration, Fault)> = (0..random.usize(0..=6))
+        .map(|_| {
+            let at =
+                if random.bool() { worst + moment(random, Duration::from_secs(1)) } else { moment(random, lasts) };
+            (at, fault(random, workers.len(), partitions))
+        })
+        .collect();
+    faults.sort_by_key(|(at, _)| *at);
+    faults
 }
 
 fn fault(random: &mut Rng, workers: usize, partitions: i32) -> Fault {
