@@ -60,6 +60,7 @@ pub fn run_pipeline(
             topology: Topology::new([Arc::from(operator) as Arc<dyn Operator>]),
             guarantee: if exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
             order: Order::Partition,
+            fair_by: None,
             requests: false,
             commit_interval: Duration::from_millis(100),
             commit_records: u64::MAX,

@@ -103,6 +103,7 @@ impl Supervised {
             topology: Topology::new(pipeline.steps.iter().map(|step| step.operator.clone())),
             guarantee: pipeline.guarantee,
             order: pipeline.order,
+            fair_by: pipeline.limits.fair_by.clone(),
             requests: pipeline.source.requests,
             commit_interval: pipeline.commit.interval,
             commit_records: pipeline.commit.records,

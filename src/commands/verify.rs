@@ -11,7 +11,7 @@ use super::{
 use crate::{
     broker::Nodes,
     telemetry::{announce_plainly, status_line},
-    verify::{Kind, Outcome, Settings, Status, Stop, run},
+    verify::{Kind, Report, Settings, Status, Stop, run, summary},
 };
 
 /// Breaks things around workers of a pipeline, and proves that nothing gets lost
@@ -77,7 +77,16 @@ impl Verify {
             line.finish_and_clear();
         }
         let outcome = outcome.map_err(Failure::Failed)?;
-        stdout(&summary(&outcome))?;
+        let command = self.again(&settings, overrides);
+        let report = Report { settings: &settings, outcome: &outcome, evidence: &outcome.evidence, command };
+        stdout(&summary(&report))?;
+        let written = report.write().map_err(|(path, error)| {
+            Failure::failed(format!("{} cannot be written: {error}", path.display()))
+        })?;
+        for path in written {
+            stdout(&format!("{}\n", path.display()))?;
+        }
+        keep_or_remove(&settings, outcome.verdict.broken.is_empty())?;
         match outcome.verdict.broken.len() {
             0 if outcome.stopped => Err(Failure::failed("the run was stopped before its end")),
             0 => Ok(()),
@@ -86,9 +95,35 @@ impl Verify {
         }
     }
 
+    /// The command that does the same again, with the seed.
+    fn again(&self, settings: &Settings, overrides: &Overrides) -> String {
+        let mut command = format!(
+            "pipeline verify {} --faults {} --minutes {} --seed {} --workers {} --rate {}",
+            self.file, self.faults, self.minutes, settings.seed, self.workers, self.rate
+        );
+        match self.given_brokers {
+            true => command.push_str(" --given-brokers"),
+            false => command.push_str(&format!(" --nodes {}", self.nodes)),
+        }
+        if let Some(samples) = &self.samples {
+            command.push_str(&format!(" --samples {}", samples.display()));
+        }
+        for set in &overrides.set {
+            command.push_str(&format!(" --set '{}'", set.shown()));
+        }
+        command
+    }
+
     fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
         let pipeline = load_pipeline(&self.file, overrides)?;
-        let kinds = Kind::parse_list(&self.faults).map_err(Failure::Usage)?;
+        let mut kinds = Kind::parse_list(&self.faults).map_err(Failure::Usage)?;
+        kinds.retain(|kind| {
+            let reason = kind.unavailable(!self.given_brokers);
+            if let Some(reason) = reason {
+                announce_plainly(&format!("no {}: {reason}", kind.name()));
+            }
+            reason.is_none()
+        });
         let samples = match &self.samples {
             None => Vec::new(),
             Some(file) => samples(file)?,
@@ -172,21 +207,17 @@ fn show(status: Status<'_>) {
     }
 }
 
-fn summary(outcome: &Outcome) -> String {
-    let verdict = &outcome.verdict;
-    let mut text = format!(
-        "{} requests, {} answered, {} faults\n",
-        verdict.requests,
-        verdict.answered,
-        outcome.faults.len()
-    );
-    for anomaly in verdict.broken.iter().take(50) {
-        text.push_str(&format!("{}: {:?}: {}\n", anomaly.kind.name(), anomaly.number, anomaly.text));
+/// The brokers' data is kept where something is wrong: all of it can be looked at again.
+fn keep_or_remove(settings: &Settings, right: bool) -> Result<(), Failure> {
+    let data = settings.folder.join("cluster");
+    if right {
+        // Not there where the brokers were given.
+        let _ = fs::remove_dir_all(data);
+        return Ok(());
     }
-    for fault in &outcome.faults {
-        let recovered = fault.recovered.map_or("never".to_owned(), |at| format!("{} ms", at - fault.ended));
-        text.push_str(&format!("{} -> {recovered}\n", fault.what));
-    }
-    text.push_str(&format!("allowed: {}\n", verdict.allowed.len()));
-    text
+    let nodes = match settings.nodes {
+        None => return stdout("the topics are kept\n"),
+        Some(nodes) => nodes.count(),
+    };
+    stdout(&format!("the topics are kept: pipeline broker --nodes {nodes} --data {}\n", data.display()))
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::pipeline::{Guarantee, Pipeline, Properties, Retry};
+use super::pipeline::{Guarantee, Order, Pipeline, Properties, Retry};
 use crate::{
-    engine::wire_size,
+    engine::{FairBy, wire_size},
     record::Record,
     settings::{Diagnostic, Diagnostics, Severity, Tree},
 };
@@ -35,6 +35,7 @@ pub(super) fn check(pipeline: &Pipeline, tree: &Tree, diagnostics: &mut Diagnost
     lint.topics();
     lint.formats();
     lint.memory();
+    lint.shares();
     lint.largest_record();
     lint.retries();
     lint.shutdown();
@@ -50,6 +51,17 @@ impl Lint<'_> {
 
     fn error(&mut self, path: &str, sentence: String, help: &str) {
         self.say(Severity::Error, path, sentence, help);
+    }
+
+    /// Fair shares are another order than that of the records.
+    fn shares(&mut self) {
+        let sentence = match (&self.pipeline.limits.fair_by, self.pipeline.order) {
+            (Some(_), Order::Partition) => "results cannot leave in the order of their partition",
+            (Some(FairBy::Header(_)), Order::Key) => "results cannot leave in the order of their keys",
+            _ => return,
+        };
+        let help = "say order = \"key\" with fair_by = \"key\", or order = \"none\"";
+        self.error("limits.fair_by", format!("{sentence} where requesters get fair shares"), help);
     }
 
     fn topics(&mut self) {

@@ -43,10 +43,15 @@ impl FromStr for Override {
 }
 
 impl Override {
-    /// As it is named in messages. What may be a password is not repeated.
+    /// As it is named in messages.
     fn name(&self) -> String {
+        format!("--set {}", self.shown())
+    }
+
+    /// `path=value`. What may be a password is not repeated.
+    pub fn shown(&self) -> String {
         let value = if super::is_secret(&self.path) { "***" } else { &self.value };
-        format!("--set {}={value}", self.path)
+        format!("{}={value}", self.path)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::{format::Format, operator::Operator};
+use crate::{engine::FairBy, format::Format, operator::Operator};
 
 /// What must hold of results when something fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,10 +115,12 @@ pub struct Commit {
 }
 
 /// What the pipeline may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of record data in this process: fetched, computing, and not yet acknowledged.
     pub memory: u64,
+    /// By what those who ask get fair shares of the cores; first come, first served where `None`.
+    pub fair_by: Option<FairBy>,
 }
 
 /// How a passing failure of an operator is tried again.

@@ -10,6 +10,7 @@ use super::{
     pipeline::{Commit, Guarantee, Limits, Metrics, Order, Pipeline, Retry, Sink, Source, TopicSettings},
 };
 use crate::{
+    engine::FairBy,
     format::{Format, Formats},
     settings::{Diagnostics, Reader, Tree},
 };
@@ -129,9 +130,24 @@ fn commit(root: &Reader<'_>) -> Commit {
 
 fn limits(root: &Reader<'_>) -> Limits {
     let table = root.table("limits");
-    let limits = Limits { memory: table.size("memory").unwrap_or(256 << 20) };
+    let limits = Limits { memory: table.size("memory").unwrap_or(256 << 20), fair_by: fair_by(&table) };
     table.finish();
     limits
+}
+
+fn fair_by(table: &Reader<'_>) -> Option<FairBy> {
+    let text = table.string("fair_by")?;
+    match text.split_once(' ') {
+        None if text == "key" => return Some(FairBy::Key),
+        Some(("header", name)) if !name.trim().is_empty() => {
+            return Some(FairBy::Header(name.trim().to_owned()));
+        }
+        _ => {}
+    }
+    let origin = table.node("fair_by").map_or(table.origin(), |node| &node.origin);
+    let help = "write `\"key\"`, or `\"header NAME\"` for the header that names who asks";
+    table.say(origin, format!("`{}` cannot be `{text}`", table.path_of("fair_by")), Some(help.into()));
+    None
 }
 
 fn retry(root: &Reader<'_>) -> Retry {

@@ -55,9 +55,7 @@ impl Chunk {
             }
             open.push(held, index, cost);
         }
-        if open.records > 0 {
-            chunks.push(open.close());
-        }
+        chunks.extend(open.close_if_any());
         chunks
     }
 
@@ -96,7 +94,7 @@ impl Chunk {
 
 /// A chunk that is being filled.
 #[derive(Default)]
-struct Open {
+pub struct Open {
     parts: Vec<Part>,
     records: usize,
     nanos: u64,
@@ -104,18 +102,25 @@ struct Open {
 }
 
 impl Open {
-    fn is_full_with(&self, cost: Cost) -> bool {
+    /// Whether a record of that cost belongs into the next chunk.
+    pub fn is_full_with(&self, cost: Cost) -> bool {
         self.records > 0
             && (self.records >= RECORDS
                 || self.nanos.saturating_add(cost.nanos) > NANOS
                 || self.bytes.saturating_add(cost.bytes) > BYTES)
     }
 
-    fn push(&mut self, held: &Arc<HeldBatch>, index: usize, cost: Cost) {
+    /// Adds a record.
+    pub fn push(&mut self, held: &Arc<HeldBatch>, index: usize, cost: Cost) {
         push_place(&mut self.parts, held, index);
         self.records += 1;
         self.nanos = self.nanos.saturating_add(cost.nanos);
         self.bytes = self.bytes.saturating_add(cost.bytes);
+    }
+
+    /// The chunk, if it has a record.
+    pub fn close_if_any(self) -> Option<Chunk> {
+        (self.records > 0).then(|| self.close())
     }
 
     fn close(self) -> Chunk {

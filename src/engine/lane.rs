@@ -17,9 +17,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
-    Assignment, Budget, OffsetTracker, Reservation, Topology,
+    Assignment, Budget, FairBy, OffsetTracker, Reservation, Topology,
     chunk::{Chunk, HeldBatch},
     compute::{Compute, Outcome, RECORD_OVERHEAD},
+    fair::FairQueue,
     keys::KeyGate,
     offsets::WINDOW,
     timestamps::Timestamps,
@@ -65,6 +66,8 @@ struct Room {
 /// What all lanes of a pipeline share.
 pub struct Shared {
     pub order: Order,
+    /// By what those who ask get fair shares, if they do.
+    pub fair_by: Option<FairBy>,
     pub compute: Arc<Compute>,
     /// The budget for results.
     pub budget: Budget,
@@ -94,6 +97,8 @@ pub struct Lane {
     timestamps: Timestamps,
     gate: Option<KeyGate>,
     waiting: VecDeque<Chunk>,
+    /// Where shares are fair: those of them that may be computed, and how many chunks may be computing.
+    fair: Option<(FairQueue, usize)>,
     /// `None` once the lane takes no more.
     input: Option<mpsc::UnboundedSender<Chunk>>,
     stopped: Arc<AtomicBool>,
@@ -130,6 +135,11 @@ impl Lane {
             timestamps: Timestamps::default(),
             gate: (shared.order == Order::Key).then(KeyGate::default),
             waiting: VecDeque::new(),
+            fair: shared.fair_by.clone().map(|by| {
+                let queue = FairQueue::new(by, shared.compute.topology.clone());
+                // The fewer, the sooner is it somebody else's turn; so many keep the cores busy.
+                (queue, shared.width / 2)
+            }),
             input: Some(input),
             stopped,
             cancel,
@@ -170,6 +180,18 @@ impl Lane {
     pub fn pump(&mut self) {
         while self.waiting.front().is_some_and(|chunk| self.fits(chunk)) {
             let Some(chunk) = self.waiting.pop_front() else { break };
+            match &mut self.fair {
+                Some((queue, _)) => queue.push(&chunk),
+                None => {
+                    let admitted = self.admit(chunk);
+                    self.compute(admitted);
+                }
+            }
+        }
+        while let Some((queue, width)) = &mut self.fair
+            && self.computing < *width
+            && let Some(chunk) = queue.pop()
+        {
             let admitted = self.admit(chunk);
             self.compute(admitted);
         }
@@ -188,6 +210,9 @@ impl Lane {
         self.computing -= 1;
         self.sending += 1;
         self.computed += chunk.len() as u64;
+        if self.fair.is_some() {
+            self.pump();
+        }
     }
 
     /// A chunk has been handed to the sink: records of the same keys may follow.
@@ -219,7 +244,7 @@ impl Lane {
         self.stopped.store(true, Relaxed);
         self.input = None;
         self.waiting.clear();
-        self.gate = None;
+        (self.gate, self.fair) = (None, None);
     }
 
     /// Gives up what is computing: nobody waits for it any more.

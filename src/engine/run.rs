@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
 
 use super::{
-    Budget, Destination, Environment, Handover, RetryPolicy, Sink, Source, Stop, Topology,
+    Budget, Destination, Environment, FairBy, Handover, RetryPolicy, Sink, Source, Stop, Topology,
     commit::Committer,
     compute::Compute,
     lane::{Lane, LaneEvent, LaneId, Shared},
@@ -42,6 +42,8 @@ pub struct Plan {
     pub guarantee: Guarantee,
     /// Which results leave in order.
     pub order: Order,
+    /// By what those who ask get fair shares, if they do.
+    pub fair_by: Option<FairBy>,
     /// Whether records are requests: they may say where their reply is wanted, and until when.
     pub requests: bool,
     /// The longest time between two commits while there is something to commit.
@@ -149,6 +151,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         };
         let shared = Shared {
             order: plan.order,
+            fair_by: plan.fair_by.clone(),
             compute: Arc::new(compute),
             budget: plan.budget.clone(),
             width: 4 * environment.cores(),

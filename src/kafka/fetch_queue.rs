@@ -4,7 +4,12 @@
 //! paused, and what was fetched stays fetched. `rdkafka` splits queues by partition, each with a limit of
 //! its own; one queue for all has one limit. It calls librdkafka directly, for want of these calls in `rdkafka`.
 
-use std::{ffi::CString, ptr, slice, time::Duration};
+use std::{
+    ffi::{CStr, CString},
+    ptr, slice,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rdkafka::bindings as rd;
 
@@ -28,27 +33,30 @@ pub enum Fetched<'a> {
     },
     /// A partition was read to its end; the offset is the next one that will come.
     End { partition: i32, offset: Offset },
-    /// Something is wrong with a partition.
-    Error { partition: i32, code: rdkafka::types::RDKafkaErrorCode },
+    /// Something is wrong with a partition, at that offset where it is about records.
+    Error { partition: i32, offset: Offset, code: rdkafka::types::RDKafkaErrorCode, reason: String },
 }
 
 /// The data queue of one consumer. Must be dropped before the consumer is.
 pub struct FetchQueue {
-    client: *mut rd::rd_kafka_t,
     queue: *mut rd::rd_kafka_queue_t,
+    forward: Forward,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread; ours is moved to the poll thread and stays there.
 unsafe impl Send for FetchQueue {}
 
-/// Sends a partition's data to a [`FetchQueue`]. Usable for as long as the queue is.
+/// Sends a partition's data to a [`FetchQueue`], as long as that is there: a consumer that is dropped after it may be
+/// assigned partitions to the last.
+#[derive(Clone)]
+pub struct Forward(Arc<Mutex<Option<Target>>>);
+
+/// The consumer and the queue.
 #[derive(Clone, Copy)]
-pub struct Forward(*mut rd::rd_kafka_t, *mut rd::rd_kafka_queue_t);
+struct Target(*mut rd::rd_kafka_t, *mut rd::rd_kafka_queue_t);
 
 // SAFETY: as for `FetchQueue`; the calls made with it are safe from any thread.
-unsafe impl Send for Forward {}
-// SAFETY: as above.
-unsafe impl Sync for Forward {}
+unsafe impl Send for Target {}
 
 impl FetchQueue {
     /// A queue for the consumer that `client` belongs to.
@@ -58,12 +66,13 @@ impl FetchQueue {
     pub unsafe fn new(client: *mut rd::rd_kafka_t) -> Self {
         // SAFETY: the caller vouches for `client`.
         let queue = unsafe { rd::rd_kafka_queue_new(client) };
-        FetchQueue { client, queue }
+        let forward = Forward(Arc::new(Mutex::new(Some(Target(client, queue)))));
+        FetchQueue { queue, forward }
     }
 
     /// What sends partitions' data here.
     pub fn forward(&self) -> Forward {
-        Forward(self.client, self.queue)
+        self.forward.clone()
     }
 
     /// Waits for data up to `timeout`, then takes what is there already. Returns whether there was any.
@@ -103,7 +112,14 @@ impl FetchQueue {
                 rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                     Fetched::End { partition: m.partition, offset: Offset(m.offset) }
                 }
-                err => Fetched::Error { partition: m.partition, code: err.into() },
+                err => Fetched::Error {
+                    partition: m.partition,
+                    offset: Offset(m.offset),
+                    code: err.into(),
+                    reason: CStr::from_ptr(rd::rd_kafka_message_errstr(message))
+                        .to_string_lossy()
+                        .into_owned(),
+                },
             });
             rd::rd_kafka_message_destroy(message);
         }
@@ -112,6 +128,8 @@ impl FetchQueue {
 
 impl Drop for FetchQueue {
     fn drop(&mut self) {
+        // Whoever forwards to it just now is waited for, and nobody does any more.
+        *self.forward.target() = None;
         // SAFETY: made in `new`, destroyed once.
         unsafe { rd::rd_kafka_queue_destroy(self.queue) }
     }
@@ -119,16 +137,18 @@ impl Drop for FetchQueue {
 
 impl Forward {
     /// Sends a partition's data to the queue from now on. To be called before the partition is assigned:
-    /// what was fetched before goes another way. Returns whether the partition could be found.
-    pub fn partition(self, topic: &str, partition: i32) -> bool {
+    /// what was fetched before goes another way. Returns whether the partition could be found, and the queue is there.
+    pub fn partition(&self, topic: &str, partition: i32) -> bool {
         let Ok(topic) = CString::new(topic) else { return false };
-        // SAFETY: both pointers are live as long as the consumer polls, which is when this is called.
+        let target = self.target();
+        let Some(Target(client, queue)) = *target else { return false };
+        // SAFETY: the queue is live as long as `target` is locked, and the consumer longer.
         unsafe {
-            let source = rd::rd_kafka_queue_get_partition(self.0, topic.as_ptr(), partition);
+            let source = rd::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
             if source.is_null() {
                 return false;
             }
-            rd::rd_kafka_queue_forward(source, self.1);
+            rd::rd_kafka_queue_forward(source, queue);
             // Gives up our handle; the forwarding stays.
             rd::rd_kafka_queue_destroy(source);
         }
@@ -136,14 +156,20 @@ impl Forward {
     }
 
     /// The partition's end as the last fetch told it; `None` before the first.
-    pub fn high_watermark(self, topic: &str, partition: i32) -> Option<Offset> {
+    pub fn high_watermark(&self, topic: &str, partition: i32) -> Option<Offset> {
         let topic = CString::new(topic).ok()?;
         let (mut low, mut high) = (-1, -1);
-        // SAFETY: the client is live, and the offsets outlive the call.
+        let target = self.target();
+        let Target(client, _) = (*target)?;
+        // SAFETY: the client is live, as its queue is; the offsets outlive the call.
         let err = unsafe {
-            rd::rd_kafka_get_watermark_offsets(self.0, topic.as_ptr(), partition, &mut low, &mut high)
+            rd::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, &mut low, &mut high)
         };
         (err == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(Offset(high))
+    }
+
+    fn target(&self) -> MutexGuard<'_, Option<Target>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,6 +219,18 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn nothing_is_forwarded_to_a_queue_that_is_gone() {
+        let consumer: BaseConsumer = ClientConfig::new().set("group.id", "g").create().unwrap();
+        // SAFETY: the consumer is dropped after the queue.
+        let queue = unsafe { FetchQueue::new(consumer.client().native_ptr()) };
+        let forward = queue.forward();
+        assert!(forward.partition("t", 0));
+        drop(queue);
+        assert!(!forward.partition("t", 0));
+        assert_eq!(forward.high_watermark("t", 0), None);
+    }
 
     #[test]
     fn the_end_of_a_partition_is_no_record() {

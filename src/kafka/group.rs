@@ -27,7 +27,8 @@ impl Group {
         self.is_joined().then_some(metadata)
     }
 
-    fn is_joined(&self) -> bool {
+    /// Whether the worker has a place in its group right now.
+    pub fn is_joined(&self) -> bool {
         // SAFETY: the consumer is live, and the metadata is destroyed once, after its last use.
         unsafe {
             let metadata = rd::rd_kafka_consumer_group_metadata(self.0.client().native_ptr());

@@ -9,6 +9,7 @@ mod gateway;
 mod group;
 mod log;
 mod offsets;
+mod permanent;
 mod poll;
 mod producer;
 pub mod properties;

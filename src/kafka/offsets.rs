@@ -1,6 +1,31 @@
+//! Offsets between the engine and librdkafka.
+
 use rdkafka::{Offset as RdOffset, TopicPartitionList, error::KafkaResult};
 
 use crate::{engine::CommitOffset, record::TopicPartition};
+
+/// The most bytes of one commit, as counted by [`parts`]: a broker keeps a commit as one batch of `__consumer_offsets`,
+/// which takes 1 MiB where nobody changed it.
+const LARGEST: usize = 256 << 10;
+/// What an offset takes beside the names and the metadata, at most.
+const OFFSET: usize = 128;
+
+/// Offsets in parts that a broker takes in one commit each, whatever their metadata.
+pub fn parts(offsets: &[CommitOffset]) -> Vec<&[CommitOffset]> {
+    let size = |offset: &CommitOffset| OFFSET + offset.partition.topic.len() + offset.metadata.len();
+    let (mut parts, mut begin, mut sum) = (Vec::new(), 0, 0);
+    for (at, offset) in offsets.iter().enumerate() {
+        if sum + size(offset) > LARGEST && at > begin {
+            parts.push(&offsets[begin..at]);
+            (begin, sum) = (at, 0);
+        }
+        sum += size(offset);
+    }
+    if begin < offsets.len() {
+        parts.push(&offsets[begin..]);
+    }
+    parts
+}
 
 /// Offsets as librdkafka wants them.
 pub fn commit_list(offsets: &[CommitOffset]) -> KafkaResult<TopicPartitionList> {
@@ -16,4 +41,28 @@ pub fn commit_list(offsets: &[CommitOffset]) -> KafkaResult<TopicPartitionList> 
 /// The partitions of a list.
 pub fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Offset;
+
+    #[test]
+    fn a_commit_is_cut_where_its_metadata_is_large_and_nothing_of_it_is_lost() {
+        let offset = |number: i32, metadata: usize| CommitOffset {
+            partition: TopicPartition::new("t", number),
+            offset: Offset(7),
+            metadata: "x".repeat(metadata),
+        };
+        assert!(parts(&[]).is_empty());
+        for (metadata, expected) in [(0, 1), (2_731, 5)] {
+            let offsets: Vec<CommitOffset> = (0..400).map(|number| offset(number, metadata)).collect();
+            let parts = parts(&offsets);
+            assert_eq!(parts.len(), expected, "{metadata}");
+            assert_eq!(parts.concat(), offsets);
+        }
+        let huge = [offset(0, LARGEST), offset(1, LARGEST)];
+        assert_eq!(parts(&huge), [&huge[..1], &huge[1..]]);
+    }
 }

@@ -13,6 +13,7 @@ use rdkafka::{
 
 use super::{
     fetch_queue::{FetchQueue, Fetched},
+    permanent,
     rebalance::Rebalances,
     shares::Shares,
     source::Command,
@@ -126,6 +127,8 @@ impl PollThread {
         let mut ends: Vec<(TopicPartition, Offset)> = Vec::new();
         let mut failure = Ok(());
         self.queue.poll(DATA_WAIT, |fetched| match fetched {
+            // What comes after it must not be done before it.
+            _ if failure.is_err() => {}
             Fetched::Record { partition, offset, timestamp, key, value, headers } => {
                 // Offsets that go back, as those of a topic that was made again, begin another batch.
                 let goes_on = |batch: &BatchBuilder| batch.last().is_none_or(|last| last < offset);
@@ -137,8 +140,8 @@ impl PollThread {
                 open[at].push(offset, timestamp, key, value, headers);
             }
             Fetched::End { partition, offset } => ends.push((context.partition(partition), offset)),
-            Fetched::Error { partition, code } => {
-                failure = context.partition_error(partition, code);
+            Fetched::Error { partition, offset, code, reason } => {
+                failure = context.partition_error(partition, offset, code, &reason);
             }
         });
         for batch in open {
@@ -154,15 +157,17 @@ impl PollThread {
 
     fn consumer_error(&mut self, error: &KafkaError) -> Result<(), Stop> {
         let topic = self.context().topic().to_owned();
+        if let Some(stop) =
+            permanent::of_error(error).or_else(|| permanent::of_client(self.consumer.client()))
+        {
+            return Err(stop);
+        }
         match (error, error.rdkafka_error_code()) {
             (KafkaError::MessageConsumptionFatal(_), _) => {
                 Err(Stop::Restart(format!("the consumer cannot go on: {error}")))
             }
             (_, Some(Code::TopicAuthorizationFailed)) => {
                 Err(Stop::Fatal(format!("the broker does not let this user read {topic}: {error}")))
-            }
-            (_, Some(Code::GroupAuthorizationFailed)) => {
-                Err(Stop::Fatal(format!("the broker does not let this user join the group: {error}")))
             }
             (_, Some(Code::InvalidSessionTimeout)) => Err(Stop::Fatal(
                 "the broker refuses the session.timeout.ms of [source.kafka]: it takes what lies between its \

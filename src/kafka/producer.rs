@@ -20,7 +20,12 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{reply::ReplyPartitions, signs::Signs, sink::delivery_error, statistics, threads};
+use super::{
+    reply::ReplyPartitions,
+    signs::{Signs, telling},
+    sink::delivery_error,
+    statistics, threads,
+};
 use crate::{
     engine::{Delivery, Stop, Token},
     telemetry::{Client, Progress},
@@ -135,8 +140,8 @@ impl PolledProducer {
             transactional: makes.transactional,
             progress: makes.progress.clone(),
         };
-        let producer: BaseProducer<Acknowledgements> = makes
-            .config
+        let config = if makes.transactional { telling(&makes.config) } else { makes.config.clone() };
+        let producer: BaseProducer<Acknowledgements> = config
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
         let producer = Arc::new(producer);

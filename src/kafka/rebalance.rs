@@ -184,7 +184,13 @@ impl Rebalances {
     }
 
     /// Whether the consumer can go on in spite of what it was told of a partition.
-    pub fn partition_error(&self, partition: i32, code: Code) -> Result<(), Stop> {
+    pub fn partition_error(
+        &self,
+        partition: i32,
+        offset: Offset,
+        code: Code,
+        reason: &str,
+    ) -> Result<(), Stop> {
         let at = TopicPartition::new(self.topic.clone(), partition);
         match code {
             Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Stop::Fatal(format!(
@@ -192,6 +198,14 @@ impl Rebalances {
             ))),
             Code::TopicAuthorizationFailed => {
                 Err(Stop::Fatal(format!("the broker does not let this user read {at}: {code}")))
+            }
+            // librdkafka goes on behind the batch, and its records would be lost.
+            Code::BadMessage | Code::BadCompression | Code::NotImplemented | Code::CriticalSystemResource => {
+                Err(Stop::Fatal(format!(
+                    "the batch at offset {offset} of {at} cannot be read: {reason}. Nothing behind it is read, or its records would be \
+                     lost. Mend it (from a replica, or a copy of the topic), or give its records up: stop the group's workers and set \
+                     its offset of this partition behind the batch (`kafka-consumer-groups.sh --reset-offsets --to-offset`)"
+                )))
             }
             _ => {
                 tracing::warn!(partition = %at, error = %code, "a partition has trouble; the consumer goes on by itself");

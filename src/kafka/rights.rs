@@ -1,4 +1,4 @@
-//! What this user may do with topics and a consumer group. The admin calls that tell it are not in `rdkafka`, so
+//! What this user may do with topics, a consumer group and transactions. The admin calls that tell it are not in `rdkafka`, so
 //! they are made here.
 
 use std::{
@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{bindings as rd, types::RDKafkaErrorCode as Code};
+use rdkafka::{
+    ClientConfig, bindings as rd,
+    producer::{BaseProducer, Producer},
+    types::RDKafkaErrorCode as Code,
+};
 
 /// The pause before a question is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -121,6 +125,22 @@ unsafe fn to_group_once(
         told(rd::rd_kafka_ConsumerGroupDescription_error(*found))?;
         let operations = rd::rd_kafka_ConsumerGroupDescription_authorized_operations(*found, &mut count);
         Ok(is_among(right, operations, count))
+    }
+}
+
+/// Whether the user may have transactions with the `transactional.id` of that configuration.
+///
+/// A broker looks at the right before it looks at the time that a transaction may take, and refuses this one: so nothing
+/// is changed by the question. (Where there is no limit to that time, the id is there afterwards, with no transaction.)
+pub fn to_transactions(config: &ClientConfig, limit: Duration) -> Result<bool, Code> {
+    let mut config = config.clone();
+    config.set("transaction.timeout.ms", i32::MAX.to_string());
+    let producer: BaseProducer =
+        config.create().map_err(|error| error.rdkafka_error_code().unwrap_or(Code::InvalidConfig))?;
+    match producer.init_transactions(limit).map_err(|error| error.rdkafka_error_code()) {
+        Ok(()) | Err(Some(Code::InvalidTransactionTimeout)) => Ok(true),
+        Err(Some(Code::TransactionalIdAuthorizationFailed)) => Ok(false),
+        Err(code) => Err(code.unwrap_or(Code::Unknown)),
     }
 }
 

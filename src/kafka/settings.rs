@@ -1,6 +1,8 @@
 //! From a pipeline to the settings of its clients: our defaults, then the file's, then what we answer for.
 
-use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use std::sync::OnceLock;
+
+use rdkafka::ClientConfig;
 
 use super::{Limits, statistics};
 use crate::config::{Gateway, Guarantee, Pipeline, Properties, Property};
@@ -152,16 +154,16 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     };
     let mut config = with_file(config, [&pipeline.kafka, &pipeline.sink.kafka]);
     if pipeline.guarantee == Guarantee::ExactlyOnce {
-        // For `signs`: a few lines a transaction, and none for a record or a request.
-        let debug = config.get("debug").map_or(String::new(), |theirs| format!("{theirs},"));
-        config.set("debug", format!("{debug}broker,eos")).set("log.connection.close", "true");
-        config.set_log_level(RDKafkaLogLevel::Debug);
-        // Its own for each worker: what fences a zombie is its place in the consumer group (KIP-447).
-        config
-            .set("enable.idempotence", "true")
-            .set("transactional.id", format!("{}-{:016x}", pipeline.name, fastrand::u64(..)));
+        config.set("enable.idempotence", "true").set("transactional.id", transactional_id(pipeline));
     }
     config
+}
+
+/// Its own for each worker: what fences a zombie is its place in the consumer group (KIP-447). The same as long as the
+/// process lives: clients that are made anew end what the old ones left open, and need not wait until its time is over.
+fn transactional_id(pipeline: &Pipeline) -> String {
+    static PROCESS: OnceLock<u64> = OnceLock::new();
+    format!("{}-{:016x}", pipeline.name, PROCESS.get_or_init(|| fastrand::u64(..)))
 }
 
 fn defaults(name: &str) -> ClientConfig {
@@ -296,12 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn each_exactly_once_producer_has_a_transactional_id_of_its_own() {
+    fn the_transactional_id_is_the_pipeline_s_in_this_process() {
+        let other = pipeline(&["guarantee=exactly-once", "name=other"]);
         let pipeline = pipeline(&["guarantee=exactly-once"]);
         let (one, two) = (producer(&pipeline, LIMITS), producer(&pipeline, LIMITS));
         let id = one.get("transactional.id").unwrap();
         assert!(id.starts_with("factorial-"), "{id}");
-        assert_ne!(Some(id), two.get("transactional.id"));
+        assert_eq!(Some(id), two.get("transactional.id"));
+        assert!(producer(&other, LIMITS).get("transactional.id").unwrap().starts_with("other-"));
         assert_settings(&one, &[("transaction.timeout.ms", Some("10000")), ("message.timeout.ms", None)]);
     }
 

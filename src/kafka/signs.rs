@@ -6,8 +6,8 @@
 //! of the next. Brokers from 4.0 protect clients that speak KIP-890's second part; librdkafka (to 2.15) does not.
 //!
 //! So librdkafka has to be asked whether each request was answered the first time, and no call of its tells it. Its
-//! log does, with `debug = "broker,eos"` ([`settings::producer`](super::settings::producer) sets it). The line is
-//! written before the request is sent again, so all lines about a transaction are there once its end has come back:
+//! log does, with `debug = "broker,eos"` ([`telling`]). The line is written before the request is sent again, so all
+//! lines about a transaction are there once its end has come back:
 //!
 //! | facility | what it says | written in |
 //! |---|---|---|
@@ -27,7 +27,17 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rdkafka::{bindings as rd, config::RDKafkaLogLevel as Level};
+use rdkafka::{ClientConfig, bindings as rd, config::RDKafkaLogLevel as Level};
+
+/// The configuration of a client whose log says enough: a few lines for a transaction, and none for a record or a
+/// request.
+pub fn telling(config: &ClientConfig) -> ClientConfig {
+    let mut config = config.clone();
+    let theirs = config.get("debug").map_or(String::new(), |theirs| format!("{theirs},"));
+    config.set("debug", format!("{theirs}broker,eos")).set("log.connection.close", "true");
+    config.set_log_level(Level::Debug);
+    config
+}
 
 /// What the log of one client says. Must be dropped before the client is.
 pub struct Signs {

@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 use super::{
     fetch_queue::FetchQueue,
     group::Group,
-    offsets::commit_list,
+    offsets::{commit_list, parts},
+    permanent,
     poll::PollThread,
     rebalance::{Events, Rebalances},
     threads,
@@ -93,10 +94,15 @@ impl Stream for KafkaSource {
 
 impl Source for KafkaSource {
     fn commit(&self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
-        let consumer = self.consumer.clone();
+        let (consumer, group) = (self.consumer.clone(), self.group());
         let commit = tokio::task::spawn_blocking(move || {
-            commit_list(&offsets)
-                .and_then(|list| consumer.commit(&list, CommitMode::Sync))
+            // A group that is empty takes offsets from anybody: those of a worker that it has put out would go back.
+            if !group.is_joined() {
+                return Err(CommitError::Passing("the worker is no member of its group".to_owned()));
+            }
+            parts(&offsets)
+                .into_iter()
+                .try_for_each(|part| consumer.commit(&commit_list(part)?, CommitMode::Sync))
                 .map_err(commit_error)
         });
         commit
@@ -129,13 +135,15 @@ impl Drop for KafkaSource {
 }
 
 fn commit_error(error: KafkaError) -> CommitError {
+    if let Some(stop) = permanent::of_error(&error) {
+        return CommitError::Stop(stop);
+    }
     match error.rdkafka_error_code() {
-        Some(Code::GroupAuthorizationFailed | Code::TopicAuthorizationFailed) => CommitError::Stop(
-            Stop::Fatal(format!("the broker does not let this user commit offsets: {error}")),
-        ),
-        Some(Code::Fatal | Code::FencedInstanceId) => {
-            CommitError::Stop(Stop::Restart(format!("the consumer cannot go on: {error}")))
-        }
+        Some(Code::TopicAuthorizationFailed) => CommitError::Stop(Stop::Fatal(format!(
+            "the broker does not let this user commit offsets: {error}"
+        ))),
+        // The poll thread is told why, and tells it.
+        Some(Code::Fatal) => CommitError::Passing(error.to_string()),
         _ => CommitError::Passing(error.to_string()),
     }
 }

@@ -3,10 +3,11 @@ use std::time::Duration;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::{
-    Admin, AdminError,
+    Admin, AdminError, Limits,
     rights::{self, Right},
+    settings,
 };
-use crate::config::Pipeline;
+use crate::config::{Guarantee, Pipeline};
 
 /// How long one question about rights may take.
 const ASK: Duration = Duration::from_secs(15);
@@ -37,6 +38,12 @@ impl Admin {
             // SAFETY: the client lives as long as `self`.
             let allowed = unsafe { rights::to_group(self.native(), group, Right::Read, ASK) };
             survey.right(&format!("the group {group}"), "joined", Right::Read, allowed);
+            if pipeline.guarantee == Guarantee::ExactlyOnce {
+                let config = settings::producer(pipeline, Limits { result: 1 << 20, dead_letter: 1 << 20 });
+                let subject = format!("a transactional id that begins with {}-", pipeline.name);
+                let allowed = rights::to_transactions(&config, ASK);
+                survey.right(&subject, "used", Right::Write, allowed);
+            }
         }
         Ok(survey)
     }

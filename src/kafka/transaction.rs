@@ -8,7 +8,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{error::KafkaError, producer::Producer, util::Timeout};
 
-use super::{group::Group, offsets::commit_list, producer::PolledProducer};
+use super::{
+    group::Group,
+    offsets::{commit_list, parts},
+    permanent,
+    producer::PolledProducer,
+};
 use crate::engine::{CommitError, CommitOffset, DeliveryError, Stop};
 
 /// How long one attempt of a call that is tried again may take.
@@ -29,6 +34,9 @@ enum Failed {
 
 impl From<KafkaError> for Failed {
     fn from(error: KafkaError) -> Self {
+        if let Some(stop) = permanent::of_error(&error) {
+            return Failed::Stop(stop);
+        }
         let KafkaError::Transaction(native) = &error else { return Failed::Abort(error.to_string()) };
         if native.is_fatal() {
             Failed::Stop(Stop::Restart(format!("the transactional producer cannot go on: {error}")))
@@ -103,8 +111,8 @@ pub fn commit(
     offsets: &[CommitOffset],
     is_given_up: impl Fn() -> bool,
 ) -> Result<(), CommitError> {
-    let add_offsets = || -> Result<(), Failed> {
-        let list = commit_list(offsets)?;
+    let add_offsets = |part: &[CommitOffset]| -> Result<(), Failed> {
+        let list = commit_list(part)?;
         again(producer, || {
             // Asked for each time: a rebalance changes it. And before `is_given_up`: the place in the group
             // that the worker has after it has lost partitions says nothing of who may commit them.
@@ -119,9 +127,7 @@ pub fn commit(
         })
     };
     let commit = || -> Result<(), Failed> {
-        if !offsets.is_empty() {
-            add_offsets()?;
-        }
+        parts(offsets).into_iter().try_for_each(add_offsets)?;
         again(producer, || Ok(producer.client().commit_transaction(Timeout::Never)?))
     };
     timed(producer, commit).map_err(|failed| match failed {

@@ -87,6 +87,19 @@ pub struct Deleted {
     pub partition: Option<i32>,
     /// Those before this offset.
     pub before: i64,
+    /// When.
+    pub at: i64,
+}
+
+impl Deleted {
+    /// Whether that request is among them.
+    pub fn has(&self, asked: &Asked) -> bool {
+        asked.place.is_some_and(|place| {
+            self.generation == asked.generation
+                && self.partition.is_none_or(|partition| partition == place.partition)
+                && place.offset < self.before
+        })
+    }
 }
 
 /// All that is known of a run.
@@ -108,8 +121,10 @@ pub struct History {
     pub deleted: Vec<Deleted>,
     /// The smallest size, in bytes, that a result topic's record was ever allowed to have.
     pub smallest_limit: Option<u64>,
-    /// Workers that ended by themselves: when, and what they said.
+    /// Workers that ended by themselves, or did not end when they were told to: when, and what they said.
     pub ended: Vec<(i64, String)>,
+    /// Requests that were answered only after all workers had been started again.
+    pub stalled: Vec<u32>,
 }
 
 impl Found {

@@ -4,6 +4,7 @@
 //! operators what they say of a record.
 
 mod cluster;
+mod evidence;
 mod faults;
 mod history;
 mod judge;
@@ -11,6 +12,7 @@ mod plan;
 pub mod proxy;
 mod recording;
 mod recovery;
+mod report;
 mod requests;
 mod run;
 mod setup;
@@ -18,8 +20,10 @@ mod workers;
 mod world;
 
 pub use cluster::{ClusterError, ProxiedCluster};
+pub use evidence::Evidence;
 pub use judge::{Anomaly, Kind as AnomalyKind, Verdict};
 pub use plan::Kind;
+pub use report::{Report, summary};
 pub use run::{Happened, Outcome, Status, run};
 pub use setup::Settings;
 pub use world::Stop;

@@ -17,7 +17,10 @@ use super::{
     requests::{Requests, number_of},
     world::now,
 };
-use crate::kafka::verify::{Acknowledgement, Asker, Seen};
+use crate::{
+    kafka::verify::{Acknowledgement, Asker, Seen},
+    record::Record,
+};
 
 /// Requests are asked in bursts so far apart.
 const TICK: Duration = Duration::from_millis(5);
@@ -41,6 +44,16 @@ impl Recording {
     /// What the reader was given so far.
     pub fn given(&self) -> MutexGuard<'_, HashMap<(usize, Place), Option<u32>>> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the topic of requests was made again.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// The topic of requests is made again. Returns how often it had been before.
+    pub fn next_generation(&self) -> u32 {
+        self.generation.fetch_add(1, Relaxed)
     }
 
     /// How many requests have an answer.
@@ -79,7 +92,7 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Begins. `silent` says whether nothing comes of a request.
+    /// Goes on after the last request that was asked. `silent` says whether nothing comes of a request.
     ///
     /// # Errors
     /// There is no producer, or no thread.
@@ -89,7 +102,7 @@ impl Asking {
         rate: u32,
         requests: Requests,
         recording: &Arc<Recording>,
-        silent: impl FnMut(&crate::record::Record) -> bool + Send + 'static,
+        silent: impl FnMut(&Record) -> bool + Send + 'static,
     ) -> Result<Self, String> {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, stopped, recording) = (recording.clone(), stop.clone(), recording.clone());
@@ -124,16 +137,21 @@ fn ask(
     rate: u32,
     requests: &Requests,
     recording: &Recording,
-    mut silent: impl FnMut(&crate::record::Record) -> bool,
+    mut silent: impl FnMut(&Record) -> bool,
     stop: &AtomicBool,
 ) -> Result<(), String> {
-    let (begun, mut number) = (Instant::now(), 0_u32);
+    let (begun, mut number) = (Instant::now(), recording.asked().len() as u32);
+    let first = number;
     while !stop.load(Relaxed) {
-        let due = (begun.elapsed().as_secs_f64() * f64::from(rate)) as u32;
+        let due = first + (begun.elapsed().as_secs_f64() * f64::from(rate)) as u32;
         while number < due && !stop.load(Relaxed) {
             let request = requests.request(number);
-            let generation = recording.generation.load(Relaxed);
-            let asked = Asked { at: now(), silent: silent(&request), generation, ..Asked::default() };
+            let asked = Asked {
+                at: now(),
+                silent: silent(&request),
+                generation: recording.generation(),
+                ..Asked::default()
+            };
             recording.asked().push(asked);
             while !asker
                 .ask(number, &request)

@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::history::Asked;
+use super::history::{Asked, Deleted};
+
+/// For so long after a fault, in milliseconds, a partition may be without a request: one that was added later says nothing of
+/// it.
+const SOON: i64 = 3_000;
 
 /// When results flowed again after `end`: each partition has answered the first request that was asked after it. `None`
-/// where one has not, or nothing was asked. Requests that nothing comes of do not count.
-pub fn recovered(asked: &[Asked], end: i64) -> Option<i64> {
+/// where one has not, or nothing was asked. Requests that nothing comes of do not count, nor such as were deleted.
+pub fn recovered(asked: &[Asked], deleted: &[Deleted], end: i64) -> Option<i64> {
     let from = asked.partition_point(|asked| asked.at < end);
     let mut partitions: BTreeMap<i32, Option<i64>> = BTreeMap::new();
-    for asked in asked[from..].iter().filter(|asked| !asked.silent) {
-        if let Some(place) = asked.place {
+    for asked in asked[from..].iter().take_while(|asked| asked.at < end + SOON) {
+        let counts =
+            !asked.silent && (asked.answered.is_some() || !deleted.iter().any(|some| some.has(asked)));
+        if let Some(place) = asked.place.filter(|_| counts) {
             partitions.entry(place.partition).or_insert(asked.answered);
         }
     }
@@ -36,10 +42,18 @@ mod tests {
             asked(22, 1, None),
             Asked { silent: true, ..asked(23, 2, None) },
         ];
-        assert_eq!(recovered(&all, 20), Some(40));
-        assert_eq!(recovered(&all, 22), None);
-        assert_eq!(recovered(&all, 24), None);
+        assert_eq!(recovered(&all, &[], 20), Some(40));
+        assert_eq!(recovered(&all, &[], 22), None);
+        assert_eq!(recovered(&all, &[], 24), None);
         all[3].answered = Some(30);
-        assert_eq!(recovered(&all, 22), Some(30));
+        assert_eq!(recovered(&all, &[], 22), Some(30));
+    }
+
+    #[test]
+    fn what_was_deleted_and_partitions_that_came_later_do_not_count() {
+        let all = [asked(10, 0, None), asked(11, 0, Some(20)), asked(4_000, 1, Some(9_000))];
+        let deleted = Deleted { generation: 0, partition: Some(0), before: 11, at: 15 };
+        assert_eq!(recovered(&all, &[], 10), None);
+        assert_eq!(recovered(&all, &[deleted], 10), Some(20));
     }
 }

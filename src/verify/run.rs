@@ -8,20 +8,19 @@ use std::{
 };
 
 use super::{
+    evidence::{Evidence, gather},
     faults,
     history::{Asked, Found, History, Letter, OpenTransaction, Place},
-    judge::{Expected, NO_KEY, Promise, Verdict, judge},
+    judge::{Expected, Promise, Verdict, judge},
     plan::Plan,
-    recording::{Asking, Recording},
+    recording::Recording,
     recovery::recovered,
     requests::Requests,
     setup::{Settings, Setup, set_up},
     world::{Stop, World, now},
 };
 use crate::{
-    engine::wire_size,
     kafka::verify::{Ends, Isolation, Seen, Tail, read_commits, read_to_end},
-    record::Record,
     testing::TestDriver,
 };
 
@@ -30,7 +29,7 @@ const FIRST: Duration = Duration::from_secs(90);
 /// How long all partitions may take to answer again after the last fault before no more is asked.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// Nothing more is waited for when nothing came for so long.
-const QUIET: Duration = Duration::from_secs(40);
+const QUIET: Duration = Duration::from_secs(60);
 /// How long reading a topic may take.
 const READ: Duration = Duration::from_secs(180);
 /// How long the brokers may take to abort what a dead worker has begun: its time-out, and the time until they look.
@@ -66,6 +65,8 @@ pub struct Outcome {
     pub history: History,
     /// What that amounts to.
     pub verdict: Verdict,
+    /// What is known of what is wrong.
+    pub evidence: Vec<Evidence>,
     /// Whether somebody stopped it.
     pub stopped: bool,
 }
@@ -103,70 +104,50 @@ pub fn run(
     for _ in 0..settings.workers {
         world.start_worker()?;
     }
-    let recording = Arc::new(Recording::default());
-    let told = recording.clone();
-    let results: Arc<str> = names.results.as_str().into();
-    let is_letter = move |seen: &Seen| usize::from(seen.topic != results);
+    let (told, results) = (world.recording.clone(), names.results.clone());
     let tail = Tail::start(&config, &[&names.results, &names.dead_letters], move |seen| {
-        told.seen(is_letter(&seen), &seen);
+        told.seen(usize::from(*seen.topic != results), &seen);
     })?;
-    let mut operators = TestDriver::new(&settings.pipeline);
-    let silent = move |request: &Record| comes_of(&mut operators, request).is_silent();
-    let asking =
-        Asking::start(&config, &names.requests, settings.rate, requests.clone(), &recording, silent)?;
-    let mut running = Running { settings, world, recording: recording.clone(), faults: Vec::new(), say };
+    let mut running = Running { settings, world, faults: Vec::new(), stalled: Vec::new(), say };
+    running.world.resume_asking()?;
     running.first_results()?;
     running.break_things()?;
     running.recover()?;
-    asking.finish()?;
+    running.world.pause_asking()?;
     running.rest()?;
-    let mut world = running.world;
-    let late = world.workers.terminate_all();
-    world
-        .ended
-        .extend(late.into_iter().map(|name| (now(), format!("{name} did not stop within 40 s of SIGTERM"))));
+    let Running { mut world, mut faults, stalled, .. } = running;
+    world.terminate_all();
     let rested = now();
     drop(tail);
     say(Status::Line("reading all that was written".to_owned()));
-    let mut history = read(&config, &names, &recording)?;
+    let mut history = read(&config, &names, &world.recording)?;
     history.ended = std::mem::take(&mut world.ended);
-    let mut faults = running.faults;
+    history.deleted = std::mem::take(&mut world.deleted);
+    history.smallest_limit = world.smallest_limit;
+    history.stalled = stalled;
     for fault in &mut faults {
-        fault.recovered = recovered(&history.asked, fault.ended);
+        fault.recovered = recovered(&history.asked, &history.deleted, fault.ended);
     }
     let promise = Promise { guarantee: settings.pipeline.guarantee, order: settings.pipeline.order };
     let mut operators = TestDriver::new(&settings.pipeline);
-    let verdict = judge(promise, &history, |number| comes_of(&mut operators, &requests.request(number)));
-    Ok(Outcome { began, rested, faults, history, verdict, stopped: !stop.goes_on() })
-}
-
-/// What must come of a request, by the operators themselves.
-fn comes_of(operators: &mut TestDriver, request: &Record) -> Expected {
-    let before = operators.dead_letters().len();
-    // An operator's fatal error would stop the pipeline, whatever it is asked: nothing must come of it then.
-    let results = operators.pipe(request.clone()).unwrap_or_default();
-    let class = operators.dead_letters().get(before).map(|letter| letter.class);
-    let key = Record { key: request.key.clone(), ..Record::default() };
-    Expected {
-        results: results.iter().map(|result| (super::history::digest(result), wire_size(result))).collect(),
-        class,
-        request: super::history::digest(request),
-        key: if request.key.is_some() { super::history::digest(&key) } else { NO_KEY },
-    }
+    let verdict = judge(promise, &history, |number| Expected::of(&mut operators, &requests.request(number)));
+    let logs = settings.folder.join("workers");
+    let evidence = gather(&config, &names, &requests, &history, &verdict.broken, &logs)?;
+    Ok(Outcome { began, rested, faults, history, verdict, evidence, stopped: !stop.goes_on() })
 }
 
 struct Running<'a> {
     settings: &'a Settings,
     world: World,
-    recording: Arc<Recording>,
     faults: Vec<Happened>,
+    stalled: Vec<u32>,
     say: &'a (dyn Fn(Status<'_>) + Sync),
 }
 
 impl Running<'_> {
     fn first_results(&mut self) -> Result<(), String> {
         let begun = Instant::now();
-        while self.recording.answered() == 0 {
+        while self.world.recording.answered() == 0 {
             self.world.wait(LOOK)?;
             if !self.world.stop.goes_on() {
                 return Ok(());
@@ -184,19 +165,19 @@ impl Running<'_> {
 
     fn break_things(&mut self) -> Result<(), String> {
         let (settings, begun) = (self.settings, Instant::now());
-        let plan = Plan::new(settings.seed, settings.kinds.clone());
+        let plan = Plan::new(settings.seed, settings.kinds.clone(), settings.pipeline.guarantee);
         for step in plan {
             self.world.wait(step.pause)?;
             if begun.elapsed() >= settings.time || !self.world.stop.goes_on() {
                 break;
             }
             let (what, began) = (step.fault.to_string(), now());
-            let asked = self.recording.asked().len();
+            let asked = self.world.recording.asked().len();
             (self.say)(Status::Now {
                 since: begun.elapsed(),
                 what: &what,
                 asked,
-                answered: self.recording.answered(),
+                answered: self.world.recording.answered(),
             });
             let hit = faults::inject(&mut self.world, &step.fault);
             let ended = now();
@@ -209,7 +190,7 @@ impl Running<'_> {
     /// Goes on asking until all partitions answer again.
     fn recover(&mut self) -> Result<(), String> {
         let (end, begun) = (now(), Instant::now());
-        while recovered(&self.recording.asked(), end).is_none()
+        while recovered(&self.world.recording.asked(), &self.world.deleted, end).is_none()
             && begun.elapsed() < RECOVERY
             && self.world.stop.waits()
         {
@@ -219,25 +200,46 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Waits until everything is answered, or nothing comes any more.
+    /// Waits until everything is answered. What is not, although nothing comes any more, gets a second chance with new
+    /// workers: so what is lost can be told from what nobody did.
     fn rest(&mut self) -> Result<(), String> {
-        let (mut answered, mut since) = (self.recording.answered(), Instant::now());
-        loop {
-            let open = open_requests(&self.recording.asked());
-            if open == 0 || since.elapsed() > QUIET || !self.world.stop.waits() {
-                return Ok(());
-            }
+        self.quiet()?;
+        self.stalled = self.open_requests();
+        if self.stalled.is_empty() || !self.world.stop.waits() {
+            return Ok(());
+        }
+        let count = self.stalled.len();
+        let line =
+            format!("{count} requests are not answered, and nothing comes: all workers are started again");
+        (self.say)(Status::Line(line));
+        self.world.terminate_all();
+        for _ in 0..self.settings.workers {
+            self.world.start_worker()?;
+        }
+        self.quiet()
+    }
+
+    fn quiet(&mut self) -> Result<(), String> {
+        let (mut answered, mut since) = (self.world.recording.answered(), Instant::now());
+        while !self.open_requests().is_empty() && since.elapsed() < QUIET && self.world.stop.waits() {
             thread::sleep(LOOK);
             self.world.look_after_workers()?;
-            if self.recording.answered() != answered {
-                (answered, since) = (self.recording.answered(), Instant::now());
+            if self.world.recording.answered() != answered {
+                (answered, since) = (self.world.recording.answered(), Instant::now());
             }
         }
+        Ok(())
     }
-}
 
-fn open_requests(asked: &[Asked]) -> usize {
-    asked.iter().filter(|asked| asked.place.is_some() && asked.answered.is_none() && !asked.silent).count()
+    /// The requests that something must come of yet.
+    fn open_requests(&self) -> Vec<u32> {
+        let asked = self.world.recording.asked();
+        let open = |asked: &Asked| {
+            let deleted = self.world.deleted.iter().any(|deleted| deleted.has(asked));
+            asked.place.is_some() && asked.answered.is_none() && !asked.silent && !deleted
+        };
+        (0..).zip(asked.iter()).filter(|(_, asked)| open(asked)).map(|(number, _)| number).collect()
+    }
 }
 
 /// Reads everything, by readers of their own.

@@ -11,7 +11,10 @@ use rdkafka::ClientConfig;
 
 use super::{
     ProxiedCluster,
+    judge::Expected,
     plan::Kind,
+    recording::{Asking, Recording},
+    requests::Requests,
     workers::{WorkerCommand, Workers},
     world::{Stop, World},
 };
@@ -19,10 +22,16 @@ use crate::{
     broker::{self, Data, Jars, Nodes},
     config::{Override, Pipeline},
     kafka::{Admin, settings, verify::Changes},
+    record::Record,
+    testing::TestDriver,
 };
 
 /// Partitions of each topic: a few for each of four workers.
 pub const PARTITIONS: i32 = 6;
+/// Whom the brokers let in, past their proxies.
+const USER: &str = "verify";
+/// Where a worker finds the password of that user, which is new for each run.
+const PASSWORD_VARIABLE: &str = "PIPELINE_VERIFY_PASSWORD";
 /// Each node's Java heap, in MiB.
 const HEAP: u32 = 320;
 
@@ -93,7 +102,8 @@ pub struct Setup {
 /// # Errors
 /// What cannot be had, in words.
 pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
-    let cluster = settings.nodes.map(|nodes| start(nodes, &settings.folder)).transpose()?;
+    let password = format!("{:032x}", fastrand::u128(..));
+    let cluster = settings.nodes.map(|nodes| start(nodes, &settings.folder, &password)).transpose()?;
     let mut config = settings::client("verify", &settings.pipeline.kafka);
     if let Some(cluster) = &cluster {
         config = ClientConfig::new();
@@ -110,49 +120,107 @@ pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
     let names = Names::new(&settings.pipeline, fastrand::u32(..));
     let changes = Changes::new(&config).map_err(|error| error.to_string())?;
     create_topics(&changes, settings, &names)?;
+    let proxies = cluster.as_ref().map(ProxiedCluster::bootstrap_servers);
     let command = WorkerCommand {
-        arguments: arguments(settings, &names, cluster.as_ref().map(ProxiedCluster::bootstrap_servers)),
-        variables: Vec::new(),
+        arguments: arguments(settings, &names, proxies),
+        variables: vec![(PASSWORD_VARIABLE.to_owned(), password)],
         logs: settings.folder.join("workers"),
     };
     let workers = Workers::new(command).map_err(|error| format!("{}: {error}", settings.folder.display()))?;
-    let world = World { workers, cluster, changes, group: names.group.clone(), stop, ended: Vec::new() };
+    let recording = Arc::new(Recording::default());
+    let world = World {
+        workers,
+        cluster,
+        changes,
+        names: names.clone(),
+        results_config: results_config(&settings.pipeline),
+        requests_config: settings.pipeline.source.topic.config.clone(),
+        requests_replicas: replicas(settings, settings.pipeline.source.topic.replication),
+        begin_asking: begin_asking(settings, &names, &config, &recording)?,
+        asking: None,
+        recording,
+        stop,
+        ended: Vec::new(),
+        deleted: Vec::new(),
+        smallest_limit: None,
+    };
     Ok(Setup { world, config, names })
 }
 
-fn start(nodes: Nodes, folder: &Path) -> Result<ProxiedCluster, String> {
+type BeginAsking = Box<dyn Fn() -> Result<Asking, String>>;
+
+fn begin_asking(
+    settings: &Settings,
+    names: &Names,
+    config: &ClientConfig,
+    recording: &Arc<Recording>,
+) -> Result<BeginAsking, String> {
+    let requests = Requests::new(&settings.pipeline, settings.seed, settings.samples.clone())?;
+    let (pipeline, rate) = (settings.pipeline.clone(), settings.rate);
+    let (topic, config, recording) = (names.requests.clone(), config.clone(), recording.clone());
+    Ok(Box::new(move || {
+        let mut operators = TestDriver::new(&pipeline);
+        let silent = move |request: &Record| Expected::of(&mut operators, request).is_silent();
+        Asking::start(&config, &topic, rate, requests.clone(), &recording, silent)
+    }))
+}
+
+/// The workers come with credentials, so that these can be refused.
+fn start(nodes: Nodes, folder: &Path, password: &str) -> Result<ProxiedCluster, String> {
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    let properties = [
+        // A topic that was deleted stays so until it is made again.
+        ("auto.create.topics.enable", "false"),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:SASL_PLAINTEXT"),
+        ("listener.name.proxied.sasl.enabled.mechanisms", "PLAIN"),
+        (
+            "listener.name.proxied.plain.sasl.jaas.config",
+            &format!("{login} required user_{USER}=\"{password}\";"),
+        ),
+    ];
     let settings = broker::Settings {
         nodes,
         data: Data::Kept(folder.join("cluster")),
         port: None,
         heap_mib: HEAP,
-        // A topic that was deleted stays so until it is made again.
-        properties: vec![("auto.create.topics.enable".to_owned(), "false".to_owned())],
+        properties: properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
     };
     let jars = Jars::fetch().map_err(|error| error.to_string())?;
     ProxiedCluster::start(&jars, &settings).map_err(|error| error.to_string())
 }
 
-/// Each record of results and dead letters tells when it was written, not when it was asked for.
 fn create_topics(changes: &Changes, settings: &Settings, names: &Names) -> Result<(), String> {
-    let append_time = || ("message.timestamp.type".to_owned(), "LogAppendTime".to_owned());
     let (source, sink) = (&settings.pipeline.source.topic, &settings.pipeline.sink.topic);
-    let mut results = sink.config.clone();
-    results.extend([append_time()]);
+    // Room for what a dead letter says of itself.
     let dead_letters =
         BTreeMap::from([append_time(), ("max.message.bytes".to_owned(), "1200000".to_owned())]);
-    for (topic, replicas, config) in [
+    for (topic, replication, config) in [
         (&names.requests, source.replication, &source.config),
-        (&names.results, sink.replication, &results),
+        (&names.results, sink.replication, &results_config(&settings.pipeline)),
         (&names.dead_letters, source.replication, &dead_letters),
     ] {
-        // As many replicas as the brokers think right, where they are ours.
-        let replicas = if settings.nodes.is_some() { -1 } else { replicas.unwrap_or(-1) };
-        changes.create(topic, PARTITIONS, replicas, config)?;
+        changes.create(topic, PARTITIONS, replicas(settings, replication), config)?;
     }
     Ok(())
 }
 
+/// Each record of results and dead letters tells when it was written, not when it was asked for.
+fn append_time() -> (String, String) {
+    ("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())
+}
+
+fn results_config(pipeline: &Pipeline) -> BTreeMap<String, String> {
+    let mut config = pipeline.sink.topic.config.clone();
+    config.extend([append_time()]);
+    config
+}
+
+/// As many replicas as the brokers think right, where they are ours.
+fn replicas(settings: &Settings, asked: Option<i32>) -> i32 {
+    if settings.nodes.is_some() { -1 } else { asked.unwrap_or(-1) }
+}
+
+/// How a worker is started, after the program's name.
 fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec<String> {
     let mut sets: Vec<(String, String)> =
         settings.overrides.iter().map(|set| (set.path.clone(), set.value.clone())).collect();
@@ -161,10 +229,16 @@ fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec
     set("source.group", &names.group);
     set("sink.topic", &names.results);
     set("dead_letters.topic", &names.dead_letters);
+    // So that partitions that were added are soon read and written; librdkafka looks each five minutes.
+    set("kafka.topic.metadata.refresh.interval.ms", "3000");
     // A port of its own for each.
     set("metrics.listen", "127.0.0.1:0");
     if let Some(servers) = proxies {
         set("kafka.bootstrap.servers", &servers);
+        set("kafka.security.protocol", "sasl_plaintext");
+        set("kafka.sasl.mechanisms", "PLAIN");
+        set("kafka.sasl.username", USER);
+        set("kafka.sasl.password", &format!("${{env:{PASSWORD_VARIABLE}}}"));
     }
     let sets = sets.into_iter().map(|(path, value)| format!("--set={path}={value}"));
     ["run".to_owned(), settings.file.clone()].into_iter().chain(sets).collect()

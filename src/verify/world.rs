@@ -1,6 +1,7 @@
 //! All that can be broken: workers, brokers, topics.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering::Relaxed},
@@ -9,7 +10,13 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use super::{ProxiedCluster, workers::Workers};
+use super::{
+    ProxiedCluster,
+    history::Deleted,
+    recording::{Asking, Recording},
+    setup::Names,
+    workers::Workers,
+};
 use crate::kafka::verify::Changes;
 
 /// How long it takes at most to notice a stop.
@@ -44,12 +51,28 @@ pub struct World {
     pub cluster: Option<ProxiedCluster>,
     /// Changes topics, past the proxies.
     pub changes: Changes,
-    /// The workers' consumer group.
-    pub group: String,
+    /// Its topics, and the workers' consumer group.
+    pub names: Names,
+    /// The settings of the result topic.
+    pub results_config: BTreeMap<String, String>,
+    /// The settings of the topic of requests.
+    pub requests_config: BTreeMap<String, String>,
+    /// The replicas of the topic of requests; the broker's default where it is -1.
+    pub requests_replicas: i32,
+    /// What was asked so far.
+    pub recording: Arc<Recording>,
+    /// Begins to ask.
+    pub begin_asking: Box<dyn Fn() -> Result<Asking, String>>,
+    /// Whoever asks; `None` while nothing is asked.
+    pub asking: Option<Asking>,
     /// Whether to end early.
     pub stop: Arc<Stop>,
     /// Workers that ended by themselves or did not stop: when, and what they said.
     pub ended: Vec<(i64, String)>,
+    /// Records that faults have deleted.
+    pub deleted: Vec<Deleted>,
+    /// The smallest record that the result topic ever took, in bytes.
+    pub smallest_limit: Option<u64>,
 }
 
 impl World {
@@ -96,8 +119,37 @@ impl World {
     /// SIGTERM, and the end of it; one that does not stop is killed, and remembered.
     pub fn terminate_worker(&mut self, name: &str) {
         if !self.workers.terminate(name) {
-            self.ended.push((now(), format!("{name} did not stop within 40 s of SIGTERM")));
+            self.did_not_stop(name);
         }
+    }
+
+    /// SIGTERM to all, and the end of them.
+    pub fn terminate_all(&mut self) {
+        for name in self.workers.terminate_all() {
+            self.did_not_stop(&name);
+        }
+    }
+
+    /// Remembers that a worker had to be killed.
+    fn did_not_stop(&mut self, name: &str) {
+        self.ended.push((now(), format!("{name} did not stop within 40 s of SIGTERM")));
+    }
+
+    /// Asks no more, once all is in its topic that was asked.
+    ///
+    /// # Errors
+    /// The brokers did not take it.
+    pub fn pause_asking(&mut self) -> Result<(), String> {
+        self.asking.take().map_or(Ok(()), Asking::finish)
+    }
+
+    /// Asks again, from where it was left.
+    ///
+    /// # Errors
+    /// There is no producer.
+    pub fn resume_asking(&mut self) -> Result<(), String> {
+        self.asking = Some((self.begin_asking)()?);
+        Ok(())
     }
 }
 

@@ -205,6 +205,9 @@ fn a_worker_whose_producer_is_fenced_says_so_and_goes_on_without_loss_or_doubles
             .unwrap();
         usurper.init_transactions(Duration::from_secs(30)).unwrap();
         counted("fenced", 1);
+        // The new clients have the same id, and so end what the old ones left open.
+        counted("committed", 10);
+        transactional_id(&servers, &names.source);
         thread::sleep(Duration::from_secs(1));
         vec![worker]
     });

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    thread,
     time::Duration,
 };
 
@@ -9,20 +11,16 @@ use pipeline::{
     broker::{Data, Jars, Nodes, Settings},
     verify::{
         ProxiedCluster,
-        proxy::{Api, Held},
+        proxy::{Api, Effect, Held},
     },
 };
-use rdkafka::{
-    ClientConfig,
-    producer::{BaseProducer, BaseRecord, Producer as _},
-};
 
-use crate::harness::{
-    Consumed, Names, Producer, Worker, broker, create_topic, read_committed, records_until,
-};
+use crate::harness::{Names, Producer, Worker, broker, read_committed, records_until, records_within};
 
 const SOON: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_secs(60);
+/// As `Names::settings` has it.
+const SESSION: Duration = Duration::from_secs(2);
 
 fn proxied_cluster() -> ProxiedCluster {
     let properties = [
@@ -58,22 +56,16 @@ fn ask(producer: &Producer, which: &str) {
 fn wait_for(servers: &str, names: &Names, which: &str) {
     let mut missing = ids(which);
     records_until(servers, &names.sink, LIMIT, |record| {
-        missing.remove(id_of(record));
+        missing.remove(record.key());
         missing.is_empty()
     });
 }
 
-fn id_of(record: &Consumed) -> &str {
-    record.key.as_deref().map_or("none", |key| std::str::from_utf8(key).unwrap())
-}
-
-/// How often each id has a result or a dead letter.
+/// How often each id has a result.
 fn results(servers: &str, names: &Names) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
-    for topic in [&names.sink, &names.dead_letters] {
-        for record in read_committed(servers, topic) {
-            *found.entry(id_of(&record).to_owned()).or_default() += 1;
-        }
+    for record in read_committed(servers, &names.sink) {
+        *found.entry(record.key().to_owned()).or_default() += 1;
     }
     found
 }
@@ -133,23 +125,26 @@ fn an_abort_comes_late(
     let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
     let names = Names::new("late-abort");
     let producer = Producer::new(&direct, &names.source, 1, &[]);
-    // What has no key is refused, and its transaction is aborted.
-    create_topic(&direct, &names.sink, 1, &[("cleanup.policy", "compact")]);
-    let keyless: BaseProducer = ClientConfig::new().set("bootstrap.servers", &direct).create().unwrap();
-    keyless.send(BaseRecord::<(), str>::to(&names.source).payload("10")).unwrap();
-    keyless.flush(SOON).unwrap();
-    ask(&producer, "a");
-    let end = Held::new();
-    proxy.hold_next(Api::EndTxn, &end);
     let worker = Worker::start_with(&cluster.bootstrap_servers(), &settings(&names), variables);
+    worker.says(&["rebalance: assign"]);
+
+    // The group puts the worker out while it commits.
+    let [first, second, end] = [Held::new(), Held::new(), Held::new()];
+    proxy.hold_next(Api::AddOffsetsToTxn, &first);
+    ask(&producer, "a");
+    assert!(first.caught(SOON), "{}", worker.log());
+    proxy.disturb(Some(Api::Heartbeat), Effect::Slow(LIMIT));
+    thread::sleep(SESSION + Duration::from_secs(1));
+    proxy.hold_next(Api::EndTxn, &end);
+    proxy.calm();
+    first.release();
     assert!(end.caught(SOON), "{}", worker.log());
-    let offsets = Held::new();
-    proxy.hold_next(Api::AddOffsetsToTxn, &offsets);
+    proxy.hold_next(Api::AddOffsetsToTxn, &second);
     end.cut();
-    assert!(offsets.caught(SOON), "{}", worker.log());
+    assert!(second.caught(SOON), "{}", worker.log());
     end.release();
     let done = was_done(&end);
-    offsets.release();
+    second.release();
     ask(&producer, "b");
     wait_for(&direct, &names, "b");
     assert_eq!(renewals(&worker), u64::from(variables.is_empty()), "{}", worker.log());
@@ -163,16 +158,13 @@ fn a_request_that_comes_late_ends_no_later_transaction() {
         which.iter().flat_map(|which| ids(which)).map(|id| (id, 1)).collect()
     };
     assert_eq!(a_commit_comes_late(&cluster, &[]), (false, once(&["a", "b", "c"])));
-    let mut with_dead_letter = once(&["a", "b"]);
-    with_dead_letter.insert("none".to_owned(), 1);
-    assert_eq!(an_abort_comes_late(&cluster, &[]), (false, with_dead_letter.clone()));
+    assert_eq!(an_abort_comes_late(&cluster, &[]), (false, once(&["a", "b"])));
 
     // Without the guard the test sees what it is there for: doubles, and losses.
     let unguarded = [("PIPELINE_PLANT", "no-guard")];
     let (done, results) = a_commit_comes_late(&cluster, &unguarded);
     assert!(done && results.values().any(|times| *times > 1), "{results:?}");
-    let (done, results) = an_abort_comes_late(&cluster, &unguarded);
-    assert!(done && results.len() < with_dead_letter.len(), "{results:?}");
+    assert_eq!(an_abort_comes_late(&cluster, &unguarded), (true, once(&["b"])));
 }
 
 #[test]
@@ -196,4 +188,64 @@ fn a_healthy_worker_keeps_its_producer() {
     let committed: u64 =
         metrics.lines().find_map(|line| line.strip_prefix(&committed)).unwrap().parse().unwrap();
     assert!(committed >= 50, "{committed}");
+}
+
+#[test]
+fn requests_of_every_kind_that_come_late_under_load_lose_and_double_nothing() {
+    let cluster = proxied_cluster();
+    let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
+    let names = Names::new("late");
+    let producer = Producer::new(&direct, &names.source, 4, &[]);
+    let settings = settings(&names);
+    let workers: [Worker; 2] =
+        std::array::from_fn(|_| Worker::start(&cluster.bootstrap_servers(), &settings));
+    workers.iter().for_each(|worker| worker.says(&["rebalance: assign"]));
+    let kinds = [
+        Api::EndTxn,
+        Api::TxnOffsetCommit,
+        Api::Produce,
+        Api::AddPartitionsToTxn,
+        Api::EndTxn,
+        Api::AddOffsetsToTxn,
+        Api::InitProducerId,
+    ];
+    let (sent, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(SeqCst) {
+                for _ in 0..10 {
+                    let id = sent.fetch_add(1, SeqCst);
+                    producer.send(&format!("id-{id}"), Some(b"10"), None);
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        for round in 0..4 * kinds.len() {
+            let held = Held::new();
+            proxy.hold_next(kinds[round % kinds.len()], &held);
+            // Nobody may ask for a producer's id just now.
+            if held.caught(Duration::from_secs(2)) {
+                held.cut();
+                thread::sleep(Duration::from_millis(100 * (round as u64 % 5)));
+            }
+            held.release();
+        }
+        stop.store(true, SeqCst);
+    });
+    producer.flush();
+    let mut missing: BTreeSet<String> = (0..sent.load(SeqCst)).map(|id| format!("id-{id}")).collect();
+    let expected: BTreeMap<String, usize> = missing.iter().map(|id| (id.clone(), 1)).collect();
+    let logs = || workers.iter().map(Worker::log).collect::<Vec<_>>().join("\n---\n");
+    let all = records_within(&direct, &names.sink, LIMIT, |record| {
+        missing.remove(record.key());
+        missing.is_empty()
+    });
+    assert!(all.is_some(), "{} are missing: {missing:?}\n{}", missing.len(), logs());
+    let found = results(&direct, &names);
+    let double: Vec<_> = found.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(double.is_empty(), "{double:?}\n{}", logs());
+    assert_eq!(found, expected);
+    let renewals: u64 = workers.iter().map(renewals).sum();
+    eprintln!("{} records, {renewals} renewals", expected.len());
+    assert!(renewals > 0, "{}", logs());
 }

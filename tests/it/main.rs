@@ -2,6 +2,8 @@
 
 mod broker;
 mod check;
+mod commits;
+mod credentials;
 mod factorial;
 mod faults;
 mod gateway;
@@ -11,6 +13,8 @@ mod latest;
 mod load;
 mod observability;
 mod offline;
+mod permanent;
+mod poison;
 mod ports;
 mod refused;
 mod request;

@@ -14,7 +14,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::harness::{create_topic, read_committed};
+use crate::harness::{create_topic, pipeline, read_committed};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -97,4 +97,39 @@ fn a_producer_goes_on_after_a_full_disk_and_a_connection_that_was_half_open() {
         let found = read_committed(&direct, "disturbed");
         assert_eq!(found.iter().map(|record| record.value()).collect::<Vec<_>>(), expected);
     }
+}
+
+/// `pipeline verify factorial.toml`, one broker, two workers, for some seconds: exit code, output, and the report.
+fn verify(faults: &str, minutes: &str, settings: &[&str]) -> (i32, String, serde_json::Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let reports = folder.path().to_str().unwrap();
+    let mut arguments =
+        vec!["verify", "factorial.toml", "--faults", faults, "--minutes", minutes, "--seed", "7"];
+    arguments.extend(["--nodes", "1", "--workers", "2", "--rate", "200", "--reports", reports]);
+    let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+    let (code, stdout, stderr) = pipeline("nobody:1", &arguments, &settings);
+    let run = folder.path().join("factorial-7");
+    let report =
+        std::fs::read_to_string(run.join("report.json")).unwrap_or_else(|_| panic!("{stdout}\n{stderr}"));
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("<h2>By fault</h2>") && page.ends_with("</html>\n"), "{page}");
+    assert!(run.join("workers/w1.log").exists());
+    assert_eq!(run.join("cluster").exists(), code != 0, "the data is kept where something is wrong");
+    (code, format!("{stdout}\n{stderr}"), serde_json::from_str(&report).unwrap())
+}
+
+#[test]
+fn a_worker_that_is_killed_loses_nothing_and_the_report_says_so() {
+    let (code, said, report) = verify("kill-worker", "0.05", &["guarantee=exactly-once"]);
+    assert_eq!(code, 0, "{said}");
+    let count = |name: &str| report[name].as_u64().unwrap();
+    assert!(count("requests") > 500, "{report}");
+    assert_eq!(count("requests"), count("right"));
+    assert_eq!(report["faults"][0]["fault"], "kill -9 a worker");
+    assert_eq!(report["by_fault"][0]["never_recovered"], 0, "{report}");
+    assert!(
+        said.contains("again: pipeline verify factorial.toml --faults kill-worker --minutes 0.05 --seed 7"),
+        "{said}"
+    );
+    assert!(said.contains("ok     0 lost (lost write)"), "{said}");
 }

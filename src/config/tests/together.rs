@@ -16,6 +16,11 @@ fn settings_that_contradict_each_other_are_errors() {
             &["8.0 MiB is too little to work with", "f.toml:11:10", "at least 16.0 MiB"],
         ),
         (
+            "[limits]\nfair_by = 'key'",
+            &["results cannot leave in the order of their partition", "f.toml:11:11", "order = \"none\""],
+        ),
+        ("[limits]\nfair_by = 'tenant'", &["`limits.fair_by` cannot be `tenant`", "header NAME"]),
+        (
             "config.max.message.bytes = 1000",
             &["can need 973455 bytes, and this topic takes 1000", "f.toml:10:28"],
         ),

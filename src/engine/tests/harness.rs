@@ -262,6 +262,7 @@ pub struct Harness {
 pub struct Options {
     pub guarantee: Guarantee,
     pub order: Order,
+    pub fair_by: Option<FairBy>,
     pub eager: bool,
     pub acknowledge: bool,
     pub drain: bool,
@@ -273,6 +274,7 @@ impl Default for Options {
         Options {
             guarantee: Guarantee::AtLeastOnce,
             order: Order::Partition,
+            fair_by: None,
             eager: true,
             acknowledge: true,
             drain: false,
@@ -310,6 +312,7 @@ impl Harness {
             ]),
             guarantee: options.guarantee,
             order: options.order,
+            fair_by: options.fair_by,
             requests: options.requests,
             commit_interval: Duration::from_millis(100),
             commit_records: 1_000,

@@ -1,5 +1,5 @@
 use super::harness::{Harness, Options};
-use crate::config::Order;
+use crate::{config::Order, engine::FairBy};
 
 fn ordered(order: Order) -> Harness {
     let engine = Harness::start(Options { order, eager: false, ..Options::default() });
@@ -88,4 +88,33 @@ async fn a_partition_with_much_to_send_does_not_hold_up_another() {
     engine.acknowledge(1).await;
     let position = engine.results().iter().position(|value| value == "small");
     assert!(position.is_some_and(|position| position <= 3), "{position:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_requester_with_much_to_compute_does_not_starve_another() {
+    for order in [Order::Key, Order::None] {
+        let fair_by = Some(FairBy::Key);
+        let engine = Harness::start(Options { order, fair_by, eager: false, ..Options::default() });
+        engine.assign(0, 0, 0, "");
+        let keys: Vec<String> = (0..50).map(|id| format!("slow{id}")).collect();
+        let greedy: Vec<(&str, &str)> = keys.iter().map(|value| ("greedy", value.as_str())).collect();
+        engine.records(0, 0, &greedy);
+        engine.settle().await;
+        engine.records(0, 50, &[("modest", "slow modest")]);
+        engine.settle().await;
+        // What was begun is finished first: four chunks where two cores are.
+        for _ in 0..6 {
+            if engine.machine.work.lock().unwrap().is_empty() {
+                break;
+            }
+            engine.compute(0).await;
+        }
+        assert!(engine.results().contains(&"slow modest".to_owned()), "{order:?}: {:?}", engine.results());
+        while !engine.machine.work.lock().unwrap().is_empty() {
+            engine.compute(0).await;
+        }
+        engine.wait(200).await;
+        assert_eq!(engine.results().len(), 51);
+        assert_eq!(engine.committed().last(), Some(&51), "{order:?}");
+    }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    Report,
+    Report, STYLE,
     plot::{Axis, Line, Mark, Plot, Scale, escape},
     summary::{count, describe_knee, share},
 };
@@ -13,7 +13,6 @@ use crate::load::{
 
 /// Plots have so many points at most.
 const POINTS: usize = 150;
-const STYLE: &str = include_str!("page.css");
 
 /// One page that needs nothing else: style, plots and tables are in it.
 pub(super) fn page(report: &Report<'_>) -> String {

@@ -5,7 +5,7 @@
 mod hgrm;
 mod html;
 mod json;
-mod plot;
+pub(crate) mod plot;
 mod summary;
 
 use std::{
@@ -16,6 +16,9 @@ use std::{
 use super::{Knee, Outcome, Results, Script, TargetSettings, Threshold, knee};
 
 pub use summary::summary;
+
+/// The style sheet of a page: dark where the browser is.
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// A run and how it turned out.
 pub struct Report<'a> {

@@ -17,13 +17,13 @@ const CHARACTER: f64 = 7.5;
 
 /// How values are spread over an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Scale {
+pub(crate) enum Scale {
     Linear,
     Logarithmic,
 }
 
 /// An axis: what it shows, and how a value on it is written.
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub scale: Scale,
     /// From the smallest to the largest value.
     pub range: (f64, f64),
@@ -31,18 +31,18 @@ pub(super) struct Axis {
 }
 
 /// A line; `None` breaks it.
-pub(super) struct Line {
+pub(crate) struct Line {
     pub name: String,
     pub points: Vec<Option<(f64, f64)>>,
 }
 
 /// A place on the x axis that has a name.
-pub(super) struct Mark {
+pub(crate) struct Mark {
     pub at: f64,
     pub name: String,
 }
 
-pub(super) struct Plot {
+pub(crate) struct Plot {
     pub title: String,
     pub x: Axis,
     pub y: Axis,
@@ -206,7 +206,7 @@ impl Plot {
 }
 
 /// Text that is no markup.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

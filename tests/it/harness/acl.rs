@@ -5,22 +5,37 @@ use std::{ffi::CString, ptr};
 use rdkafka::{
     ClientConfig,
     admin::AdminClient,
-    bindings::{self as rd, rd_kafka_AclOperation_t as Operation},
+    bindings::{
+        self as rd, rd_kafka_AclOperation_t as Operation, rd_kafka_ResourcePatternType_t as Pattern,
+        rd_kafka_ResourceType_t as Resource,
+    },
     client::DefaultClientContext,
 };
 
 /// From now on users have that right to the topic alone who are named so, `User:…`; until then everybody had it.
 pub fn allow(servers: &str, topic: &str, user: &str, operation: Operation) {
+    let (kind, pattern) = (Resource::RD_KAFKA_RESOURCE_TOPIC, Pattern::RD_KAFKA_RESOURCE_PATTERN_LITERAL);
+    create(servers, (kind, pattern, topic), user, operation);
+}
+
+/// The same of all transactional ids that begin so.
+pub fn allow_transactions(servers: &str, prefix: &str, user: &str, operation: Operation) {
+    let (kind, pattern) =
+        (Resource::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID, Pattern::RD_KAFKA_RESOURCE_PATTERN_PREFIXED);
+    create(servers, (kind, pattern, prefix), user, operation);
+}
+
+fn create(servers: &str, (kind, pattern, name): (Resource, Pattern, &str), user: &str, operation: Operation) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
     let client = admin.inner().native_ptr();
-    let [topic, user, host] = [topic, user, "*"].map(|text| CString::new(text).unwrap());
+    let [name, user, host] = [name, user, "*"].map(|text| CString::new(text).unwrap());
     // SAFETY: the strings and the client outlive the calls; each object is destroyed once, after its last use.
     unsafe {
         let mut acl = rd::rd_kafka_AclBinding_new(
-            rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC,
-            topic.as_ptr(),
-            rd::rd_kafka_ResourcePatternType_t::RD_KAFKA_RESOURCE_PATTERN_LITERAL,
+            kind,
+            name.as_ptr(),
+            pattern,
             user.as_ptr(),
             host.as_ptr(),
             operation,

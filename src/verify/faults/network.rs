@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use super::workers;
+use crate::verify::{
+    proxy::{Api, Effect, Held, Proxy, SASL_AUTHENTICATION_FAILED},
+    world::World,
+};
+
+/// How long a request that is to be held may take to come.
+const COMES: Duration = Duration::from_secs(8);
+/// How long the broker may take to answer a request that was late.
+const ANSWER: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(20);
+
+pub fn cut_all(world: &mut World) -> Result<String, String> {
+    let cut: usize = proxies(world)?.iter().map(Proxy::cut_all).sum();
+    Ok(format!("{cut} connections"))
+}
+
+pub fn cut(world: &mut World, api: Api, after: bool, lasts: Duration) -> Result<String, String> {
+    let effect = if after { Effect::CutAfter } else { Effect::CutBefore };
+    disturb(world, api, effect, lasts)
+}
+
+pub fn disturb(world: &mut World, api: Api, effect: Effect, lasts: Duration) -> Result<String, String> {
+    let before = hits(world)?;
+    proxies(world)?.iter().for_each(|proxy| proxy.disturb(Some(api), effect));
+    let waited = provoke(world, api).and_then(|()| world.wait(lasts));
+    proxies(world)?.iter().for_each(Proxy::calm);
+    waited?;
+    Ok(format!("{} requests", hits(world)? - before))
+}
+
+/// Nobody is let in, and those who are in are thrown out.
+pub fn refuse_credentials(world: &mut World, lasts: Duration) -> Result<String, String> {
+    let before = hits(world)?;
+    for proxy in proxies(world)? {
+        proxy.disturb(Some(Api::SaslAuthenticate), Effect::Refuse(SASL_AUTHENTICATION_FAILED));
+        proxy.cut_all();
+    }
+    let waited = world.wait(lasts);
+    proxies(world)?.iter().for_each(Proxy::calm);
+    waited?;
+    Ok(format!("{} attempts", hits(world)? - before))
+}
+
+pub fn hold(world: &mut World, api: Api, held_for: Duration, late: Duration) -> Result<String, String> {
+    let held = Held::new();
+    proxies(world)?.iter().for_each(|proxy| proxy.hold_next(api, &held));
+    let result = hold_until_late(world, api, &held, held_for, late);
+    // Whatever happened, nothing is held any more.
+    held.release();
+    result
+}
+
+fn hold_until_late(
+    world: &mut World,
+    api: Api,
+    held: &Held,
+    held_for: Duration,
+    late: Duration,
+) -> Result<String, String> {
+    provoke(world, api)?;
+    let mut waited = Duration::ZERO;
+    while !held.caught(Duration::ZERO) {
+        if waited >= COMES || !world.stop.goes_on() {
+            return Ok("no such request came".to_owned());
+        }
+        world.wait(LOOK)?;
+        waited += LOOK;
+    }
+    world.wait(held_for)?;
+    held.cut();
+    world.wait(late)?;
+    held.release();
+    match held.answer(ANSWER) {
+        Some(answer) => Ok(format!("answered late: {}", hex(&answer))),
+        None => Ok("not answered".to_owned()),
+    }
+}
+
+/// Members join when the group changes, not by themselves.
+fn provoke(world: &mut World, api: Api) -> Result<(), String> {
+    if api == Api::JoinGroup { workers::terminate(world, 0).map(|_| ()) } else { Ok(()) }
+}
+
+fn hits(world: &World) -> Result<u64, String> {
+    Ok(proxies(world)?.iter().map(Proxy::hits).sum())
+}
+
+fn proxies(world: &World) -> Result<&[Proxy], String> {
+    let cluster = world.cluster.as_ref().ok_or("the brokers are given, and have no proxy")?;
+    Ok(cluster.proxies())
+}
+
+/// The first bytes, in which errors are.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,92 @@
+use std::time::{Duration, Instant};
+
+use crate::verify::{
+    history::Deleted,
+    setup::PARTITIONS,
+    world::{World, now},
+};
+
+/// More partitions than that no topic gets.
+const MOST: usize = 12;
+/// So many records of the partition stay.
+const KEPT: i64 = 50;
+/// How long a topic may take to be gone, or to be there again.
+const GONE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(100);
+
+pub fn grow(world: &mut World, requests: bool) -> Result<String, String> {
+    let topic = if requests { &world.names.requests } else { &world.names.results };
+    let partitions = world.changes.leaders(topic)?.len() + 1;
+    if partitions > MOST {
+        return Ok(format!("{topic} has {MOST} partitions already"));
+    }
+    world.changes.grow(topic, partitions)?;
+    Ok(format!("{topic} has {partitions} partitions"))
+}
+
+pub fn shrink_records(world: &mut World, limit: u64, lasts: Duration) -> Result<String, String> {
+    let topic = world.names.results.clone();
+    let mut config = world.results_config.clone();
+    config.insert("max.message.bytes".to_owned(), limit.to_string());
+    world.smallest_limit = Some(world.smallest_limit.map_or(limit, |smallest| smallest.min(limit)));
+    world.changes.configure(&topic, &config)?;
+    let waited = world.wait(lasts);
+    again(|| world.changes.configure(&topic, &world.results_config))?;
+    waited.map(|()| topic)
+}
+
+/// All workers stop in order; what they have not read of a partition is deleted but for the last records.
+pub fn forget(world: &mut World, who: usize, pause: Duration) -> Result<String, String> {
+    let (topic, count) = (world.names.requests.clone(), world.workers.count());
+    world.terminate_all();
+    let result = world.wait(pause).and_then(|()| {
+        let partition = (who % world.changes.leaders(&topic)?.len().max(1)) as i32;
+        let (first, end) = again(|| world.changes.offsets(&topic, partition))?;
+        let before = (end - KEPT).max(first);
+        world.deleted.push(Deleted {
+            generation: world.recording.generation(),
+            partition: Some(partition),
+            before,
+            at: now(),
+        });
+        again(|| world.changes.delete_records(&topic, partition, before))?;
+        Ok(format!("{topic}[{partition}] begins at {before}"))
+    });
+    for _ in 0..count {
+        world.start_worker()?;
+    }
+    result
+}
+
+/// Nothing is asked meanwhile, so that it is known what was in the topic that is gone.
+pub fn make_again(world: &mut World) -> Result<String, String> {
+    let topic = world.names.requests.clone();
+    world.pause_asking()?;
+    let generation = world.recording.next_generation();
+    world.deleted.push(Deleted { generation, partition: None, before: i64::MAX, at: now() });
+    world.changes.delete(&topic)?;
+    again(|| match world.changes.leaders(&topic)?.iter().any(|leader| *leader >= 0) {
+        true => Err(format!("{topic} is still there")),
+        false => Ok(()),
+    })?;
+    again(|| world.changes.create(&topic, PARTITIONS, world.requests_replicas, &world.requests_config))?;
+    again(|| match world.changes.leaders(&topic)? {
+        leaders if leaders.len() == PARTITIONS as usize && leaders.iter().all(|leader| *leader >= 0) => {
+            Ok(())
+        }
+        leaders => Err(format!("{topic} has leaders {leaders:?}")),
+    })?;
+    world.resume_asking()?;
+    Ok(topic)
+}
+
+/// Brokers that come and go refuse what they take a moment later.
+fn again<T>(mut change: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let deadline = Instant::now() + GONE;
+    loop {
+        match change() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(LOOK),
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What must go forwards: results of a partition or a key, and committed offsets.
+
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
+
+use super::{Judging, Kind, NO_KEY, at};
+use crate::{
+    config::Order,
+    verify::history::{Found, Place},
+};
+
+/// For so long, in milliseconds, commits of a topic that is gone may come.
+const STRAY: i64 = 60_000;
+
+impl Judging<'_> {
+    /// Where results are in order, a result is never before one whose request was earlier in the same partition (and has the
+    /// same key). Of repeats the first counts: what at-least-once does again, it does again in order, from behind.
+    pub(super) fn order(&mut self, keys: &[u64]) {
+        if self.promise.order == Order::None {
+            return;
+        }
+        let history = self.history;
+        let mut results: Vec<&Found> = history.results.iter().collect();
+        results.sort_unstable_by_key(|found| found.place);
+        let mut latest: HashMap<_, (i64, Place)> = HashMap::new();
+        let mut seen = HashSet::new();
+        for found in results {
+            let Some(number) = found.number else { continue };
+            let Some((asked, key)) = history.asked.get(number as usize).zip(keys.get(number as usize)) else {
+                continue;
+            };
+            let Some(place) = asked.place else { continue };
+            if !seen.insert((number, found.digest)) {
+                continue;
+            }
+            let key = match self.promise.order {
+                // A record without a key is free.
+                Order::Key if *key == NO_KEY => continue,
+                Order::Key => *key,
+                Order::Partition | Order::None => 0,
+            };
+            let group = (asked.generation, place.partition, found.place.partition, key);
+            let last = latest.entry(group).or_insert((place.offset, found.place));
+            if place.offset < last.0 {
+                let text = format!(
+                    "the result at {} is of the request at {}, and the one at {} before it is of a later one, at offset {}",
+                    at(found.place),
+                    at(place),
+                    at(last.1),
+                    last.0
+                );
+                self.broken(Kind::OutOfOrder, Some(number), found.at, text);
+            } else {
+                *last = (place.offset, found.place);
+            }
+        }
+    }
+
+    /// A committed offset never goes back, until the broker forgets it.
+    pub(super) fn offsets(&mut self) {
+        let history = self.history;
+        let mut latest: BTreeMap<(&str, i32), (i64, i64)> = BTreeMap::new();
+        for commit in &history.commits {
+            let entry = latest.entry((&commit.topic, commit.partition));
+            match (commit.offset, entry) {
+                (Some(offset), Entry::Vacant(entry)) => {
+                    entry.insert((offset, commit.at));
+                }
+                (Some(offset), Entry::Occupied(mut entry)) => {
+                    let (before, when) = *entry.get();
+                    if offset < before && !self.made_again_before(commit.at) {
+                        let text = format!(
+                            "{}[{}]: {offset} was committed {} ms after {before}",
+                            commit.topic,
+                            commit.partition,
+                            commit.at - when
+                        );
+                        self.broken(Kind::OffsetWentBack, None, commit.at, text);
+                    }
+                    entry.insert((offset, commit.at));
+                }
+                (None, Entry::Occupied(entry)) => {
+                    entry.remove();
+                }
+                (None, Entry::Vacant(_)) => {}
+            }
+        }
+    }
+
+    /// Whether the topic of requests was made again shortly before: its offsets begin anew then, and what was on its way is
+    /// committed yet.
+    fn made_again_before(&self, at: i64) -> bool {
+        let again = self.history.deleted.iter().filter(|deleted| deleted.partition.is_none());
+        again.map(|deleted| at - deleted.at).any(|since| (0..STRAY).contains(&since))
+    }
+}

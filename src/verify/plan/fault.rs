@@ -1,0 +1,152 @@
+//! One fault, with its times.
+
+use std::{fmt, time::Duration};
+
+use crate::verify::proxy::Api;
+
+/// A fault, with all that chance has to say about it. Who it hits is a number, of which is taken what is left when it is
+/// divided by how many there are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// See [`Kind`]; `pause` is how long nobody takes its place.
+    KillWorker {
+        who: usize,
+        pause: Duration,
+    },
+    TerminateWorker {
+        who: usize,
+    },
+    StopWorkers {
+        who: usize,
+        both: bool,
+        lasts: Duration,
+    },
+    MoreWorkers {
+        lasts: Duration,
+    },
+    FewerWorkers {
+        who: usize,
+        lasts: Duration,
+    },
+    RollingRestart,
+    KillBroker {
+        who: usize,
+        pause: Duration,
+    },
+    StopBroker {
+        who: usize,
+        lasts: Duration,
+    },
+    MoveCoordinator {
+        pause: Duration,
+    },
+    /// All connections, once.
+    CutAll,
+    /// At each request of that kind; `after` the broker has answered it, or before it gets it.
+    Cut {
+        api: Api,
+        after: bool,
+        lasts: Duration,
+    },
+    /// Until its connection is cut, and from then until the broker gets it.
+    Hold {
+        api: Api,
+        held: Duration,
+        late: Duration,
+    },
+    Slow {
+        api: Api,
+        by: Duration,
+        lasts: Duration,
+    },
+    HalfOpen {
+        api: Api,
+        lasts: Duration,
+    },
+    FullDisk {
+        lasts: Duration,
+    },
+    Credentials {
+        lasts: Duration,
+    },
+    /// To the topic of requests, or to that of results.
+    AddPartitions {
+        requests: bool,
+    },
+    /// So many bytes.
+    TooLarge {
+        limit: u64,
+        lasts: Duration,
+    },
+    OffsetsGone {
+        who: usize,
+        pause: Duration,
+    },
+    TopicAgain,
+}
+
+impl Fault {
+    /// What it is called in tables: faults of one name are counted together.
+    pub fn name(&self) -> String {
+        match self {
+            Fault::KillWorker { .. } => "kill -9 a worker".to_owned(),
+            Fault::TerminateWorker { .. } => "SIGTERM a worker".to_owned(),
+            Fault::StopWorkers { both: false, .. } => "SIGSTOP a worker".to_owned(),
+            Fault::StopWorkers { both: true, .. } => "SIGSTOP two workers".to_owned(),
+            Fault::MoreWorkers { .. } => "one worker more".to_owned(),
+            Fault::FewerWorkers { .. } => "one worker less".to_owned(),
+            Fault::RollingRestart => "rolling restart".to_owned(),
+            Fault::KillBroker { .. } => "kill -9 a broker".to_owned(),
+            Fault::StopBroker { .. } => "SIGSTOP a broker".to_owned(),
+            Fault::MoveCoordinator { .. } => "coordinator moved".to_owned(),
+            Fault::CutAll => "all connections cut".to_owned(),
+            Fault::Cut { api, after: false, .. } => format!("connections cut before {api}"),
+            Fault::Cut { api, after: true, .. } => format!("connections cut after {api}"),
+            Fault::Hold { api, .. } => format!("{api} late"),
+            Fault::Slow { api, .. } => format!("{api} slow"),
+            Fault::HalfOpen { api, .. } => format!("half-open at {api}"),
+            Fault::FullDisk { .. } => "disk full".to_owned(),
+            Fault::Credentials { .. } => "credentials refused".to_owned(),
+            Fault::AddPartitions { requests: true } => "one partition of requests more".to_owned(),
+            Fault::AddPartitions { requests: false } => "one partition of results more".to_owned(),
+            Fault::TooLarge { .. } => "results too large".to_owned(),
+            Fault::OffsetsGone { .. } => "committed offsets not retained".to_owned(),
+            Fault::TopicAgain => "topic made again".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = Duration::as_secs_f64;
+        f.write_str(&self.name())?;
+        match self {
+            Fault::KillWorker { pause, .. }
+            | Fault::KillBroker { pause, .. }
+            | Fault::MoveCoordinator { pause } => write!(f, ", started again after {:.1} s", seconds(pause)),
+            Fault::Hold { held, late, .. } => {
+                write!(f, ": cut after {:.1} s, let go after {:.1} s more", seconds(held), seconds(late))
+            }
+            Fault::Slow { by, lasts, .. } => {
+                write!(f, " by {:.1} s for {:.1} s", seconds(by), seconds(lasts))
+            }
+            Fault::TooLarge { limit, lasts } => {
+                write!(f, " for {limit} bytes for {:.1} s", seconds(lasts))
+            }
+            Fault::OffsetsGone { pause, .. } => write!(f, ", {:.1} s without workers", seconds(pause)),
+            Fault::StopWorkers { lasts, .. }
+            | Fault::MoreWorkers { lasts }
+            | Fault::FewerWorkers { lasts, .. }
+            | Fault::StopBroker { lasts, .. }
+            | Fault::Cut { lasts, .. }
+            | Fault::HalfOpen { lasts, .. }
+            | Fault::FullDisk { lasts }
+            | Fault::Credentials { lasts } => write!(f, " for {:.1} s", seconds(lasts)),
+            Fault::TerminateWorker { .. }
+            | Fault::RollingRestart
+            | Fault::CutAll
+            | Fault::AddPartitions { .. }
+            | Fault::TopicAgain => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Which faults happen, in which order: made from a seed, the same for the same one.
+
+mod fault;
+mod kind;
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::proxy::Api;
+use crate::config::Guarantee;
+
+pub use fault::Fault;
+pub use kind::Kind;
+
+/// A fault, and the time between the end of the one before it and its own beginning.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Time in which nothing is broken.
+    pub pause: Duration,
+    /// What happens then.
+    pub fault: Fault,
+}
+
+/// The faults of a run, without end: each kind once in an order of chance, then all again in another.
+pub struct Plan {
+    rng: Rng,
+    kinds: Vec<Kind>,
+    /// The kinds of requests that the network's faults are about.
+    apis: &'static [Api],
+    deck: Vec<Kind>,
+}
+
+const AT_LEAST_ONCE: &[Api] = &[Api::Produce, Api::OffsetCommit, Api::JoinGroup, Api::Fetch];
+const EXACTLY_ONCE: &[Api] =
+    &[Api::EndTxn, Api::Produce, Api::TxnOffsetCommit, Api::AddPartitionsToTxn, Api::JoinGroup, Api::Fetch];
+
+impl Plan {
+    /// The plan of that seed for these kinds.
+    pub fn new(seed: u64, kinds: Vec<Kind>, guarantee: Guarantee) -> Plan {
+        let apis = match guarantee {
+            Guarantee::AtLeastOnce => AT_LEAST_ONCE,
+            Guarantee::ExactlyOnce => EXACTLY_ONCE,
+        };
+        Plan { rng: Rng::with_seed(seed), kinds, apis, deck: Vec::new() }
+    }
+
+    fn between(&mut self, least: f64, most: f64) -> Duration {
+        // In tenths, so that what is shown is what was done.
+        let tenths = self.rng.u64((least * 10.0) as u64..=(most * 10.0) as u64);
+        Duration::from_millis(tenths * 100)
+    }
+
+    fn fault(&mut self, kind: Kind) -> Option<Fault> {
+        let who = self.rng.usize(..12);
+        let api = self.apis[self.rng.usize(..self.apis.len())];
+        Some(match kind {
+            Kind::KillWorker => Fault::KillWorker { who, pause: self.between(0.0, 4.0) },
+            Kind::TerminateWorker => Fault::TerminateWorker { who },
+            Kind::StopWorkers => {
+                Fault::StopWorkers { who, both: self.rng.bool(), lasts: self.between(3.0, 14.0) }
+            }
+            Kind::MoreWorkers => Fault::MoreWorkers { lasts: self.between(4.0, 10.0) },
+            Kind::FewerWorkers => Fault::FewerWorkers { who, lasts: self.between(4.0, 10.0) },
+            Kind::RollingRestart => Fault::RollingRestart,
+            Kind::KillBroker => Fault::KillBroker { who, pause: self.between(0.0, 4.0) },
+            Kind::StopBroker => Fault::StopBroker { who, lasts: self.between(2.0, 12.0) },
+            Kind::MoveCoordinator => Fault::MoveCoordinator { pause: self.between(0.0, 4.0) },
+            Kind::Cut if self.rng.u32(..4) == 0 => Fault::CutAll,
+            Kind::Cut => Fault::Cut { api, after: self.rng.bool(), lasts: self.between(0.5, 4.0) },
+            Kind::Hold => Fault::Hold { api, held: self.between(0.0, 4.0), late: self.between(0.0, 3.0) },
+            Kind::Slow => Fault::Slow { api, by: self.between(0.2, 2.0), lasts: self.between(3.0, 8.0) },
+            Kind::HalfOpen => Fault::HalfOpen { api, lasts: self.between(2.0, 10.0) },
+            Kind::FullDisk => Fault::FullDisk { lasts: self.between(1.0, 6.0) },
+            Kind::Credentials => Fault::Credentials { lasts: self.between(1.0, 6.0) },
+            Kind::AddPartitions => Fault::AddPartitions { requests: self.rng.bool() },
+            Kind::TooLarge => {
+                Fault::TooLarge { limit: self.rng.u64(800..3_000), lasts: self.between(2.0, 6.0) }
+            }
+            Kind::OffsetsGone => Fault::OffsetsGone { who, pause: self.between(1.0, 3.0) },
+            Kind::TopicAgain => Fault::TopicAgain,
+            Kind::ClockJump => return None,
+        })
+    }
+}
+
+impl Iterator for Plan {
+    type Item = Step;
+
+    /// `None` where there are no kinds, or only such as cannot happen.
+    fn next(&mut self) -> Option<Step> {
+        if self.deck.is_empty() {
+            self.deck = self.kinds.clone();
+            self.rng.shuffle(&mut self.deck);
+        }
+        let kind = self.deck.pop()?;
+        // One in four comes right after the one before it, while all are busy with that.
+        let pause = if self.rng.u32(..4) == 0 { Duration::ZERO } else { self.between(1.0, 6.0) };
+        Some(Step { pause, fault: self.fault(kind)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(seed: u64) -> Vec<Step> {
+        let mut kinds = Kind::all();
+        kinds.retain(|kind| kind.unavailable(true).is_none());
+        Plan::new(seed, kinds, Guarantee::ExactlyOnce).take(100).collect()
+    }
+
+    #[test]
+    fn the_same_seed_is_the_same_sequence_and_another_another() {
+        assert_eq!(plan(7), plan(7));
+        assert_ne!(plan(7), plan(8));
+    }
+
+    #[test]
+    fn every_kind_comes_before_one_comes_again() {
+        let kinds = [Kind::KillWorker, Kind::RollingRestart, Kind::KillBroker];
+        let names: Vec<String> = Plan::new(1, kinds.to_vec(), Guarantee::AtLeastOnce)
+            .take(9)
+            .map(|step| step.fault.name())
+            .collect();
+        for three in names.chunks(3) {
+            let mut three = three.to_vec();
+            three.sort();
+            assert_eq!(three, ["kill -9 a broker", "kill -9 a worker", "rolling restart"]);
+        }
+        assert!(Plan::new(1, vec![], Guarantee::AtLeastOnce).next().is_none());
+    }
+
+    #[test]
+    fn kinds_are_named_alone_by_group_or_all() {
+        assert_eq!(Kind::parse_list("all"), Ok(Kind::all()));
+        assert_eq!(
+            Kind::parse_list("brokers, kill-worker,kill-worker"),
+            Ok(vec![Kind::KillWorker, Kind::KillBroker, Kind::StopBroker, Kind::MoveCoordinator])
+        );
+        let error = Kind::parse_list("kill").unwrap_err();
+        assert!(
+            error.starts_with("there is no fault `kill`; there are all, workers, brokers, network, topics, clock, kill-worker"),
+            "{error}"
+        );
+        assert!(Kind::parse_list("").is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! Commits that are larger than what a broker keeps in one batch.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use pipeline::{
+    config::load,
+    engine::{Budget, CommitError, CommitOffset, Sink, Source, SourceEvent},
+    kafka::{KafkaSink, KafkaSource, Limits, Topics, settings},
+    record::{Offset, TopicPartition},
+    telemetry::{Progress, Subject},
+};
+use rdkafka::{
+    ClientConfig, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
+
+use crate::harness::{Names, broker, create_topic};
+
+/// So many with a full bitmap each are more than a megabyte.
+const PARTITIONS: i32 = 420;
+const SOON: Duration = Duration::from_secs(30);
+
+fn offsets(topic: &str, sign: char) -> Vec<CommitOffset> {
+    let commit = |number| CommitOffset {
+        partition: TopicPartition::new(topic, number),
+        offset: Offset(0),
+        metadata: sign.to_string().repeat(2_900),
+    };
+    (0..PARTITIONS).map(commit).collect()
+}
+
+#[test]
+fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("large-commit");
+    create_topic(&servers, &names.source, PARTITIONS, &[]);
+    let mut overrides = names.settings();
+    overrides.extend([format!("kafka.bootstrap.servers={servers}"), "guarantee=exactly-once".to_owned()]);
+    let overrides: Vec<_> = overrides.iter().map(|setting| setting.parse().unwrap()).collect();
+    let (pipeline, _) = load("factorial.toml", &overrides).unwrap();
+    let progress = Arc::new(Progress::new(Subject::default()));
+    let topics =
+        Topics { results: names.sink.clone(), dead_letters: names.dead_letters.clone(), requests: false };
+    let limits = Limits { result: 1 << 20, dead_letter: 1 << 20 };
+    let (consumer, producer) = (settings::consumer(&pipeline), settings::producer(&pipeline, limits));
+    let committed = || {
+        let reader: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &servers)
+            .set("group.id", &names.source)
+            .create()
+            .unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(&names.source, 0, PARTITIONS - 1);
+        let committed = reader.committed_offsets(list, SOON).unwrap();
+        committed.elements().iter().map(|element| element.metadata().to_owned()).collect::<Vec<_>>()
+    };
+    let expected =
+        |sign| offsets(&names.source, sign).into_iter().map(|offset| offset.metadata).collect::<Vec<_>>();
+
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut sink = KafkaSink::new(&producer, topics, true, progress.clone()).unwrap();
+        let mut source =
+            KafkaSource::new(&consumer, &names.source, Budget::new(1 << 20), progress.clone()).unwrap();
+        sink.commit_for(source.group());
+        // It has not joined its group yet, and an empty group would take them.
+        let refused = source.commit(offsets(&names.source, 'x')).await;
+        assert!(matches!(refused, Err(CommitError::Passing(_))), "{refused:?}");
+        while !matches!(source.next().await, Some(Ok(SourceEvent::Assigned(list))) if list.len() == 420) {}
+        source.commit(offsets(&names.source, 'a')).await.unwrap();
+        assert_eq!(committed(), expected('a'));
+        sink.commit(offsets(&names.source, 'b')).await.unwrap();
+        assert_eq!(committed(), expected('b'));
+    });
+}
