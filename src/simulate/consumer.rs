@@ -121,7 +121,9 @@ impl World {
         if consumer.leaving {
             // The answer comes too late; it says who is to leave.
             match answer {
-                Ok((id, _)) if consumer.ended => self.request(Role::Group, move |world| world.leave_group(id)),
+                Ok((id, _)) if consumer.ended => {
+                    self.request(Role::Group, move |world| world.leave_group(id))
+                }
                 Ok((id, _)) => consumer.member = Some(id),
                 Err(_) => {}
             }

@@ -76,11 +76,18 @@ enum State {
 
 impl World {
     /// JoinGroup: answered once all members have joined.
-    pub fn join_group(&mut self, client: ClientId, known: Option<MemberId>, owned: BTreeSet<i32>, claimed: i32) {
+    pub fn join_group(
+        &mut self,
+        client: ClientId,
+        known: Option<MemberId>,
+        owned: BTreeSet<i32>,
+        claimed: i32,
+    ) {
         let group = &mut self.group;
         let id = match known {
             Some(id) if !group.members.contains_key(&id) => {
-                return self.respond(client, move |world| world.joined(client, Err(GroupError::UnknownMember)));
+                return self
+                    .respond(client, move |world| world.joined(client, Err(GroupError::UnknownMember)));
             }
             Some(id) => id,
             None => {
@@ -286,7 +293,9 @@ impl World {
             return;
         }
         let bits = if committed.metadata.is_empty() { "" } else { ", and some above it" };
-        self.say(|_| format!("Kafka: offset {} of partition {partition} is committed{bits}", committed.offset));
+        self.say(|_| {
+            format!("Kafka: offset {} of partition {partition} is committed{bits}", committed.offset)
+        });
         let Committed { offset, metadata, .. } = &committed;
         self.judge.committed(partition, *offset, metadata, self.topics.of(partition));
         self.group.committed.insert(partition, committed);
@@ -333,10 +342,13 @@ impl Group {
                 free.remove(partition);
             }
         }
-        let mut counts: BTreeMap<MemberId, usize> = shares.iter().map(|(id, share)| (*id, share.len())).collect();
+        let mut counts: BTreeMap<MemberId, usize> =
+            shares.iter().map(|(id, share)| (*id, share.len())).collect();
         for partition in free {
             // The one with the fewest; there is none where the group is empty.
-            let Some((id, count)) = counts.iter_mut().min_by_key(|(id, count)| (**count, **id)) else { break };
+            let Some((id, count)) = counts.iter_mut().min_by_key(|(id, count)| (**count, **id)) else {
+                break;
+            };
             *count += 1;
             let Some(share) = shares.get_mut(id) else { break };
             if owners.get(&partition).is_none_or(|(_, owner)| owner == id) {

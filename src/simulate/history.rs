@@ -215,7 +215,9 @@ impl History {
                 worker.client = None;
                 lock(&self.world).plan(again, None, Step::Start(number));
             }
-            (Ok(()), None) => self.violated(|| format!("end: worker {number} ends although nobody told it to")),
+            (Ok(()), None) => {
+                self.violated(|| format!("end: worker {number} ends although nobody told it to"))
+            }
             (Err(Stop::Restart(_)), None) => {
                 let pause = worker.pause;
                 worker.pause = (pause * 2).min(PAUSES.1);
@@ -265,6 +267,7 @@ impl History {
             guarantee: self.script.guarantee,
             order: self.script.order,
             requests: false,
+            fair_by: None,
             commit_interval: settings.commit_interval,
             commit_records: settings.commit_records,
             retry: RetryPolicy {
@@ -323,15 +326,21 @@ impl History {
                 }
             }
             Fault::Away { role, lasts } => lock(&self.world).go_away(role, lasts),
-            Fault::LateEndTxn { worker, lasts } => self.arm(worker, |client| client.producer.late_end = Some(lasts)),
+            Fault::LateEndTxn { worker, lasts } => {
+                self.arm(worker, |client| client.producer.late_end = Some(lasts))
+            }
             Fault::LostAcknowledgement { worker, lasts } => {
                 self.arm(worker, |client| client.producer.lost_acknowledgement = Some(lasts));
             }
             Fault::CommitRefused { worker } => self.arm(worker, |client| {
                 (client.producer.refuse_commit, client.consumer.refuse_commit) = (true, true);
             }),
-            Fault::DeliveryFailed { worker } => self.arm(worker, |client| client.producer.fail_delivery = true),
-            Fault::DeliveredAgain { worker } => self.arm(worker, |client| client.producer.deliver_again = true),
+            Fault::DeliveryFailed { worker } => {
+                self.arm(worker, |client| client.producer.fail_delivery = true)
+            }
+            Fault::DeliveredAgain { worker } => {
+                self.arm(worker, |client| client.producer.deliver_again = true)
+            }
             Fault::Deleted { partition, records } => lock(&self.world).delete_records(partition, records),
         }
     }
@@ -359,7 +368,9 @@ impl History {
 
     fn terminate(&mut self, number: usize, again: Duration) {
         let Some(client) = self.workers[number].client else { return };
-        let Some(stop) = self.engines[client].as_mut().and_then(|running| running.stop.take()) else { return };
+        let Some(stop) = self.engines[client].as_mut().and_then(|running| running.stop.take()) else {
+            return;
+        };
         self.workers[number].again = Some(again);
         // The engine may be gone by then.
         let _ = stop.send(());
@@ -387,7 +398,9 @@ impl History {
         }
         if now > self.since + REST {
             let left = lock(&self.world).what_is_left();
-            self.violated(|| format!("hang: nothing was committed for {REST:?}, and nothing was wrong: {left}"));
+            self.violated(|| {
+                format!("hang: nothing was committed for {REST:?}, and nothing was wrong: {left}")
+            });
             return true;
         }
         lock(&self.world).plan(LOOK, None, Step::Look);

@@ -94,7 +94,9 @@ impl Judge {
         });
         if let Some(missing) = missing {
             self.violated(|| {
-                format!("lost: offset {offset} of partition {partition} is committed, and `{missing}` is not done")
+                format!(
+                    "lost: offset {offset} of partition {partition} is committed, and `{missing}` is not done"
+                )
             });
         }
     }
@@ -106,7 +108,8 @@ impl Judge {
         if until - since < longest || settings.network * 20 + settings.compute * 4 > longest {
             return;
         }
-        let healthy = script.faults.iter().all(|(at, fault)| until < *at || *at + fault.lasts() + ECHO < since);
+        let healthy =
+            script.faults.iter().all(|(at, fault)| until < *at || *at + fault.lasts() + ECHO < since);
         if healthy {
             let took = until - since;
             self.violated(|| format!("slow: a hand-over took {took:?}, and nothing was wrong"));
@@ -128,10 +131,9 @@ impl Judge {
                 }
             }
         }
-        let seen = topics
-            .written
-            .iter()
-            .filter(|written| written.to == Destination::Result && transactions.is_committed(written.transaction));
+        let seen = topics.written.iter().filter(|written| {
+            written.to == Destination::Result && transactions.is_committed(written.transaction)
+        });
         self.check_order(seen);
     }
 

@@ -18,9 +18,14 @@ mod operator;
 mod poll;
 mod producer;
 mod script;
+mod search;
+mod shrink;
 mod sink;
-pub mod tests;
+#[cfg(test)]
+mod tests;
 mod told;
 mod topics;
 mod transactions;
 mod world;
+
+pub use search::{Found, Options, Report, simulate};

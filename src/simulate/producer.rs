@@ -194,7 +194,8 @@ impl World {
         }
         let lost = producer.lost_acknowledgement.take();
         let (id, transactional) = (producer.id, producer.transactional);
-        let new: Vec<(bool, i32)> = batch.iter().map(place).filter(|at| !producer.added.contains(at)).collect();
+        let new: Vec<(bool, i32)> =
+            batch.iter().map(place).filter(|at| !producer.added.contains(at)).collect();
         if transactional {
             producer.registered = true;
             producer.added.extend(new.iter().copied());
@@ -215,8 +216,7 @@ impl World {
             match self.add_to_transaction(producer, epoch, new.iter().copied()) {
                 Ok(()) => {}
                 Err(Refused::Again) => {
-                    let again =
-                        move |world: &mut World| world.batch_arrives(client, id, new, batch, lost);
+                    let again = move |world: &mut World| world.batch_arrives(client, id, new, batch, lost);
                     return self.request_after(AGAIN, Role::Leader, again);
                 }
                 Err(refusal) => return self.refuse_batch(client, refusal),
@@ -351,7 +351,9 @@ impl World {
             Err(Refused::Again) => world.respond(client, move |world| {
                 world.later(AGAIN, client, move |world| world.send_offsets(client, offsets, aborts, reply));
             }),
-            Err(refusal) => world.respond(client, move |world| world.fatal(client, End::Commit(reply), refusal)),
+            Err(refusal) => {
+                world.respond(client, move |world| world.fatal(client, End::Commit(reply), refusal))
+            }
         });
     }
 
@@ -388,7 +390,9 @@ impl World {
             producer.doubtful = true;
             self.request_after(late, Role::Transactions, move |world| {
                 let answer = world.end_transaction(id, epoch, commit);
-                world.say(|_| format!("Kafka: producer {id}'s late EndTxn (commit: {commit}) comes: {answer:?}"));
+                world.say(|_| {
+                    format!("Kafka: producer {id}'s late EndTxn (commit: {commit}) comes: {answer:?}")
+                });
             });
         }
         self.request(Role::Transactions, move |world| {

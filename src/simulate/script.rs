@@ -140,7 +140,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Crash { worker, down } => write!(f, "worker {worker} is killed, and started after {down:?}"),
+            Fault::Crash { worker, down } => {
+                write!(f, "worker {worker} is killed, and started after {down:?}")
+            }
             Fault::Terminate { worker, down } => {
                 write!(f, "worker {worker} is told to stop, and started {down:?} after its end")
             }
@@ -160,8 +162,12 @@ impl fmt::Display for Fault {
                 write!(f, "worker {worker}'s next acknowledgement is lost, and comes {lasts:?} late")
             }
             Fault::CommitRefused { worker } => write!(f, "worker {worker}'s next commit is refused"),
-            Fault::DeliveryFailed { worker } => write!(f, "worker {worker}'s next batch is not delivered in time"),
-            Fault::DeliveredAgain { worker } => write!(f, "worker {worker}'s next batch comes back undelivered"),
+            Fault::DeliveryFailed { worker } => {
+                write!(f, "worker {worker}'s next batch is not delivered in time")
+            }
+            Fault::DeliveredAgain { worker } => {
+                write!(f, "worker {worker}'s next batch comes back undelivered")
+            }
             Fault::Deleted { partition, records } => {
                 write!(f, "{records} records of partition {partition} are deleted before they are committed")
             }
@@ -169,11 +175,15 @@ impl fmt::Display for Fault {
     }
 }
 
+/// So many records are told one by one.
+const TOLD: usize = 12;
+
 impl Script {
     /// The history of that seed.
     pub fn new(seed: u64) -> Script {
         let mut random = Rng::with_seed(seed);
-        let guarantee = pick(&mut random, &[Guarantee::AtLeastOnce, Guarantee::ExactlyOnce]);
+        let guarantee =
+            pick(&mut random, &[Guarantee::AtLeastOnce, Guarantee::ExactlyOnce, Guarantee::ExactlyOnce]);
         let order = pick(&mut random, &[Order::Partition, Order::Key, Order::None]);
         let mut settings = settings(&mut random);
         let lasts = Duration::from_millis(random.u64(500..15_000));
@@ -187,12 +197,59 @@ impl Script {
             // A healthy group under a backlog, and a worker more.
             settings = Settings { partitions: 2, room: 1_000, input: 1 << 20, ..settings };
             settings.network = Duration::from_millis(20);
-            (settings.compute, settings.shutdown_timeout) = (Duration::from_millis(100), Duration::from_secs(1));
+            (settings.compute, settings.shutdown_timeout) =
+                (Duration::from_millis(100), Duration::from_secs(1));
             let workers = vec![Duration::ZERO, Duration::from_millis(random.u64(100..1_000))];
             let records = backlog(&mut random);
             return Script { seed, guarantee, order, settings, workers, records, faults: Vec::new() };
         }
         Script { seed, guarantee, order, settings, workers, records, faults }
+    }
+
+    /// What is given, for who reads it.
+    pub fn lines(&self) -> Vec<String> {
+        let Settings {
+            partitions,
+            commit_interval,
+            commit_records,
+            shutdown_timeout,
+            network,
+            compute,
+            room,
+            ..
+        } = self.settings;
+        let guarantee = match self.guarantee {
+            Guarantee::AtLeastOnce => "at-least-once",
+            Guarantee::ExactlyOnce => "exactly-once",
+        };
+        let order = match self.order {
+            Order::Partition => "partition",
+            Order::Key => "key",
+            Order::None => "none",
+        };
+        let workers = self.workers.len();
+        let mut lines = vec![
+            format!(
+                "{guarantee}, order = {order}, {workers} workers, {partitions} partitions, {} records",
+                self.records.len()
+            ),
+            format!(
+                "commit after {commit_interval:?} or {commit_records} records, shutdown.timeout {shutdown_timeout:?}"
+            ),
+            format!(
+                "a request takes up to {network:?}, a chunk {compute:?}; the producer has room for {room} records"
+            ),
+        ];
+        lines.extend(self.records.iter().take(TOLD).map(|record| {
+            let key = record.key.map_or("no key".to_owned(), |key| format!("key {}", (b'a' + key) as char));
+            let at = record.at.as_secs_f64();
+            format!("{at:9.3} s  a record for partition {}, {key}: {}", record.partition, record.kind.name())
+        }));
+        if self.records.len() > TOLD {
+            lines.push(format!("             and {} more", self.records.len() - TOLD));
+        }
+        lines.push(String::new());
+        lines
     }
 
     /// When the last fault is over.
@@ -223,7 +280,8 @@ fn records(random: &mut Rng, partitions: i32, lasts: Duration) -> Vec<Input> {
     let backlog = random.bool();
     // One partition may have nearly all of them.
     let skewed = random.bool();
-    let kinds = [Kind::Good, Kind::Good, Kind::Good, Kind::Costly, Kind::Bad, Kind::Drop, Kind::Twice, Kind::Flaky];
+    let kinds =
+        [Kind::Good, Kind::Good, Kind::Good, Kind::Costly, Kind::Bad, Kind::Drop, Kind::Twice, Kind::Flaky];
     let refused = random.u8(..) < 64;
     let mut records: Vec<Input> = (0..count)
         .map(|_| Input {
@@ -261,10 +319,13 @@ fn faults(
         0 => moment(random, lasts),
         worker => workers[worker - 1],
     };
-    let mut faults: Vec<(Duration, Fault)> = (0..random.usize(0..=6))
+    let mut faults: Vec<(Duration, Fault)> = (0..random.usize(0..=8))
         .map(|_| {
-            let at =
-                if random.bool() { worst + moment(random, Duration::from_secs(1)) } else { moment(random, lasts) };
+            let at = if random.bool() {
+                worst + moment(random, Duration::from_secs(1))
+            } else {
+                moment(random, lasts)
+            };
             (at, fault(random, workers.len(), partitions))
         })
         .collect();
@@ -277,7 +338,7 @@ fn fault(random: &mut Rng, workers: usize, partitions: i32) -> Fault {
     let short = Duration::from_millis(random.u64(1..3_000));
     let long = Duration::from_millis(random.u64(1_000..20_000));
     let lasts = if random.bool() { short } else { long };
-    match random.u8(0..20) {
+    match random.u8(0..22) {
         0..=2 => Fault::Crash { worker, down: lasts },
         3..=4 => Fault::Terminate { worker, down: lasts },
         5..=8 => Fault::Stop { worker, lasts },
@@ -287,9 +348,9 @@ fn fault(random: &mut Rng, workers: usize, partitions: i32) -> Fault {
         }
         12..=13 => Fault::LateEndTxn { worker, lasts: short },
         14..=15 => Fault::LostAcknowledgement { worker, lasts: short },
-        16 => Fault::CommitRefused { worker },
-        17 => Fault::DeliveryFailed { worker },
-        18 => Fault::DeliveredAgain { worker },
+        16..=18 => Fault::CommitRefused { worker },
+        19 => Fault::DeliveryFailed { worker },
+        20 => Fault::DeliveredAgain { worker },
         _ => Fault::Deleted { partition: random.i32(0..partitions), records: random.usize(1..8) },
     }
 }

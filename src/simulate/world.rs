@@ -100,7 +100,12 @@ impl World {
     }
 
     /// Plans a call in one of a client's own threads.
-    pub fn later(&mut self, after: Duration, client: ClientId, call: impl FnOnce(&mut World) + Send + 'static) {
+    pub fn later(
+        &mut self,
+        after: Duration,
+        client: ClientId,
+        call: impl FnOnce(&mut World) + Send + 'static,
+    ) {
         self.plan(after, Some(client), Step::Call(Box::new(call)));
     }
 
