@@ -242,17 +242,13 @@ impl World {
         }
     }
 
-    /// OffsetCommit. Who names no member is believed while the group has none.
+    /// OffsetCommit.
     pub fn commit_offsets(
         &mut self,
-        member: Option<(MemberId, i32)>,
+        (id, generation): (MemberId, i32),
         offsets: Vec<CommitOffset>,
     ) -> Result<(), GroupError> {
-        match member {
-            None if self.group.state == State::Empty => {}
-            None => return Err(GroupError::UnknownMember),
-            Some((id, generation)) => self.check_member(id, generation)?,
-        }
+        self.check_member(id, generation)?;
         if self.group.state == State::Completing {
             return Err(GroupError::RebalanceInProgress);
         }

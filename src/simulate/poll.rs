@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     engine::{Assignment, CommitError, CommitOffset, Handover, Source, SourceEvent, Stop},
-    plant::{Fault, planted},
     record::{BatchBuilder, Headers, Offset},
 };
 
@@ -224,11 +223,9 @@ impl World {
         let (low, high) = (self.topics.of(partition).low, self.topics.of(partition).high);
         let committed = self.group.committed(partition).cloned().unwrap_or_default();
         let end = *self.consumer(client).targets.entry(partition).or_insert(Offset(high));
-        let usable = (low..=high).contains(&committed.offset);
-        let start = Offset(if usable { committed.offset } else { low });
-        // What the metadata says is about the offset that it came with, and about no other.
-        let metadata = if usable || planted(Fault::OldBitmap) { committed.metadata } else { String::new() };
-        Assignment { partition: source(partition), start, metadata, end }
+        // Where records were deleted, what the metadata says to be done above them may still be there.
+        let start = Offset(committed.offset.max(low));
+        Assignment { partition: source(partition), start, metadata: committed.metadata, end }
     }
 
     /// Something is wrong that only new clients can mend.
@@ -305,7 +302,9 @@ impl World {
             let after = back - self.now;
             return self.later(after, client, move |world| world.commit(client, offsets, reply));
         }
-        let member = self.consumer(client).place();
+        let Some(member) = self.consumer(client).place() else {
+            return drop(reply.send(Err(CommitError::Passing("it is no member of its group".to_owned()))));
+        };
         let refused = std::mem::take(&mut self.consumer(client).refuse_commit);
         self.request(Role::Group, move |world| {
             let answer = if refused {
