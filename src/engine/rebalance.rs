@@ -204,11 +204,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.lanes.get(id).inspect(|lane| lane.cancel());
             }
         }
-        // A transaction that is open has nothing of theirs: all that they have led to is committed.
         let uncommitted = ids.iter().any(|id| self.lanes.get(id).is_some_and(|l| l.uncommitted().is_some()));
-        let committed = !uncommitted && (self.committer.is_idle() || self.committer.is_going_back());
+        // Late, a chunk may be half sent: its results must not stay in the transaction that the others go on with.
+        let is_left = self.outbox.has_begun_any_of(&ids);
+        let at_rest = self.committer.is_idle() || self.committer.is_going_back();
         let waits = planted(Fault::WaitForNoTransaction) && self.committer.has_transaction();
-        let committed = committed && !waits;
+        let committed = !uncommitted && !is_left && at_rest && !waits;
         if committed || too_late {
             self.hand_over(now, committed);
         } else {

@@ -60,6 +60,12 @@ impl Outbox {
         self.queued == [0, 0]
     }
 
+    /// Whether something of these lanes was begun to be handed over, and is not acknowledged to the end.
+    pub fn has_begun_any_of(&self, lanes: &[LaneId]) -> bool {
+        // A chunk that is open is among those in flight.
+        self.in_flight.has_any_of(lanes)
+    }
+
     /// Drops chunks of that lane that were not begun.
     pub fn abandon(&mut self, lane: LaneId) {
         self.ready.abandon(lane);

@@ -95,8 +95,10 @@ struct Worker {
     client: Option<ClientId>,
     /// The next pause before new clients are made.
     pause: Duration,
-    /// How long after its end it is started again; `None` where it is not to end.
+    /// How long after its end it is started again; `None` where it was not told to end.
     again: Option<Duration>,
+    /// Whether it was told to end while something was wrong, and may be too slow for that.
+    in_trouble: bool,
     progress: Arc<Progress>,
 }
 
@@ -130,6 +132,7 @@ impl History {
             client: None,
             pause: PAUSES.0,
             again: None,
+            in_trouble: false,
             progress: progress(),
         });
         let workers = workers.collect();
@@ -229,8 +232,8 @@ impl History {
                 worker.client = None;
                 lock(&self.world).plan(again, None, Step::Start(number));
             }
-            (Err(Stop::Fatal(_)), Some(again)) if self.phase == Phase::Working => {
-                // It could not leave in time, as something was wrong.
+            // It could not leave in time.
+            (Err(Stop::Fatal(_)), Some(again)) if worker.in_trouble => {
                 lock(&self.world).clients[client].alive = false;
                 worker.client = None;
                 lock(&self.world).plan(again, None, Step::Start(number));
@@ -353,12 +356,9 @@ impl History {
 
     /// `kill -9`: nothing of the process goes on.
     fn kill(&mut self, number: usize) {
-        for (client, of) in lock(&self.world).clients.iter_mut().enumerate() {
-            if of.worker == number {
-                of.alive = false;
-                let _ = client;
-            }
-        }
+        let mut world = lock(&self.world);
+        world.clients.iter_mut().filter(|of| of.worker == number).for_each(|of| of.alive = false);
+        drop(world);
         if let Some(client) = self.workers[number].client.take() {
             self.workers[number].again = None;
             self.workers[number].pause = PAUSES.0;
@@ -372,6 +372,7 @@ impl History {
             return;
         };
         self.workers[number].again = Some(again);
+        self.workers[number].in_trouble = self.phase == Phase::Working;
         // The engine may be gone by then.
         let _ = stop.send(());
     }
