@@ -280,7 +280,7 @@ impl Rebalances {
     ) -> Result<Vec<Assignment>, Stop> {
         let mut attempt = 1;
         loop {
-            match self.ask_once(consumer, &partitions) {
+            match self.ask_once(consumer, &partitions, attempt == ASK_TIMES) {
                 Ok(assignments) => return Ok(assignments),
                 Err(error) if attempt == ASK_TIMES => {
                     return Err(Stop::Restart(format!(
@@ -301,6 +301,7 @@ impl Rebalances {
         &self,
         consumer: &BaseConsumer<Self>,
         partitions: &[TopicPartition],
+        is_last: bool,
     ) -> KafkaResult<Vec<Assignment>> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for partition in partitions {
@@ -314,20 +315,32 @@ impl Rebalances {
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
             let partition = TopicPartition::new(self.topic.clone(), element.partition());
             let reset = if self.resets_to_end { high } else { low };
-            let usable = match element.offset() {
-                RdOffset::Offset(offset) if !(low..=high).contains(&offset) => {
-                    tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
-                    None
-                }
-                RdOffset::Offset(offset) => Some((offset, element.metadata().to_owned())),
-                _ => None,
+            let gone = |offset: i64| {
+                tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
             };
-            if usable.is_none() {
+            let metadata = element.metadata().to_owned();
+            let (start, metadata) = match element.offset() {
+                RdOffset::Offset(offset) if offset > high => {
+                    // A leader that was chosen a moment ago may not know the end yet.
+                    if !is_last {
+                        return Err(KafkaError::OffsetFetch(Code::OffsetOutOfRange));
+                    }
+                    gone(offset);
+                    (None, String::new())
+                }
+                RdOffset::Offset(offset) if offset < low => {
+                    gone(offset);
+                    // What was done above it may still be there.
+                    (None, metadata)
+                }
+                RdOffset::Offset(offset) => (Some(offset), metadata),
+                _ => (None, String::new()),
+            };
+            if start.is_none() {
                 let (partition, offset) = (partition.clone(), Offset(reset));
                 unsettled.push(CommitOffset { partition, offset, metadata: String::new() });
             }
-            // What the metadata says is about the offset that it came with, and about no other.
-            let (start, metadata) = usable.unwrap_or_else(|| (reset, String::new()));
+            let start = start.unwrap_or(reset);
             let end = *lock(&self.state).targets.entry(element.partition()).or_insert(Offset(high));
             // A topic that was made again may have less than there was at the start.
             let end = end.min(Offset(high));
