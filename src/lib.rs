@@ -28,6 +28,7 @@ pub mod operator;
 pub mod plant;
 pub mod record;
 pub mod settings;
+pub mod simulate;
 pub mod telemetry;
 pub mod testing;
 pub mod trace;

@@ -10,7 +10,10 @@ use super::{
     ready::Ready,
     run::Engine,
 };
-use crate::telemetry::Progress;
+use crate::{
+    plant::{Fault, planted},
+    telemetry::Progress,
+};
 
 /// What a record takes in a batch of its own beside its value, at least: see [`wire_size`](super::wire_size).
 const FRAME: u64 = 97;
@@ -191,7 +194,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if let Some(lane) = self.lanes.get_mut(&sent.lane) {
             lane.sent(&sent.chunk, &self.shared.compute.topology);
         }
-        if sent.remaining == 0 {
+        if sent.remaining == 0 || planted(Fault::CommitBeforeAcknowledgement) {
             self.done(number);
         }
     }
