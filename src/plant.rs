@@ -86,6 +86,11 @@ pub fn plant(fault: Option<Fault>) {
     HERE.set(fault);
 }
 
+/// What is planted in this thread, for others that do the same work.
+pub fn planted_here() -> Option<Fault> {
+    HERE.get()
+}
+
 /// Whether that fault is planted, in this thread or by [`VARIABLE`] in the whole process.
 pub fn planted(fault: Fault) -> bool {
     cfg!(debug_assertions) && (HERE.get() == Some(fault) || of_process() == Some(fault))

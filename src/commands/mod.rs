@@ -18,6 +18,7 @@ mod request;
 mod run;
 mod serve;
 mod signals;
+mod simulate;
 mod status;
 mod supervise;
 mod test;

@@ -6,6 +6,7 @@ use super::{
     Failure,
     file::{Overrides, load_pipeline},
     signals::each_signal,
+    simulate::Simulation,
     stdout,
 };
 use crate::{
@@ -24,7 +25,12 @@ use crate::{
 #[derive(Args, Debug)]
 pub struct Verify {
     /// A pipeline: a file as given, in pipelines/, or built in, such as factorial.toml
-    #[arg(value_name = "FILE")]
+    #[arg(
+        value_name = "FILE",
+        required = false,
+        required_unless_present = "simulate",
+        default_value_if("simulate", "true", "")
+    )]
     file: String,
     /// What happens: all, groups (workers, brokers), or names, with commas between them
     #[arg(long, value_name = "LIST", default_value = "all")]
@@ -54,6 +60,8 @@ pub struct Verify {
     /// The folder for reports, logs, and the brokers' data where something was wrong
     #[arg(long, value_name = "DIR", default_value = "verify-reports")]
     reports: PathBuf,
+    #[command(flatten)]
+    simulation: Simulation,
 }
 
 fn nodes(text: &str) -> Result<u16, String> {
@@ -69,6 +77,9 @@ impl Verify {
     /// # Errors
     /// A wrong file or command line, a run that could not come to its end, or a broken promise.
     pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+        if self.simulation.simulate {
+            return self.simulation.run(self.seed);
+        }
         let settings = self.settings(overrides)?;
         let stop = Arc::new(Stop::default());
         stop_on_signals(stop.clone())?;

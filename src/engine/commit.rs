@@ -9,7 +9,11 @@ use super::{
     lane::{Lane, LaneId},
     run::{Engine, LAG_AFTER_COMMIT, Plan},
 };
-use crate::{config::Guarantee, record::Offset};
+use crate::{
+    config::Guarantee,
+    plant::{Fault, planted},
+    record::Offset,
+};
 
 /// Where committing stands.
 #[derive(Default)]
@@ -181,7 +185,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             .iter()
             .map(|(_, lane, offset, metadata)| CommitOffset {
                 partition: lane.partition.clone(),
-                offset: *offset,
+                offset: if planted(Fault::OffsetTooHigh) { offset.next() } else { *offset },
                 metadata: metadata.clone(),
             })
             .collect();
@@ -234,7 +238,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             (Finished::Commit(Err(CommitError::Stop(stop))), _) => return Err(stop),
             (Finished::Abort(result), _) => {
                 result?;
-                self.committer.state = State::Rewinding;
+                let send = planted(Fault::SendWhileRewinding);
+                self.committer.state = if send { State::Idle } else { State::Rewinding };
                 self.source.rewind();
             }
             (Finished::Commit(Ok(())), _) => {}

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     operator::{Cancel, OperatorError},
+    plant::{Fault, planted},
     record::{Batch, Offset, Record},
     trace::Span,
 };
@@ -252,6 +253,9 @@ impl Compute {
         attempts: u32,
         outcome: &mut Outcome,
     ) {
+        if planted(Fault::DeadLetterDropped) {
+            return;
+        }
         let origin = Origin { partition: &batch.partition, offset: batch.offset(index) };
         let letter = dead_letter::of(batch.record(index), &origin, class, message, attempts);
         if let Some(reply) = self.reply_to(&letter) {

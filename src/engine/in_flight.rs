@@ -65,6 +65,11 @@ impl Ring {
         (self.len, self.bytes) = (0, 0);
     }
 
+    /// Whether one of these lanes has a chunk.
+    pub fn has_any_of(&self, lanes: &[LaneId]) -> bool {
+        self.chunks.iter().flatten().any(|sent| lanes.contains(&sent.lane))
+    }
+
     /// Bytes of all chunks.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -47,8 +47,10 @@ impl KeyGate {
 
     /// A chunk has been sent: its keys are free, or their next records may go now.
     pub fn release(&mut self, chunk: &Chunk, topology: &Topology) -> Vec<Chunk> {
-        let keys: HashSet<Bytes> =
-            chunk.places().filter_map(|(held, index)| held.batch.record(index).key).collect();
+        let mut seen = HashSet::new();
+        let keys = chunk.places().filter_map(|(held, index)| held.batch.record(index).key);
+        // In the records' order, so that a run in virtual time can be repeated.
+        let keys: Vec<Bytes> = keys.filter(|key| seen.insert(key.clone())).collect();
         let mut next = Vec::new();
         // Records of different keys may share chunks.
         let mut singles = Vec::new();

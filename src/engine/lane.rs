@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Names a lane; a partition that comes back gets another one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LaneId(pub u64);
 
 /// What a lane's stream gives.

@@ -4,7 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 
-use crate::record::{Batch, Offset};
+use crate::{
+    plant::{Fault, planted},
+    record::{Batch, Offset},
+};
 
 /// How far above the low watermark completed offsets can be remembered in a commit's metadata.
 ///
@@ -15,8 +18,6 @@ pub const WINDOW: i64 = 16_384;
 /// How the metadata begins: it is ours, and in this version. The offset that it counts from follows, a colon, and the
 /// bitmap in base64.
 const BITMAP: &str = "p2:";
-/// The version before: without that offset.
-const BITMAP_1: &str = "p1:";
 
 /// One partition's records that have been read and are not committed yet, in order.
 ///
@@ -137,22 +138,23 @@ fn encode(watermark: Offset, done: impl Iterator<Item = i64>) -> String {
     }
 }
 
-/// Metadata that somebody else wrote says nothing to us, nor does what counts from another offset than the one that was
-/// committed with it: then records may be done again.
-fn decode(watermark: Offset, metadata: &str) -> BTreeSet<i64> {
-    let bits = match metadata.strip_prefix(BITMAP).and_then(|rest| rest.split_once(':')) {
-        Some((base, bits)) if base.parse() == Ok(watermark.0) => bits,
-        Some(_) => return BTreeSet::new(),
-        None => metadata.strip_prefix(BITMAP_1).unwrap_or_default(),
+/// What is done from `start` on. Where the records before it were deleted, it is above the offset that was committed. One
+/// below that says that the records are other ones, and metadata that somebody else wrote says nothing to us: then
+/// records may be done again.
+fn decode(start: Offset, metadata: &str) -> BTreeSet<i64> {
+    let parts = metadata.strip_prefix(BITMAP).and_then(|rest| rest.split_once(':'));
+    let Some((Ok(base), bits)) = parts.map(|(base, bits)| (base.parse::<i64>(), bits)) else {
+        return BTreeSet::new();
     };
+    let base = if planted(Fault::OldBitmap) { start.0 } else { base };
     // Longer than any of ours, it is not ours either.
-    if bits.len() > WINDOW as usize / 6 + 4 {
+    if base > start.0 || bits.len() > WINDOW as usize / 6 + 4 {
         return BTreeSet::new();
     }
     let bits = BASE64_STANDARD_NO_PAD.decode(bits).unwrap_or_default();
     (0..bits.len() as i64 * 8)
         .filter(|distance| bits[*distance as usize / 8] & (1 << (distance % 8)) != 0)
-        .filter_map(|distance| watermark.0.checked_add(distance))
+        .filter_map(|distance| base.checked_add(distance).filter(|offset| *offset >= start.0))
         .collect()
 }
 
@@ -227,7 +229,7 @@ mod tests {
 
     #[test]
     fn metadata_of_others_is_ignored() {
-        for metadata in ["", "p1:!!", "2:AA", "p2:AA", "p2:1:AQ", "p2:0:!!", "p2::AQ", "leader epoch 7"] {
+        for metadata in ["", "p1:AQ", "2:AA", "p2:AA", "p2:1:AQ", "p2:0:!!", "p2::AQ", "leader epoch 7"] {
             assert!(decode(Offset(0), metadata).is_empty(), "{metadata}");
         }
         assert!(decode(Offset(0), &format!("p2:0:{}", "/".repeat(4_000))).is_empty(), "longer than ours");
@@ -237,10 +239,11 @@ mod tests {
     fn a_bitmap_counts_from_the_offset_that_was_committed_and_from_no_other() {
         let metadata = encode(Offset(100), [103].into_iter());
         assert_eq!(decode(Offset(100), &metadata), [103].into());
-        // Records before 5,000 were deleted, and the partition is read from there on.
+        // Records before these were deleted, and the partition is read from there on.
+        assert_eq!(decode(Offset(103), &metadata), [103].into());
         assert!(decode(Offset(5_000), &metadata).is_empty());
-        let before = metadata.replace("p2:100:", "p1:");
-        assert_eq!(decode(Offset(100), &before), [103].into(), "the version before is still read");
+        // The topic was made again.
+        assert!(decode(Offset(99), &metadata).is_empty());
     }
 
     proptest! {

@@ -9,7 +9,10 @@ use super::{
     lane::{Lane, LaneEvent, LaneId},
     run::Engine,
 };
-use crate::record::{Batch, Offset, TopicPartition};
+use crate::{
+    plant::{Fault, planted},
+    record::{Batch, Offset, TopicPartition},
+};
 
 /// Partitions that are being handed over.
 pub struct Revocation {
@@ -39,7 +42,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
     pub(super) fn source_event(&mut self, event: SourceEvent) {
         match event {
             // What is read before the source has gone back is read again after it, and so would be done twice.
-            SourceEvent::Assigned(_) if self.committer.is_going_back() => {}
+            SourceEvent::Assigned(_)
+                if self.committer.is_going_back() && !planted(Fault::SendWhileRewinding) => {}
             SourceEvent::Assigned(assignments) => self.assign(assignments),
             SourceEvent::Rewound(assignments) => {
                 self.committer.rewound();
@@ -162,7 +166,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             return;
         }
         self.progress.lost(numbers(partitions));
-        if self.committer.has_transaction() {
+        if self.committer.has_transaction() && !planted(Fault::NoAbort) {
             // The transaction may hold results of records that somebody else does now.
             self.abort("partitions were lost");
             return;
@@ -186,6 +190,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let Some(revocation) = &mut self.revocation else { return };
         let (late, too_late) = (now >= revocation.deadline, now >= revocation.last_call);
         let ids = revocation.lanes.clone();
+        if planted(Fault::NoDrain) {
+            return self.hand_over(now, true);
+        }
         let drained = |id: &LaneId| self.lanes.get(id).is_none_or(Lane::is_drained);
         if !late && !ids.iter().all(drained) {
             return;
@@ -197,9 +204,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.lanes.get(id).inspect(|lane| lane.cancel());
             }
         }
-        // A transaction that is open has nothing of theirs: all that they have led to is committed.
         let uncommitted = ids.iter().any(|id| self.lanes.get(id).is_some_and(|l| l.uncommitted().is_some()));
-        let committed = !uncommitted && (self.committer.is_idle() || self.committer.is_going_back());
+        // Late, a chunk may be half sent: its results must not stay in the transaction that the others go on with.
+        let is_left = self.outbox.has_begun_any_of(&ids);
+        let at_rest = self.committer.is_idle() || self.committer.is_going_back();
+        let waits = planted(Fault::WaitForNoTransaction) && self.committer.has_transaction();
+        let committed = !uncommitted && !is_left && at_rest && !waits;
         if committed || too_late {
             self.hand_over(now, committed);
         } else {

@@ -94,7 +94,8 @@ pub(super) struct Engine<S, K> {
     pub environment: Arc<dyn Environment>,
     pub progress: Arc<Progress>,
     pub shared: Shared,
-    pub lanes: HashMap<LaneId, Lane>,
+    /// In order, so that a run in virtual time can be repeated.
+    pub lanes: BTreeMap<LaneId, Lane>,
     pub by_partition: HashMap<TopicPartition, LaneId>,
     pub streams: SelectAll<BoxStream<'static, LaneEvent>>,
     pub outbox: Outbox,
@@ -162,7 +163,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             environment,
             progress,
             shared,
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             by_partition: HashMap::new(),
             streams: SelectAll::new(),
             outbox: Outbox::default(),

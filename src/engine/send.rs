@@ -10,7 +10,10 @@ use super::{
     ready::Ready,
     run::Engine,
 };
-use crate::telemetry::Progress;
+use crate::{
+    plant::{Fault, planted},
+    telemetry::Progress,
+};
 
 /// What a record takes in a batch of its own beside its value, at least: see [`wire_size`](super::wire_size).
 const FRAME: u64 = 97;
@@ -55,6 +58,12 @@ impl Outbox {
     /// Whether everything that was handed over is acknowledged.
     fn is_acknowledged(&self) -> bool {
         self.queued == [0, 0]
+    }
+
+    /// Whether something of these lanes was begun to be handed over, and is not acknowledged to the end.
+    pub fn has_begun_any_of(&self, lanes: &[LaneId]) -> bool {
+        // A chunk that is open is among those in flight.
+        self.in_flight.has_any_of(lanes)
     }
 
     /// Drops chunks of that lane that were not begun.
@@ -185,7 +194,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if let Some(lane) = self.lanes.get_mut(&sent.lane) {
             lane.sent(&sent.chunk, &self.shared.compute.topology);
         }
-        if sent.remaining == 0 {
+        if sent.remaining == 0 || planted(Fault::CommitBeforeAcknowledgement) {
             self.done(number);
         }
     }

@@ -119,7 +119,8 @@ impl Starts {
             element.error()?;
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
             let partition = TopicPartition::new(self.topic.clone(), element.partition());
-            let usable = match element.offset() {
+            let metadata = element.metadata().to_owned();
+            let (usable, metadata) = match element.offset() {
                 RdOffset::Offset(offset) if offset > high && !last => {
                     return Err(Unanswered::Again(format!(
                         "{offset} is committed for {partition}, which ends at {high}"
@@ -127,19 +128,19 @@ impl Starts {
                 }
                 RdOffset::Offset(offset) if !(low..=high).contains(&offset) => {
                     tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
-                    None
+                    // Where records were deleted, what was done of those that are left is done.
+                    (None, if offset < low { metadata } else { String::new() })
                 }
-                RdOffset::Offset(offset) => Some((offset, element.metadata().to_owned())),
-                _ => None,
+                RdOffset::Offset(offset) => (Some(offset), metadata),
+                _ => (None, String::new()),
             };
-            // What the metadata says is about the offset that it came with, and about no other.
-            let (start, metadata) = match (usable, self.reset) {
+            let start = match (usable, self.reset) {
                 (Some(usable), _) => usable,
-                (None, Reset::Earliest) => (low, String::new()),
+                (None, Reset::Earliest) => low,
                 (None, Reset::Latest) => {
                     let (partition, offset) = (partition.clone(), Offset(high));
                     unsettled.push(CommitOffset { partition, offset, metadata: String::new() });
-                    (high, String::new())
+                    high
                 }
                 (None, Reset::Error) => {
                     return Err(Unanswered::Stop(Stop::Fatal(format!(

@@ -8,9 +8,18 @@ use super::history::{Asked, Deleted};
 /// it.
 const SOON: i64 = 3_000;
 
+/// When results flowed again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recovery {
+    /// In milliseconds since 1970 UTC.
+    pub at: i64,
+    /// The partition that was last.
+    pub partition: i32,
+}
+
 /// When results flowed again after `end`: each partition has answered the first request that was asked after it. `None`
 /// where one has not, or nothing was asked. Requests that nothing comes of do not count, nor such as were deleted.
-pub fn recovered(asked: &[Asked], deleted: &[Deleted], end: i64) -> Option<i64> {
+pub fn recovered(asked: &[Asked], deleted: &[Deleted], end: i64) -> Option<Recovery> {
     let from = asked.partition_point(|asked| asked.at < end);
     let mut partitions: BTreeMap<i32, Option<i64>> = BTreeMap::new();
     for asked in asked[from..].iter().take_while(|asked| asked.at < end + SOON) {
@@ -20,8 +29,8 @@ pub fn recovered(asked: &[Asked], deleted: &[Deleted], end: i64) -> Option<i64> 
             partitions.entry(place.partition).or_insert(asked.answered);
         }
     }
-    let answered: Option<Vec<i64>> = partitions.into_values().collect();
-    answered?.into_iter().max()
+    let answered = partitions.into_iter().map(|(partition, at)| Some(Recovery { at: at?, partition }));
+    answered.collect::<Option<Vec<Recovery>>>()?.into_iter().max_by_key(|recovery| recovery.at)
 }
 
 #[cfg(test)]
@@ -42,11 +51,11 @@ mod tests {
             asked(22, 1, None),
             Asked { silent: true, ..asked(23, 2, None) },
         ];
-        assert_eq!(recovered(&all, &[], 20), Some(40));
+        assert_eq!(recovered(&all, &[], 20), Some(Recovery { at: 40, partition: 1 }));
         assert_eq!(recovered(&all, &[], 22), None);
         assert_eq!(recovered(&all, &[], 24), None);
         all[3].answered = Some(30);
-        assert_eq!(recovered(&all, &[], 22), Some(30));
+        assert_eq!(recovered(&all, &[], 22), Some(Recovery { at: 30, partition: 1 }));
     }
 
     #[test]
@@ -54,6 +63,6 @@ mod tests {
         let all = [asked(10, 0, None), asked(11, 0, Some(20)), asked(4_000, 1, Some(9_000))];
         let deleted = Deleted { generation: 0, partition: Some(0), before: 11, at: 15 };
         assert_eq!(recovered(&all, &[], 10), None);
-        assert_eq!(recovered(&all, &[deleted], 10), Some(20));
+        assert_eq!(recovered(&all, &[deleted], 10), Some(Recovery { at: 20, partition: 0 }));
     }
 }

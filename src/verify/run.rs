@@ -14,13 +14,13 @@ use super::{
     judge::{Expected, Promise, Verdict, judge},
     plan::Plan,
     recording::Recording,
-    recovery::recovered,
+    recovery::{Recovery, recovered},
     requests::Requests,
     setup::{Settings, Setup, set_up},
     world::{Stop, World, now},
 };
 use crate::{
-    kafka::verify::{Ends, Isolation, Seen, Tail, read_commits, read_to_end},
+    kafka::verify::{Ends, Isolation, Lag, Seen, Tail, read_commits, read_to_end},
     testing::TestDriver,
 };
 
@@ -30,6 +30,8 @@ const FIRST: Duration = Duration::from_secs(90);
 const RECOVERY: Duration = Duration::from_secs(30);
 /// Nothing more is waited for when nothing came for so long.
 const QUIET: Duration = Duration::from_secs(60);
+/// How long what was committed may take to be read.
+const SETTLED: Duration = Duration::from_secs(5);
 /// How long reading a topic may take.
 const READ: Duration = Duration::from_secs(180);
 /// How long the brokers may take to abort what a dead worker has begun: its time-out, and the time until they look.
@@ -50,7 +52,7 @@ pub struct Happened {
     /// When it was over.
     pub ended: i64,
     /// When results flowed again; `None` where they never did, or nothing was asked after it.
-    pub recovered: Option<i64>,
+    pub recovered: Option<Recovery>,
 }
 
 /// What a run was.
@@ -114,7 +116,7 @@ pub fn run(
     running.break_things()?;
     running.recover()?;
     running.world.pause_asking()?;
-    running.rest()?;
+    running.rest(&Lag::new(&config, &names.group, &names.requests)?)?;
     let Running { mut world, mut faults, stalled, .. } = running;
     world.terminate_all();
     let rested = now();
@@ -202,12 +204,11 @@ impl Running<'_> {
 
     /// Waits until everything is answered. What is not, although nothing comes any more, gets a second chance with new
     /// workers: so what is lost can be told from what nobody did.
-    fn rest(&mut self) -> Result<(), String> {
-        self.quiet()?;
-        self.stalled = self.open_requests();
-        if self.stalled.is_empty() || !self.world.stop.waits() {
+    fn rest(&mut self, lag: &Lag) -> Result<(), String> {
+        if self.quiet(lag)? || !self.world.stop.waits() {
             return Ok(());
         }
+        self.stalled = self.open_requests();
         let count = self.stalled.len();
         let line =
             format!("{count} requests are not answered, and nothing comes: all workers are started again");
@@ -216,19 +217,24 @@ impl Running<'_> {
         for _ in 0..self.settings.workers {
             self.world.start_worker()?;
         }
-        self.quiet()
+        self.quiet(lag).map(|_| ())
     }
 
-    fn quiet(&mut self) -> Result<(), String> {
+    /// Waits until nothing is left to be done. Returns false where something is, although nothing comes any more.
+    fn quiet(&mut self, lag: &Lag) -> Result<bool, String> {
         let (mut answered, mut since) = (self.world.recording.answered(), Instant::now());
-        while !self.open_requests().is_empty() && since.elapsed() < QUIET && self.world.stop.waits() {
+        while since.elapsed() < QUIET && self.world.stop.waits() {
+            // What is committed without an answer will have none.
+            if self.open_requests().is_empty() || since.elapsed() > SETTLED && lag.get() == Some(0) {
+                return Ok(true);
+            }
             thread::sleep(LOOK);
             self.world.look_after_workers()?;
             if self.world.recording.answered() != answered {
                 (answered, since) = (self.world.recording.answered(), Instant::now());
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The requests that something must come of yet.

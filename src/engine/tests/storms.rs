@@ -105,6 +105,26 @@ async fn one_partition_is_handed_over_while_the_others_keep_on_sending() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_half_sent_when_a_hand_over_is_late_is_not_committed_by_those_who_stay() {
+    let engine = Harness::start(Options { acknowledge: false, ..exactly_once() });
+    engine.assign(0, 0, 0, "");
+    engine.assign(1, 0, 0, "");
+    engine.values(0, 0, &["a", "b"]);
+    engine.settle().await;
+    let mut handed_over = engine.revoke(0);
+    engine.acknowledge(1).await;
+    // Three quarters of the time are over, and one record of the chunk is still on its way.
+    engine.wait(8_000).await;
+    engine.values(1, 0, &["c"]);
+    engine.wait(100).await;
+    assert!((&mut handed_over).now_or_never().is_none(), "its result is in the transaction that is open");
+    engine.wait(3_000).await;
+    assert!((&mut handed_over).now_or_never().is_some());
+    let world = engine.world.lock().unwrap();
+    assert_eq!((world.aborts, world.commits.len()), (1, 0), "it was taken back");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_to_be_handed_over_is_sent_before_what_stays() {
     let engine = Harness::start(Options { acknowledge: false, ..exactly_once() });
     engine.world.lock().unwrap().room = 1;
@@ -218,6 +238,13 @@ async fn what_was_done_before_says_nothing_of_records_behind_those_that_were_del
     engine.values(0, 7, &["c", "d", "e"]);
     engine.wait(200).await;
     assert_eq!(engine.results(), ["c", "d", "e"]);
+
+    // One record of those that were done is still there: it is not done again.
+    let engine = Harness::start(Options { order: Order::None, ..Options::default() });
+    engine.assign(0, 2, 2, &metadata);
+    engine.values(0, 2, &["b", "c"]);
+    engine.wait(200).await;
+    assert_eq!(engine.results(), ["c"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,11 +5,16 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
 
 use super::reader::{self, Isolation, read_to_end};
 
 const TOPIC: &str = "__consumer_offsets";
+/// How long the brokers may take to answer a question.
+const ASK: Duration = Duration::from_secs(10);
 
 /// One commit of one partition, in the order in which the coordinator took them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +57,40 @@ pub fn read_commits(config: &ClientConfig, group: &str, limit: Duration) -> Resu
         }
     })?;
     Ok(commits)
+}
+
+/// Asks how far behind a group is. It joins no group.
+pub struct Lag {
+    consumer: BaseConsumer,
+    topic: String,
+}
+
+impl Lag {
+    /// For a group and the topic that it reads.
+    ///
+    /// # Errors
+    /// Settings that make no client.
+    pub fn new(config: &ClientConfig, group: &str, topic: &str) -> Result<Self, String> {
+        let mut config = config.clone();
+        let consumer = config.set("group.id", group).set("enable.auto.commit", "false").create();
+        Ok(Lag { consumer: consumer.map_err(|error| error.to_string())?, topic: topic.to_owned() })
+    }
+
+    /// How many records of the topic are not committed; `None` where nobody says.
+    pub fn get(&self) -> Option<i64> {
+        let mut list = TopicPartitionList::new();
+        for partition in reader::partitions(&self.consumer, &self.topic)? {
+            list.add_partition(&self.topic, partition);
+        }
+        let committed = self.consumer.committed_offsets(list, ASK).ok()?;
+        let behind = committed.elements().into_iter().map(|element| {
+            let (first, end) = self.consumer.fetch_watermarks(&self.topic, element.partition(), ASK).ok()?;
+            // Nothing is committed where nothing was read, and what was deleted is not read any more.
+            let from = if let Offset::Offset(offset) = element.offset() { offset.max(first) } else { first };
+            Some((end - from).max(0))
+        });
+        behind.sum()
+    }
 }
 
 /// Group, topic and partition; `None` for a key of another kind.

@@ -9,5 +9,5 @@ mod reader;
 
 pub use asker::{Acknowledgement, Asker};
 pub use changes::Changes;
-pub use commits::{Committed, coordinating_partition, read_commits};
+pub use commits::{Committed, Lag, coordinating_partition, read_commits};
 pub use reader::{Ends, Isolation, Seen, Tail, read_to_end};

@@ -5,11 +5,7 @@ mod network;
 mod topics;
 mod workers;
 
-use super::{
-    plan::Fault,
-    proxy::{Api, Effect, KAFKA_STORAGE_ERROR},
-    world::World,
-};
+use super::{plan::Fault, world::World};
 
 /// Breaks something, and mends it. Returns what was hit, in words.
 ///
@@ -27,13 +23,8 @@ pub fn inject(world: &mut World, fault: &Fault) -> Result<String, String> {
         Fault::StopBroker { who, lasts } => brokers::stop(world, who, lasts),
         Fault::MoveCoordinator { pause } => brokers::move_coordinator(world, pause),
         Fault::CutAll => network::cut_all(world),
-        Fault::Cut { api, after, lasts } => network::cut(world, api, after, lasts),
+        Fault::Disturb { api, effect, lasts, kills } => network::disturb(world, api, effect, lasts, kills),
         Fault::Hold { api, held, late } => network::hold(world, api, held, late),
-        Fault::Slow { api, by, lasts } => network::disturb(world, api, Effect::Slow(by), lasts),
-        Fault::HalfOpen { api, lasts } => network::disturb(world, api, Effect::HalfOpen, lasts),
-        Fault::FullDisk { lasts } => {
-            network::disturb(world, Api::Produce, Effect::Refuse(KAFKA_STORAGE_ERROR), lasts)
-        }
         Fault::Credentials { lasts } => network::refuse_credentials(world, lasts),
         Fault::AddPartitions { requests } => topics::grow(world, requests),
         Fault::TooLarge { limit, lasts } => topics::shrink_records(world, limit, lasts),

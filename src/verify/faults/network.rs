@@ -17,18 +17,30 @@ pub fn cut_all(world: &mut World) -> Result<String, String> {
     Ok(format!("{cut} connections"))
 }
 
-pub fn cut(world: &mut World, api: Api, after: bool, lasts: Duration) -> Result<String, String> {
-    let effect = if after { Effect::CutAfter } else { Effect::CutBefore };
-    disturb(world, api, effect, lasts)
-}
-
-pub fn disturb(world: &mut World, api: Api, effect: Effect, lasts: Duration) -> Result<String, String> {
+pub fn disturb(
+    world: &mut World,
+    api: Api,
+    effect: Effect,
+    lasts: Duration,
+    kills: Option<usize>,
+) -> Result<String, String> {
     let before = hits(world)?;
     proxies(world)?.iter().for_each(|proxy| proxy.disturb(Some(api), effect));
-    let waited = provoke(world, api).and_then(|()| world.wait(lasts));
+    let killed = meanwhile(world, api, lasts, kills);
     proxies(world)?.iter().for_each(Proxy::calm);
-    waited?;
-    Ok(format!("{} requests", hits(world)? - before))
+    Ok(format!("{} requests{}", hits(world)? - before, killed?))
+}
+
+/// Waits, and kills a worker in the middle where one is to be. Says which.
+fn meanwhile(world: &mut World, api: Api, lasts: Duration, kills: Option<usize>) -> Result<String, String> {
+    provoke(world, api)?;
+    world.wait(lasts / 2)?;
+    let killed = match kills {
+        Some(who) => format!("; {}", workers::kill(world, who, Duration::ZERO)?),
+        None => String::new(),
+    };
+    world.wait(lasts / 2)?;
+    Ok(killed)
 }
 
 /// Nobody is let in, and those who are in are thrown out.

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::verify::proxy::Api;
+use crate::verify::proxy::{Api, Effect};
 
 /// A fault, with all that chance has to say about it. Who it hits is a number, of which is taken what is left when it is
 /// divided by how many there are.
@@ -42,29 +42,18 @@ pub enum Fault {
     },
     /// All connections, once.
     CutAll,
-    /// At each request of that kind; `after` the broker has answered it, or before it gets it.
-    Cut {
+    /// What a proxy does to each request of that kind; a worker may be killed in the middle of it.
+    Disturb {
         api: Api,
-        after: bool,
+        effect: Effect,
         lasts: Duration,
+        kills: Option<usize>,
     },
     /// Until its connection is cut, and from then until the broker gets it.
     Hold {
         api: Api,
         held: Duration,
         late: Duration,
-    },
-    Slow {
-        api: Api,
-        by: Duration,
-        lasts: Duration,
-    },
-    HalfOpen {
-        api: Api,
-        lasts: Duration,
-    },
-    FullDisk {
-        lasts: Duration,
     },
     Credentials {
         lasts: Duration,
@@ -100,12 +89,17 @@ impl Fault {
             Fault::StopBroker { .. } => "SIGSTOP a broker".to_owned(),
             Fault::MoveCoordinator { .. } => "coordinator moved".to_owned(),
             Fault::CutAll => "all connections cut".to_owned(),
-            Fault::Cut { api, after: false, .. } => format!("connections cut before {api}"),
-            Fault::Cut { api, after: true, .. } => format!("connections cut after {api}"),
+            Fault::Disturb { api, effect, kills, .. } => {
+                let what = match effect {
+                    Effect::CutBefore => format!("connections cut before {api}"),
+                    Effect::CutAfter => format!("connections cut after {api}"),
+                    Effect::Slow(_) => format!("{api} slow"),
+                    Effect::HalfOpen => format!("half-open at {api}"),
+                    Effect::Refuse(_) => "disk full".to_owned(),
+                };
+                if kills.is_some() { format!("{what}, and kill -9 a worker") } else { what }
+            }
             Fault::Hold { api, .. } => format!("{api} late"),
-            Fault::Slow { api, .. } => format!("{api} slow"),
-            Fault::HalfOpen { api, .. } => format!("half-open at {api}"),
-            Fault::FullDisk { .. } => "disk full".to_owned(),
             Fault::Credentials { .. } => "credentials refused".to_owned(),
             Fault::AddPartitions { requests: true } => "one partition of requests more".to_owned(),
             Fault::AddPartitions { requests: false } => "one partition of results more".to_owned(),
@@ -127,7 +121,7 @@ impl fmt::Display for Fault {
             Fault::Hold { held, late, .. } => {
                 write!(f, ": cut after {:.1} s, let go after {:.1} s more", seconds(held), seconds(late))
             }
-            Fault::Slow { by, lasts, .. } => {
+            Fault::Disturb { effect: Effect::Slow(by), lasts, .. } => {
                 write!(f, " by {:.1} s for {:.1} s", seconds(by), seconds(lasts))
             }
             Fault::TooLarge { limit, lasts } => {
@@ -138,9 +132,7 @@ impl fmt::Display for Fault {
             | Fault::MoreWorkers { lasts }
             | Fault::FewerWorkers { lasts, .. }
             | Fault::StopBroker { lasts, .. }
-            | Fault::Cut { lasts, .. }
-            | Fault::HalfOpen { lasts, .. }
-            | Fault::FullDisk { lasts }
+            | Fault::Disturb { lasts, .. }
             | Fault::Credentials { lasts } => write!(f, " for {:.1} s", seconds(lasts)),
             Fault::TerminateWorker { .. }
             | Fault::RollingRestart

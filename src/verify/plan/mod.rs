@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::proxy::Api;
+use super::proxy::{Api, Effect, KAFKA_STORAGE_ERROR};
 use crate::config::Guarantee;
 
 pub use fault::Fault;
@@ -51,6 +51,12 @@ impl Plan {
         Duration::from_millis(tenths * 100)
     }
 
+    /// In half of the cases a worker is killed meanwhile: what is on its way then is what may be lost.
+    fn disturb(&mut self, api: Api, effect: Effect, least: f64, most: f64) -> Fault {
+        let kills = self.rng.bool().then(|| self.rng.usize(..12));
+        Fault::Disturb { api, effect, lasts: self.between(least, most), kills }
+    }
+
     fn fault(&mut self, kind: Kind) -> Option<Fault> {
         let who = self.rng.usize(..12);
         let api = self.apis[self.rng.usize(..self.apis.len())];
@@ -67,11 +73,17 @@ impl Plan {
             Kind::StopBroker => Fault::StopBroker { who, lasts: self.between(2.0, 12.0) },
             Kind::MoveCoordinator => Fault::MoveCoordinator { pause: self.between(0.0, 4.0) },
             Kind::Cut if self.rng.u32(..4) == 0 => Fault::CutAll,
-            Kind::Cut => Fault::Cut { api, after: self.rng.bool(), lasts: self.between(0.5, 4.0) },
+            Kind::Cut => {
+                let effect = if self.rng.bool() { Effect::CutAfter } else { Effect::CutBefore };
+                self.disturb(api, effect, 0.5, 4.0)
+            }
+            Kind::Slow => {
+                let by = self.between(0.2, 2.0);
+                self.disturb(api, Effect::Slow(by), 3.0, 8.0)
+            }
+            Kind::HalfOpen => self.disturb(api, Effect::HalfOpen, 2.0, 10.0),
+            Kind::FullDisk => self.disturb(Api::Produce, Effect::Refuse(KAFKA_STORAGE_ERROR), 1.0, 6.0),
             Kind::Hold => Fault::Hold { api, held: self.between(0.0, 4.0), late: self.between(0.0, 3.0) },
-            Kind::Slow => Fault::Slow { api, by: self.between(0.2, 2.0), lasts: self.between(3.0, 8.0) },
-            Kind::HalfOpen => Fault::HalfOpen { api, lasts: self.between(2.0, 10.0) },
-            Kind::FullDisk => Fault::FullDisk { lasts: self.between(1.0, 6.0) },
             Kind::Credentials => Fault::Credentials { lasts: self.between(1.0, 6.0) },
             Kind::AddPartitions => Fault::AddPartitions { requests: self.rng.bool() },
             Kind::TooLarge => {

@@ -4,7 +4,7 @@ use crate::{
         STYLE,
         plot::{Axis, Line, Mark, Plot, Scale, escape},
     },
-    verify::evidence::time,
+    verify::{evidence::time, run::Happened},
 };
 
 /// Plots have so many points at most.
@@ -134,13 +134,23 @@ fn timeline(report: &Report<'_>) -> String {
             millis(fault.began - report.outcome.began).as_secs_f64(),
             escape(&fault.what),
             seconds(Some(millis(fault.ended - fault.began))),
-            seconds(fault.recovered.map(|at| millis(at - fault.ended))),
+            recovered(fault),
         ));
     }
     format!(
         "<h2>Time line</h2>\n<div class=\"scroll\"><table><tr><th>at</th><th>what</th><th>what it hit</th><th>lasted</th>\
          <th>recovered in</th></tr>\n{rows}</table></div>\n"
     )
+}
+
+fn recovered(fault: &Happened) -> String {
+    match fault.recovered {
+        None => "-".to_owned(),
+        Some(recovery) => {
+            let time = seconds(Some(millis(recovery.at - fault.ended)));
+            format!("{time} <span class=\"dim\">(partition {} last)</span>", recovery.partition)
+        }
+    }
 }
 
 fn what_is_wrong(report: &Report<'_>) -> String {

@@ -68,7 +68,8 @@ fn of_fault(fault: &Happened, began: i64) -> Value {
         "could_not_happen": fault.hit.as_ref().err(),
         "from_ms": fault.began - began,
         "to_ms": fault.ended - began,
-        "recovered_ms": fault.recovered.map(|at| at - fault.ended),
+        "recovered_ms": fault.recovered.map(|recovery| recovery.at - fault.ended),
+        "last_partition": fault.recovered.map(|recovery| recovery.partition),
     })
 }
 

@@ -45,7 +45,7 @@ struct ByFault<'a> {
 
 impl ByFault<'_> {
     fn median(&self) -> Option<Duration> {
-        self.recovered.get(self.recovered.len() / 2).copied()
+        self.recovered.get(self.recovered.len().saturating_sub(1) / 2).copied()
     }
 
     fn longest(&self) -> Option<Duration> {
@@ -123,7 +123,7 @@ impl<'a> Report<'a> {
             .map(|name| {
                 let of_name = || faults.iter().filter(|fault| fault.name == name);
                 let mut recovered: Vec<Duration> =
-                    of_name().filter_map(|fault| Some(millis(fault.recovered? - fault.ended))).collect();
+                    of_name().filter_map(|fault| Some(millis(fault.recovered?.at - fault.ended))).collect();
                 recovered.sort_unstable();
                 ByFault {
                     name,

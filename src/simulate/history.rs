@@ -1,0 +1,448 @@
+//! Runs one history: takes step after step, in one thread, until all is at rest.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    consumer::Consumer,
+    machine::{Signal, VirtualMachine},
+    operator::Scripted,
+    poll::SimulatedSource,
+    producer::Producer,
+    script::{Fault, Script},
+    sink::SimulatedSink,
+    world::{Client, ClientId, Shared, Step, World, lock},
+};
+use crate::{
+    config::Guarantee,
+    engine::{Budget, Plan, RetryPolicy, Stop, Topology, run},
+    operator::Operator,
+    telemetry::{Progress, Subject},
+};
+
+/// The first pause before new clients are made, and the longest, as in `commands/supervise.rs`.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// How often is looked whether all is done.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long it may take until more is committed, or a worker ends, once nothing goes wrong any more.
+const REST: Duration = Duration::from_secs(120);
+/// Steps of a history that is taken to hang.
+const MOST_STEPS: u64 = 2_000_000;
+
+/// How a history ended.
+pub struct Ending {
+    /// The promise that was broken.
+    pub violation: Option<String>,
+    /// What happened, where that was asked for.
+    pub lines: Vec<String>,
+    /// How long it took, in the history's own time.
+    pub took: Duration,
+    pub steps: u64,
+}
+
+/// Runs a history to its end.
+pub fn play(script: &Script, tell: bool) -> Ending {
+    let mut history = History::new(Arc::new(script.clone()), tell);
+    history.play();
+    let History { world, engines, steps, .. } = history;
+    // As if all were killed: what they leave behind must not be taken for leaving in good order.
+    lock(&world).clients.iter_mut().for_each(|client| client.alive = false);
+    drop(engines);
+    let mut world = lock(&world);
+    let left = world.forget();
+    let ending = Ending {
+        violation: world.judge.violation.take(),
+        lines: world.lines.take().unwrap_or_default(),
+        took: world.now,
+        steps,
+    };
+    drop(world);
+    // Work that was not computed holds its machine, and that the world.
+    drop(left);
+    ending
+}
+
+struct History {
+    world: Shared,
+    script: Arc<Script>,
+    engines: Vec<Option<Running>>,
+    workers: Vec<Worker>,
+    phase: Phase,
+    /// Commits that were seen, and when there was another.
+    commits: u64,
+    since: Duration,
+    steps: u64,
+}
+
+/// An engine, and what it is told.
+struct Running {
+    future: Pin<Box<dyn Future<Output = Result<(), Stop>>>>,
+    signal: Arc<Signal>,
+    waker: Waker,
+    planned: bool,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// A worker: one process after another.
+struct Worker {
+    client: Option<ClientId>,
+    /// The next pause before new clients are made.
+    pause: Duration,
+    /// How long after its end it is started again; `None` where it was not told to end.
+    again: Option<Duration>,
+    /// Whether it was told to end while something was wrong, and may be too slow for that.
+    in_trouble: bool,
+    progress: Arc<Progress>,
+}
+
+/// Where a history stands.
+#[derive(PartialEq, Eq)]
+enum Phase {
+    Working,
+    /// All is done, and the workers are told to stop.
+    Closing,
+}
+
+impl History {
+    fn new(script: Arc<Script>, tell: bool) -> History {
+        let mut world = World::new(script.clone(), tell);
+        for (worker, at) in script.workers.iter().enumerate() {
+            world.plan(*at, None, Step::Start(worker));
+        }
+        for (number, (at, _)) in script.faults.iter().enumerate() {
+            world.plan(*at, None, Step::Fault(number));
+        }
+        for input in script.records.clone() {
+            let produce = move |world: &mut World| {
+                world.topics.produce(input.kind.name(), input.partition, input.key, input.gap);
+                let alive = (0..world.clients.len()).filter(|client| world.clients[*client].alive);
+                alive.collect::<Vec<_>>().into_iter().for_each(|client| world.poke(client));
+            };
+            world.plan(input.at, None, Step::Call(Box::new(produce)));
+        }
+        world.plan(script.calm() + LOOK, None, Step::Look);
+        let workers = script.workers.iter().map(|_| Worker {
+            client: None,
+            pause: PAUSES.0,
+            again: None,
+            in_trouble: false,
+            progress: progress(),
+        });
+        let workers = workers.collect();
+        let since = script.calm();
+        let world = Arc::new(Mutex::new(world));
+        let phase = Phase::Working;
+        History { world, script, engines: Vec::new(), workers, phase, commits: 0, since, steps: 0 }
+    }
+
+    fn play(&mut self) {
+        loop {
+            let next = lock(&self.world).next();
+            let Some((of, step)) = next else { return };
+            self.steps += 1;
+            match (step, of) {
+                (Step::Call(call), _) => call(&mut lock(&self.world)),
+                (Step::Compute(work), _) => work(),
+                (Step::Timer(timer), _) => timer.fire(),
+                (Step::Engine, Some(client)) => self.poll(client),
+                (Step::Engine, None) => {}
+                (Step::Start(worker), _) => self.start(worker),
+                (Step::Fault(number), _) => self.fault(self.script.faults[number].1),
+                (Step::Look, _) => {
+                    if self.look() {
+                        return;
+                    }
+                }
+            }
+            self.plan_engines();
+            if lock(&self.world).judge.violation.is_some() {
+                return;
+            }
+            if self.steps > MOST_STEPS {
+                return self.violated(|| "hang: it comes to no end".to_owned());
+            }
+        }
+    }
+
+    fn violated(&self, what: impl FnOnce() -> String) {
+        lock(&self.world).judge.violated(what);
+    }
+
+    /// Engines that have something to do go on soon; when, chance says.
+    fn plan_engines(&mut self) {
+        for (client, running) in self.engines.iter_mut().enumerate() {
+            let Some(running) = running else { continue };
+            if !running.planned && running.signal.take() {
+                running.planned = true;
+                let mut world = lock(&self.world);
+                let longest = match world.random.u8(..) {
+                    0..150 => 20,
+                    150..250 => 1_000,
+                    _ => 30_000,
+                };
+                let soon = Duration::from_micros(world.random.u64(0..longest));
+                world.plan(soon, Some(client), Step::Engine);
+            }
+        }
+    }
+
+    fn poll(&mut self, client: ClientId) {
+        let Some(running) = &mut self.engines[client] else { return };
+        running.planned = false;
+        let polled = running.future.as_mut().poll(&mut Context::from_waker(&running.waker));
+        super::told::take(|line| lock(&self.world).say_of(client, |_| line));
+        if let Poll::Ready(result) = polled {
+            self.ended(client, result);
+        }
+        lock(&self.world).look_at_handover(client);
+    }
+
+    /// An engine has come to its end.
+    fn ended(&mut self, client: ClientId, result: Result<(), Stop>) {
+        let number = lock(&self.world).clients[client].worker;
+        lock(&self.world).say_of(client, |_| format!("its engine ends: {result:?}"));
+        // Its clients are still there when they are dropped: they leave the group.
+        drop(self.engines[client].take());
+        let worker = &mut self.workers[number];
+        let asked = worker.again.take();
+        match (result, asked) {
+            (Ok(()), Some(again)) => {
+                lock(&self.world).clients[client].alive = false;
+                worker.client = None;
+                lock(&self.world).plan(again, None, Step::Start(number));
+            }
+            (Ok(()), None) => {
+                self.violated(|| format!("end: worker {number} ends although nobody told it to"))
+            }
+            (Err(Stop::Restart(_)), None) => {
+                let pause = worker.pause;
+                worker.pause = (pause * 2).min(PAUSES.1);
+                worker.client = None;
+                lock(&self.world).plan(pause, None, Step::Start(number));
+            }
+            // Told to stop while its clients could not go on: the process ends all the same.
+            (Err(Stop::Restart(_)), Some(again)) => {
+                worker.client = None;
+                lock(&self.world).plan(again, None, Step::Start(number));
+            }
+            // It could not leave in time.
+            (Err(Stop::Fatal(_)), Some(again)) if worker.in_trouble => {
+                lock(&self.world).clients[client].alive = false;
+                worker.client = None;
+                lock(&self.world).plan(again, None, Step::Start(number));
+            }
+            (Err(Stop::Fatal(reason)), _) => {
+                self.violated(|| format!("end: worker {number} stops for good: {reason}"));
+            }
+        }
+    }
+
+    fn start(&mut self, number: usize) {
+        if self.workers[number].client.is_some() || self.phase == Phase::Closing {
+            return;
+        }
+        let settings = self.script.settings;
+        let input = Budget::new(settings.input);
+        let client = {
+            let mut world = lock(&self.world);
+            world.clients.push(Client {
+                worker: number,
+                alive: true,
+                stopped: Duration::ZERO,
+                consumer: Consumer::new(input.clone()),
+                producer: Producer::new(self.script.guarantee),
+            });
+            let client = world.clients.len() - 1;
+            world.say_of(client, |_| "starts".to_owned());
+            client
+        };
+        self.workers[number].client = Some(client);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let plan = Plan {
+            topology: Topology::new([Arc::new(Scripted::default()) as Arc<dyn Operator>]),
+            guarantee: self.script.guarantee,
+            order: self.script.order,
+            requests: false,
+            fair_by: None,
+            commit_interval: settings.commit_interval,
+            commit_records: settings.commit_records,
+            retry: RetryPolicy {
+                attempts: 3,
+                backoff: Duration::from_millis(10),
+                max_backoff: Duration::from_secs(1),
+            },
+            largest_result: 1 << 20,
+            largest_dead_letter: 1 << 20,
+            input,
+            budget: Budget::new(1 << 20),
+            shutdown_timeout: settings.shutdown_timeout,
+            drain: false,
+        };
+        let world = self.world.clone();
+        let source = SimulatedSource { world: world.clone(), client };
+        let sink = SimulatedSink { world: world.clone(), client };
+        let name = format!("worker-{number}");
+        let machine = Arc::new(VirtualMachine { world: world.clone(), client, name });
+        let progress = self.workers[number].progress.clone();
+        let stopped = async move {
+            if stopped.await.is_err() {
+                futures::future::pending::<()>().await;
+            }
+        };
+        let signal = Arc::<Signal>::default();
+        let waker = Waker::from(signal.clone());
+        let future = Box::pin(run(plan, source, sink, machine, progress, stopped));
+        self.engines.push(Some(Running { future, signal, waker, planned: true, stop: Some(stop) }));
+        // The producer first, as a member of the group that cannot work yet would hold partitions for nothing.
+        let begin = move |world: &mut World| {
+            world.subscribe(client);
+            world.plan(Duration::ZERO, Some(client), Step::Engine);
+        };
+        let mut world = lock(&world);
+        if self.script.guarantee == Guarantee::ExactlyOnce {
+            world.new_epoch(client, begin);
+        } else {
+            begin(&mut world);
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        lock(&self.world).say(|_| format!("FAULT: {fault}"));
+        match fault {
+            Fault::Crash { worker, down } => {
+                self.kill(worker);
+                lock(&self.world).plan(down, None, Step::Start(worker));
+            }
+            Fault::Terminate { worker, down } => self.terminate(worker, down),
+            Fault::Stop { worker, lasts } => {
+                let mut world = lock(&self.world);
+                let until = world.now + lasts;
+                if let Some(client) = self.workers[worker].client {
+                    world.clients[client].stopped = until;
+                }
+            }
+            Fault::Away { role, lasts } => lock(&self.world).go_away(role, lasts),
+            Fault::LateEndTxn { worker, lasts } => {
+                self.arm(worker, |client| client.producer.late_end = Some(lasts))
+            }
+            Fault::LostAcknowledgement { worker, lasts } => {
+                self.arm(worker, |client| client.producer.lost_acknowledgement = Some(lasts));
+            }
+            Fault::CommitRefused { worker } => self.arm(worker, |client| {
+                (client.producer.refuse_commit, client.consumer.refuse_commit) = (true, true);
+            }),
+            Fault::DeliveryFailed { worker } => {
+                self.arm(worker, |client| client.producer.fail_delivery = true)
+            }
+            Fault::DeliveredAgain { worker } => {
+                self.arm(worker, |client| client.producer.deliver_again = true)
+            }
+            Fault::Deleted { partition, records } => lock(&self.world).delete_records(partition, records),
+        }
+    }
+
+    fn arm(&self, worker: usize, arm: impl FnOnce(&mut Client)) {
+        if let Some(client) = self.workers[worker].client {
+            arm(&mut lock(&self.world).clients[client]);
+        }
+    }
+
+    /// `kill -9`: nothing of the process goes on.
+    fn kill(&mut self, number: usize) {
+        let mut world = lock(&self.world);
+        world.clients.iter_mut().filter(|of| of.worker == number).for_each(|of| of.alive = false);
+        drop(world);
+        if let Some(client) = self.workers[number].client.take() {
+            self.workers[number].again = None;
+            self.workers[number].pause = PAUSES.0;
+            drop(self.engines[client].take());
+        }
+    }
+
+    fn terminate(&mut self, number: usize, again: Duration) {
+        let Some(client) = self.workers[number].client else { return };
+        let Some(stop) = self.engines[client].as_mut().and_then(|running| running.stop.take()) else {
+            return;
+        };
+        self.workers[number].again = Some(again);
+        self.workers[number].in_trouble = self.phase == Phase::Working;
+        // The engine may be gone by then.
+        let _ = stop.send(());
+    }
+
+    /// Whether the history is over.
+    fn look(&mut self) -> bool {
+        let (now, at_rest, commits) = {
+            let world = lock(&self.world);
+            (world.now, world.is_at_rest(), world.judge.commits)
+        };
+        if commits > self.commits {
+            (self.commits, self.since) = (commits, now);
+        }
+        if self.phase == Phase::Working && at_rest {
+            (self.phase, self.since) = (Phase::Closing, now);
+            (0..self.workers.len()).for_each(|worker| self.terminate(worker, Duration::ZERO));
+        }
+        let gone = self.workers.iter().all(|worker| worker.client.is_none());
+        if self.phase == Phase::Closing && gone {
+            let mut world = lock(&self.world);
+            let World { judge, topics, transactions, .. } = &mut *world;
+            judge.end(topics, transactions);
+            return true;
+        }
+        if now > self.since + REST {
+            let left = lock(&self.world).what_is_left();
+            self.violated(|| {
+                format!("hang: nothing was committed for {REST:?}, and nothing was wrong: {left}")
+            });
+            return true;
+        }
+        lock(&self.world).plan(LOOK, None, Step::Look);
+        false
+    }
+}
+
+impl World {
+    /// Whether all that can be read is committed.
+    fn is_at_rest(&self) -> bool {
+        (0..self.script.settings.partitions).all(|partition| self.left(partition).is_none())
+    }
+
+    fn what_is_left(&self) -> String {
+        let left = (0..self.script.settings.partitions).filter_map(|partition| self.left(partition));
+        let left: Vec<String> = left.collect();
+        if left.is_empty() { "a worker does not end".to_owned() } else { left.join(", ") }
+    }
+
+    fn left(&self, partition: i32) -> Option<String> {
+        let of = self.topics.of(partition);
+        let committed = self.group.committed(partition).map_or(0, |committed| committed.offset);
+        let done = committed == of.high || of.from(0).is_empty();
+        (!done).then(|| format!("partition {partition} is committed to {committed}, and ends at {}", of.high))
+    }
+
+    fn delete_records(&mut self, partition: i32, records: usize) {
+        let committed = self.group.committed(partition).map_or(0, |committed| committed.offset);
+        let of = &mut self.topics.source[partition as usize];
+        let last = of.from(committed).get(..records).and_then(|deleted| deleted.last());
+        of.low = last.map_or(of.high, |last| last.offset + 1);
+    }
+}
+
+fn progress() -> Arc<Progress> {
+    Arc::new(Progress::new(Subject {
+        pipeline: "simulation".to_owned(),
+        source: "in".to_owned(),
+        sink: "out".to_owned(),
+        dead_letters: "in.dlq".to_owned(),
+        operators: vec!["scripted".to_owned()],
+        memory: 1 << 20,
+    }))
+}

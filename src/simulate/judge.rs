@@ -1,0 +1,216 @@
+//! What must hold, and whether it did.
+//!
+//! - Nothing is committed that is not done: each record below a committed offset, or in its bitmap, has all its
+//!   results and dead letters where a reader sees them, then and there.
+//! - Committed offsets never go back.
+//! - At rest each record has what its operator makes of it, and nothing else: at least once, or exactly once.
+//! - Order, exactly-once: the results of a partition, or of a key in a partition, are seen in the order of their
+//!   records. At-least-once: what a worker writes goes back only where the partition was assigned to it anew, or
+//!   records came back undelivered.
+//! - A hand-over in a healthy group does not take all of its time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    script::{Kind, Script},
+    topics::{Partition, Topics, Written, source},
+    transactions::Transactions,
+    world::ClientId,
+};
+use crate::{
+    config::{Guarantee, Order},
+    engine::{Destination, OffsetTracker},
+    record::{BatchBuilder, Headers, Offset},
+};
+
+/// Faults are felt for so long after their end: a session that has timed out, a transaction.
+const ECHO: Duration = Duration::from_secs(25);
+
+/// How often the first result, the second and the dead letter of a record are seen.
+type Seen = [u32; 3];
+
+pub struct Judge {
+    guarantee: Guarantee,
+    order: Order,
+    seen: BTreeMap<(i32, i64), Seen>,
+    committed: BTreeMap<i32, i64>,
+    /// How many commits have taken effect.
+    pub commits: u64,
+    /// The first promise that was broken.
+    pub violation: Option<String>,
+}
+
+impl Judge {
+    pub fn new(script: &Script) -> Judge {
+        Judge {
+            guarantee: script.guarantee,
+            order: script.order,
+            seen: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            commits: 0,
+            violation: None,
+        }
+    }
+
+    pub fn violated(&mut self, what: impl FnOnce() -> String) {
+        self.violation.get_or_insert_with(what);
+    }
+
+    /// Something has been written.
+    pub fn written(&mut self, written: &Written) {
+        if written.transaction.is_none() {
+            self.seen(written);
+        }
+    }
+
+    /// A reader sees it from now on.
+    pub fn seen(&mut self, written: &Written) {
+        let value = written.record.value.as_deref().unwrap_or_default();
+        let text = String::from_utf8_lossy(value).into_owned();
+        let (Some(at), Some(which)) = (place_of(value), which(written.to, value)) else {
+            return self.violated(|| format!("wrong: `{text}` in the {:?} topic", written.to));
+        };
+        let count = &mut self.seen.entry(at).or_default()[which];
+        *count += 1;
+        if *count > 1 && self.guarantee == Guarantee::ExactlyOnce {
+            self.violated(|| format!("double: `{text}` is seen twice in the {:?} topic", written.to));
+        }
+    }
+
+    /// A commit has taken effect.
+    pub fn committed(&mut self, partition: i32, offset: i64, metadata: &str, of: &Partition) {
+        self.commits += 1;
+        let before = self.committed.insert(partition, offset).unwrap_or(0);
+        if offset < before {
+            self.violated(|| {
+                format!("back: offset {offset} of partition {partition} is committed after {before}")
+            });
+        }
+        let below = of.from(before).iter().take_while(|record| record.offset < offset);
+        let missing = below.chain(above(partition, offset, metadata, of)).find_map(|record| {
+            let seen = self.seen.get(&(partition, record.offset)).copied().unwrap_or_default();
+            let done = expected(&record.value).iter().zip(seen).all(|(wanted, seen)| seen >= *wanted);
+            (!done).then(|| String::from_utf8_lossy(&record.value).into_owned())
+        });
+        if let Some(missing) = missing {
+            self.violated(|| {
+                format!(
+                    "lost: offset {offset} of partition {partition} is committed, and `{missing}` is not done"
+                )
+            });
+        }
+    }
+
+    /// Partitions were handed over in good order.
+    pub fn handed_over(&mut self, script: &Script, since: Duration, until: Duration) {
+        let settings = script.settings;
+        let longest = settings.shutdown_timeout;
+        if until - since < longest || settings.network * 20 + settings.compute * 4 > longest {
+            return;
+        }
+        let healthy =
+            script.faults.iter().all(|(at, fault)| until < *at || *at + fault.lasts() + ECHO < since);
+        if healthy {
+            let took = until - since;
+            self.violated(|| format!("slow: a hand-over took {took:?}, and nothing was wrong"));
+        }
+    }
+
+    /// All is at rest.
+    pub fn end(&mut self, topics: &Topics, transactions: &Transactions) {
+        for (partition, of) in topics.source.iter().enumerate() {
+            for record in of.from(0) {
+                let seen = self.seen.get(&(partition as i32, record.offset)).copied().unwrap_or_default();
+                let wanted = expected(&record.value);
+                let text = || String::from_utf8_lossy(&record.value).into_owned();
+                if seen.iter().zip(wanted).any(|(seen, wanted)| *seen < wanted) {
+                    self.violated(|| format!("lost: `{}` has no result at the end: {seen:?}", text()));
+                }
+                if seen.iter().zip(wanted).any(|(seen, wanted)| *seen > 0 && wanted == 0) {
+                    self.violated(|| format!("wrong: `{}` has what it should not have: {seen:?}", text()));
+                }
+            }
+        }
+        let seen = topics.written.iter().filter(|written| {
+            written.to == Destination::Result && transactions.is_committed(written.transaction)
+        });
+        self.check_order(seen);
+    }
+
+    fn check_order<'a>(&mut self, seen: impl Iterator<Item = &'a Written>) {
+        /// Whose order: of a writer (at-least-once), a partition, and a partition of the result topic or a key.
+        type Whose = (Option<ClientId>, i32, Vec<u8>);
+        // The last offset, and how often it went back.
+        let mut last: BTreeMap<Whose, (i64, u32)> = BTreeMap::new();
+        let exactly_once = self.guarantee == Guarantee::ExactlyOnce;
+        for written in seen {
+            let record = &written.record;
+            let value = record.value.as_deref().unwrap_or_default();
+            let Some((partition, offset)) = place_of(value) else { continue };
+            let of = match (self.order, &record.key) {
+                (Order::Partition, _) => written.partition.to_string().into_bytes(),
+                (Order::Key, Some(key)) => key.to_vec(),
+                (Order::Key, None) | (Order::None, _) => continue,
+            };
+            let whose = ((!exactly_once).then_some(written.by), partition, of);
+            let (before, back) = last.entry(whose).or_insert((offset, 0));
+            *back += u32::from(offset < *before);
+            // The first assignment is no reason.
+            if *back > if exactly_once { 0 } else { written.again.saturating_sub(1) } {
+                let before = *before;
+                return self.violated(|| {
+                    format!("order: `{}` comes after offset {before}", String::from_utf8_lossy(value))
+                });
+            }
+            *before = offset;
+        }
+    }
+}
+
+/// What a record must have.
+fn expected(value: &[u8]) -> Seen {
+    let is = |kind: Kind| value.starts_with(kind.name().as_bytes());
+    match () {
+        () if is(Kind::Bad) || is(Kind::Refused) => [0, 0, 1],
+        () if is(Kind::Drop) => [0, 0, 0],
+        () if is(Kind::Twice) => [1, 1, 0],
+        () => [1, 0, 0],
+    }
+}
+
+fn which(to: Destination, value: &[u8]) -> Option<usize> {
+    match (to, value) {
+        (Destination::Result, [.., b'-', b'>', b' ', b'1']) => Some(0),
+        (Destination::Result, [.., b'-', b'>', b' ', b'2']) => Some(1),
+        (Destination::DeadLetter, [.., b'0'..=b'9']) if !value.contains(&b'>') => Some(2),
+        _ => None,
+    }
+}
+
+/// Where a record, or what it has led to, comes from.
+pub fn place_of(value: &[u8]) -> Option<(i32, i64)> {
+    let place = std::str::from_utf8(value).ok()?.split(' ').nth(1)?;
+    let (partition, offset) = place.split_once('/')?;
+    Some((partition.parse().ok()?, offset.parse().ok()?))
+}
+
+/// The records that a commit's metadata says are done above its offset.
+fn above<'a>(
+    partition: i32,
+    offset: i64,
+    metadata: &str,
+    of: &'a Partition,
+) -> Vec<&'a super::topics::Stored> {
+    if metadata.is_empty() {
+        return Vec::new();
+    }
+    let records = of.from(offset);
+    let mut batch = BatchBuilder::new(source(partition));
+    for record in records {
+        batch.push(Offset(record.offset), None, None, None, Headers::default());
+    }
+    let mut tracker = OffsetTracker::new(Offset(offset), metadata);
+    let first = tracker.extend(&batch.build());
+    let numbered = records.iter().zip(first..);
+    numbered.filter(|(_, sequence)| tracker.is_done(*sequence)).map(|(record, _)| record).collect()
+}
