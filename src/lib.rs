@@ -8,7 +8,8 @@
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
 //! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
 //! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
-//!   [`plant`]: faults on purpose, for it to find.
+//!   [`simulate`]: the same of the engine alone, in virtual time;
+//!   [`plant`]: faults on purpose, for both to find.
 //! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
 

@@ -61,11 +61,12 @@ export const dashboard = board({
       }),
       lines({
         title: 'Commits', unit: 'cps', width: 8,
-        description: 'Commits that went through and that failed, and transactions by their outcome, a second.',
+        description: 'Commits that went through and that failed, transactions by their outcome, and producers that were replaced because a request of theirs may still be on its way, a second.',
         queries: [
           [rate('commit_duration_seconds_count'), 'commits'],
           [rate('commit_failures_total'), 'failed'],
           [rate('transactions_total', ['outcome']), 'transactions {{outcome}}'],
+          [rate('producer_renewals_total'), 'new producers'],
         ],
       }),
       lines({

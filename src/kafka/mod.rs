@@ -22,6 +22,7 @@ mod shares;
 mod signs;
 mod sink;
 mod source;
+mod starts;
 mod statistics;
 mod survey;
 mod threads;

@@ -23,6 +23,7 @@ use super::{
     permanent,
     poll::PollThread,
     rebalance::{Events, Rebalances},
+    starts::Reset,
     threads,
 };
 use crate::{
@@ -57,10 +58,11 @@ impl KafkaSource {
     ) -> Result<Self, Stop> {
         let (events, receiver) = mpsc::unbounded_channel();
         let (commands, command_receiver) = std_mpsc::channel();
-        let resets_to_end =
-            config.get("auto.offset.reset").is_some_and(|to| ["latest", "end", "largest"].contains(&to));
-        let context = Rebalances::new(topic, Events::new(events), progress, resets_to_end);
+        let reset = Reset::named(config.get("auto.offset.reset"));
+        let context = Rebalances::new(topic, Events::new(events), progress, reset);
         let consumer: BaseConsumer<Rebalances> = config
+            .clone()
+            .set("auto.offset.reset", "error")
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a consumer: {error}")))?;
         let consumer = Arc::new(consumer);

@@ -1,0 +1,332 @@
+//! Where partitions are read from, and to: asked of the brokers, and believed with care.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset as RdOffset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::offsets::commit_list;
+use crate::{
+    engine::{Assignment, CommitOffset, Stop},
+    record::{Offset, TopicPartition},
+};
+
+/// How long one question to the broker may take while partitions are being assigned.
+const ASK: Duration = Duration::from_secs(10);
+/// How often it is asked before the clients are made anew.
+const ASK_TIMES: u32 = 6;
+/// The pause before it is asked again, the longer the more often it was: 3 s in all, after which a broker that was stopped
+/// knows whether it is still a leader.
+const ASK_PAUSE: Duration = Duration::from_millis(200);
+/// The pause before a partition is sought in again.
+const SEEK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a partition is read from that has no usable commit: `auto.offset.reset`.
+///
+/// It is we who look after it, and librdkafka is told to reset nothing. A broker that was stopped for a while and is
+/// not a partition's leader any more answers what was waiting for it as if it were, by a log that ends too early; who
+/// believes it at once reads a partition anew that is done, or goes to an end that is behind records that are not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reset {
+    Earliest,
+    Latest,
+    Error,
+}
+
+impl Reset {
+    /// As librdkafka calls them.
+    pub fn named(name: Option<&str>) -> Reset {
+        match name {
+            Some("latest" | "end" | "largest") => Reset::Latest,
+            Some("error") => Reset::Error,
+            _ => Reset::Earliest,
+        }
+    }
+}
+
+/// Asks where the partitions of a topic are read from.
+pub struct Starts {
+    topic: Arc<str>,
+    reset: Reset,
+    /// The ends of partitions as they were when they were first asked for.
+    ends: Mutex<BTreeMap<i32, Offset>>,
+}
+
+/// Why it is not known where partitions are to be read from.
+enum Unanswered {
+    Again(String),
+    Stop(Stop),
+}
+
+impl From<KafkaError> for Unanswered {
+    fn from(error: KafkaError) -> Self {
+        Unanswered::Again(error.to_string())
+    }
+}
+
+impl Starts {
+    pub fn new(topic: &str, reset: Reset) -> Self {
+        Starts { topic: topic.into(), reset, ends: Mutex::default() }
+    }
+
+    /// Where partitions are to be read from, and to: asks the broker until it answers.
+    pub fn ask<C: ConsumerContext>(
+        &self,
+        consumer: &BaseConsumer<C>,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Vec<Assignment>, Stop> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.ask_once(consumer, &partitions, attempt == ASK_TIMES) {
+                Ok(assignments) => return Ok(assignments),
+                Err(Unanswered::Stop(stop)) => return Err(stop),
+                Err(Unanswered::Again(error)) if attempt == ASK_TIMES => {
+                    return Err(Stop::Restart(format!(
+                        "the committed offsets of {} cannot be had: {error}",
+                        self.topic
+                    )));
+                }
+                Err(Unanswered::Again(error)) => error,
+            };
+            tracing::warn!(error, topic = %self.topic, "the committed offsets cannot be had; asking again");
+            std::thread::sleep(ASK_PAUSE * attempt);
+            attempt += 1;
+        }
+    }
+
+    fn ask_once<C: ConsumerContext>(
+        &self,
+        consumer: &BaseConsumer<C>,
+        partitions: &[TopicPartition],
+        last: bool,
+    ) -> Result<Vec<Assignment>, Unanswered> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        let committed = if partitions.is_empty() { list } else { consumer.committed_offsets(list, ASK)? };
+        let mut assignments = Vec::with_capacity(partitions.len());
+        let mut unsettled = Vec::new();
+        for element in committed.elements() {
+            element.error()?;
+            let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
+            let partition = TopicPartition::new(self.topic.clone(), element.partition());
+            let metadata = element.metadata().to_owned();
+            let (usable, metadata) = match element.offset() {
+                RdOffset::Offset(offset) if offset > high && !last => {
+                    return Err(Unanswered::Again(format!(
+                        "{offset} is committed for {partition}, which ends at {high}"
+                    )));
+                }
+                RdOffset::Offset(offset) if !(low..=high).contains(&offset) => {
+                    tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
+                    // Where records were deleted, what was done of those that are left is done.
+                    (None, if offset < low { metadata } else { String::new() })
+                }
+                RdOffset::Offset(offset) => (Some(offset), metadata),
+                _ => (None, String::new()),
+            };
+            let start = match (usable, self.reset) {
+                (Some(usable), _) => usable,
+                (None, Reset::Earliest) => low,
+                (None, Reset::Latest) => {
+                    let (partition, offset) = (partition.clone(), Offset(high));
+                    unsettled.push(CommitOffset { partition, offset, metadata: String::new() });
+                    high
+                }
+                (None, Reset::Error) => {
+                    return Err(Unanswered::Stop(Stop::Fatal(format!(
+                        "there is no committed offset for {partition}, or it is not retained any more, and auto.offset.reset = \
+                         \"error\" does not say where to go on: commit one (`kafka-consumer-groups.sh --reset-offsets`)"
+                    ))));
+                }
+            };
+            let end = *self.ends().entry(element.partition()).or_insert(Offset(high));
+            // A topic that was made again may have less than there was at the start.
+            let end = end.min(Offset(high));
+            assignments.push(Assignment { partition, start: Offset(start), metadata, end });
+        }
+        // The end moves: whoever asked again, after an abort or a kill before the first commit, would find a later
+        // one, and nobody would read what came between.
+        if !unsettled.is_empty() {
+            consumer.commit(&commit_list(&unsettled)?, CommitMode::Sync)?;
+        }
+        Ok(assignments)
+    }
+
+    fn ends(&self) -> MutexGuard<'_, BTreeMap<i32, Offset>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has the partitions that are about to be assigned read from there.
+pub fn assign(list: &TopicPartitionList, assignments: &[Assignment]) {
+    for mut element in list.elements() {
+        let number = element.partition();
+        if let Some(assignment) = assignments.iter().find(|a| a.partition.partition == number) {
+            // An offset that is a number can always be set.
+            let _ = element.set_offset(RdOffset::Offset(assignment.start.0));
+        }
+    }
+}
+
+/// Goes back, or forward, to there.
+pub fn seek<C: ConsumerContext>(consumer: &BaseConsumer<C>, assignments: &[Assignment]) -> Result<(), Stop> {
+    let began = Instant::now();
+    while let Err(error) = seek_once(consumer, assignments) {
+        // A partition that came a moment ago cannot be sought in before its fetching has begun.
+        let passing = matches!(error.rdkafka_error_code(), Some(Code::State | Code::PreviousInProgress));
+        if !passing || began.elapsed() > ASK {
+            return Err(Stop::Restart(format!("cannot go back to the committed offsets: {error}")));
+        }
+        std::thread::sleep(SEEK_PAUSE);
+    }
+    Ok(())
+}
+
+fn seek_once<C: ConsumerContext>(consumer: &BaseConsumer<C>, assignments: &[Assignment]) -> KafkaResult<()> {
+    if assignments.is_empty() {
+        return Ok(());
+    }
+    let mut list = TopicPartitionList::with_capacity(assignments.len());
+    for Assignment { partition, start, .. } in assignments {
+        list.add_partition_offset(&partition.topic, partition.partition, RdOffset::Offset(start.0))?;
+    }
+    consumer.seek_partitions(list, ASK)?.elements().iter().try_for_each(|element| element.error())
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        ClientConfig,
+        mocking::MockCluster,
+        producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
+    use super::*;
+    use crate::{
+        engine::{Budget, SourceEvent},
+        kafka::KafkaSource,
+        telemetry::{Progress, Subject},
+    };
+
+    /// A partition of ten records, in a cluster of its own.
+    fn ten_records() -> MockCluster<'static, DefaultProducerContext> {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        produce_ten(&cluster.bootstrap_servers());
+        cluster
+    }
+
+    fn produce_ten(servers: &str) {
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+        for _ in 0..10 {
+            producer.send(BaseRecord::<str, str>::to("t").payload("a")).unwrap();
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+    }
+
+    fn config(servers: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", servers).set("group.id", "g");
+        config
+    }
+
+    fn commit(consumer: &BaseConsumer, offset: i64, metadata: &str) {
+        let partition = TopicPartition::new("t", 0);
+        let commit = CommitOffset { partition, offset: Offset(offset), metadata: metadata.to_owned() };
+        consumer.commit(&commit_list(&[commit]).unwrap(), CommitMode::Sync).unwrap();
+    }
+
+    /// Where the partition is read from, and what the engine is told to be done above that.
+    fn asked(consumer: &BaseConsumer, reset: Reset) -> Result<(i64, String), Stop> {
+        let asked = Starts::new("t", reset).ask(consumer, vec![TopicPartition::new("t", 0)])?;
+        Ok((asked[0].start.0, asked[0].metadata.clone()))
+    }
+
+    #[test]
+    fn metadata_goes_with_the_offset_that_it_was_committed_with() {
+        let cluster = ten_records();
+        let consumer = config(&cluster.bootstrap_servers()).create().unwrap();
+        assert_eq!(asked(&consumer, Reset::Earliest), Ok((0, String::new())));
+        commit(&consumer, 4, "of 4");
+        assert_eq!(asked(&consumer, Reset::Earliest), Ok((4, "of 4".to_owned())));
+        commit(&consumer, 11, "of 11, which is behind the end");
+        assert_eq!(asked(&consumer, Reset::Earliest), Ok((0, String::new())));
+    }
+
+    #[test]
+    fn a_start_at_the_end_is_committed_so_that_it_stays_where_it_was() {
+        let cluster = ten_records();
+        let servers = cluster.bootstrap_servers();
+        let consumer = config(&servers).create().unwrap();
+        assert_eq!(asked(&consumer, Reset::Latest), Ok((10, String::new())));
+        produce_ten(&servers);
+        assert_eq!(asked(&consumer, Reset::Latest), Ok((10, String::new())), "what came since is ours to do");
+        commit(&consumer, 21, "of 21, which is behind the end");
+        assert_eq!(asked(&consumer, Reset::Latest), Ok((20, String::new())));
+        produce_ten(&servers);
+        assert_eq!(asked(&consumer, Reset::Latest), Ok((20, String::new())));
+    }
+
+    #[test]
+    fn a_commit_behind_the_end_counts_once_the_broker_has_caught_up() {
+        let cluster = ten_records();
+        let servers = cluster.bootstrap_servers();
+        let consumer = config(&servers).create().unwrap();
+        commit(&consumer, 15, "of 15");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(300));
+                produce_ten(&servers);
+            });
+            assert_eq!(asked(&consumer, Reset::Earliest), Ok((15, "of 15".to_owned())));
+        });
+    }
+
+    #[test]
+    fn who_wants_no_reset_is_told_that_there_is_no_commit() {
+        let cluster = ten_records();
+        let consumer = config(&cluster.bootstrap_servers()).create().unwrap();
+        let stop = asked(&consumer, Reset::Error).unwrap_err();
+        assert!(
+            matches!(&stop, Stop::Fatal(reason) if reason.contains("no committed offset for t[0]")),
+            "{stop}"
+        );
+        commit(&consumer, 4, "");
+        assert_eq!(asked(&consumer, Reset::Error), Ok((4, String::new())));
+    }
+
+    #[test]
+    fn nothing_is_read_from_elsewhere_where_a_broker_says_that_an_offset_is_not_there() {
+        let cluster = ten_records();
+        let mut config = config(&cluster.bootstrap_servers());
+        commit(&config.create().unwrap(), 6, "");
+        cluster
+            .request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE]);
+        config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
+        let progress = Arc::new(Progress::new(Subject::default()));
+        let source = KafkaSource::new(&config, "t", Budget::new(1 << 20), progress).unwrap();
+        let mut begins = Vec::<i64>::new();
+        let stop = futures::executor::block_on_stream(source).find_map(|event| match event {
+            Err(stop) => Some(Some(stop)),
+            Ok(SourceEvent::Batch(batch, _)) => {
+                begins.push(batch.offset(0).0);
+                Some(None)
+            }
+            Ok(_) => None,
+        });
+        assert!(begins.is_empty(), "{begins:?}");
+        let stop = stop.flatten();
+        assert!(matches!(&stop, Some(Stop::Restart(reason)) if reason.contains("t[0]")), "{stop:?}");
+    }
+}
