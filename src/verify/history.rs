@@ -83,12 +83,12 @@ pub struct OpenTransaction {
 pub struct Deleted {
     /// How often the request topic had been made again by then.
     pub generation: u32,
-    /// The partition; all of them where `None`.
-    pub partition: Option<i32>,
-    /// Those before this offset.
+    /// The partition.
+    pub partition: i32,
+    /// Those from this offset on: what was long behind those that were answered by then must have its results.
+    pub from: i64,
+    /// Those before this offset; all where the topic was made again.
     pub before: i64,
-    /// When.
-    pub at: i64,
 }
 
 impl Deleted {
@@ -96,8 +96,8 @@ impl Deleted {
     pub fn has(&self, asked: &Asked) -> bool {
         asked.place.is_some_and(|place| {
             self.generation == asked.generation
-                && self.partition.is_none_or(|partition| partition == place.partition)
-                && place.offset < self.before
+                && self.partition == place.partition
+                && (self.from..self.before).contains(&place.offset)
         })
     }
 }
@@ -119,6 +119,8 @@ pub struct History {
     pub open: Vec<OpenTransaction>,
     /// What was deleted before it may have been read.
     pub deleted: Vec<Deleted>,
+    /// When the topic of requests was made again.
+    pub made_again: Vec<i64>,
     /// The smallest size, in bytes, that a result topic's record was ever allowed to have.
     pub smallest_limit: Option<u64>,
     /// Workers that ended by themselves, or did not end when they were told to: when, and what they said.

@@ -1,7 +1,7 @@
 //! Asks, and keeps what was asked and what was answered while the run goes on.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
@@ -24,6 +24,9 @@ use crate::{
 
 /// Requests are asked in bursts so far apart.
 const TICK: Duration = Duration::from_millis(5);
+
+/// So many records before one that is answered may not be answered yet: far more than are in work out of order.
+const BEHIND: i64 = 1_000;
 
 /// What was asked and answered so far; shared by the threads that ask and read.
 #[derive(Default)]
@@ -59,6 +62,18 @@ impl Recording {
     /// How many requests have an answer.
     pub fn answered(&self) -> u32 {
         self.answered.load(Relaxed)
+    }
+
+    /// From which offset on each partition's requests may have been waiting yet: not those far behind one that is answered.
+    pub fn waiting_from(&self) -> BTreeMap<i32, i64> {
+        let (generation, mut from) = (self.generation(), BTreeMap::new());
+        for asked in self.asked().iter().filter(|asked| asked.generation == generation) {
+            if let Some(place) = asked.place {
+                let from: &mut i64 = from.entry(place.partition).or_default();
+                *from = if asked.answered.is_some() { (*from).max(place.offset - BEHIND) } else { *from };
+            }
+        }
+        from
     }
 
     /// A record was read from the topic of that index.

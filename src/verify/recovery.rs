@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn what_was_deleted_and_partitions_that_came_later_do_not_count() {
         let all = [asked(10, 0, None), asked(11, 0, Some(20)), asked(4_000, 1, Some(9_000))];
-        let deleted = Deleted { generation: 0, partition: Some(0), before: 11, at: 15 };
+        let deleted = Deleted { generation: 0, partition: 0, from: 0, before: 11 };
         assert_eq!(recovered(&all, &[], 10), None);
         assert_eq!(recovered(&all, &[deleted], 10), Some(Recovery { at: 20, partition: 0 }));
     }

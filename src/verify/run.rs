@@ -20,7 +20,7 @@ use super::{
     world::{Stop, World, now},
 };
 use crate::{
-    kafka::verify::{Ends, Isolation, Lag, Seen, Tail, read_commits, read_to_end},
+    kafka::verify::{Ends, Isolation, Seen, Tail, read_commits, read_to_end},
     testing::TestDriver,
 };
 
@@ -116,7 +116,7 @@ pub fn run(
     running.break_things()?;
     running.recover()?;
     running.world.pause_asking()?;
-    running.rest(&Lag::new(&config, &names.group, &names.requests)?)?;
+    running.rest()?;
     let Running { mut world, mut faults, stalled, .. } = running;
     world.terminate_all();
     let rested = now();
@@ -125,6 +125,7 @@ pub fn run(
     let mut history = read(&config, &names, &world.recording)?;
     history.ended = std::mem::take(&mut world.ended);
     history.deleted = std::mem::take(&mut world.deleted);
+    history.made_again = std::mem::take(&mut world.made_again);
     history.smallest_limit = world.smallest_limit;
     history.stalled = stalled;
     for fault in &mut faults {
@@ -204,8 +205,8 @@ impl Running<'_> {
 
     /// Waits until everything is answered. What is not, although nothing comes any more, gets a second chance with new
     /// workers: so what is lost can be told from what nobody did.
-    fn rest(&mut self, lag: &Lag) -> Result<(), String> {
-        if self.quiet(lag)? || !self.world.stop.waits() {
+    fn rest(&mut self) -> Result<(), String> {
+        if self.quiet()? || !self.world.stop.waits() {
             return Ok(());
         }
         self.stalled = self.open_requests();
@@ -217,15 +218,16 @@ impl Running<'_> {
         for _ in 0..self.settings.workers {
             self.world.start_worker()?;
         }
-        self.quiet(lag).map(|_| ())
+        self.quiet().map(|_| ())
     }
 
     /// Waits until nothing is left to be done. Returns false where something is, although nothing comes any more.
-    fn quiet(&mut self, lag: &Lag) -> Result<bool, String> {
+    fn quiet(&mut self) -> Result<bool, String> {
         let (mut answered, mut since) = (self.world.recording.answered(), Instant::now());
         while since.elapsed() < QUIET && self.world.stop.waits() {
             // What is committed without an answer will have none.
-            if self.open_requests().is_empty() || since.elapsed() > SETTLED && lag.get() == Some(0) {
+            if self.open_requests().is_empty() || since.elapsed() > SETTLED && self.world.lag.get() == Some(0)
+            {
                 return Ok(true);
             }
             thread::sleep(LOOK);

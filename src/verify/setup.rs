@@ -21,7 +21,10 @@ use super::{
 use crate::{
     broker::{self, Data, Jars, Nodes},
     config::{Override, Pipeline},
-    kafka::{Admin, settings, verify::Changes},
+    kafka::{
+        Admin, settings,
+        verify::{Changes, Lag},
+    },
     record::Record,
     testing::TestDriver,
 };
@@ -141,7 +144,9 @@ pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
         recording,
         stop,
         ended: Vec::new(),
+        lag: Lag::new(&config, &names.group, &names.requests)?,
         deleted: Vec::new(),
+        made_again: Vec::new(),
         smallest_limit: None,
     };
     Ok(Setup { world, config, names })

@@ -17,7 +17,7 @@ use super::{
     setup::Names,
     workers::Workers,
 };
-use crate::kafka::verify::Changes;
+use crate::kafka::verify::{Changes, Lag};
 
 /// How long it takes at most to notice a stop.
 const NOTICE: Duration = Duration::from_millis(50);
@@ -69,8 +69,12 @@ pub struct World {
     pub stop: Arc<Stop>,
     /// Workers that ended by themselves or did not stop: when, and what they said.
     pub ended: Vec<(i64, String)>,
+    /// How far behind the group is.
+    pub lag: Lag,
     /// Records that faults have deleted.
     pub deleted: Vec<Deleted>,
+    /// When the topic of requests was made again.
+    pub made_again: Vec<i64>,
     /// The smallest record that the result topic ever took, in bytes.
     pub smallest_limit: Option<u64>,
 }

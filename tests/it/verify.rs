@@ -1,9 +1,10 @@
 //! `pipeline verify`: its proxy in front of a real broker, and the whole of it.
 
-use std::time::Duration;
+use std::{fs, process::Command, time::Duration};
 
 use pipeline::{
     broker::{Data, Jars, Nodes, Settings},
+    plant::{Fault, VARIABLE},
     verify::{
         ProxiedCluster,
         proxy::{Api, Effect, Held, KAFKA_STORAGE_ERROR},
@@ -14,7 +15,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::harness::{create_topic, pipeline, read_committed};
+use crate::harness::{broker, create_topic, read_committed};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -99,29 +100,55 @@ fn a_producer_goes_on_after_a_full_disk_and_a_connection_that_was_half_open() {
     }
 }
 
-/// `pipeline verify factorial.toml`, one broker, two workers, for some seconds: exit code, output, and the report.
-fn verify(faults: &str, minutes: &str, settings: &[&str]) -> (i32, String, serde_json::Value) {
-    let folder = tempfile::tempdir().unwrap();
-    let reports = folder.path().to_str().unwrap();
-    let mut arguments =
-        vec!["verify", "factorial.toml", "--faults", faults, "--minutes", minutes, "--seed", "7"];
-    arguments.extend(["--nodes", "1", "--workers", "2", "--rate", "200", "--reports", reports]);
-    let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
-    let (code, stdout, stderr) = pipeline("nobody:1", &arguments, &settings);
-    let run = folder.path().join("factorial-7");
-    let report =
-        std::fs::read_to_string(run.join("report.json")).unwrap_or_else(|_| panic!("{stdout}\n{stderr}"));
-    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
-    assert!(page.contains("<h2>By fault</h2>") && page.ends_with("</html>\n"), "{page}");
-    assert!(run.join("workers/w1.log").exists());
-    assert_eq!(run.join("cluster").exists(), code != 0, "the data is kept where something is wrong");
-    (code, format!("{stdout}\n{stderr}"), serde_json::from_str(&report).unwrap())
+/// What `pipeline verify factorial.toml` says.
+struct Verified {
+    code: i32,
+    said: String,
+    report: serde_json::Value,
+    page: String,
+    /// Whether the brokers' data was kept.
+    kept: bool,
+}
+
+impl Verified {
+    /// With two workers, for some seconds; a fault is planted in them where one is named.
+    fn run(servers: &str, plant: Option<Fault>, arguments: &[&str], settings: &[&str]) -> Verified {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_pipeline"))
+            .args(["verify", "factorial.toml", "--seed", "7", "--workers", "2", "--rate", "300", "--reports"])
+            .arg(folder.path())
+            .args(arguments)
+            .args(settings.iter().map(|setting| format!("--set={setting}")))
+            .env("PIPELINE_BOOTSTRAP_SERVERS", servers)
+            .envs(plant.map(|plant| (VARIABLE, plant.name())))
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).join("\n");
+        let run = folder.path().join("factorial-7");
+        assert!(run.join("workers/w1.log").exists(), "{said}");
+        let read = |name| fs::read_to_string(run.join(name)).unwrap_or_else(|_| panic!("{said}"));
+        Verified {
+            code: output.status.code().unwrap(),
+            report: serde_json::from_str(&read("report.json")).unwrap(),
+            page: read("report.html"),
+            kept: run.join("cluster").exists(),
+            said,
+        }
+    }
+
+    /// How many anomalies of a kind there are that break the promise.
+    fn broken(&self, kind: &str) -> u64 {
+        let kinds = self.report["anomalies"].as_array().unwrap();
+        kinds.iter().find(|found| found["name"] == kind).unwrap()["broken"].as_u64().unwrap()
+    }
 }
 
 #[test]
 fn a_worker_that_is_killed_loses_nothing_and_the_report_says_so() {
-    let (code, said, report) = verify("kill-worker", "0.05", &["guarantee=exactly-once"]);
-    assert_eq!(code, 0, "{said}");
+    let arguments = ["--nodes", "1", "--faults", "kill-worker", "--minutes", "0.05"];
+    let verified = Verified::run("nobody:1", None, &arguments, &["guarantee=exactly-once"]);
+    let Verified { code, said, report, page, kept } = &verified;
+    assert_eq!((*code, *kept), (0, false), "{said}");
     let count = |name: &str| report[name].as_u64().unwrap();
     assert!(count("requests") > 500, "{report}");
     assert_eq!(count("requests"), count("right"));
@@ -132,4 +159,27 @@ fn a_worker_that_is_killed_loses_nothing_and_the_report_says_so() {
         "{said}"
     );
     assert!(said.contains("ok     0 lost (lost write)"), "{said}");
+    assert!(page.contains("<h2>By fault</h2>") && page.ends_with("</html>\n"), "{page}");
+}
+
+/// The verifier is verified.
+#[test]
+fn what_is_planted_in_the_workers_is_found() {
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    for (plant, faults, guarantee) in [
+        (Fault::DeadLetterDropped, "terminate-worker", "guarantee=at-least-once"),
+        (Fault::OffsetTooHigh, "kill-worker", "guarantee=exactly-once"),
+    ] {
+        let arguments = ["--given-brokers", "--faults", faults, "--minutes", "0.1"];
+        let verified = Verified::run(&servers, Some(plant), &arguments, &[guarantee]);
+        assert_eq!(verified.code, 1, "{plant}: {}", verified.said);
+        assert!(verified.broken("lost (lost write)") > 0, "{plant}: {}", verified.said);
+        let evidence = verified.report["evidence"][0]["known"].to_string();
+        for known in
+            ["acknowledged", "the first commit after it", "it is in factorials-to-be-calculated.verify-"]
+        {
+            assert!(evidence.contains(known), "{known} is missing in {evidence}");
+        }
+    }
 }

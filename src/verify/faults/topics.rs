@@ -43,12 +43,9 @@ pub fn forget(world: &mut World, who: usize, pause: Duration) -> Result<String, 
         let partition = (who % world.changes.leaders(&topic)?.len().max(1)) as i32;
         let (first, end) = again(|| world.changes.offsets(&topic, partition))?;
         let before = (end - KEPT).max(first);
-        world.deleted.push(Deleted {
-            generation: world.recording.generation(),
-            partition: Some(partition),
-            before,
-            at: now(),
-        });
+        let from = world.recording.waiting_from().get(&partition).copied().unwrap_or(0);
+        let generation = world.recording.generation();
+        world.deleted.push(Deleted { generation, partition, from, before });
         again(|| world.changes.delete_records(&topic, partition, before))?;
         Ok(format!("{topic}[{partition}] begins at {before}"))
     });
@@ -60,11 +57,19 @@ pub fn forget(world: &mut World, who: usize, pause: Duration) -> Result<String, 
 
 /// Nothing is asked meanwhile, so that it is known what was in the topic that is gone.
 pub fn make_again(world: &mut World) -> Result<String, String> {
-    let topic = world.names.requests.clone();
     world.pause_asking()?;
-    let generation = world.recording.next_generation();
-    world.deleted.push(Deleted { generation, partition: None, before: i64::MAX, at: now() });
+    let made = delete_and_create(world);
+    world.resume_asking()?;
+    made
+}
+
+fn delete_and_create(world: &mut World) -> Result<String, String> {
+    let (topic, waiting) = (world.names.requests.clone(), world.recording.waiting_from());
     world.changes.delete(&topic)?;
+    let generation = world.recording.next_generation();
+    world.made_again.push(now());
+    let gone = |(partition, from)| Deleted { generation, partition, from, before: i64::MAX };
+    world.deleted.extend(waiting.into_iter().map(gone));
     again(|| match world.changes.leaders(&topic)?.iter().any(|leader| *leader >= 0) {
         true => Err(format!("{topic} is still there")),
         false => Ok(()),
@@ -76,7 +81,6 @@ pub fn make_again(world: &mut World) -> Result<String, String> {
         }
         leaders => Err(format!("{topic} has leaders {leaders:?}")),
     })?;
-    world.resume_asking()?;
     Ok(topic)
 }
 

@@ -89,7 +89,6 @@ impl Judging<'_> {
     /// Whether the topic of requests was made again shortly before: its offsets begin anew then, and what was on its way is
     /// committed yet.
     fn made_again_before(&self, at: i64) -> bool {
-        let again = self.history.deleted.iter().filter(|deleted| deleted.partition.is_none());
-        again.map(|deleted| at - deleted.at).any(|since| (0..STRAY).contains(&since))
+        self.history.made_again.iter().any(|made| (0..STRAY).contains(&(at - made)))
     }
 }

@@ -168,19 +168,19 @@ fn offsets_that_go_back_are_found_unless_the_topic_was_made_again() {
     assert_eq!(broken(EXACTLY_ONCE, &commits(&[Some(5), Some(5), Some(9)])), []);
     assert_eq!(broken(EXACTLY_ONCE, &commits(&[Some(5), Some(4), Some(9)])), [(Kind::OffsetWentBack, None)]);
     assert_eq!(broken(EXACTLY_ONCE, &commits(&[Some(5), None, Some(0)])), []);
-    let again = Deleted { generation: 7, partition: None, before: i64::MAX, at: 2 };
     let mut history = commits(&[Some(5), Some(4)]);
-    history.deleted.push(again);
+    history.made_again.push(2);
     assert_eq!(broken(EXACTLY_ONCE, &history), []);
 }
 
 #[test]
 fn what_a_fault_deleted_is_not_expected_and_what_was_behind_it_is() {
     let mut history = right();
-    // Requests 0, 2, 4 of partition 0 are deleted, at offsets 0, 1, 2.
-    history.deleted.push(Deleted { generation: 0, partition: Some(0), before: 3, at: 0 });
-    history.results.retain(|found| !matches!(found.number, Some(2 | 4 | 5 | 6)));
-    assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::Lost, Some(5)), (Kind::Lost, Some(6))]);
+    // Requests 2 and 4 of partition 0 are deleted, at offsets 1 and 2; 0 was committed, and deleted too.
+    history.deleted.push(Deleted { generation: 0, partition: 0, from: 1, before: 3 });
+    history.results.retain(|found| !matches!(found.number, Some(0 | 2 | 4 | 5 | 6)));
+    let lost = [0, 5, 6].map(|number| (Kind::Lost, Some(number)));
+    assert_eq!(broken(EXACTLY_ONCE, &history), lost);
     assert_eq!(judge(EXACTLY_ONCE, &history, expected).excused, 2);
 }
 
