@@ -1,4 +1,19 @@
-//! The arithmetic by itself, for `cargo fuzz` and for `cargo miri`.
+//! What is fuzzed, by itself, so that Kafka's client need not be built for it: the arithmetic (for `cargo miri` too), and
+//! whatever reads bytes that a stranger has written.
+
+pub mod targets;
 
 #[path = "../../src/factorial/mod.rs"]
 pub mod factorial;
+#[path = "../../src/format/mod.rs"]
+pub mod format;
+#[path = "../../src/engine/offsets.rs"]
+pub mod offsets;
+#[path = "../../src/record.rs"]
+pub mod record;
+#[path = "../../src/engine/reply.rs"]
+pub mod reply;
+#[path = "../../src/settings/mod.rs"]
+pub mod settings;
+#[path = "../../src/trace.rs"]
+pub mod trace;

@@ -19,7 +19,7 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "offsets are committed when results are acknowledged: see `[commit]`"),
     ("auto.commit.interval.ms", "set `interval` in `[commit]`"),
     ("group.id", "set `group` in `[source]`"),
-    ("transactional.id", "it is made from the consumer group and the worker's own id"),
+    ("transactional.id", "it begins with the pipeline's name, and each process has one of its own"),
     ("enable.partition.eof", "the engine needs it to know when a partition is read to its end"),
 ];
 

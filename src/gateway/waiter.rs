@@ -167,7 +167,8 @@ impl Waiter {
             return None;
         }
         self.next += 1;
-        let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+        // Nobody who asks must be able to guess it: who knows an id can answer in the place of a worker.
+        let id = Uuid::new_v4();
         if self.shares {
             self.by_question.insert(question.clone(), request);
         }

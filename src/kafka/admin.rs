@@ -1,32 +1,24 @@
 //! Asks a cluster about its topics, and creates and deletes them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig,
     admin::{
         AdminClient, AdminOptions, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier,
         TopicReplication,
     },
     client::DefaultClientContext,
-    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode as Code},
     metadata::Metadata,
-    producer::{BaseProducer, Producer, ProducerContext},
 };
 use thiserror::Error;
 
-use super::settings;
+use super::{reach::reach, settings};
 use crate::config::{Pipeline, TopicSettings};
 
 /// How long a question may take.
 const ASK: Duration = Duration::from_secs(15);
-/// How long the first attempt to reach a broker takes, before it is asked what goes wrong.
-const ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Why topics cannot be asked about or changed.
 #[derive(Error, Debug)]
@@ -41,12 +33,12 @@ pub enum AdminError {
         /// What librdkafka says, in parentheses, or nothing.
         reason: String,
     },
-    /// The brokers do not know this user, or its password is wrong.
-    #[error("the Kafka brokers at {servers} do not let this client in: {reason}")]
-    NotLetIn {
+    /// One of the two sides does not take the other for who it should be.
+    #[error("there is no way in to the Kafka brokers at {servers}: {reason}")]
+    NoWayIn {
         /// Where they are.
         servers: String,
-        /// What librdkafka says.
+        /// Who does not, and which setting it may be.
         reason: String,
     },
     /// The settings cannot work.
@@ -61,7 +53,10 @@ pub enum AdminError {
         servers: String,
     },
     /// The user may not.
-    #[error("cannot {what} topic {topic}: this user lacks the right {right} on it; an ACL must give it")]
+    #[error(
+        "cannot {what} topic {topic}: this user lacks the right {right} on it{}; an ACL must give it",
+        if *right == "CREATE" { ", or DESCRIBE if it is there already" } else { "" }
+    )]
     NoRight {
         /// What was asked for.
         what: &'static str,
@@ -80,6 +75,14 @@ pub enum AdminError {
         /// Why.
         reason: String,
     },
+}
+
+impl AdminError {
+    /// No broker answers there, and what librdkafka says of it, if anything.
+    pub(super) fn no_broker(servers: &str, reason: &str) -> AdminError {
+        let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+        AdminError::NoBroker { servers: servers.to_owned(), reason }
+    }
 }
 
 /// A topic, as it is.
@@ -118,7 +121,7 @@ impl Admin {
     /// Where none does within 15 seconds, or the client is not let in.
     pub fn new(config: &ClientConfig) -> Result<Self, AdminError> {
         let servers = config.get("bootstrap.servers").unwrap_or_default().to_owned();
-        reach(config, &servers)?;
+        reach(config, &servers, ASK)?;
         let client: AdminClient<_> =
             config.create().map_err(|error| AdminError::Client(error.to_string()))?;
         let id = client.inner().fetch_cluster_id(ASK);
@@ -262,7 +265,7 @@ impl Admin {
         self.client
             .inner()
             .fetch_metadata(topic, ASK)
-            .map_err(|error| no_broker(&self.servers, &error.to_string()))
+            .map_err(|error| AdminError::no_broker(&self.servers, &error.to_string()))
     }
 
     async fn broker_setting(&self, name: &str) -> Option<String> {
@@ -342,65 +345,4 @@ fn describe(topic: &rdkafka::metadata::MetadataTopic) -> TopicDescription {
         .collect();
     partitions.sort_by_key(|partition| partition.partition);
     TopicDescription { name: topic.name().to_owned(), partitions }
-}
-
-fn no_broker(servers: &str, reason: &str) -> AdminError {
-    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-    AdminError::NoBroker { servers: servers.to_owned(), reason }
-}
-
-/// Waits until a broker answers. By a producer, as an admin client does not tell what goes wrong.
-fn reach(config: &ClientConfig, servers: &str) -> Result<(), AdminError> {
-    let probe: BaseProducer<Complaints> = config
-        .create_with_context(Complaints::default())
-        .map_err(|error| AdminError::Client(error.to_string()))?;
-    let give_up = Instant::now() + ASK;
-    let mut attempt = ATTEMPT;
-    while probe.client().fetch_metadata(None, attempt).is_err() {
-        // A cluster's whole metadata may be long in coming.
-        attempt *= 2;
-        probe.poll(Duration::ZERO);
-        let complaint = probe.client().context().last();
-        match complaint {
-            Some((Code::Authentication, reason)) => {
-                return Err(AdminError::NotLetIn { servers: servers.to_owned(), reason });
-            }
-            complaint if Instant::now() >= give_up => {
-                return Err(no_broker(servers, &complaint.map_or_else(String::new, |(_, reason)| reason)));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Remembers what librdkafka last complained about.
-#[derive(Default)]
-struct Complaints(Mutex<Option<(Code, String)>>);
-
-impl Complaints {
-    fn last(&self) -> Option<(Code, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ClientContext for Complaints {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        super::log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        // That all brokers are down follows from what was said about each.
-        if let KafkaError::Global(code) = error
-            && code != Code::AllBrokersDown
-        {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
-        }
-    }
-}
-
-impl ProducerContext for Complaints {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &rdkafka::producer::DeliveryResult<'_>, _: ()) {}
 }

@@ -13,6 +13,7 @@ mod permanent;
 mod poll;
 mod producer;
 pub mod properties;
+mod reach;
 mod rebalance;
 mod reply;
 mod requests;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::{error::KafkaError, producer::Producer, util::Timeout};
+use rdkafka::{error::KafkaError, producer::Producer, types::RDKafkaErrorCode as Code, util::Timeout};
 
 use super::{
     group::Group,
@@ -136,8 +136,20 @@ pub fn commit(
     })
 }
 
-/// Takes back what was sent.
+/// Takes back what was sent; or says what no new try mends, if that is what has broken the transaction.
 pub fn abort(producer: &PolledProducer) -> Result<(), Stop> {
+    // While a transaction is open this does nothing, but it tells what has broken it: the records that were to be a part
+    // of it were only purged, and its end would be refused for a transaction that the broker knows nothing of.
+    if let Err(broken) = producer.client().begin_transaction() {
+        if broken.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) {
+            return Err(Stop::Fatal(format!(
+                "the broker does not let this user write the result or dead-letter topic: {broken}"
+            )));
+        }
+        if let Some(stop) = permanent::of_error(&broken) {
+            return Err(stop);
+        }
+    }
     let abort = || again(producer, || Ok(producer.client().abort_transaction(Timeout::Never)?));
     timed(producer, abort).map_err(stop)
 }

@@ -128,13 +128,14 @@ impl Diagnostics {
         text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
     }
 
-    /// What is underlined: within the text, never empty, and never more than one line, because a table's span
-    /// may cover the whole of it.
+    /// What is underlined: within the text, never empty, whole characters, and never more than one line, because a
+    /// table's span may cover the whole of it.
     fn visible(&self, span: Range<usize>) -> Range<usize> {
-        let start = span.start.min(self.text.len());
+        let boundary = |at: &usize| self.text.is_char_boundary(*at);
+        let start = (0..=span.start.min(self.text.len())).rev().find(boundary).unwrap_or(0);
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
-        let end = span.end.clamp(start, line_end);
-        if end > start { start..end } else { start..(start + 1).min(self.text.len().max(start)) }
+        let end = span.end.clamp(start, line_end).max(start + 1);
+        start..(end..self.text.len()).find(boundary).unwrap_or(self.text.len())
     }
 }
 

@@ -18,6 +18,7 @@ mod poison;
 mod ports;
 mod refused;
 mod request;
+mod security;
 mod silent;
 mod topics;
 mod verify;

@@ -23,6 +23,16 @@ fn everything_is_said_at_once_with_file_line_column_and_the_text_underlined() {
 }
 
 #[test]
+fn a_character_of_several_bytes_where_none_belongs_is_underlined_as_one() {
+    for (text, place) in
+        [("topic \u{e9} \"out\"\n", "f.toml:1:7"), ("[[test]]\u{1f600}input = 5\n", "f.toml:1:9")]
+    {
+        let said = wrong(text, &[]);
+        assert!(said.contains("this is not TOML: ") && said.contains(place), "{said}");
+    }
+}
+
+#[test]
 fn a_syntax_error_is_said_with_its_place_and_nothing_else() {
     let text = wrong("name = \"f\"\n[source\ntopic = \"in\"\n", &[]);
     assert!(text.contains("this is not TOML: ") && text.contains("f.toml:2:8"), "{text}");

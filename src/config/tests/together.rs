@@ -1,5 +1,7 @@
 //! What settings may be together.
 
+use proptest::{prelude::*, sample::Index};
+
 use super::*;
 
 #[test]
@@ -71,4 +73,41 @@ fn what_may_disappoint_is_a_warning_and_the_pipeline_can_run() {
     assert_eq!(fits, "f.toml:");
     let retries = warned(&["retry.attempts=100", "retry.max_backoff=1min"]);
     assert!(retries.contains("longer than `max.poll.interval.ms` (5m)"), "{retries}");
+}
+
+proptest! {
+    #[test]
+    fn no_change_to_a_file_makes_its_reader_panic(
+        file: Index,
+        cut: Index,
+        pieces in proptest::collection::vec((any::<Index>(), any::<Index>(), any::<Index>()), 0..3),
+        changes in proptest::collection::vec((any::<Index>(), any::<char>()), 0..4),
+    ) {
+        let files = [
+            include_str!("../../../pipelines/factorial.toml"),
+            include_str!("../../../pipelines/gateway.toml"),
+            GOOD,
+            "[kafka]\nsasl.password = \"${env:PASSWORD}\"\nclient.id = 5\n[retry]\nattempts = 3\n[limits]\nmemory = \"1 GiB\"\n",
+            "[metrics]\nlisten = \"[::1]:1\"\n[[test]]\ninput = [{ key = \"k\", headers = { a.b = \"c\" } }, {}]\n",
+        ];
+        let mut text: Vec<char> = file.get(&files).chars().collect();
+        text.truncate(cut.index(2 * text.len()));
+        for (other, from, to) in pieces {
+            let other: Vec<char> = other.get(&files).chars().collect();
+            let (from, to) = (from.index(other.len()), to.index(other.len()));
+            text.extend(&other[from.min(to)..from.max(to)]);
+        }
+        for (place, character) in changes {
+            if !text.is_empty() {
+                let place = place.index(text.len());
+                text[place] = character;
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let said = [
+            parsed(&text, &[]).err().map(|wrong| wrong.to_string()),
+            parse_gateway("f.toml", &text, &[], &Empty).err().map(|wrong| wrong.to_string()),
+        ];
+        prop_assert!(said.iter().flatten().all(|said| !said.is_empty() && !said.contains("hunter2")), "{:?}", said);
+    }
 }

@@ -37,7 +37,8 @@ impl Later {
 
     /// Asks, and says where the answer will be: `202`.
     pub fn ask(self: &Arc<Self>, served: Arc<Served>, room: Room, wish: Wish) -> Response {
-        let ticket = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+        // From the system's chance: who has some tickets cannot guess those of others.
+        let ticket = Uuid::new_v4();
         self.change(|kept| {
             kept.answers.insert(ticket, (served.clone(), None));
             kept.order.push_back(ticket);

@@ -126,6 +126,11 @@ impl Gateway {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
+    /// All that it has said, and what others see of how it was started.
+    pub fn seen(&self) -> String {
+        format!("{}\n{}", self.process.log(), self.process.command_line())
+    }
+
     pub fn kill(self) {
         self.process.kill();
     }

@@ -25,6 +25,12 @@ pub fn allow_transactions(servers: &str, prefix: &str, user: &str, operation: Op
     create(servers, (kind, pattern, prefix), user, operation);
 }
 
+/// The same of all groups whose names begin so.
+pub fn allow_groups(servers: &str, prefix: &str, user: &str, operation: Operation) {
+    let (kind, pattern) = (Resource::RD_KAFKA_RESOURCE_GROUP, Pattern::RD_KAFKA_RESOURCE_PATTERN_PREFIXED);
+    create(servers, (kind, pattern, prefix), user, operation);
+}
+
 fn create(servers: &str, (kind, pattern, name): (Resource, Pattern, &str), user: &str, operation: Operation) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();

@@ -12,7 +12,7 @@ use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
 
-pub use acl::{allow, allow_transactions};
+pub use acl::{allow, allow_groups, allow_transactions};
 pub use clients::{
     Consumed, Producer, create_topic, read_committed, read_uncommitted, records_until, records_within,
 };

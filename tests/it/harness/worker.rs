@@ -83,6 +83,12 @@ impl Worker {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
     }
 
+    /// What others see of how it was started.
+    pub fn command_line(&self) -> String {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).unwrap();
+        String::from_utf8_lossy(&line).replace('\0', " ")
+    }
+
     /// How many files and sockets it has open.
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()

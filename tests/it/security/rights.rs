@@ -1,0 +1,87 @@
+//! A right that lacks is named, and the worker ends: nothing but an ACL helps.
+
+use rdkafka::bindings::rd_kafka_AclOperation_t as Operation;
+
+use super::{
+    PASSWORD, READ, Secured, TRANSACTIONS, WRITE, ends, scram_user, secured, set_password, topics, trusting,
+};
+use crate::harness::{Names, Producer, allow, allow_groups, allow_transactions};
+
+/// What a worker needs a right to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Needed {
+    Source,
+    Sink,
+    Group,
+    TransactionalId,
+}
+
+/// Everything but that.
+fn allow_but(broker: &Secured, names: &Names, user: &str, lacks: Needed) {
+    let (plain, user) = (broker.plain(), format!("User:{user}"));
+    let describe = Operation::RD_KAFKA_ACL_OPERATION_DESCRIBE;
+    allow(&plain, &names.source, &user, if lacks == Needed::Source { describe } else { READ });
+    allow(&plain, &names.sink, &user, if lacks == Needed::Sink { describe } else { WRITE });
+    allow(&plain, &names.dead_letters, &user, WRITE);
+    if lacks != Needed::Group {
+        allow_groups(&plain, &names.source, &user, READ);
+    }
+    if lacks != Needed::TransactionalId {
+        allow_transactions(&plain, TRANSACTIONS, &user, WRITE);
+    }
+}
+
+#[test]
+fn without_a_right_to_a_topic_group_or_transactional_id_the_worker_ends_with_a_sentence_that_names_it() {
+    let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
+    let read = ["does not let this user read", "Topic authorization failed"];
+    let write = ["does not let this user write", "Topic authorization failed"];
+    let group = ["does not let this user", "Group authorization failed"];
+    let transactions = ["does not let this user have transactions", "right WRITE on transactional"];
+    let cases = [
+        ("at-least-once", Needed::Source, read),
+        ("exactly-once", Needed::Source, read),
+        ("at-least-once", Needed::Sink, write),
+        ("exactly-once", Needed::Sink, write),
+        ("at-least-once", Needed::Group, group),
+        ("exactly-once", Needed::Group, group),
+        ("exactly-once", Needed::TransactionalId, transactions),
+    ];
+    std::thread::scope(|scope| {
+        for (index, (guarantee, lacks, parts)) in cases.into_iter().enumerate() {
+            let trusting = trusting(&broker.authority, &folder, "SASL_SSL");
+            scope.spawn(move || {
+                let (names, user) = (Names::new("no-right"), format!("lacks-{index}"));
+                set_password(&broker.plain(), &user, PASSWORD);
+                topics(broker, &names);
+                allow_but(broker, &names, &user, lacks);
+                let requests = Producer::existing(&broker.plain(), &names.source);
+                requests.send("id", Some(b"10"), None);
+                requests.flush();
+                let more = vec![format!("guarantee={guarantee}")];
+                let settings = [names.settings(), trusting, scram_user(&user), more].concat();
+                let error = ends(&broker.scram(), &settings, PASSWORD);
+                assert!(
+                    parts.iter().all(|part| error.contains(part)),
+                    "without {lacks:?}, {guarantee}: {error}"
+                );
+            });
+        }
+    });
+}
+
+#[test]
+fn a_topic_that_may_not_even_be_seen_is_no_topic_and_the_rights_are_named() {
+    let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
+    let names = Names::new("unseen");
+    set_password(&broker.plain(), "blind", PASSWORD);
+    topics(broker, &names);
+    let trusting = trusting(&broker.authority, &folder, "SASL_SSL");
+    let settings = [names.settings(), trusting, scram_user("blind")].concat();
+    let expected = format!(
+        "cannot create topic {}: this user lacks the right CREATE on it, or DESCRIBE if it is there already; an ACL must \
+         give it",
+        names.source
+    );
+    assert_eq!(ends(&broker.scram(), &settings, PASSWORD), expected);
+}

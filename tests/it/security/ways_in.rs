@@ -1,0 +1,126 @@
+//! With the right credentials everything works, and with wrong ones it is said what is wrong with them.
+
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    Authority, PASSWORD, Secured, allow_all, ends, pipeline, scram_user, secured, set_password, topics,
+    trusting,
+};
+use crate::{
+    gateway::{Gateway, factorial},
+    harness::{Names, Producer, Worker, records_until},
+};
+
+/// Where a user of that name is let in, and its settings: by password, and by certificate.
+fn ways_in(broker: &Secured, folder: &TempDir, user: &str) -> [(String, Vec<String>); 2] {
+    set_password(&broker.plain(), user, PASSWORD);
+    let mut scram = trusting(&broker.authority, folder, "SASL_SSL");
+    scram.extend(scram_user(user));
+    let mut mutual = trusting(&broker.authority, folder, "SSL");
+    mutual.extend(broker.authority.sign(user, false).settings(folder.path(), user));
+    [(broker.scram(), scram), (broker.mutual(), mutual)]
+}
+
+#[test]
+fn workers_gateways_and_who_asks_are_let_in_by_password_or_certificate_and_no_secret_is_seen() {
+    let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
+    for (servers, way) in ways_in(broker, &folder, "good") {
+        let names = Names::new("let-in");
+        topics(broker, &names);
+        allow_all(broker, &names, "good");
+        let settings = [names.settings(), way.clone(), vec!["guarantee=exactly-once".to_owned()]].concat();
+        let variables = [("PASSWORD", PASSWORD), ("RUST_LOG", "debug")];
+        let worker = Worker::start_with(&servers, &settings, &variables);
+        let requests = Producer::existing(&broker.plain(), &names.source);
+        (0..50).for_each(|n| requests.send(&format!("id-{n}"), Some(n.to_string().as_bytes()), None));
+        requests.flush();
+        let mut answers = BTreeMap::new();
+        records_until(&broker.plain(), &names.sink, Duration::from_secs(60), |result| {
+            answers.insert(result.key().to_owned(), result.value().to_owned());
+            answers.len() == 50
+        });
+        let right = (0..50).map(|n| (format!("id-{n}"), format!("{n};{}", factorial(n)))).collect();
+        assert_eq!(answers, right);
+
+        // They know each other's way.
+        let way: Vec<&str> = way.iter().map(String::as_str).collect();
+        let gateway = Gateway::start_unready(&servers, &names, &way, &variables);
+        gateway.wait_until_ready();
+        assert_eq!(gateway.get("/factorial/60").text(), factorial(60));
+        let (code, stdout, asking) = pipeline(&servers, &["request", "61"], &settings, PASSWORD);
+        assert_eq!((code, stdout), (0, format!("61;{}\n", factorial(61))), "{asking}");
+        let (code, checked, stderr) =
+            pipeline(&servers, &["check", "factorial.toml", "--connect"], &settings, PASSWORD);
+        assert_eq!((code, checked.contains("may be joined")), (0, true), "{checked}{stderr}");
+
+        // Wherever anybody may look.
+        let metrics = [worker.scrape(), gateway.scrape()].concat();
+        let explained = ureq::get(format!("{}/explain", worker.metrics())).call().unwrap();
+        let explained = explained.into_body().read_to_string().unwrap();
+        let (seen, line) = (gateway.seen(), worker.command_line());
+        assert!(line.contains("${env:PASSWORD}") || !way.concat().contains("password"), "{line}");
+        let (status, log) = worker.terminate();
+        assert!(status.success(), "{log}");
+        for text in [log, line, seen, metrics, explained, asking, checked, stderr] {
+            assert!(!text.contains("hunter2"), "the password is seen in {text}");
+            assert!(!text.contains("PRIVATE KEY"), "the key is seen in {text}");
+        }
+    }
+}
+
+#[test]
+fn whoever_is_not_let_in_is_told_why_in_a_sentence() {
+    let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
+    let [(scram, by_password), (mutual, by_certificate)] = ways_in(broker, &folder, "refused");
+    let other = Authority::new("another authority");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let with = |settings: &[String], more: Vec<String>| [settings.to_vec(), more].concat();
+    let stranger = with(&by_password, vec!["kafka.sasl.username=stranger".to_owned()]);
+    let untrusting = with(&by_password, vec![trusting(&other, &elsewhere, "SASL_SSL").remove(1)]);
+    let expired =
+        with(&by_certificate, broker.authority.sign("refused", true).settings(folder.path(), "old"));
+    let unknown = with(&by_certificate, other.sign("refused", false).settings(folder.path(), "unknown"));
+    let nameless = by_certificate[..2].to_vec();
+    let (password, user) = ("invalid credentials", "`sasl.password` in [kafka]");
+    let (theirs, ours) = ("their certificate cannot be verified", "they refuse this client's certificate");
+    let speaks = "does `security.protocol` in [kafka] say what that port speaks?";
+    let cases = [
+        ("a wrong password", &scram, &by_password, "hunter2-guessed", [password, user]),
+        ("an unknown user", &scram, &stranger, PASSWORD, [password, user]),
+        ("an unknown authority", &scram, &untrusting, PASSWORD, [theirs, "`ssl.ca.location`"]),
+        ("an expired broker", &broker.expired(), &by_certificate, PASSWORD, [theirs, "it has expired"]),
+        ("an expired client", &mutual, &expired, PASSWORD, [ours, "`ssl.certificate.location`"]),
+        ("a client of another authority", &mutual, &unknown, PASSWORD, [ours, "`ssl.certificate.location`"]),
+        ("no certificate", &mutual, &nameless, PASSWORD, [ours, "is there one"]),
+        ("plain text to TLS", &mutual, &vec![], PASSWORD, ["no Kafka broker answers at", speaks]),
+        (
+            "TLS to plain text",
+            &broker.plain(),
+            &by_certificate,
+            PASSWORD,
+            ["no Kafka broker answers at", speaks],
+        ),
+    ];
+    thread::scope(|scope| {
+        for (what, servers, settings, password, parts) in cases {
+            scope.spawn(move || {
+                let settings = [Names::new("not-let-in").settings(), settings.clone()].concat();
+                let start = Instant::now();
+                let error = ends(servers, &settings, password);
+                assert!(parts.iter().all(|part| error.contains(part)), "{what}: {error}");
+                assert!(error.contains(servers), "{what}: where? {error}");
+                assert!(start.elapsed() < Duration::from_secs(40), "{what}: {:?}", start.elapsed());
+                let (code, _, checked) =
+                    pipeline(servers, &["check", "factorial.toml", "--connect"], &settings, password);
+                assert_eq!(code, 2, "{what}: {checked}");
+                assert!(checked.contains(parts[0]) && !checked.contains(password), "{what}: {checked}");
+            });
+        }
+    });
+}
