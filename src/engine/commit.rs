@@ -258,7 +258,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.take_back(reason, pause);
     }
 
-    /// Takes the open transaction back; its records are read again from the committed offsets.
+    /// Takes the open transaction back; its records are read again from the committed offsets. At-least-once the same
+    /// without a transaction: what was written stays.
     pub(super) fn abort(&mut self, reason: &str) {
         self.take_back(reason, Duration::ZERO);
     }
@@ -267,12 +268,19 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if self.committer.is_going_back() {
             return;
         }
-        tracing::warn!(reason, "the transaction is aborted; its records are done again");
-        self.progress.transaction_aborted(self.environment.now() - self.committer.opened);
         let lanes: Vec<LaneId> = self.lanes.keys().copied().collect();
         self.remove_lanes(&lanes);
         self.outbox.clear();
-        let abort = self.sink.abort();
+        let transactional = self.committer.transactional;
+        let abort = if transactional {
+            tracing::warn!(reason, "the transaction is aborted; its records are done again");
+            self.progress.transaction_aborted(self.environment.now() - self.committer.opened);
+            self.sink.abort()
+        } else {
+            tracing::warn!(reason, "what is not committed is done again, so that the order is kept");
+            self.sink.discard();
+            self.end_of_commit()
+        };
         let pause = (!pause.is_zero()).then(|| self.environment.sleep(pause));
         let aborting = async move {
             abort.await?;
@@ -283,10 +291,23 @@ impl<S: Source, K: Sink> Engine<S, K> {
         };
         self.committer = Committer {
             state: State::Aborting(aborting.boxed()),
-            transactional: true,
+            transactional,
             aborts: self.committer.aborts,
             ..Committer::default()
         };
+    }
+
+    /// Resolves once no commit is under way: one that comes after the source has gone back would be ahead of it.
+    fn end_of_commit(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
+        let state = std::mem::take(&mut self.committer.state);
+        async move {
+            if let State::Committing(_, commit) = state {
+                // Whether it went through is seen in the offsets that the source asks for.
+                let _ = commit.await;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     /// Whether nothing that was read is still on its way.

@@ -11,6 +11,7 @@ use super::{
     run::Engine,
 };
 use crate::{
+    config::Order,
     plant::{Fault, planted},
     telemetry::Progress,
 };
@@ -288,8 +289,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// Sees to it that a record that was not delivered is done again: at-least-once by itself, exactly-once with its
-    /// transaction, if that has to be aborted for the error that is returned.
+    /// Sees to it that a record that was not delivered is done again: without an order by itself; otherwise, and
+    /// exactly-once, with all that is not committed, which is taken back for the error that is returned.
     fn not_delivered(&mut self, token: Token, error: DeliveryError) -> Result<Option<DeliveryError>, Stop> {
         let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { return Ok(None) };
         match &error {
@@ -304,7 +305,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
             DeliveryError::Abort(_) | DeliveryError::Again(_) => {}
         }
-        if self.committer.is_transactional() {
+        // What was sent behind it would overtake it otherwise.
+        let is_ordered = self.plan.order != Order::None && self.lanes.contains_key(&sent.lane);
+        if self.committer.is_transactional() || is_ordered {
             return Ok(Some(error));
         }
         sent.remaining -= 1;

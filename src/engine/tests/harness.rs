@@ -126,6 +126,7 @@ pub struct World {
     pub closed: bool,
     /// Whether commits come to no end.
     pub hold_commits: bool,
+    held_commits: Vec<oneshot::Sender<()>>,
     /// Whether aborts come to no end.
     pub hold_aborts: bool,
     /// Whether what is sent is acknowledged at once.
@@ -142,6 +143,17 @@ pub struct World {
 }
 
 impl World {
+    /// Commits that are held come to their end, and so do all others.
+    pub fn release_commits(&mut self) {
+        self.hold_commits = false;
+        self.held_commits.clear();
+    }
+
+    /// Nothing is heard any more of what was sent.
+    pub fn forget_unacknowledged(&mut self) {
+        self.unacknowledged.clear();
+    }
+
     /// How many records are sent and not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.unacknowledged.len()
@@ -179,7 +191,16 @@ fn answer(world: &SharedWorld, offsets: Vec<CommitOffset>) -> BoxFuture<'static,
     let mut world = world.lock().unwrap();
     world.commits.push(offsets);
     let answer = world.commit_answers.pop_front().unwrap_or(Ok(()));
-    if world.hold_commits { futures::future::pending().boxed() } else { async move { answer }.boxed() }
+    if !world.hold_commits {
+        return async move { answer }.boxed();
+    }
+    let (release, released) = oneshot::channel();
+    world.held_commits.push(release);
+    async move {
+        let _ = released.await;
+        answer
+    }
+    .boxed()
 }
 
 impl Source for TestSource {

@@ -2,9 +2,14 @@
 
 use super::harness::{Harness, Options, refusal};
 use crate::{
-    config::Guarantee,
+    config::{Guarantee, Order},
     engine::{DeliveryError, Refusal},
 };
+
+/// At-least-once, where each record can be sent again by itself.
+fn unordered() -> Options {
+    Options { order: Order::None, ..Options::default() }
+}
 
 fn exactly_once() -> Options {
     Options { guarantee: Guarantee::ExactlyOnce, ..Options::default() }
@@ -16,7 +21,7 @@ fn too_large(size: u64) -> DeliveryError {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_alone_is_a_dead_letter_with_the_broker_s_reason() {
-    let engine = Harness::start(Options::default());
+    let engine = Harness::start(unordered());
     engine.world.lock().unwrap().refuses.0 = Some("bad one");
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a", "bad one", "b"]);
@@ -31,7 +36,7 @@ async fn what_is_refused_alone_is_a_dead_letter_with_the_broker_s_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_refused_is_sent_again_one_by_one() {
-    let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
+    let engine = Harness::start(Options { acknowledge: false, ..unordered() });
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a", "b", "c"]);
     engine.settle().await;
@@ -55,7 +60,7 @@ async fn a_batch_that_is_refused_is_sent_again_one_by_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_refused_lowers_no_limit_for_its_small_records() {
-    let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
+    let engine = Harness::start(Options { acknowledge: false, ..unordered() });
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a", "b"]);
     engine.settle().await;
@@ -72,7 +77,7 @@ async fn a_batch_that_is_refused_lowers_no_limit_for_its_small_records() {
 
 #[tokio::test(start_paused = true)]
 async fn the_neighbours_of_a_refused_record_are_sent_again_and_are_no_dead_letters() {
-    let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
+    let engine = Harness::start(Options { acknowledge: false, ..unordered() });
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a", "b"]);
     engine.settle().await;
@@ -108,7 +113,7 @@ async fn exactly_once_a_refused_record_is_a_dead_letter_the_third_time_and_its_n
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_is_refused_is_sent_again_without_what_it_may_be_refused_for() {
     for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
-        let engine = Harness::start(Options { guarantee, ..Options::default() });
+        let engine = Harness::start(Options { guarantee, ..unordered() });
         engine.world.lock().unwrap().refuses.1 = Some("bad");
         engine.assign(0, 0, 0, "");
         for _ in 0..3 {
@@ -159,4 +164,39 @@ async fn a_refused_record_of_a_partition_that_is_gone_leaves_nothing_behind() {
     engine.settle().await;
     engine.fail(1, &refusal()).await;
     assert_eq!(engine.budget.used(), 0, "the room of its chunk is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_least_once_the_order_is_kept_where_a_batch_is_refused() {
+    for order in [Order::Partition, Order::Key] {
+        let engine = Harness::start(Options { order, acknowledge: false, ..Options::default() });
+        engine.world.lock().unwrap().hold_commits = true;
+        engine.assign(0, 0, 0, "");
+        engine.values(0, 0, &["slow", "b", "c"]);
+        engine.settle().await;
+        engine.acknowledge(1).await;
+        engine.wait(150).await;
+        assert_eq!(engine.committed(), [1], "a commit that is under way");
+        engine.fail(1, &too_large(1)).await;
+        engine.wait(100).await;
+        {
+            let world = engine.world.lock().unwrap();
+            assert_eq!((world.discards, world.aborts), (1, 0), "what is queued behind it is not sent");
+            assert_eq!(world.rewinds, 0, "the commit may still move the offsets");
+        }
+        engine.world.lock().unwrap().release_commits();
+        engine.settle().await;
+        assert_eq!(engine.world.lock().unwrap().rewinds, 1);
+        let before = engine.results().len();
+        engine.world.lock().unwrap().forget_unacknowledged();
+        engine.rewound(&[(0, 1)]);
+        engine.values(0, 1, &["b", "c", "d"]);
+        engine.settle().await;
+        assert_eq!(engine.results()[before..], ["b"], "alone");
+        engine.acknowledge(1).await;
+        engine.acknowledge(2).await;
+        engine.wait(200).await;
+        assert_eq!(engine.results()[before..], ["b", "c", "d"], "{order:?}");
+        assert_eq!(engine.committed().last(), Some(&4));
+    }
 }

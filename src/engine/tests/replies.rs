@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::harness::{Harness, NOW, Options};
 use crate::{
-    config::Guarantee,
+    config::{Guarantee, Order},
     engine::*,
     record::{
         BatchBuilder, CORRELATION_ID, DEADLINE, Headers, Offset, REPLY_PARTITION, TopicPartition, WORKER,
@@ -95,7 +95,8 @@ async fn a_result_that_the_topic_does_not_take_is_told_too_and_the_offset_waits_
     let engine = Harness::start(Options {
         acknowledge: false,
         requests: true,
-        ..Options { requests: true, ..Options::default() }
+        order: Order::None,
+        ..Options::default()
     });
     // So large that the reply is not.
     let large: &'static str = "large".repeat(400).leak();

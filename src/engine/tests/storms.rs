@@ -180,7 +180,7 @@ async fn what_nobody_wants_any_more_is_not_computed() {
 
 #[tokio::test(start_paused = true)]
 async fn of_lost_partitions_nothing_more_is_written() {
-    let engine = Harness::start(Options { acknowledge: false, ..Options::default() });
+    let engine = Harness::start(Options { acknowledge: false, order: Order::None, ..Options::default() });
     engine.world.lock().unwrap().room = 1;
     engine.assign(0, 0, 0, "");
     engine.assign(1, 0, 0, "");
