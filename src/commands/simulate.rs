@@ -5,7 +5,7 @@ use indicatif::HumanCount;
 
 use super::{Failure, stdout};
 use crate::{
-    simulate::{Options, Report, simulate},
+    simulate::{Options, Report, explain, simulate},
     telemetry::status_line,
 };
 
@@ -43,9 +43,8 @@ impl Simulation {
         stdout(&summary(&report, seed))?;
         match report.found {
             None => Ok(()),
-            Some(found) => Err(Failure::Failed(format!(
-                "seed {} breaks a promise; again: pipeline verify --simulate --histories 1 --seed {}",
-                found.seed, found.seed
+            Some(seed) => Err(Failure::Failed(format!(
+                "seed {seed} breaks a promise; again: pipeline verify --simulate --histories 1 --seed {seed}"
             ))),
         }
     }
@@ -62,9 +61,9 @@ fn summary(report: &Report, seed: u64) -> String {
     );
     match &report.found {
         None => text.push_str("no promise was broken\n"),
-        Some(found) => {
-            text.push_str(&format!("\nseed {}, made as short as it can be:\n", found.seed));
-            found.shortest.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        Some(seed) => {
+            text.push_str(&format!("\nseed {seed}, made as short as it can be:\n"));
+            explain(*seed).shortest.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
     }
     text

@@ -28,4 +28,4 @@ mod topics;
 mod transactions;
 mod world;
 
-pub use search::{Found, Options, Report, simulate};
+pub use search::{Found, Options, Report, explain, simulate};

@@ -43,15 +43,13 @@ pub struct Report {
     pub lived: Duration,
     /// What their schedulers did.
     pub steps: u64,
-    /// The history of the lowest seed that broke a promise, if one did.
-    pub found: Option<Found>,
+    /// The lowest seed whose history broke a promise, if one did: see [`explain`].
+    pub found: Option<u64>,
 }
 
 /// A history that broke a promise.
 #[derive(Debug)]
 pub struct Found {
-    /// Its seed.
-    pub seed: u64,
     /// The promise, and by what it was broken.
     pub violation: String,
     /// The shortest history found that breaks it, as lines.
@@ -98,7 +96,7 @@ pub fn simulate(options: Options, tell: &(dyn Fn(u64) + Sync)) -> Report {
         took: began.elapsed(),
         lived: Duration::from_micros(micros.into_inner()),
         steps: steps.into_inner(),
-        found: (found != u64::MAX).then(|| explain(options.seed.wrapping_add(found))),
+        found: (found != u64::MAX).then(|| options.seed.wrapping_add(found)),
     }
 }
 
@@ -117,19 +115,19 @@ fn guarded(script: &Script) -> Ending {
 }
 
 /// The history of a seed that breaks a promise, made as short as it can be.
-fn explain(seed: u64) -> Found {
+pub fn explain(seed: u64) -> Found {
     let script = Script::new(seed);
     let Some(violation) = guarded(&script).violation else {
         // A history is what its seed makes of it, and nothing else.
         let violation = "the same seed led to another history: the simulation itself is wrong".to_owned();
-        return Found { seed, violation, shortest: Vec::new() };
+        return Found { violation, shortest: Vec::new() };
     };
     if violation.starts_with("panic") {
-        return Found { seed, violation, shortest: script.lines() };
+        return Found { violation, shortest: script.lines() };
     }
     let (script, violation) = shorten(script, violation);
     let mut shortest = script.lines();
     shortest.extend(told::keeping(|| play(&script, true)).lines);
     shortest.push(format!("BROKEN     {violation}"));
-    Found { seed, violation, shortest }
+    Found { violation, shortest }
 }
