@@ -25,6 +25,7 @@ mod sink;
 mod source;
 mod starts;
 mod statistics;
+mod stillness;
 mod survey;
 mod threads;
 mod topics;

@@ -17,6 +17,7 @@ use super::{
     rebalance::Rebalances,
     shares::Shares,
     source::Command,
+    stillness::Stillness,
 };
 use crate::{
     engine::{Budget, SourceEvent, Stop},
@@ -33,6 +34,8 @@ const IDLE_WAIT: Duration = Duration::from_millis(50);
 const ENDS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is said that brokers are away: librdkafka says so at every attempt to reach them.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a broker may take to say where a partition ends.
+const ASK_END: Duration = Duration::from_secs(2);
 /// How long leaving the group may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -42,6 +45,7 @@ pub struct PollThread {
     consumer: Arc<BaseConsumer<Rebalances>>,
     commands: mpsc::Receiver<Command>,
     shares: Shares,
+    stillness: Stillness,
     next_ends: Instant,
     next_trouble: Instant,
 }
@@ -58,6 +62,7 @@ impl PollThread {
             consumer,
             commands,
             shares: Shares::new(budget),
+            stillness: Stillness::default(),
             next_ends: Instant::now(),
             next_trouble: Instant::now(),
         }
@@ -87,6 +92,9 @@ impl PollThread {
             };
             let began = Instant::now();
             self.serve_callbacks(wait)?;
+            if !assigned || !room {
+                self.stillness.excuse(Instant::now());
+            }
             if assigned && !room {
                 self.context().progress.paused(began.elapsed());
             }
@@ -96,6 +104,7 @@ impl PollThread {
             if Instant::now() >= self.next_ends {
                 self.next_ends = Instant::now() + ENDS_INTERVAL;
                 self.context().tell_ends();
+                self.look_for_stillness()?;
                 self.context().progress.is_paused(assigned && !room);
             }
         }
@@ -108,6 +117,23 @@ impl PollThread {
         self.context().pause(&self.consumer, &verdict.pause);
         self.context().resume(&self.consumer, &verdict.resume);
         verdict.may_take
+    }
+
+    /// Compares a partition of which nothing was heard for a while with what the broker says of its end.
+    fn look_for_stillness(&mut self) -> Result<(), Stop> {
+        let (ours, paused) = self.context().assigned_and_paused();
+        let Some(number) = self.stillness.quiet(Instant::now(), &ours, &paused) else { return Ok(()) };
+        let partition = self.context().partition(number);
+        // Where the broker does not answer, there is nothing to compare with.
+        let Ok((_, end)) = self.consumer.fetch_watermarks(&partition.topic, number, ASK_END) else {
+            return Ok(());
+        };
+        if self.stillness.ends(number, Offset(end), Instant::now()) {
+            return Err(Stop::Restart(format!(
+                "nothing is heard of {partition} although there is more to read before its end at {end}"
+            )));
+        }
+        Ok(())
     }
 
     fn serve_callbacks(&mut self, wait: Duration) -> Result<(), Stop> {
@@ -144,8 +170,17 @@ impl PollThread {
                 failure = context.partition_error(partition, offset, code, &reason);
             }
         });
+        let now = Instant::now();
+        for (partition, end) in &ends {
+            self.stillness.heard(partition.partition, *end, now);
+        }
         for batch in open {
             let batch = batch.build();
+            let number = batch.partition.partition;
+            // An end that was reached in the middle is behind, one behind markers is ahead.
+            let end = ends.iter().filter(|(partition, _)| partition.partition == number).map(|(_, end)| *end);
+            let read = batch.offset(batch.len() - 1).next();
+            self.stillness.heard(number, end.fold(read, Offset::max), now);
             let room = self.shares.of(batch.partition.partition).take(batch.size() as u64);
             context.events.send(Ok(SourceEvent::Batch(batch, room)));
         }

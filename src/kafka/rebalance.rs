@@ -250,7 +250,9 @@ impl Rebalances {
             self.events.send(Ok(SourceEvent::Revoked(gone.clone(), handover)));
         }
         // The engine lets go at once, or within its deadline; if it is gone, so is the sender.
-        let _ = handed_over.blocking_recv();
+        // Not tokio's way of waiting: the last one who has the consumer may drop it, and so close it, in a task, where
+        // tokio panics.
+        let _ = futures::executor::block_on(handed_over);
         // A partition that comes back would still be paused.
         let mut paused = lock(&self.state).paused.clone();
         paused.retain(|number| gone.iter().any(|p| p.partition == *number));

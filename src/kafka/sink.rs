@@ -23,7 +23,7 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::{
     producer::{Deliveries, Makes, PolledProducer},
-    transaction,
+    threads, transaction,
 };
 use crate::{
     engine::{
@@ -287,6 +287,9 @@ impl Sink for KafkaSink {
 impl Drop for KafkaSink {
     fn drop(&mut self) {
         self.transactions.closed.store(true, Relaxed);
+        // It may be the last one who has the consumer, which waits for its end.
+        let group = self.group.take();
+        threads::block(|| drop(group));
     }
 }
 

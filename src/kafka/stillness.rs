@@ -1,0 +1,108 @@
+//! Partitions of which nothing is heard although there is more to read.
+//!
+//! librdkafka may stop fetching a partition without a word: where its topic was made again, the new leader's epoch is
+//! lower than the one it knows, and it takes all that it hears of the partition for old. Others saw partitions stall
+//! for days (rust-rdkafka #665, #840). So a partition that is quiet is compared with what the broker says of its end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use crate::record::Offset;
+
+/// How long a partition may be quiet before its end is asked for.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// When each partition was heard of last.
+#[derive(Default)]
+pub struct Stillness(BTreeMap<i32, Heard>);
+
+struct Heard {
+    at: Instant,
+    /// The offset after what was read; `None` before anything was.
+    position: Option<Offset>,
+    /// There was more to read when its end was asked for.
+    is_suspect: bool,
+}
+
+impl Stillness {
+    /// A partition was read up to there.
+    pub fn heard(&mut self, partition: i32, position: Offset, now: Instant) {
+        self.0.insert(partition, Heard { at: now, position: Some(position), is_suspect: false });
+    }
+
+    /// Nothing could be heard of any: no records are taken.
+    pub fn excuse(&mut self, now: Instant) {
+        self.0.values_mut().for_each(|heard| (heard.at, heard.is_suspect) = (now, false));
+    }
+
+    /// The partition that has been quiet for the longest time, and for too long, if there is one.
+    pub fn quiet(&mut self, now: Instant, ours: &[i32], paused: &BTreeSet<i32>) -> Option<i32> {
+        self.0.retain(|partition, _| ours.contains(partition) && !paused.contains(partition));
+        for partition in ours.iter().filter(|partition| !paused.contains(partition)) {
+            self.0.entry(*partition).or_insert(Heard { at: now, position: None, is_suspect: false });
+        }
+        let (partition, heard) = self.0.iter().min_by_key(|(_, heard)| heard.at)?;
+        (now - heard.at >= QUIET).then_some(*partition)
+    }
+
+    /// The broker says that a quiet partition ends there. Returns whether it stands still: it had more to read the last
+    /// time as well, and nothing has come since.
+    pub fn ends(&mut self, partition: i32, end: Offset, now: Instant) -> bool {
+        let Some(heard) = self.0.get_mut(&partition) else { return false };
+        heard.at = now;
+        let is_read = heard.position == Some(end);
+        let was_suspect = std::mem::replace(&mut heard.is_suspect, !is_read);
+        was_suspect && !is_read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: BTreeSet<i32> = BTreeSet::new();
+
+    #[test]
+    fn a_partition_that_is_read_to_its_end_may_be_quiet() {
+        let (mut stillness, now) = (Stillness::default(), Instant::now());
+        stillness.heard(0, Offset(7), now);
+        assert_eq!(stillness.quiet(now + QUIET / 2, &[0], &NONE), None);
+        for round in 1..5 {
+            let later = now + QUIET * round;
+            assert_eq!(stillness.quiet(later, &[0], &NONE), Some(0));
+            assert!(!stillness.ends(0, Offset(7), later));
+        }
+    }
+
+    #[test]
+    fn one_that_has_more_and_says_nothing_twice_stands_still() {
+        let (mut stillness, now) = (Stillness::default(), Instant::now());
+        stillness.heard(0, Offset(7), now);
+        assert!(!stillness.ends(0, Offset(9), now + QUIET), "it may come any moment");
+        assert_eq!(stillness.quiet(now + QUIET, &[0], &NONE), None, "it is given time");
+        assert!(stillness.ends(0, Offset(9), now + QUIET * 2));
+    }
+
+    #[test]
+    fn one_that_never_said_anything_stands_still_too() {
+        let (mut stillness, now) = (Stillness::default(), Instant::now());
+        assert_eq!(stillness.quiet(now, &[3], &NONE), None);
+        assert_eq!(stillness.quiet(now + QUIET, &[3], &NONE), Some(3));
+        assert!(!stillness.ends(3, Offset(0), now + QUIET));
+        assert!(stillness.ends(3, Offset(0), now + QUIET * 2));
+    }
+
+    #[test]
+    fn what_is_heard_in_between_or_could_not_be_heard_counts() {
+        let (mut stillness, now) = (Stillness::default(), Instant::now());
+        stillness.heard(0, Offset(7), now);
+        assert!(!stillness.ends(0, Offset(9), now + QUIET));
+        stillness.heard(0, Offset(8), now + QUIET);
+        assert!(!stillness.ends(0, Offset(9), now + QUIET * 2));
+        stillness.excuse(now + QUIET * 2);
+        assert!(!stillness.ends(0, Offset(9), now + QUIET * 3));
+        assert_eq!(stillness.quiet(now + QUIET * 9, &[0], &BTreeSet::from([0])), None, "paused");
+    }
+}
