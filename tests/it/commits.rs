@@ -67,7 +67,13 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
         // It has not joined its group yet, and an empty group would take them.
         let refused = source.commit(offsets(&names.source, 'x')).await;
         assert!(matches!(refused, Err(CommitError::Passing(_))), "{refused:?}");
-        while !matches!(source.next().await, Some(Ok(SourceEvent::Assigned(list))) if list.len() == 420) {}
+        loop {
+            match source.next().await.expect("the source has ended") {
+                Ok(SourceEvent::Assigned(list)) if list.len() == PARTITIONS as usize => break,
+                Ok(_) => {}
+                Err(stop) => panic!("{stop}"),
+            }
+        }
         source.commit(offsets(&names.source, 'a')).await.unwrap();
         assert_eq!(committed(), expected('a'));
         sink.commit(offsets(&names.source, 'b')).await.unwrap();
