@@ -14,6 +14,9 @@ use crate::{engine::reply, record::Record};
 
 /// How long the broker may take to say how many partitions there are.
 const ASK: Duration = Duration::from_secs(5);
+/// How often it is asked before the first request, and the pause in between.
+const FIRST_TIMES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is asked at most.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -51,6 +54,18 @@ impl ReplyPartitions {
         }
         *next = Instant::now() + INTERVAL;
         self.ask(producer, topic);
+    }
+
+    /// Asks the broker before the first request is answered: a few times, as a topic that is new is not known everywhere
+    /// at once, and soon no more, as it may only come with the first result.
+    pub fn ask_first<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
+        for _ in 0..FIRST_TIMES {
+            self.ask(producer, topic);
+            if self.count.load(Relaxed) > 0 {
+                return;
+            }
+            std::thread::sleep(FIRST_PAUSE);
+        }
     }
 
     /// Asks the broker. Where it does not answer, it is asked again.

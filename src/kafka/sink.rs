@@ -104,7 +104,7 @@ impl KafkaSink {
         };
         let producer = Arc::new(PolledProducer::new(&makes)?);
         if let Some(replies) = &makes.replies {
-            replies.ask(producer.client(), &topics.results);
+            replies.ask_first(producer.client(), &topics.results);
         }
         if transactional {
             transaction::init(&producer, || true)?;
