@@ -144,8 +144,7 @@ fn commit_error(error: KafkaError) -> CommitError {
         Some(Code::TopicAuthorizationFailed) => CommitError::Stop(Stop::Fatal(format!(
             "the broker does not let this user commit offsets: {error}"
         ))),
-        // The poll thread is told why, and tells it.
-        Some(Code::Fatal) => CommitError::Passing(error.to_string()),
+        // What is fatal to the consumer, its poll thread reports.
         _ => CommitError::Passing(error.to_string()),
     }
 }
