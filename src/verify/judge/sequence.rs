@@ -1,6 +1,6 @@
 //! What must go forwards: results of a partition or a key, and committed offsets.
 
-use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use super::{Judging, Kind, NO_KEY, at};
 use crate::{
@@ -13,7 +13,8 @@ const STRAY: i64 = 60_000;
 
 impl Judging<'_> {
     /// Where results are in order, a result is never before one whose request was earlier in the same partition (and has the
-    /// same key). Of repeats the first counts: what at-least-once does again, it does again in order, from behind.
+    /// same key). Of repeats the one counts that was written first, in whichever partition: what at-least-once does again, it
+    /// does again in order, from behind, and a record without a key may go elsewhere then.
     pub(super) fn order(&mut self, keys: &[u64]) {
         if self.promise.order == Order::None {
             return;
@@ -21,15 +22,20 @@ impl Judging<'_> {
         let history = self.history;
         let mut results: Vec<&Found> = history.results.iter().collect();
         results.sort_unstable_by_key(|found| found.place);
+        let mut first: HashMap<_, (i64, Place)> = HashMap::new();
+        for found in &results {
+            let written = (found.at, found.place);
+            let first = first.entry((found.number, found.digest)).or_insert(written);
+            *first = written.min(*first);
+        }
         let mut latest: HashMap<_, (i64, Place)> = HashMap::new();
-        let mut seen = HashSet::new();
         for found in results {
             let Some(number) = found.number else { continue };
             let Some((asked, key)) = history.asked.get(number as usize).zip(keys.get(number as usize)) else {
                 continue;
             };
             let Some(place) = asked.place else { continue };
-            if !seen.insert((number, found.digest)) {
+            if first[&(found.number, found.digest)].1 != found.place {
                 continue;
             }
             let key = match self.promise.order {

@@ -141,6 +141,18 @@ fn swapped(a: usize, b: usize) -> History {
 }
 
 #[test]
+fn of_repeats_the_one_that_was_written_first_counts_in_whichever_partition() {
+    let mut history = right();
+    let again = history.results[0].clone();
+    // The result of 0 was in partition 1 first, and came once more behind that of 2.
+    history.results[0].place = place(1, 50);
+    history.results.push(Found { place: place(0, 103), at: again.at + 1, ..again });
+    assert_eq!(broken(AT_LEAST_ONCE, &history), []);
+    history.results[0].at += 2;
+    assert_eq!(broken(AT_LEAST_ONCE, &history), [(Kind::OutOfOrder, Some(0))]);
+}
+
+#[test]
 fn an_order_that_is_broken_is_found_where_it_is_promised() {
     let by = |order| Promise { order, ..EXACTLY_ONCE };
     // 2 and 4 have different keys, 2 and 6 the same.
