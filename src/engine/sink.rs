@@ -79,7 +79,8 @@ pub trait Sink: Send + 'static {
     fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()>;
 
     /// At-least-once: drops what is queued and not on its way yet; its deliveries say
-    /// [`Again`](DeliveryError::Again).
+    /// [`Again`](DeliveryError::Again). Where a record was refused, what was queued behind it is there yet, and not
+    /// on its way: nothing overtakes it.
     fn discard(&mut self);
 
     /// Exactly-once: commits what was sent together with the offsets.

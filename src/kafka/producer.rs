@@ -23,11 +23,10 @@ use rdkafka::{
 use super::{
     reply::ReplyPartitions,
     signs::{Signs, telling},
-    sink::delivery_error,
     statistics, threads,
 };
 use crate::{
-    engine::{Delivery, Stop, Token},
+    engine::{Delivery, DeliveryError, Refusal, Stop, Token},
     telemetry::{Client, Progress},
 };
 
@@ -204,5 +203,30 @@ impl Drop for PolledProducer {
             // It ends within one poll.
             threads::join(poll);
         }
+    }
+}
+
+/// What a failed record means for the pipeline.
+pub fn delivery_error(error: &KafkaError, size: u64, transactional: bool) -> DeliveryError {
+    let code = error.rdkafka_error_code();
+    let reason = |what: &str| format!("{what}: {error}");
+    match code {
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => {
+            let reason = format!("a value of {size} bytes is more than the topic takes");
+            Refusal { too_large: Some(size), reason }.into()
+        }
+        Some(Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation) => {
+            Refusal { too_large: None, reason: reason("the broker refuses the record") }.into()
+        }
+        // Its batch was refused for another record; or it was dropped before its end was known.
+        Some(Code::InvalidDifferentRecord | Code::PurgeQueue | Code::PurgeInflight) => {
+            DeliveryError::Again(error.to_string())
+        }
+        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => DeliveryError::Stop(
+            Stop::Fatal(reason("the broker does not let this user write the result or dead-letter topic")),
+        ),
+        Some(Code::Fatal) => DeliveryError::Stop(Stop::Restart(reason("the producer cannot go on"))),
+        _ if transactional => DeliveryError::Abort(reason("a record was not delivered")),
+        _ => DeliveryError::Stop(Stop::Restart(reason("a record was not delivered"))),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rdkafka::ClientConfig;
 
 use super::{Limits, statistics};
-use crate::config::{Gateway, Guarantee, Pipeline, Properties, Property};
+use crate::config::{Gateway, Guarantee, Order, Pipeline, Properties, Property};
 
 /// Where Kafka is looked for when nobody says where it is.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
@@ -163,6 +163,11 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
         Guarantee::ExactlyOnce => config.set("transaction.timeout.ms", "10000"),
     };
     let mut config = with_file(config, [&pipeline.kafka, &pipeline.sink.kafka]);
+    let idempotent = config.get("enable.idempotence") == Some("true");
+    if pipeline.guarantee == Guarantee::AtLeastOnce && pipeline.order != Order::None && idempotent {
+        // Nothing goes behind a batch that was refused until we have seen to it.
+        config.set("enable.gapless.guarantee", "true");
+    }
     if pipeline.guarantee == Guarantee::ExactlyOnce {
         config.set("enable.idempotence", "true").set("transactional.id", transactional_id(pipeline));
     }
@@ -302,9 +307,12 @@ mod tests {
         let expected = [
             ("message.timeout.ms", Some("0")),
             ("enable.idempotence", Some("true")),
+            ("enable.gapless.guarantee", Some("true")),
             ("transactional.id", None),
         ];
         assert_settings(&producer(&pipeline(&[]), LIMITS), &expected);
+        let free = [("enable.gapless.guarantee", None)];
+        assert_settings(&producer(&pipeline(&["order=none"]), LIMITS), &free);
     }
 
     #[test]

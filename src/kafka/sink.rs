@@ -9,6 +9,7 @@ use std::{
         },
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -22,14 +23,11 @@ use rdkafka::{
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::{
-    producer::{Deliveries, Makes, PolledProducer},
+    producer::{Deliveries, Makes, PolledProducer, delivery_error},
     threads, transaction,
 };
 use crate::{
-    engine::{
-        CommitError, CommitOffset, Delivery, DeliveryError, Destination, Refusal, SendError, Sink, Stop,
-        Token,
-    },
+    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
     kafka::group::Group,
     plant::{Fault, planted},
     record::Record,
@@ -47,6 +45,9 @@ pub struct Topics {
     pub dead_letters: String,
 }
 
+/// How long what a producer has on its way may take to come to its end, once another one has taken its place.
+const FINISH: Duration = Duration::from_secs(10);
+
 /// A producer as the engine's sink.
 pub struct KafkaSink {
     /// Where records go; exactly-once, those of the transaction that is open.
@@ -61,7 +62,7 @@ pub struct KafkaSink {
 /// What commits and aborts, each on a thread of its own, share with the sink.
 struct Transactions {
     makes: Makes,
-    /// Whether a transaction is open.
+    /// Whether a transaction is open; at-least-once, whether the sink has the producer whose turn it is.
     open: AtomicBool,
     /// How often an abort was asked for: a commit from before gives up.
     aborts: AtomicU64,
@@ -73,7 +74,7 @@ struct Transactions {
     closed: AtomicBool,
 }
 
-/// The producer of the next transaction.
+/// The producer of the next transaction; at-least-once, of the next record.
 enum Next {
     Ready(Arc<PolledProducer>),
     /// A new one is on its way: nothing is sent meanwhile.
@@ -125,7 +126,7 @@ impl KafkaSink {
         self.group = Some(group);
     }
 
-    /// Begins a transaction, with the producer whose turn it is.
+    /// Takes the producer whose turn it is; exactly-once, begins a transaction with it.
     fn begin(&mut self) -> Result<(), SendError> {
         let next = match &*self.transactions.next() {
             Next::Ready(next) => next.clone(),
@@ -135,11 +136,35 @@ impl KafkaSink {
         if !Arc::ptr_eq(&next, &self.producer) {
             let old = std::mem::replace(&mut self.producer, next);
             // Its end waits for its threads.
-            spawn_blocking(move || drop(old));
+            spawn_blocking(move || {
+                // What does not come to its end is dropped, as all that is behind it was.
+                let _ = old.client().flush(FINISH);
+                drop(old);
+            });
         }
-        transaction::begin(&self.producer)?;
+        if self.makes.transactional {
+            transaction::begin(&self.producer)?;
+        }
         self.transactions.open.store(true, Relaxed);
         Ok(())
+    }
+
+    /// What it means that librdkafka does not take a record.
+    fn not_taken(&self, error: &KafkaError, record: &Record) -> SendError {
+        match error {
+            KafkaError::MessageProduction(Code::QueueFull) => SendError::Full,
+            // A batch was refused, and nothing goes behind it; its deliveries, which say why, are about to be told.
+            KafkaError::MessageProduction(Code::Fatal) if self.has_gap() => SendError::Full,
+            error => {
+                let size = record.value.as_ref().map_or(0, |value| value.len() as u64);
+                SendError::Failed(delivery_error(error, size, self.makes.transactional))
+            }
+        }
+    }
+
+    /// Whether the producer has stopped so that nothing overtakes what could not be delivered.
+    fn has_gap(&self) -> bool {
+        matches!(self.producer.client().client().fatal_error(), Some((Code::GaplessGuarantee, _)))
     }
 }
 
@@ -227,7 +252,7 @@ impl Transactions {
 
 impl Sink for KafkaSink {
     fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
-        if self.makes.transactional && !self.transactions.open.load(Relaxed) {
+        if !self.transactions.open.load(Relaxed) {
             self.begin()?;
         }
         let topic = match to {
@@ -244,13 +269,7 @@ impl Sink for KafkaSink {
         if !record.headers.is_empty() {
             out.headers = Some(headers(record));
         }
-        self.producer.client().send(out).map_err(|(error, _)| match error {
-            KafkaError::MessageProduction(Code::QueueFull) => SendError::Full,
-            error => {
-                let size = record.value.as_ref().map_or(0, |value| value.len() as u64);
-                SendError::Failed(delivery_error(&error, size, self.makes.transactional))
-            }
-        })
+        self.producer.client().send(out).map_err(|(error, _)| self.not_taken(&error, record))
     }
 
     fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()> {
@@ -259,6 +278,13 @@ impl Sink for KafkaSink {
 
     fn discard(&mut self) {
         self.producer.client().purge(PurgeConfig::default().queue());
+        // What was purged has left a gap in the numbers that an idempotent producer gives its records, and one that
+        // has met with a refusal takes nothing any more.
+        *self.transactions.next() = match PolledProducer::new(&self.makes) {
+            Ok(fresh) => Next::Ready(Arc::new(fresh)),
+            Err(stop) => Next::Stopped(stop),
+        };
+        self.transactions.open.store(false, Relaxed);
     }
 
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
@@ -300,25 +326,68 @@ fn headers(record: &Record) -> OwnedHeaders {
     })
 }
 
-/// What a failed record means for the pipeline.
-pub fn delivery_error(error: &KafkaError, size: u64, transactional: bool) -> DeliveryError {
-    let code = error.rdkafka_error_code();
-    let reason = |what: &str| format!("{what}: {error}");
-    match code {
-        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => {
-            let reason = format!("a value of {size} bytes is more than the topic takes");
-            Refusal { too_large: Some(size), reason }.into()
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, time::Instant};
+
+    use rdkafka::{
+        mocking::MockCluster,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
+    use super::*;
+    use crate::{config::load, kafka::settings, telemetry::Subject};
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    /// What became of so many records.
+    async fn delivered(sink: &mut KafkaSink, count: usize) -> Vec<(usize, &'static str)> {
+        let (mut told, until) = (Vec::new(), Instant::now() + SOON);
+        while told.len() < count
+            && let Some(left) = until.checked_duration_since(Instant::now())
+        {
+            let next = poll_fn(|context| sink.poll_deliveries(context, &mut told));
+            let _ = tokio::time::timeout(left, next).await;
         }
-        Some(Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation) => {
-            Refusal { too_large: None, reason: reason("the broker refuses the record") }.into()
-        }
-        // Its batch was refused for another record; or it was dropped before it was sent.
-        Some(Code::InvalidDifferentRecord | Code::PurgeQueue) => DeliveryError::Again(error.to_string()),
-        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => DeliveryError::Stop(
-            Stop::Fatal(reason("the broker does not let this user write the result or dead-letter topic")),
-        ),
-        Some(Code::Fatal) => DeliveryError::Stop(Stop::Restart(reason("the producer cannot go on"))),
-        _ if transactional => DeliveryError::Abort(reason("a record was not delivered")),
-        _ => DeliveryError::Stop(Stop::Restart(reason("a record was not delivered"))),
+        let became = |delivery: &Delivery| match delivery.result {
+            Ok(()) => "delivered",
+            Err(DeliveryError::Refused(_)) => "refused",
+            Err(DeliveryError::Again(_)) => "again",
+            Err(_) => "failed",
+        };
+        told.iter().map(|delivery| (delivery.token.0, became(delivery))).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_overtakes_a_batch_that_is_refused() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("results", 1, 1).unwrap();
+        let servers = format!("kafka.bootstrap.servers={}", cluster.bootstrap_servers());
+        let (pipeline, _) = load("factorial.toml", &[servers.parse().unwrap()]).unwrap();
+        let limits = super::super::Limits { result: 1 << 20, dead_letter: 1 << 20 };
+        let topics =
+            Topics { requests: false, results: "results".to_owned(), dead_letters: "dead".to_owned() };
+        let progress = Arc::new(Progress::new(Subject::default()));
+        let mut sink =
+            KafkaSink::new(&settings::producer(&pipeline, limits), topics, false, progress).unwrap();
+        let send = |sink: &mut KafkaSink, token: usize| {
+            sink.send(Destination::Result, &Record::default(), Token(token))
+        };
+        send(&mut sink, 0).unwrap();
+        assert_eq!(delivered(&mut sink, 1).await, [(0, "delivered")]);
+
+        // The second record waits behind the first one, as under load.
+        cluster.broker_round_trip_time(1, Duration::from_millis(200)).unwrap();
+        let too_large = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE];
+        cluster.request_errors(RDKafkaApiKey::Produce, &too_large);
+        send(&mut sink, 1).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        send(&mut sink, 2).unwrap();
+        assert_eq!(delivered(&mut sink, 2).await, [(1, "refused"), (2, "again")]);
+        assert_eq!(send(&mut sink, 3), Err(SendError::Full), "until what was refused is seen to");
+
+        sink.discard();
+        send(&mut sink, 4).unwrap();
+        assert_eq!(delivered(&mut sink, 1).await, [(4, "delivered")]);
     }
 }
