@@ -67,6 +67,7 @@ pub fn run_pipeline(
             retry: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
             largest_result: 1 << 20,
             largest_dead_letter: 1 << 20,
+            limits_hold: Duration::MAX,
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),

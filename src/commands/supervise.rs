@@ -17,6 +17,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// Clients that lasted so long were well: the next pause is a short one again.
 const LASTED: Duration = Duration::from_secs(60);
 
+/// So long the topics' limits are not asked for again, where they were asked for and nothing had changed.
+const LIMITS_HOLD: Duration = Duration::from_secs(60);
+
 /// One pipeline and what it runs on.
 pub struct Supervised {
     pub pipeline: Pipeline,
@@ -31,16 +34,27 @@ impl Supervised {
     /// # Errors
     /// Where somebody has to do something about it first.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
-        let limits = self.prepare().await?;
+        let admin = self.prepare().await?;
+        let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
+        let mut limits_hold = Duration::ZERO;
         let mut pause = PAUSES.0;
         loop {
             let began = self.machine.now();
-            let reason = match self.session(limits, stop.clone()).await {
+            let ended = self.session(limits, limits_hold, stop.clone()).await;
+            let lasted = self.machine.now() - began > LASTED;
+            let reason = match ended {
                 Ok(()) => return Ok(()),
                 Err(Stop::Fatal(reason)) => {
                     return Err(Failure::Failed(format!("{}: {reason}", self.pipeline.name)));
                 }
                 Err(Stop::Restart(reason)) => reason,
+                Err(Stop::Limits(reason)) => {
+                    let before = limits;
+                    limits = admin.limits(&self.pipeline).await;
+                    // Where the broker does not say, or it was changed back meanwhile, asking more often does not help.
+                    limits_hold = if limits == before && !lasted { LIMITS_HOLD } else { Duration::ZERO };
+                    reason
+                }
             };
             if stop.is_cancelled() {
                 // As in the pause below: there is nothing that anybody would have to do about it.
@@ -51,7 +65,7 @@ impl Supervised {
                 );
                 return Ok(());
             }
-            if self.machine.now() - began > LASTED {
+            if lasted {
                 pause = PAUSES.0;
             }
             tracing::warn!(pipeline = self.pipeline.name, reason, ?pause, "new clients are made");
@@ -64,19 +78,24 @@ impl Supervised {
         }
     }
 
-    /// Sees to the topics.
-    async fn prepare(&mut self) -> Result<Limits, Failure> {
+    /// Fits the pipeline to its broker. Returns who sees to the topics.
+    async fn prepare(&mut self) -> Result<Admin, Failure> {
         let config = settings::common(&self.pipeline);
         let admin =
             tokio::task::spawn_blocking(move || Admin::new(&config)).await.map_err(Failure::failed)?;
         let admin = admin.map_err(Failure::failed)?;
         refuse_false_promise(&self.pipeline, &admin)?;
         admin.suit(&mut self.pipeline);
-        admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)
+        Ok(admin)
     }
 
     /// Runs with one set of clients.
-    async fn session(&self, limits: Limits, stop: CancellationToken) -> Result<(), Stop> {
+    async fn session(
+        &self,
+        limits: Limits,
+        limits_hold: Duration,
+        stop: CancellationToken,
+    ) -> Result<(), Stop> {
         let pipeline = &self.pipeline;
         let memory = settings::Memory::shares(pipeline.limits.memory);
         let (input, budget) = (Budget::new(memory.input), Budget::new(memory.output));
@@ -114,6 +133,7 @@ impl Supervised {
             },
             largest_result: limits.result,
             largest_dead_letter: limits.dead_letter,
+            limits_hold,
             input,
             budget,
             shutdown_timeout: pipeline.shutdown_timeout,

@@ -56,6 +56,9 @@ pub struct Plan {
     pub largest_result: u64,
     /// The same of the dead-letter topic.
     pub largest_dead_letter: u64,
+    /// So long from the start the topics are known to take that much: what is refused for its size all the same is found
+    /// by sending records alone. Later, a refusal asks for new clients, with [`Stop::Limits`].
+    pub limits_hold: Duration,
     /// Room for records that are read and not done, as the source counts them.
     pub input: Budget,
     /// Room for results, from their computing to their acknowledgement.
@@ -113,6 +116,8 @@ pub(super) struct Engine<S, K> {
     pub ended: bool,
     pub next_lane: u64,
     pub stages: Stages,
+    /// When the engine began.
+    pub began: Duration,
     /// When the loop looked at the clock last.
     pub now: Duration,
     pub next_lag: Duration,
@@ -140,7 +145,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         environment: Arc<dyn Environment>,
         progress: Arc<Progress>,
     ) -> Self {
-        let plan_guarantee = plan.guarantee;
+        let (plan_guarantee, now) = (plan.guarantee, environment.now());
         let compute = Compute {
             topology: plan.topology.clone(),
             retry: plan.retry,
@@ -176,7 +181,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             ended: false,
             next_lane: 0,
             stages: Stages::default(),
-            now: Duration::ZERO,
+            began: now,
+            now,
             next_lag: Duration::ZERO,
         }
     }

@@ -295,6 +295,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { return Ok(None) };
         match &error {
             DeliveryError::Stop(stop) => return Err(stop.clone()),
+            DeliveryError::Refused(refusal)
+                if refusal.too_large.is_some() && self.now - self.began >= self.plan.limits_hold =>
+            {
+                return Err(Stop::Limits(format!("{refusal}, which is less than it said at the start")));
+            }
             DeliveryError::Refused(refusal) => {
                 let Some((partition, offset)) = sent.chunk.place(token.cause()) else { return Ok(None) };
                 let to = token.destination();

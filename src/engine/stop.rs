@@ -6,6 +6,9 @@ pub enum Stop {
     /// New clients may do better: they were fenced, or lost their place in a way that only a new start mends.
     #[error("{0}")]
     Restart(String),
+    /// A topic takes less than was known when the clients were made: new ones, which know, do better.
+    #[error("{0}")]
+    Limits(String),
     /// Somebody has to do something about it first.
     #[error("{0}")]
     Fatal(String),

@@ -50,6 +50,14 @@ impl Admin {
         Ok(limits)
     }
 
+    /// What the topics of the pipeline, which are there, take now.
+    pub async fn limits(&self, pipeline: &Pipeline) -> Limits {
+        Limits {
+            result: self.topic_limit(&pipeline.sink.topic.topic).await.unwrap_or(DEFAULT_LIMIT),
+            dead_letter: self.topic_limit(&pipeline.dead_letters).await.unwrap_or(DEFAULT_LIMIT),
+        }
+    }
+
     /// Creates what a gateway asks and is answered by, quietly where it is there already.
     ///
     /// # Errors

@@ -221,14 +221,14 @@ impl History {
             (Ok(()), None) => {
                 self.violated(|| format!("end: worker {number} ends although nobody told it to"))
             }
-            (Err(Stop::Restart(_)), None) => {
+            (Err(Stop::Restart(_) | Stop::Limits(_)), None) => {
                 let pause = worker.pause;
                 worker.pause = (pause * 2).min(PAUSES.1);
                 worker.client = None;
                 lock(&self.world).plan(pause, None, Step::Start(number));
             }
             // Told to stop while its clients could not go on: the process ends all the same.
-            (Err(Stop::Restart(_)), Some(again)) => {
+            (Err(Stop::Restart(_) | Stop::Limits(_)), Some(again)) => {
                 worker.client = None;
                 lock(&self.world).plan(again, None, Step::Start(number));
             }
@@ -280,6 +280,7 @@ impl History {
             },
             largest_result: 1 << 20,
             largest_dead_letter: 1 << 20,
+            limits_hold: Duration::MAX,
             input,
             budget: Budget::new(1 << 20),
             shutdown_timeout: settings.shutdown_timeout,

@@ -288,6 +288,7 @@ pub struct Options {
     pub acknowledge: bool,
     pub drain: bool,
     pub requests: bool,
+    pub limits_hold: Duration,
 }
 
 impl Default for Options {
@@ -300,6 +301,7 @@ impl Default for Options {
             acknowledge: true,
             drain: false,
             requests: false,
+            limits_hold: Duration::MAX,
         }
     }
 }
@@ -344,6 +346,7 @@ impl Harness {
             },
             largest_result: 1 << 20,
             largest_dead_letter: 1 << 20,
+            limits_hold: options.limits_hold,
             input: Budget::new(1 << 20),
             budget: budget.clone(),
             shutdown_timeout: Duration::from_secs(10),

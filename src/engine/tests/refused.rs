@@ -1,9 +1,11 @@
 //! What the broker refuses, and what was in a batch with it.
 
+use std::time::Duration;
+
 use super::harness::{Harness, Options, refusal};
 use crate::{
     config::{Guarantee, Order},
-    engine::{DeliveryError, Refusal},
+    engine::{DeliveryError, Refusal, Stop},
 };
 
 /// At-least-once, where each record can be sent again by itself.
@@ -198,5 +200,23 @@ async fn at_least_once_the_order_is_kept_where_a_batch_is_refused() {
         engine.wait(200).await;
         assert_eq!(engine.results()[before..], ["b", "c", "d"], "{order:?}");
         assert_eq!(engine.committed().last(), Some(&4));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_takes_less_than_was_known_asks_for_clients_that_know() {
+    for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        let engine = Harness::start(Options {
+            guarantee,
+            acknowledge: false,
+            limits_hold: Duration::ZERO,
+            ..Options::default()
+        });
+        engine.assign(0, 0, 0, "");
+        engine.values(0, 0, &["a"]);
+        engine.settle().await;
+        engine.fail(1, &too_large(1)).await;
+        let stopped = engine.engine.await.unwrap();
+        assert!(matches!(stopped, Err(Stop::Limits(_))), "{guarantee:?}: {stopped:?}");
     }
 }
