@@ -46,6 +46,11 @@ impl Events {
     pub fn close(&self) {
         *lock(&self.0) = None;
     }
+
+    /// Whether an engine is there to be told.
+    fn are_wanted(&self) -> bool {
+        lock(&self.0).as_ref().is_some_and(|sender| !sender.is_closed())
+    }
 }
 
 /// The consumer's context: librdkafka calls it on the poll thread.
@@ -211,7 +216,7 @@ impl Rebalances {
     /// for the answer all the same.
     pub fn rewind(&self, consumer: &BaseConsumer<Self>) -> Result<(), Stop> {
         let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
-        let assignments = self.starts.ask(consumer, assigned)?;
+        let assignments = self.starts.ask(consumer, assigned, || self.events.are_wanted())?;
         starts::seek(consumer, &assignments)?;
         self.events.send(Ok(SourceEvent::Rewound(assignments)));
         Ok(())
@@ -223,7 +228,7 @@ impl Rebalances {
             new.iter().all(|p| self.forward.get().is_some_and(|f| f.partition(&p.topic, p.partition)));
         let began = Instant::now();
         let assignments = if forwarded {
-            self.starts.ask(consumer, new)
+            self.starts.ask(consumer, new, || self.events.are_wanted())
         } else {
             Err(Stop::Restart(format!("the queues of {} could not be had", self.topic)))
         };

@@ -77,15 +77,16 @@ impl Starts {
         Starts { topic: topic.into(), reset, ends: Mutex::default() }
     }
 
-    /// Where partitions are to be read from, and to: asks the broker until it answers.
+    /// Where partitions are to be read from, and to: asks the broker until it answers, or nobody wants to know any more.
     pub fn ask<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
         partitions: Vec<TopicPartition>,
+        is_wanted: impl Fn() -> bool,
     ) -> Result<Vec<Assignment>, Stop> {
         let mut attempt = 1;
         loop {
-            let error = match self.ask_once(consumer, &partitions, attempt == ASK_TIMES) {
+            let error = match self.ask_once(consumer, &partitions, attempt == ASK_TIMES, &is_wanted) {
                 Ok(assignments) => return Ok(assignments),
                 Err(Unanswered::Stop(stop)) => return Err(stop),
                 Err(Unanswered::Again(error)) if attempt == ASK_TIMES => {
@@ -107,6 +108,7 @@ impl Starts {
         consumer: &BaseConsumer<C>,
         partitions: &[TopicPartition],
         last: bool,
+        is_wanted: impl Fn() -> bool,
     ) -> Result<Vec<Assignment>, Unanswered> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for partition in partitions {
@@ -117,6 +119,11 @@ impl Starts {
         let mut unsettled = Vec::new();
         for element in committed.elements() {
             element.error()?;
+            if !is_wanted() {
+                return Err(Unanswered::Stop(Stop::Restart(
+                    "nobody reads the partitions any more".to_owned(),
+                )));
+            }
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
             let partition = TopicPartition::new(self.topic.clone(), element.partition());
             let metadata = element.metadata().to_owned();
@@ -249,7 +256,7 @@ mod tests {
 
     /// Where the partition is read from, and what the engine is told to be done above that.
     fn asked(consumer: &BaseConsumer, reset: Reset) -> Result<(i64, String), Stop> {
-        let asked = Starts::new("t", reset).ask(consumer, vec![TopicPartition::new("t", 0)])?;
+        let asked = Starts::new("t", reset).ask(consumer, vec![TopicPartition::new("t", 0)], || true)?;
         Ok((asked[0].start.0, asked[0].metadata.clone()))
     }
 
