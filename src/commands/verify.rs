@@ -38,6 +38,9 @@ pub struct Verify {
     /// How long things are broken
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
     minutes: f64,
+    /// A fault begins each so many seconds, for long runs [default: soon after the one before it, by chance]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    every: Option<u32>,
     /// What chance begins from: the same seed breaks the same things in the same order [default: one by chance]
     #[arg(long)]
     seed: Option<u64>,
@@ -116,6 +119,9 @@ impl Verify {
             true => command.push_str(" --given-brokers"),
             false => command.push_str(&format!(" --nodes {}", self.nodes)),
         }
+        if let Some(every) = self.every {
+            command.push_str(&format!(" --every {every}"));
+        }
         if let Some(samples) = &self.samples {
             command.push_str(&format!(" --samples {}", samples.display()));
         }
@@ -150,6 +156,7 @@ impl Verify {
             pipeline,
             kinds,
             time: Duration::from_secs_f64(self.minutes * 60.0),
+            every: self.every.map(|seconds| Duration::from_secs(seconds.into())),
             seed,
             workers: self.workers.into(),
             nodes: match (self.given_brokers, self.nodes) {

@@ -3,11 +3,13 @@
 //! Must not know how the engine works: it knows a pipeline's file, processes, brokers and topics alone, and of the
 //! operators what they say of a record.
 
+mod clock;
 mod cluster;
 mod evidence;
 mod faults;
 mod history;
 mod judge;
+mod minutes;
 mod plan;
 pub mod proxy;
 mod recording;

@@ -12,6 +12,7 @@ use super::{
     faults,
     history::{Asked, Found, History, Letter, OpenTransaction, Place},
     judge::{Expected, Promise, Verdict, judge},
+    minutes::Sample,
     plan::Plan,
     recording::Recording,
     recovery::{Recovery, recovered},
@@ -20,7 +21,7 @@ use super::{
     world::{Stop, World, now},
 };
 use crate::{
-    kafka::verify::{Ends, Isolation, Seen, Tail, read_commits, read_to_end},
+    kafka::verify::{Ends, Isolation, Seen, Tail, ends, read_commits, read_to_end},
     testing::TestDriver,
 };
 
@@ -32,8 +33,8 @@ const RECOVERY: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(60);
 /// How long what was committed may take to be read.
 const SETTLED: Duration = Duration::from_secs(5);
-/// How long reading a topic may take.
-const READ: Duration = Duration::from_secs(180);
+/// How long reading a topic may take; a run of an hour leaves millions of records.
+const READ: Duration = Duration::from_secs(600);
 /// How long the brokers may take to abort what a dead worker has begun: its time-out, and the time until they look.
 const ABORT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(100);
@@ -65,6 +66,8 @@ pub struct Outcome {
     pub faults: Vec<Happened>,
     /// What was seen.
     pub history: History,
+    /// What workers held, from time to time.
+    pub samples: Vec<Sample>,
     /// What that amounts to.
     pub verdict: Verdict,
     /// What is known of what is wrong.
@@ -136,7 +139,8 @@ pub fn run(
     let verdict = judge(promise, &history, |number| Expected::of(&mut operators, &requests.request(number)));
     let logs = settings.folder.join("workers");
     let evidence = gather(&config, &names, &requests, &history, &verdict.broken, &logs)?;
-    Ok(Outcome { began, rested, faults, history, verdict, evidence, stopped: !stop.goes_on() })
+    let (samples, stopped) = (std::mem::take(&mut world.samples), !stop.goes_on());
+    Ok(Outcome { began, rested, faults, history, samples, verdict, evidence, stopped })
 }
 
 struct Running<'a> {
@@ -170,7 +174,11 @@ impl Running<'_> {
         let (settings, begun) = (self.settings, Instant::now());
         let plan = Plan::new(settings.seed, settings.kinds.clone(), settings.pipeline.guarantee);
         for step in plan {
-            self.world.wait(step.pause)?;
+            let pause = match settings.every {
+                Some(every) => (every * (self.faults.len() as u32 + 1)).saturating_sub(begun.elapsed()),
+                None => step.pause,
+            };
+            self.world.wait(pause.min(settings.time.saturating_sub(begun.elapsed())))?;
             if begun.elapsed() >= settings.time || !self.world.stop.goes_on() {
                 break;
             }
@@ -289,14 +297,11 @@ fn read_committed(
     each: impl FnMut(Seen),
 ) -> Result<Ends, String> {
     let deadline = Instant::now() + ABORT;
-    let mut all = read_to_end(config, topic, None, Isolation::Uncommitted, READ, |_| ())?;
-    while Instant::now() < deadline {
-        let committed = read_to_end(config, topic, None, Isolation::Committed, READ, |_| ())?;
-        if committed == all {
-            break;
-        }
+    while ends(config, topic, Isolation::Committed, READ)?
+        != ends(config, topic, Isolation::Uncommitted, READ)?
+        && Instant::now() < deadline
+    {
         thread::sleep(Duration::from_secs(1));
-        all = read_to_end(config, topic, None, Isolation::Uncommitted, READ, |_| ())?;
     }
     read_to_end(config, topic, None, Isolation::Committed, READ, each)
 }
@@ -306,7 +311,7 @@ fn open_transactions(
     topic: &str,
     committed: &Ends,
 ) -> Result<Vec<OpenTransaction>, String> {
-    let all = read_to_end(config, topic, None, Isolation::Uncommitted, READ, |_| ())?;
+    let all = ends(config, topic, Isolation::Uncommitted, READ)?;
     let open = all.into_iter().filter_map(|(partition, end)| {
         let offset = *committed.get(&partition)?;
         let place = Place { partition, offset };

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::ClientConfig;
@@ -51,6 +51,8 @@ pub struct Settings {
     pub kinds: Vec<Kind>,
     /// How long faults happen.
     pub time: Duration,
+    /// Faults begin so far apart; by chance where it is `None`.
+    pub every: Option<Duration>,
     /// What chance begins from.
     pub seed: u64,
     /// How many workers run while nothing is broken.
@@ -144,6 +146,8 @@ pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
         recording,
         stop,
         ended: Vec::new(),
+        samples: Vec::new(),
+        next_sample: Instant::now(),
         lag: Lag::new(&config, &names.group, &names.requests)?,
         deleted: Vec::new(),
         made_again: Vec::new(),

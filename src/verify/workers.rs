@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{clock::Clock, minutes::Sample, world::now};
 use crate::broker::Watch;
 
 /// How long a worker that was told to stop may take: twice what `shutdown.timeout` is by default, and the time until
@@ -75,12 +76,32 @@ impl Workers {
     /// # Errors
     /// What the system says.
     pub fn start(&mut self) -> io::Result<String> {
+        let name = self.next_name();
+        self.spawn(name.clone(), &[])?;
+        Ok(name)
+    }
+
+    /// Starts one more whose clock can be set. Returns its name, and the clock.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start_with_clock(&mut self) -> io::Result<(String, Clock)> {
+        let name = self.next_name();
+        let clock = Clock::new(self.command.logs.join(format!("{name}.clock")))?;
+        self.spawn(name.clone(), &clock.variables())?;
+        Ok((name, clock))
+    }
+
+    fn next_name(&mut self) -> String {
         self.started += 1;
-        let name = format!("w{}", self.started);
+        format!("w{}", self.started)
+    }
+
+    fn spawn(&mut self, name: String, variables: &[(String, String)]) -> io::Result<()> {
         let log = self.command.logs.join(format!("{name}.log"));
         let mut child = Command::new(std::env::current_exe()?)
             .args(&self.command.arguments)
-            .envs(self.command.variables.iter().cloned())
+            .envs(self.command.variables.iter().chain(variables).cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
@@ -94,8 +115,8 @@ impl Workers {
                 return Err(error);
             }
         };
-        self.running.push(Worker { name: name.clone(), child, log, _watch: watch });
-        Ok(name)
+        self.running.push(Worker { name, child, log, _watch: watch });
+        Ok(())
     }
 
     /// The name of the one that a number means; `None` where none runs.
@@ -148,6 +169,13 @@ impl Workers {
         ended
     }
 
+    /// What the largest of them holds now; `None` where the system does not say, or none runs.
+    pub fn sample(&self) -> Option<Sample> {
+        let held = self.running.iter().filter_map(|worker| held_by(worker.child.id()));
+        let (resident, files) = held.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))?;
+        Some(Sample { at: now(), resident, files })
+    }
+
     fn signal(&self, name: &str, signal: i32) {
         if let Some(worker) = self.running.iter().find(|worker| worker.name == name) {
             worker.signal(signal);
@@ -189,6 +217,15 @@ impl Worker {
         }
         true
     }
+}
+
+/// Bytes of resident memory and open files of a process, as Linux tells them (proc(5)).
+fn held_by(process: u32) -> Option<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let files = fs::read_dir(format!("/proc/{process}/fd")).ok()?.count();
+    Some((kib << 10, files as u64))
 }
 
 /// The last lines of a log, a few.

@@ -13,6 +13,7 @@ use std::{
 use super::{
     ProxiedCluster,
     history::Deleted,
+    minutes::Sample,
     recording::{Asking, Recording},
     setup::Names,
     workers::Workers,
@@ -21,6 +22,8 @@ use crate::kafka::verify::{Changes, Lag};
 
 /// How long it takes at most to notice a stop.
 const NOTICE: Duration = Duration::from_millis(50);
+/// How often it is looked at what workers hold.
+const SAMPLE: Duration = Duration::from_secs(5);
 
 /// Whether the run is to end early: once for no more faults, twice for at once.
 #[derive(Debug, Default)]
@@ -69,6 +72,10 @@ pub struct World {
     pub stop: Arc<Stop>,
     /// Workers that ended by themselves or did not stop: when, and what they said.
     pub ended: Vec<(i64, String)>,
+    /// What workers held, from time to time.
+    pub samples: Vec<Sample>,
+    /// When that is looked at next.
+    pub next_sample: Instant,
     /// How far behind the group is.
     pub lag: Lag,
     /// Records that faults have deleted.
@@ -97,7 +104,7 @@ impl World {
         }
     }
 
-    /// Starts workers again that have ended by themselves.
+    /// Starts workers again that have ended by themselves, and looks at what they hold.
     ///
     /// # Errors
     /// What the system says.
@@ -108,6 +115,10 @@ impl World {
                 format!("{} ended by itself ({}); it said last:\n{}", ended.name, ended.status, ended.last),
             ));
             self.start_worker()?;
+        }
+        if Instant::now() >= self.next_sample {
+            self.next_sample = Instant::now() + SAMPLE;
+            self.samples.extend(self.workers.sample());
         }
         Ok(())
     }

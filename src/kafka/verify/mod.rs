@@ -10,4 +10,4 @@ mod reader;
 pub use asker::{Acknowledgement, Asker};
 pub use changes::Changes;
 pub use commits::{Committed, Lag, coordinating_partition, read_commits};
-pub use reader::{Ends, Isolation, Seen, Tail, read_to_end};
+pub use reader::{Ends, Isolation, Seen, Tail, ends, read_to_end};

@@ -102,6 +102,27 @@ pub fn read_to_end(
     Ok(ends)
 }
 
+/// Where the partitions of a topic end; for [`Isolation::Committed`] that is where the first open transaction begins.
+///
+/// # Errors
+/// No broker answers within `limit`.
+pub fn ends(
+    config: &ClientConfig,
+    topic: &str,
+    isolation: Isolation,
+    limit: Duration,
+) -> Result<Ends, String> {
+    let consumer = consumer(config, isolation).map_err(|error| error.to_string())?;
+    let all = until(limit, || partitions(&consumer, topic))
+        .ok_or_else(|| format!("the partitions of {topic} cannot be had"))?;
+    let end = |partition: i32| {
+        let asked = until(limit, || consumer.fetch_watermarks(topic, partition, ASK).ok());
+        let (_, end) = asked.ok_or_else(|| format!("the end of {topic}[{partition}] cannot be had"))?;
+        Ok((partition, end))
+    };
+    all.into_iter().map(end).collect()
+}
+
 /// Reads topics as they grow, on a thread of its own, until it is dropped.
 pub struct Tail {
     stop: Arc<AtomicBool>,

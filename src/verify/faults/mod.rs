@@ -30,5 +30,6 @@ pub fn inject(world: &mut World, fault: &Fault) -> Result<String, String> {
         Fault::TooLarge { limit, lasts } => topics::shrink_records(world, limit, lasts),
         Fault::OffsetsGone { who, pause } => topics::forget(world, who, pause),
         Fault::TopicAgain => topics::make_again(world),
+        Fault::ClockJump { by, lasts } => workers::jump(world, by, lasts),
     }
 }

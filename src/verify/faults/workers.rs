@@ -4,6 +4,8 @@ use crate::verify::world::World;
 
 /// Between two workers of a rolling restart.
 const BETWEEN: Duration = Duration::from_secs(2);
+/// A new worker has its share of the partitions after so long, mostly.
+const SETTLED: Duration = Duration::from_secs(4);
 
 pub fn kill(world: &mut World, who: usize, pause: Duration) -> Result<String, String> {
     let name = pick(world, who)?;
@@ -44,6 +46,22 @@ pub fn fewer(world: &mut World, who: usize, lasts: Duration) -> Result<String, S
     world.wait(lasts)?;
     let next = world.start_worker()?;
     Ok(format!("{name}, then {next}"))
+}
+
+/// One worker more, whose clock jumps once it has its share, and back.
+pub fn jump(world: &mut World, by: i64, lasts: Duration) -> Result<String, String> {
+    let started = world.workers.start_with_clock();
+    let (name, clock) =
+        started.map_err(|error| format!("a worker with a clock cannot be started: {error}"))?;
+    let set = |world: &mut World, seconds, time| {
+        clock.set(seconds).map_err(|error| format!("the clock of {name} cannot be set: {error}"))?;
+        world.wait(time)
+    };
+    set(world, 0, SETTLED)?;
+    set(world, by, lasts)?;
+    set(world, 0, BETWEEN)?;
+    world.terminate_worker(&name);
+    Ok(name)
 }
 
 pub fn roll(world: &mut World) -> Result<String, String> {

@@ -72,6 +72,11 @@ pub enum Fault {
         pause: Duration,
     },
     TopicAgain,
+    /// So many seconds forwards, or back.
+    ClockJump {
+        by: i64,
+        lasts: Duration,
+    },
 }
 
 impl Fault {
@@ -106,6 +111,8 @@ impl Fault {
             Fault::TooLarge { .. } => "results too large".to_owned(),
             Fault::OffsetsGone { .. } => "committed offsets not retained".to_owned(),
             Fault::TopicAgain => "topic made again".to_owned(),
+            Fault::ClockJump { by: ..0, .. } => "clock jumps back".to_owned(),
+            Fault::ClockJump { .. } => "clock jumps forwards".to_owned(),
         }
     }
 }
@@ -126,6 +133,9 @@ impl fmt::Display for Fault {
             }
             Fault::TooLarge { limit, lasts } => {
                 write!(f, " for {limit} bytes for {:.1} s", seconds(lasts))
+            }
+            Fault::ClockJump { by, lasts } => {
+                write!(f, " by {} s for {:.1} s", by.abs(), seconds(lasts))
             }
             Fault::OffsetsGone { pause, .. } => write!(f, ", {:.1} s without workers", seconds(pause)),
             Fault::StopWorkers { lasts, .. }

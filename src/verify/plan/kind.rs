@@ -1,5 +1,7 @@
 //! The kinds of faults, by which a user names them.
 
+use crate::verify::clock::library;
+
 /// A kind of fault, as it is named on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Kind {
@@ -41,7 +43,7 @@ pub enum Kind {
     OffsetsGone,
     /// The topic of requests is deleted and made again.
     TopicAgain,
-    /// The clock of a worker jumps.
+    /// The clock of a worker jumps, and back.
     ClockJump,
 }
 
@@ -100,7 +102,9 @@ impl Kind {
     pub fn unavailable(self, ours: bool) -> Option<&'static str> {
         let group = GROUPS.iter().find(|(_, kinds)| kinds.contains(&self)).map_or("", |(group, _)| *group);
         match group {
-            "clock" => Some("a process's clock cannot be changed without libfaketime, which is not used"),
+            "clock" if library().is_none() => {
+                Some("libfaketime, which sets a process's clock, is not installed (Debian: faketime)")
+            }
             "brokers" if !ours => Some("the brokers are given, and not ours to break"),
             "network" if !ours => Some("the brokers are given, so there is no proxy in front of them"),
             _ => None,

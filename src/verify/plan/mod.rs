@@ -91,7 +91,11 @@ impl Plan {
             }
             Kind::OffsetsGone => Fault::OffsetsGone { who, pause: self.between(1.0, 3.0) },
             Kind::TopicAgain => Fault::TopicAgain,
-            Kind::ClockJump => return None,
+            Kind::ClockJump => {
+                let by = self.rng.i64(60..10_000);
+                let by = if self.rng.bool() { by } else { -by };
+                Fault::ClockJump { by, lasts: self.between(3.0, 8.0) }
+            }
         })
     }
 }

@@ -1,10 +1,10 @@
-use super::{Report, millis, seconds};
+use super::{Report, mib, millis, seconds};
 use crate::{
     load::report::{
         STYLE,
         plot::{Axis, Line, Mark, Plot, Scale, escape},
     },
-    verify::{evidence::time, run::Happened},
+    verify::{evidence::time, minutes::Minute, run::Happened},
 };
 
 /// Plots have so many points at most.
@@ -24,6 +24,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
     page.push_str(&by_fault(report));
     page.push_str(&what_is_wrong(report));
     page.push_str(&timeline(report));
+    page.push_str(&by_minute(report));
     page.push_str(&format!(
         "<h2>Again</h2>\n<p><code>{}</code></p>\n</body></html>\n",
         escape(&report.command)
@@ -140,6 +141,26 @@ fn timeline(report: &Report<'_>) -> String {
     format!(
         "<h2>Time line</h2>\n<div class=\"scroll\"><table><tr><th>at</th><th>what</th><th>what it hit</th><th>lasted</th>\
          <th>recovered in</th></tr>\n{rows}</table></div>\n"
+    )
+}
+
+fn by_minute(report: &Report<'_>) -> String {
+    let row = |(number, minute): (usize, Minute)| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td>{} ms</td><td>{} ms</td><td>{}</td><td>{}</td></tr>\n",
+            number + 1,
+            minute.asked,
+            minute.p50.as_millis(),
+            minute.p99.as_millis(),
+            mib(minute.resident),
+            minute.files
+        )
+    };
+    let rows: String = report.minutes().into_iter().enumerate().map(row).collect();
+    format!(
+        "<h2>By minute</h2>\n<div class=\"scroll\"><table><tr><th>minute</th><th>asked</th><th>answered after (p50)</th><th>p99</th>\
+         <th>resident</th><th>open files</th></tr>\n{rows}</table></div>\n\
+         <p class=\"dim\">Resident memory and open files: the most that one worker had.</p>\n"
     )
 }
 

@@ -29,6 +29,19 @@ pub(super) fn json(report: &Report<'_>) -> String {
             })
         })
         .collect();
+    let minutes: Vec<Value> = report
+        .minutes()
+        .iter()
+        .map(|minute| {
+            json!({
+                "asked": minute.asked,
+                "p50_ms": minute.p50.as_millis() as u64,
+                "p99_ms": minute.p99.as_millis() as u64,
+                "resident_bytes": minute.resident,
+                "open_files": minute.files,
+            })
+        })
+        .collect();
     let evidence: Vec<Value> = report
         .evidence
         .iter()
@@ -51,6 +64,7 @@ pub(super) fn json(report: &Report<'_>) -> String {
         "not_taken_by_brokers": verdict.refused,
         "anomalies": counts,
         "by_fault": by_fault,
+        "by_minute": minutes,
         "faults": outcome.faults.iter().map(|fault| of_fault(fault, outcome.began)).collect::<Vec<_>>(),
         "broken": verdict.broken.iter().map(anomaly).collect::<Vec<_>>(),
         "allowed": verdict.allowed.iter().take(ALLOWED).map(anomaly).collect::<Vec<_>>(),

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 use super::{
     evidence::Evidence,
     judge::{Anomaly, Kind},
+    minutes::{Minute, by_minute},
     run::{Happened, Outcome},
     setup::Settings,
 };
@@ -100,6 +101,11 @@ impl<'a> Report<'a> {
         millis(self.outcome.rested - self.outcome.began)
     }
 
+    /// The run minute by minute.
+    fn minutes(&self) -> Vec<Minute> {
+        by_minute(&self.outcome.history.asked, &self.outcome.samples)
+    }
+
     /// How many anomalies of each kind break the promise, and how many the promise allows.
     fn counts(&self) -> impl Iterator<Item = (Kind, usize, usize)> {
         let verdict = &self.outcome.verdict;
@@ -160,6 +166,11 @@ fn cause<'a>(faults: &'a [Happened], anomaly: &Anomaly) -> Option<&'a Happened> 
 
 fn millis(millis: i64) -> Duration {
     Duration::from_millis(millis.max(0) as u64)
+}
+
+/// Bytes in MiB.
+fn mib(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// A time in seconds, with tenths.

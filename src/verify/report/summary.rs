@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
-use super::{Report, seconds};
+use super::{Report, mib, seconds};
+use crate::verify::minutes::Minute;
 
 /// So many anomalies are in the summary.
 const SHOWN: usize = 12;
@@ -31,6 +32,7 @@ pub fn summary(report: &Report<'_>) -> String {
     }
     text.push('\n');
     table(&mut text, report);
+    by_minute(&mut text, report);
     text.push('\n');
     for (kind, broken, allowed) in report.counts() {
         let verdict = if broken == 0 { "ok    " } else { "WRONG " };
@@ -52,6 +54,28 @@ pub fn summary(report: &Report<'_>) -> String {
     }
     let _ = writeln!(text, "\nagain: {}", report.command);
     text
+}
+
+/// What a long run shows in a line: how its minutes differ.
+fn by_minute(text: &mut String, report: &Report<'_>) {
+    let minutes = report.minutes();
+    if minutes.len() < 2 {
+        return;
+    }
+    let between = |of: &dyn Fn(&Minute) -> u64, write: &dyn Fn(u64) -> String| {
+        let least = minutes.iter().map(of).min().unwrap_or_default();
+        let most = minutes.iter().map(of).max().unwrap_or_default();
+        format!("{} to {}", write(least), write(most))
+    };
+    let millis = |millis| format!("{millis} ms");
+    let _ = writeln!(
+        text,
+        "\nby minute: p50 {}, p99 {}, resident {}, open files {}",
+        between(&|minute| minute.p50.as_millis() as u64, &millis),
+        between(&|minute| minute.p99.as_millis() as u64, &millis),
+        between(&|minute| minute.resident, &mib),
+        between(&|minute| minute.files, &|files| files.to_string()),
+    );
 }
 
 fn table(text: &mut String, report: &Report<'_>) {
