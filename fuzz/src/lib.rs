@@ -9,6 +9,8 @@ pub mod factorial;
 pub mod format;
 #[path = "../../src/engine/offsets.rs"]
 pub mod offsets;
+#[path = "../../src/plant.rs"]
+pub mod plant;
 #[path = "../../src/record.rs"]
 pub mod record;
 #[path = "../../src/engine/reply.rs"]
