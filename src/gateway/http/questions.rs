@@ -1,6 +1,7 @@
 //! What is asked for: the last part of a path, or the body of a POST. Knows no server, so that it is fuzzed without one.
 
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::gateway::Question;
@@ -48,22 +49,32 @@ pub fn question(value: &str, max: Option<u64>) -> Result<Question, Refusal> {
 /// # Errors
 /// Where it is no such thing, or too much.
 pub fn questions(body: &[u8], max: Option<u64>, limit: usize) -> Result<Vec<Question>, Refusal> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::NoList)?;
-    let values = match &body {
-        Value::Array(values) => values,
-        Value::Object(fields) => fields.get("n").and_then(Value::as_array).ok_or(Refusal::NoList)?,
-        _ => return Err(Refusal::NoList),
-    };
+    let values = list(body).map_err(|_| Refusal::NoList)?;
     if values.len() > limit {
         return Err(Refusal::TooMany { asked: values.len(), limit });
     }
-    values
-        .iter()
-        .map(|value| match value {
-            Value::String(value) => question(value, max),
-            value => question(&json!(value).to_string(), max),
-        })
-        .collect()
+    let one = |value: &RawValue| match value.get() {
+        text if text.starts_with('"') => {
+            let text: String = serde_json::from_str(text).map_err(|_| Refusal::NoList)?;
+            question(&text, max)
+        }
+        number => question(number, max),
+    };
+    values.into_iter().map(one).collect()
+}
+
+/// Its members as they are written: a number that is too large for any of Rust's keeps its digits, and what is inside of a
+/// member takes no memory.
+fn list(body: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
+    #[derive(Deserialize)]
+    struct Object<'a> {
+        #[serde(borrow)]
+        n: Vec<&'a RawValue>,
+    }
+    match body.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(body).map(|Object { n }| n),
+        _ => serde_json::from_slice(body),
+    }
 }
 
 #[cfg(test)]
@@ -98,10 +109,17 @@ mod tests {
         assert_eq!(numbers("[1, 2, 3, 101]"), Err(Refusal::TooMany { asked: 4, limit: 3 }));
         assert_eq!(numbers("[1, 101]"), Err(Refusal::TooLarge(100)));
         assert_eq!(numbers("[1, [2]]"), Err(Refusal::NotANumber("[2]".to_owned())));
+        assert_eq!(numbers("[18446744073709551616]"), Err(Refusal::TooLarge(100)));
+        assert_eq!(numbers("[1e2]"), Err(Refusal::NotANumber("1e2".to_owned())));
         for body in ["", "1, 2", "7", "null", "{}", "{\"n\": 7}", "[1", "[1] [2]", "[\"\\ud800\"]"] {
             assert_eq!(numbers(body), Err(Refusal::NoList), "{body}");
         }
         assert_eq!(questions(b"[\"\xff\"]", None, 3), Err(Refusal::NoList));
         assert_eq!(questions(b"[\"a\\u0000\"]", None, 3), Ok(vec![Question::Value("a\0".into())]));
+        let digits = "20000000000000000000";
+        assert_eq!(
+            questions(format!("[{digits}]").as_bytes(), None, 3),
+            Ok(vec![Question::Value(digits.into())])
+        );
     }
 }
