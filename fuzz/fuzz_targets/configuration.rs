@@ -1,5 +1,7 @@
-//! See `pipeline_fuzz::targets::configuration`: `cargo +nightly fuzz run configuration`.
+//! See `pipeline_fuzz::targets::configuration`, which `fuzz/run` runs.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pipeline_fuzz::targets::configuration(bytes));
+use pipeline_fuzz::{sizes::watched, targets::configuration};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| watched(configuration, bytes));

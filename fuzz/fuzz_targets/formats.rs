@@ -1,5 +1,7 @@
-//! See `pipeline_fuzz::targets::formats`: `cargo +nightly fuzz run formats`.
+//! See `pipeline_fuzz::targets::formats`, which `fuzz/run` runs.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pipeline_fuzz::targets::formats(bytes));
+use pipeline_fuzz::{sizes::watched, targets::formats};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| watched(formats, bytes));

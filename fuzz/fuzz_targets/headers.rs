@@ -1,5 +1,7 @@
-//! See `pipeline_fuzz::targets::headers`: `cargo +nightly fuzz run headers`.
+//! See `pipeline_fuzz::targets::headers`, which `fuzz/run` runs.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pipeline_fuzz::targets::headers(bytes));
+use pipeline_fuzz::{sizes::watched, targets::headers};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| watched(headers, bytes));

@@ -1,7 +1,25 @@
 //! What is fuzzed, by itself, so that Kafka's client need not be built for it: the arithmetic (for `cargo miri` too), and
 //! whatever reads bytes that a stranger has written.
 
+pub mod sizes;
 pub mod targets;
+
+/// The gateway without its clients and its server.
+#[path = "../../src/gateway"]
+pub mod gateway {
+    pub mod trace;
+    // What its tests alone ask, nobody asks here.
+    #[cfg_attr(test, expect(dead_code))]
+    pub mod waiter;
+
+    pub mod http {
+        pub mod headers;
+        pub mod questions;
+    }
+
+    pub use trace::Trace;
+    pub use waiter::{Failure, Question};
+}
 
 #[path = "../../src/factorial/mod.rs"]
 pub mod factorial;
@@ -9,6 +27,8 @@ pub mod factorial;
 pub mod format;
 #[path = "../../src/engine/offsets.rs"]
 pub mod offsets;
+#[path = "../../src/plant.rs"]
+pub mod plant;
 #[path = "../../src/record.rs"]
 pub mod record;
 #[path = "../../src/engine/reply.rs"]

@@ -1,10 +1,19 @@
-//! One function a target: it takes any bytes, and must neither panic nor believe them. `cargo +nightly fuzz run NAME` looks for
-//! bytes that make it; the tests below try the corpus, and changes to it, in seconds.
+//! One function a target: it takes any bytes, and must neither panic nor believe them. `fuzz/run` looks for bytes that
+//! make it; the tests below try the corpus, and changes to it, in seconds.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, fmt::Display, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     format::Format,
+    gateway::{
+        Question,
+        http::{
+            headers::{Form, Prefer, bearer, is_json, trace},
+            questions::{Refusal, question, questions},
+        },
+    },
     offsets::OffsetTracker,
     record::{DEADLINE, Headers, Offset, REPLY_PARTITION, Record},
     reply,
@@ -17,7 +26,7 @@ pub fn formats(bytes: &[u8]) {
     for format in [Format::Text, Format::Json, Format::Bincode] {
         match format.decode_request(bytes) {
             Ok(n) => assert_eq!(format.decode_request(&format.encode_request(n)), Ok(n)),
-            Err(error) => assert!(error.to_string().len() < 400, "{error}"),
+            Err(error) => is_short(&error),
         }
         match format.decode_result(bytes) {
             Ok((n, digits)) => {
@@ -25,7 +34,7 @@ pub fn formats(bytes: &[u8]) {
                 // It reads less, and may take less for a result.
                 assert!(format.result_number(bytes).is_none_or(|found| found == n));
             }
-            Err(error) => assert!(error.to_string().len() < 400, "{error}"),
+            Err(error) => is_short(&error),
         }
     }
 }
@@ -82,6 +91,106 @@ fn read(table: &Reader<'_>) {
     }
 }
 
+/// A request to the gateway, as its server hands it on: a line that is the last part of the path, headers, a line each, an
+/// empty line, a body. What is answered depends on what is asked alone, and nobody asks for more than may be asked.
+pub fn http(bytes: &[u8]) {
+    let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap_or(bytes.len());
+    let (head, body) = (&bytes[..end], bytes.get(end + 2..).unwrap_or_default());
+    let mut lines = head.split(|byte| *byte == b'\n');
+    path(&String::from_utf8_lossy(lines.next().unwrap_or_default()));
+    let mut headers = HeaderMap::new();
+    // More are refused before.
+    for line in lines.take(64) {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii()))
+        {
+            headers.append(name, value);
+        }
+    }
+    request_headers(&headers);
+    for max in [None, Some(0), Some(1_000), Some(u64::MAX)] {
+        list(body, max);
+    }
+}
+
+fn path(value: &str) {
+    assert_eq!(question(value, None), Ok(Question::Value(value.to_owned().into())));
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    for max in [0, 1_000, u64::MAX] {
+        match question(value, Some(max)) {
+            Ok(Question::Number(n)) => {
+                assert!(n <= max);
+                assert_eq!(n.to_string().trim_start_matches('0'), value.trim_start_matches('0'));
+            }
+            Err(Refusal::TooLarge(_)) => assert!(is_number),
+            Err(error) => {
+                assert!(!is_number);
+                is_short(&error);
+            }
+            Ok(Question::Value(value)) => panic!("{value:?} is no number"),
+        }
+    }
+    // A number is the same one wherever it stands; but JSON knows no leading zeros.
+    if is_number && (value == "0" || !value.starts_with('0')) {
+        for max in [None, Some(1_000), Some(u64::MAX)] {
+            let expected = question(value, max).map(|question| vec![question]);
+            assert_eq!(questions(format!("[{value}]").as_bytes(), max, 1), expected);
+        }
+    }
+}
+
+fn request_headers(headers: &HeaderMap) {
+    let (form, prefer) = (Form::of(headers), Prefer::of(headers));
+    let longest = Duration::from_secs(30);
+    assert!(prefer.within(longest) <= longest);
+    // A list means the same in one line and in several.
+    if let Some(line) = in_one_line(headers, header::ACCEPT) {
+        assert_eq!(Form::of(&line), form);
+    }
+    if let Some(line) = in_one_line(headers, HeaderName::from_static("prefer")) {
+        assert_eq!(Prefer::of(&line), prefer);
+    }
+    assert!(!is_json(headers) || headers.contains_key(header::CONTENT_TYPE));
+    if let Some(token) = bearer(headers) {
+        assert_eq!(headers[header::AUTHORIZATION].len(), "Bearer ".len() + token.len());
+    }
+    if let Some(trace) = trace(headers) {
+        assert!(trace.state.is_none_or(|state| (1..=512).contains(&state.len())));
+    }
+}
+
+/// `None` where a line of it is not text.
+fn in_one_line(headers: &HeaderMap, name: HeaderName) -> Option<HeaderMap> {
+    let lines: Option<Vec<&str>> = headers.get_all(&name).iter().map(|value| value.to_str().ok()).collect();
+    let line = HeaderValue::from_str(&lines?.join(", ")).expect("it is made of such");
+    Some(HeaderMap::from_iter([(name, line)]))
+}
+
+fn list(body: &[u8], max: Option<u64>) {
+    const LIMIT: usize = 20;
+    match questions(body, max, LIMIT) {
+        Ok(questions) => {
+            assert!(questions.len() <= LIMIT);
+            for question in questions {
+                match question {
+                    Question::Number(n) => assert!(max.is_some_and(|max| n <= max)),
+                    Question::Value(_) => assert_eq!(max, None),
+                }
+            }
+        }
+        Err(Refusal::TooMany { asked, limit }) => assert!(asked > limit && asked <= body.len()),
+        Err(error) => is_short(&error),
+    }
+}
+
+/// It is shown to whoever asked, in logs and in headers: some characters of what is wrong, each escaped in up to ten.
+fn is_short(error: &impl Display) {
+    let sentence = error.to_string();
+    assert!(sentence.len() < 1_000 && !sentence.contains(char::is_control), "{sentence}");
+}
+
 /// An environment without surprises.
 struct Elsewhere;
 
@@ -102,11 +211,13 @@ mod tests {
     use proptest::{collection::vec, prelude::*, sample::Index};
 
     use super::*;
+    use crate::sizes::watched;
 
     /// What was found before, and what a beginner would write.
     fn corpus(target: &str) -> Vec<Vec<u8>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-        let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        let files =
+            std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
         let files: Vec<Vec<u8>> = files.collect();
         assert!(files.len() > 5, "{target} has no corpus");
         files
@@ -115,11 +226,13 @@ mod tests {
     /// The corpus, then pieces of it one behind the other with some bytes changed.
     fn try_all(target: &str, function: fn(&[u8])) {
         let files = corpus(target);
-        files.iter().for_each(|file| function(file));
+        files.iter().for_each(|file| watched(function, file));
         let piece = (any::<Index>(), any::<Index>(), any::<Index>());
         let changes = vec((any::<Index>(), any::<u8>()), 0..4);
-        let mut runner =
-            proptest::test_runner::TestRunner::new(ProptestConfig { cases: 2_000, ..ProptestConfig::default() });
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            cases: 2_000,
+            ..ProptestConfig::default()
+        });
         let outcome = runner.run(&(vec(piece, 1..4), changes), |(pieces, changes)| {
             let mut bytes = Vec::new();
             for (file, from, to) in &pieces {
@@ -133,7 +246,7 @@ mod tests {
                     bytes[place] = *byte;
                 }
             }
-            function(&bytes);
+            watched(function, &bytes);
             Ok(())
         });
         outcome.unwrap();
@@ -152,5 +265,10 @@ mod tests {
     #[test]
     fn no_file_breaks_what_reads_settings() {
         try_all("configuration", configuration);
+    }
+
+    #[test]
+    fn no_request_breaks_the_gateway() {
+        try_all("http", http);
     }
 }

@@ -10,6 +10,9 @@ use crate::factorial::Decimal;
 /// `{"n":` and `,"result":"` and `"}`.
 pub(super) const AROUND: u64 = 5 + 11 + 2;
 
+/// How much is said of what is wrong with an object, in characters: all of it, where n is no long string.
+const REASON: usize = 100;
+
 /// Other fields are let through, for whoever wants to say more.
 #[derive(Deserialize)]
 struct Request {
@@ -42,7 +45,15 @@ fn object(value: &[u8]) -> Result<u64, ValueError> {
     if std::str::from_utf8(value).is_err() {
         return Err(ValueError::NotUtf8(excerpt(value)));
     }
-    let not_a_number = |error: Error| ValueError::NotANumber(format!("{} ({error})", excerpt(value)));
+    let not_a_number = |error: Error| {
+        // It quotes the whole of a string that stands in the place of n.
+        let mut why = error.to_string();
+        if let Some((end, _)) = why.char_indices().nth(REASON) {
+            why.truncate(end);
+            why.push('…');
+        }
+        ValueError::NotANumber(format!("{} ({why})", excerpt(value)))
+    };
     let Request { n } = serde_json::from_slice(value).map_err(not_a_number)?;
     match (n.as_u64(), n.as_f64()) {
         (Some(n), _) => Ok(n),
@@ -126,6 +137,14 @@ mod tests {
     fn what_is_wrong_with_an_object_is_said() {
         let error = decode_request(br#"{"m":30}"#).unwrap_err().to_string();
         assert!(error.contains("missing field `n`"), "{error}");
+        let error = decode_request(br#"{"n":"30"}"#).unwrap_err().to_string();
+        assert!(
+            error.ends_with(r#"(invalid type: string "30", expected a JSON number at line 1 column 9)"#),
+            "{error}"
+        );
+        let long = format!("{{\"n\":\"{}\"}}", "x".repeat(10_000));
+        let error = decode_request(long.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("invalid type: string") && error.len() < 300, "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
-use super::{Problem, Served, accept::Form};
+use super::{Problem, Served, headers::Form};
 use crate::{
     config::Values,
     format::Format,

@@ -13,7 +13,7 @@ use axum::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Problem, Served, accept::Form, answer::respond};
+use super::{Problem, Served, answer::respond, headers::Form};
 use crate::gateway::{Room, Told, Wish};
 
 /// Answers that are waited for by nobody, or not fetched yet: the latest few.

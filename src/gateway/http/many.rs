@@ -9,22 +9,22 @@ use std::{
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use futures::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Problem, Served,
-    accept::Prefer,
     answer::{asked, document, text},
-    ask::trace,
+    headers::{Prefer, is_json, trace},
+    questions::questions,
 };
-use crate::gateway::{Answer, Asked, Failure, Question, Told, Wish};
+use crate::gateway::{Answer, Asked, Failure, Told, Wish};
 
 /// How many of one client's questions are asked at once: the others wait for their turn, and so does whoever reads
 /// slowly.
@@ -35,9 +35,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// `POST /factorial` with `[1, 2, 3]` or `{"n": [1, 2, 3]}`.
 pub async fn many(State(served): State<Arc<Served>>, headers: HeaderMap, body: Bytes) -> Response {
     let since = Instant::now();
-    let questions = match is_json(&headers).and_then(|()| served.questions(&body)) {
+    if !is_json(&headers) {
+        return Problem::not_json().into_response();
+    }
+    let questions = match questions(&body, served.max(), served.batch) {
         Ok(questions) => questions,
-        Err(problem) => return problem.into_response(),
+        Err(refusal) => return Problem::from(refusal).into_response(),
     };
     if let Err(problem) = served.may_ask() {
         return problem.into_response();
@@ -46,7 +49,7 @@ pub async fn many(State(served): State<Arc<Served>>, headers: HeaderMap, body: B
     if served.asker.room().is_none() {
         return Problem::too_many().into_response();
     }
-    let deadline = since + served.wait(Prefer::of(&headers));
+    let deadline = since + Prefer::of(&headers).within(served.timeout);
     let answers = stream::iter(questions)
         .map(move |question| {
             let served = served.clone();
@@ -58,13 +61,6 @@ pub async fn many(State(served): State<Arc<Served>>, headers: HeaderMap, body: B
         .chain(stream::once(async { Event::default().event("end").data("{}") }))
         .map(Ok::<_, Infallible>);
     Sse::new(answers).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
-}
-
-/// A form on somebody else's page cannot send this without asking first.
-fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::not_json()) }
 }
 
 async fn ask(served: &Served, wish: Wish) -> Told {
@@ -93,28 +89,5 @@ async fn event(served: &Served, told: Told) -> Event {
             document.insert("problem".to_owned(), problem.document());
             Event::default().event("problem").data(Value::Object(document).to_string())
         }
-    }
-}
-
-impl Served {
-    fn questions(&self, body: &[u8]) -> Result<Vec<Question>, Problem> {
-        let help = || Problem::bad_request("send [1, 2, 3] or {\"n\": [1, 2, 3]}");
-        let body: Value = serde_json::from_slice(body).map_err(|_| help())?;
-        let values = match &body {
-            Value::Array(values) => values,
-            Value::Object(fields) => fields.get("n").and_then(Value::as_array).ok_or_else(help)?,
-            _ => return Err(help()),
-        };
-        if values.len() > self.batch {
-            let detail = format!("{} at once are more than {}", values.len(), self.batch);
-            return Err(Problem::too_large(detail));
-        }
-        values
-            .iter()
-            .map(|value| match value {
-                Value::String(value) => self.question(value),
-                value => self.question(&json!(value).to_string()),
-            })
-            .collect()
     }
 }

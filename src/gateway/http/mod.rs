@@ -1,12 +1,13 @@
 //! HTTP for whoever asks: one file a kind of request. Knows of a route what its [`Asker`] can be asked.
 
-mod accept;
 mod answer;
 mod ask;
+mod headers;
 mod later;
 mod many;
 mod page;
 mod problem;
+mod questions;
 mod server;
 mod tls;
 mod token;

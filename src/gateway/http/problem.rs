@@ -4,6 +4,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+use super::questions::Refusal;
 use crate::gateway::Failure;
 
 /// Why there is no answer, as RFC 9457 writes it: `application/problem+json`.
@@ -129,6 +130,17 @@ impl Problem {
             document["class"] = json!(class);
         }
         document
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::NotANumber(_) => Problem::not_a_number(detail),
+            Refusal::TooLarge(_) | Refusal::TooMany { .. } => Problem::too_large(detail),
+            Refusal::NoList => Problem::bad_request(detail),
+        }
     }
 }
 

@@ -1,8 +1,14 @@
-//! What a client would like: `Accept` (RFC 9110) and `Prefer` (RFC 7240).
+//! What a request's headers say: `Accept`, `Authorization`, `Content-Type` (RFC 9110), `Prefer` (RFC 7240) and
+//! `traceparent`. Knows no server, so that it is fuzzed without one.
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
+
+use crate::{
+    gateway::Trace,
+    trace::{TRACEPARENT, TRACESTATE},
+};
 
 /// How an answer is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +63,29 @@ impl Prefer {
         }
         prefer
     }
+
+    /// How long an answer is waited for, where nobody waits longer than `timeout`.
+    pub fn within(self, timeout: Duration) -> Duration {
+        self.wait.map_or(timeout, |wait| wait.min(timeout))
+    }
+}
+
+/// Whether the body is JSON. A form on somebody else's page cannot send this without asking first.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The token that is presented.
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+}
+
+/// The trace that whoever asks names.
+pub fn trace(headers: &HeaderMap) -> Option<Trace> {
+    let parent = headers.get(TRACEPARENT)?;
+    Trace::below(parent.as_bytes(), headers.get(TRACESTATE).and_then(|state| state.to_str().ok()))
 }
 
 /// The members of a header that is a list.
