@@ -136,3 +136,36 @@ fn a_dead_letter_that_does_not_fit_its_topic_is_cut_and_says_so() {
     let kept = letter.value();
     assert!((90_000..100_000).contains(&kept.len()) && kept.bytes().all(|byte| byte == b'x'));
 }
+
+#[test]
+fn at_least_once_nothing_overtakes_what_is_refused() {
+    const COUNT: usize = 5_000;
+    let broker = broker();
+    let servers = broker.bootstrap_servers();
+    let names = Names::new("overtaken");
+    create_topic(&servers, &names.source, 1, &[]);
+    create_topic(&servers, &names.sink, 1, &[("cleanup.policy", "compact")]);
+    let producer = requests(&servers);
+    for id in 0..COUNT {
+        let key = format!("{id}");
+        let record = BaseRecord::<str, str>::to(&names.source).payload("5");
+        // Some of them, so that more is queued behind one of them than what is with it in its batch.
+        producer.send(if id % 1_000 == 7 { record } else { record.key(&key) }).unwrap();
+    }
+    producer.flush(LIMIT).unwrap();
+    let worker = Worker::start(&servers, &names.settings());
+    let (results, _) = eventually(&servers, &names, &worker, |results, letters| {
+        keys(results).len() == COUNT - 5 && letters.len() >= 5
+    });
+    let (mut seen, mut first_times) = (BTreeSet::new(), Vec::new());
+    for result in &results {
+        let id: usize = result.key().parse().unwrap();
+        if seen.insert(id) {
+            first_times.push(id);
+        }
+    }
+    let expected: Vec<usize> = (0..COUNT).filter(|id| id % 1_000 != 7).collect();
+    assert!(first_times == expected, "{first_times:?}\n{}", worker.log());
+    let (status, log) = worker.terminate();
+    assert!(status.success(), "{log}");
+}
