@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use clap::Args;
 use futures::future::join_all;
@@ -9,7 +9,7 @@ use super::{
     Failure,
     brokers::find_broker,
     file::{Overrides, load_pipeline},
-    signals::stop_on_signals,
+    signals::{end_at_last, stop_on_signals},
     status,
     supervise::Supervised,
 };
@@ -20,6 +20,8 @@ use crate::{
     telemetry::{MetricsServer, Progress, Subject, announce, init_logging, install_metrics, status_line},
 };
 
+/// How much longer than its `shutdown.timeout` a process may be there: to leave its groups, and to close its clients.
+const AT_LAST: Duration = Duration::from_secs(20);
 /// What a graceful stop does.
 const GRACEFULLY: &str = "finishing what is in flight, committing, leaving the group";
 
@@ -100,6 +102,8 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     let signals =
         tokio::spawn(stop_on_signals(stop.clone(), GRACEFULLY, "what was not committed is done again"));
+    let longest = pipelines.iter().map(|pipeline| pipeline.shutdown_timeout).max().unwrap_or_default();
+    tokio::spawn(end_at_last(stop.clone(), longest + AT_LAST));
     let status = tokio::spawn(status::show(progress.clone()));
     let running = pipelines.into_iter().zip(progress).map(|(pipeline, progress)| {
         let supervised = Supervised { pipeline, machine: machine.clone(), progress, drain };

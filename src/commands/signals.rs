@@ -1,6 +1,6 @@
 //! What the user or the system asks of the process: SIGINT and SIGTERM.
 
-use std::process;
+use std::{process, thread, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,20 @@ pub async fn stop_on_signals(stop: CancellationToken, gracefully: &str, at_once:
         process::exit(130);
     })
     .await;
+}
+
+/// Ends the process if it is there yet so long after it was told to stop: a client of Kafka may wait for ever, for a
+/// broker or for a clock that was set back.
+pub async fn end_at_last(stop: CancellationToken, limit: Duration) {
+    stop.cancelled().await;
+    // Whatever holds up the tasks holds up no thread of its own.
+    thread::spawn(move || {
+        thread::sleep(limit);
+        announce(&format!(
+            "not stopped after {limit:?}: ended at once; what was not committed is done again"
+        ));
+        process::exit(1);
+    });
 }
 
 /// Calls back at each SIGINT or SIGTERM, with how many there were, for ever.

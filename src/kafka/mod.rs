@@ -22,6 +22,8 @@ pub mod settings;
 mod shares;
 mod signs;
 mod sink;
+#[cfg(test)]
+mod sink_tests;
 mod source;
 mod starts;
 mod statistics;

@@ -40,6 +40,8 @@ pub struct PolledProducer {
     producer: Arc<BaseProducer<Acknowledgements>>,
     stop: Arc<AtomicBool>,
     poll: Option<JoinHandle<()>>,
+    /// A call to it has not come back.
+    given_up: AtomicBool,
 }
 
 /// What every producer of a sink shares.
@@ -149,12 +151,22 @@ impl PolledProducer {
             makes.transactional.then(|| Arc::new(unsafe { Signs::of(producer.client().native_ptr()) }));
         let stop = Arc::new(AtomicBool::new(false));
         let poll = spawn_poll(producer.clone(), signs.clone(), stop.clone(), makes)?;
-        Ok(PolledProducer { signs, producer, stop, poll: Some(poll) })
+        Ok(PolledProducer { signs, producer, stop, poll: Some(poll), given_up: AtomicBool::new(false) })
     }
 
     /// The producer itself.
     pub fn client(&self) -> &BaseProducer<Acknowledgements> {
         &self.producer
+    }
+
+    /// A call to it does not come back: nothing more can be asked of it.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Relaxed);
+    }
+
+    /// Whether nothing more can be asked of it.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Relaxed)
     }
 
     /// What its log says, where it is transactional.

@@ -202,7 +202,13 @@ impl Transactions {
         if !self.open.swap(false, Relaxed) {
             return Ok(());
         }
-        transaction::abort(&*self.producer()?)
+        let producer = self.producer()?;
+        if producer.is_given_up() {
+            // The next one's epoch ends its transaction.
+            self.renew("a call did not come back");
+            return self.producer().map(drop);
+        }
+        transaction::abort(&producer)
     }
 
     /// Does what `end` does, tells it, and then sees to a new producer where the transaction was not plain. From what it
@@ -213,6 +219,7 @@ impl Transactions {
         // What could not be committed has to be aborted yet.
         let not_plain = if result.is_ok() { self.not_plain() } else { None };
         if not_plain.is_some() {
+            // Before it is told.
             *self.next() = Next::Renewing;
         }
         // A sink that is gone does not need to know.
@@ -237,6 +244,7 @@ impl Transactions {
             sign,
             "a request of the last transaction may still be on its way: a new producer takes this one's place"
         );
+        *self.next() = Next::Renewing;
         let renewed = PolledProducer::new(&self.makes).and_then(|producer| {
             transaction::init(&producer, || !self.closed.load(Relaxed))?;
             Ok(Arc::new(producer))
@@ -324,65 +332,4 @@ fn headers(record: &Record) -> OwnedHeaders {
     record.headers.iter().fold(headers, |headers, header| {
         headers.insert(Header { key: &header.name, value: header.value.as_deref() })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{future::poll_fn, time::Instant};
-
-    use rdkafka::{
-        mocking::MockCluster,
-        types::{RDKafkaApiKey, RDKafkaRespErr},
-    };
-
-    use super::*;
-    use crate::{config::load, kafka::settings, telemetry::Subject};
-
-    const SOON: Duration = Duration::from_secs(30);
-
-    /// What became of so many records.
-    async fn delivered(sink: &mut KafkaSink, count: usize) -> Vec<(usize, &'static str)> {
-        let (mut told, until) = (Vec::new(), Instant::now() + SOON);
-        while told.len() < count
-            && let Some(left) = until.checked_duration_since(Instant::now())
-        {
-            let next = poll_fn(|context| sink.poll_deliveries(context, &mut told));
-            let _ = tokio::time::timeout(left, next).await;
-        }
-        let became = |delivery: &Delivery| match delivery.result {
-            Ok(()) => "delivered",
-            Err(DeliveryError::Refused(_)) => "refused",
-            Err(_) => "failed",
-        };
-        told.iter().map(|delivery| (delivery.token.0, became(delivery))).collect()
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn nothing_goes_behind_a_batch_that_is_refused_until_that_is_seen_to() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("results", 1, 1).unwrap();
-        let servers = format!("kafka.bootstrap.servers={}", cluster.bootstrap_servers());
-        let (pipeline, _) = load("factorial.toml", &[servers.parse().unwrap()]).unwrap();
-        let limits = super::super::Limits { result: 1 << 20, dead_letter: 1 << 20 };
-        let topics =
-            Topics { requests: false, results: "results".to_owned(), dead_letters: "dead".to_owned() };
-        let progress = Arc::new(Progress::new(Subject::default()));
-        let mut sink =
-            KafkaSink::new(&settings::producer(&pipeline, limits), topics, false, progress).unwrap();
-        let send = |sink: &mut KafkaSink, token: usize| {
-            sink.send(Destination::Result, &Record::default(), Token(token))
-        };
-        send(&mut sink, 0).unwrap();
-        assert_eq!(delivered(&mut sink, 1).await, [(0, "delivered")]);
-
-        let too_large = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE];
-        cluster.request_errors(RDKafkaApiKey::Produce, &too_large);
-        send(&mut sink, 1).unwrap();
-        assert_eq!(delivered(&mut sink, 1).await, [(1, "refused")]);
-        assert_eq!(send(&mut sink, 2), Err(SendError::Full), "until what was refused is seen to");
-
-        sink.discard();
-        send(&mut sink, 3).unwrap();
-        assert_eq!(delivered(&mut sink, 1).await, [(3, "delivered")]);
-    }
 }

@@ -4,7 +4,11 @@
 //! broker ends what takes longer than `transaction.timeout.ms`, and then says so. What had to be done twice, or took
 //! long, is told to the producer's [`Signs`](super::signs::Signs).
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{error::KafkaError, producer::Producer, types::RDKafkaErrorCode as Code, util::Timeout};
 
@@ -16,10 +20,13 @@ use super::{
 };
 use crate::engine::{CommitError, CommitOffset, DeliveryError, Stop};
 
+/// How long the group's coordinator may take to accept offsets before the producer is given up.
+///
+/// librdkafka (2.12 and later, its #5511) waits for ever where that broker was stopped in order and so is not named in
+/// metadata any more, whatever time limit the call was given.
+const OFFSETS: Duration = Duration::from_secs(6);
 /// How long one attempt of a call that is tried again may take.
-const ATTEMPT: Duration = Duration::from_secs(30);
-/// The same where the call may be given up meanwhile.
-const SHORT_ATTEMPT: Duration = Duration::from_secs(5);
+const ATTEMPT: Duration = Duration::from_secs(5);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The end of a transaction that takes longer is not plain: most take milliseconds.
@@ -86,7 +93,7 @@ pub fn init(producer: &PolledProducer, go_on: impl Fn() -> bool) -> Result<(), S
         if !go_on() {
             return Err(Failed::Stop(Stop::Restart("the producer is not wanted any more".to_owned())));
         }
-        Ok(producer.client().init_transactions(SHORT_ATTEMPT)?)
+        Ok(producer.client().init_transactions(ATTEMPT)?)
     };
     again(producer, init).map_err(stop)?;
     // Nothing that it has asked so far is about a transaction.
@@ -106,13 +113,13 @@ pub fn begin(producer: &PolledProducer) -> Result<(), DeliveryError> {
 
 /// Adds the offsets, and commits. Once `is_given_up` says so, no attempt is begun any more.
 pub fn commit(
-    producer: &PolledProducer,
+    producer: &Arc<PolledProducer>,
     group: &Group,
     offsets: &[CommitOffset],
     is_given_up: impl Fn() -> bool,
 ) -> Result<(), CommitError> {
     let add_offsets = |part: &[CommitOffset]| -> Result<(), Failed> {
-        let list = commit_list(part)?;
+        let deadline = Instant::now() + OFFSETS;
         again(producer, || {
             // Asked for each time: a rebalance changes it. And before `is_given_up`: the place in the group
             // that the worker has after it has lost partitions says nothing of who may commit them.
@@ -123,7 +130,17 @@ pub fn commit(
             let Some(metadata) = metadata else {
                 return Err(Failed::Abort("the worker is no member of its group".to_owned()));
             };
-            Ok(producer.client().send_offsets_to_transaction(&list, &metadata, ATTEMPT)?)
+            let (list, producer_too) = (commit_list(part)?, producer.clone());
+            let send = move |left| producer_too.client().send_offsets_to_transaction(&list, &metadata, left);
+            match within(deadline.saturating_duration_since(Instant::now()), send) {
+                Some(sent) => Ok(sent?),
+                None => {
+                    producer.give_up();
+                    let reason =
+                        format!("the group's coordinator did not take the offsets within {OFFSETS:?}");
+                    Err(Failed::Abort(reason))
+                }
+            }
         })
     };
     let commit = || -> Result<(), Failed> {
@@ -134,6 +151,26 @@ pub fn commit(
         Failed::Stop(stop) => CommitError::Stop(stop),
         Failed::Abort(reason) | Failed::Again(reason) => CommitError::Abort(reason),
     })
+}
+
+/// Makes a call that has a time limit, which it need not keep; `None` where it did not. Its thread waits on then, with all
+/// that it has: until a broker that has nothing to do for long closes its connection (`connections.max.idle.ms`), which
+/// librdkafka takes as a reason to look again.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    call: impl FnOnce(Duration) -> T + Send + 'static,
+) -> Option<T> {
+    if limit.is_zero() {
+        return None;
+    }
+    let (tell, told) = mpsc::channel();
+    let call = move || {
+        // Nobody waits for one that is late.
+        let _ = tell.send(call(limit));
+    };
+    thread::Builder::new().name("send-offsets".to_owned()).spawn(call).ok()?;
+    // The call's own limit is to come first.
+    told.recv_timeout(limit + PAUSE).ok()
 }
 
 /// Takes back what was sent; or says what no new try mends, if that is what has broken the transaction.
