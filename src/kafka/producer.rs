@@ -97,6 +97,8 @@ impl Deliveries {
 pub struct Acknowledgements {
     deliveries: Arc<Deliveries>,
     transactional: bool,
+    /// Whether a record was not delivered within its time.
+    timed_out: AtomicBool,
     progress: Arc<Progress>,
 }
 
@@ -121,6 +123,9 @@ impl ProducerContext for Acknowledgements {
         let result = match result {
             Ok(_) => Ok(()),
             Err((error, message)) => {
+                if error.rdkafka_error_code() == Some(Code::MessageTimedOut) {
+                    self.timed_out.store(true, Relaxed);
+                }
                 Err(delivery_error(error, message.payload_len() as u64, self.transactional))
             }
         };
@@ -139,6 +144,7 @@ impl PolledProducer {
         let context = Acknowledgements {
             deliveries: makes.deliveries.clone(),
             transactional: makes.transactional,
+            timed_out: AtomicBool::new(false),
             progress: makes.progress.clone(),
         };
         let config = if makes.transactional { telling(&makes.config) } else { makes.config.clone() };
@@ -157,6 +163,11 @@ impl PolledProducer {
     /// The producer itself.
     pub fn client(&self) -> &BaseProducer<Acknowledgements> {
         &self.producer
+    }
+
+    /// Whether a record was not delivered within its time. A producer may never deliver another one to that partition then.
+    pub fn has_timed_out(&self) -> bool {
+        self.producer.context().timed_out.load(Relaxed)
     }
 
     /// A call to it does not come back: nothing more can be asked of it.

@@ -234,7 +234,11 @@ impl Transactions {
         if planted(Fault::NoGuard) {
             return None;
         }
-        self.producer().ok()?.signs()?.found()
+        let producer = self.producer().ok()?;
+        if producer.has_timed_out() {
+            return Some("a record was not delivered in time".to_owned());
+        }
+        producer.signs()?.found()
     }
 
     /// A new producer with the same `transactional.id`: its epoch is higher, and fences whatever of the old one's
