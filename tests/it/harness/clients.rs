@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
     time::{Duration, Instant},
 };
@@ -121,6 +121,9 @@ pub fn create_topic(servers: &str, topic: &str, partitions: i32, config: &[(&str
     }
 }
 
+/// How long reading a topic to its end may take.
+const TO_THE_END: Duration = Duration::from_secs(120);
+
 /// Every record of a topic that is committed, from its beginning to its end.
 pub fn read_committed(servers: &str, topic: &str) -> Vec<Consumed> {
     read_to_the_end(servers, topic, "read_committed")
@@ -131,15 +134,40 @@ pub fn read_uncommitted(servers: &str, topic: &str) -> Vec<Consumed> {
     read_to_the_end(servers, topic, "read_uncommitted")
 }
 
+/// A partition that is written to all the time is read to where it ended when this began: its end may never be told.
 fn read_to_the_end(servers: &str, topic: &str, isolation: &str) -> Vec<Consumed> {
-    let mut ends = BTreeSet::new();
-    read(servers, topic, isolation, |event| match event {
-        Err(Some((partition, partitions))) => {
-            ends.insert(partition);
-            ends.len() < partitions
+    let (ends, deadline) = (ends(servers, topic), Instant::now() + TO_THE_END);
+    let mut read_to_end = BTreeSet::new();
+    read(servers, topic, isolation, |event| {
+        match event {
+            Ok(record) if ends.get(&record.partition).is_some_and(|end| record.offset + 1 >= *end) => {
+                read_to_end.insert(record.partition);
+            }
+            Err(Some((partition, _))) => {
+                read_to_end.insert(partition);
+            }
+            Ok(_) | Err(None) => {}
         }
-        _ => true,
+        assert!(Instant::now() < deadline, "{topic} was not read to its end within {TO_THE_END:?}");
+        read_to_end.len() < ends.len()
     })
+}
+
+/// Where a topic's partitions end.
+fn ends(servers: &str, topic: &str) -> BTreeMap<i32, i64> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "verifier").create().unwrap();
+    let end = |partition| {
+        let deadline = Instant::now() + TO_THE_END;
+        loop {
+            match consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)) {
+                Ok((_, end)) => return (partition, end),
+                // A broker that was started again does not lead its partitions at once.
+                Err(error) => assert!(Instant::now() < deadline, "{topic}[{partition}]: {error}"),
+            }
+        }
+    };
+    (0..partitions(&consumer, topic) as i32).map(end).collect()
 }
 
 /// Reads a topic until `enough` says so of all that was read, or fails after `limit`.
