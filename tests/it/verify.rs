@@ -162,19 +162,23 @@ fn a_worker_that_is_killed_loses_nothing_and_the_report_says_so() {
     assert!(page.contains("<h2>By fault</h2>") && page.ends_with("</html>\n"), "{page}");
 }
 
-/// The verifier is verified.
+/// The verifier is verified: with a fault planted in the workers it finds this kind of wrong.
+fn planted(plant: Fault, guarantee: &str, arguments: &[&str], kind: &str) -> Verified {
+    let servers = broker().bootstrap_servers();
+    let verified = Verified::run(&servers, Some(plant), arguments, &[&format!("guarantee={guarantee}")]);
+    assert_eq!(verified.code, 1, "{plant}: {}", verified.said);
+    assert!(verified.broken(kind) > 0, "{plant}: {}", verified.said);
+    verified
+}
+
 #[test]
-fn what_is_planted_in_the_workers_is_found() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
+fn what_is_lost_by_a_planted_fault_is_found_and_followed() {
     for (plant, faults, guarantee) in [
-        (Fault::DeadLetterDropped, "terminate-worker", "guarantee=at-least-once"),
-        (Fault::OffsetTooHigh, "kill-worker", "guarantee=exactly-once"),
+        (Fault::DeadLetterDropped, "terminate-worker", "at-least-once"),
+        (Fault::OffsetTooHigh, "kill-worker", "exactly-once"),
     ] {
         let arguments = ["--given-brokers", "--faults", faults, "--minutes", "0.1"];
-        let verified = Verified::run(&servers, Some(plant), &arguments, &[guarantee]);
-        assert_eq!(verified.code, 1, "{plant}: {}", verified.said);
-        assert!(verified.broken("lost (lost write)") > 0, "{plant}: {}", verified.said);
+        let verified = planted(plant, guarantee, &arguments, "lost (lost write)");
         let evidence = verified.report["evidence"][0]["known"].to_string();
         for known in
             ["acknowledged", "the first commit after it", "it is in factorials-to-be-calculated.verify-"]
@@ -182,4 +186,16 @@ fn what_is_planted_in_the_workers_is_found() {
             assert!(evidence.contains(known), "{known} is missing in {evidence}");
         }
     }
+}
+
+#[test]
+fn a_commit_before_the_acknowledgement_is_found() {
+    let arguments = ["--nodes", "1", "--faults", "full-disk", "--minutes", "0.2"];
+    planted(Fault::CommitBeforeAcknowledgement, "at-least-once", &arguments, "lost (lost write)");
+}
+
+#[test]
+fn a_hand_over_of_what_is_in_work_is_found() {
+    let arguments = ["--given-brokers", "--faults", "more-workers", "--minutes", "0.2"];
+    planted(Fault::NoDrain, "exactly-once", &arguments, "double (duplicate)");
 }
