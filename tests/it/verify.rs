@@ -193,9 +193,3 @@ fn a_commit_before_the_acknowledgement_is_found() {
     let arguments = ["--nodes", "1", "--faults", "full-disk", "--minutes", "0.2"];
     planted(Fault::CommitBeforeAcknowledgement, "at-least-once", &arguments, "lost (lost write)");
 }
-
-#[test]
-fn a_hand_over_of_what_is_in_work_is_found() {
-    let arguments = ["--given-brokers", "--faults", "more-workers", "--minutes", "0.2"];
-    planted(Fault::NoDrain, "exactly-once", &arguments, "double (duplicate)");
-}

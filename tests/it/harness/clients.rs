@@ -119,6 +119,8 @@ pub fn create_topic(servers: &str, topic: &str, partitions: i32, config: &[(&str
     for result in futures::executor::block_on(created).unwrap() {
         result.unwrap();
     }
+    // A topic of hundreds of partitions is there before each of them has a leader that knows of it.
+    ends(servers, topic);
 }
 
 /// How long reading a topic to its end may take.
