@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{Event, Level, Metadata, callsite::Identifier};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, Targets},
+    filter::{FilterExt, LevelFilter, Targets},
     fmt::MakeWriter,
     layer::{Context, Filter, SubscriberExt},
     util::SubscriberInitExt,
@@ -57,6 +57,12 @@ struct Repeated(Mutex<Limiter<Identifier>>);
 impl<S> Filter<S> for Repeated {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
+    }
+
+    /// Without it the other filter's hint would count for nothing, and each of the `log` crate's lines would be looked at:
+    /// rdkafka has one for each delivery.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
@@ -170,6 +176,13 @@ impl<'a> MakeWriter<'a> for AboveStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_below_the_level_is_not_even_looked_at() {
+        let filter = EnvFilter::new("info").and(Repeated::default());
+        let hint = Filter::<tracing_subscriber::Registry>::max_level_hint(&filter);
+        assert_eq!(hint, Some(LevelFilter::INFO));
+    }
 
     #[test]
     fn what_repeats_is_left_out_and_counted_and_others_are_heard() {
