@@ -1,8 +1,8 @@
 //! Exactly-once: results, dead letters and offsets in one transaction (KIP-98, KIP-447).
 //!
-//! Every call blocks, so none is made on a thread that has anything else to do. None has a time limit: the
-//! broker ends what takes longer than `transaction.timeout.ms`, and then says so. What had to be done twice, or took
-//! long, is told to the producer's [`Signs`](super::signs::Signs).
+//! Every call blocks, so none is made on a thread that has anything else to do. None but that for the offsets has a
+//! time limit: the broker ends what takes longer than `transaction.timeout.ms`, and then says so. What had to be done
+//! twice, or took long, is told to the producer's [`Signs`](super::signs::Signs).
 
 use std::{
     sync::{Arc, mpsc},
