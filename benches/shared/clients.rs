@@ -86,7 +86,12 @@ pub fn run_pipeline(
             None => None,
         };
         let source = KafkaSource::new(consumer, from, input, progress.clone()).unwrap();
-        let topics = Topics { requests: false, results: to.to_owned(), dead_letters: format!("{from}.dlq") };
+        let topics = Topics {
+            requests: false,
+            in_order: true,
+            results: to.to_owned(),
+            dead_letters: format!("{from}.dlq"),
+        };
         let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());
         run(plan, source, sink, Machine::new().unwrap(), progress, std::future::pending()).await.unwrap();

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, brokers::refuse_false_promise};
 use crate::{
-    config::{Guarantee, Pipeline},
+    config::{Guarantee, Order, Pipeline},
     engine::{Budget, Environment, Machine, Plan, RetryPolicy, Stop, Topology, run},
     kafka::{Admin, KafkaSink, KafkaSource, Limits, Topics, settings},
     telemetry::Progress,
@@ -38,9 +38,11 @@ impl Supervised {
         let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
         let mut limits_hold = Duration::ZERO;
         let mut pause = PAUSES.0;
+        let mut follow = false;
         loop {
             let began = self.machine.now();
-            let ended = self.session(limits, limits_hold, stop.clone()).await;
+            let ended = self.session(limits, limits_hold, follow, stop.clone()).await;
+            follow = true;
             let lasted = self.machine.now() - began > LASTED;
             let reason = match ended {
                 Ok(()) => return Ok(()),
@@ -89,11 +91,12 @@ impl Supervised {
         Ok(admin)
     }
 
-    /// Runs with one set of clients.
+    /// Runs with one set of clients, which may follow upon others.
     async fn session(
         &self,
         limits: Limits,
         limits_hold: Duration,
+        follow: bool,
         stop: CancellationToken,
     ) -> Result<(), Stop> {
         let pipeline = &self.pipeline;
@@ -102,6 +105,7 @@ impl Supervised {
         let (consumer, producer) = (settings::consumer(pipeline), settings::producer(pipeline, limits));
         let topics = Topics {
             requests: pipeline.source.requests,
+            in_order: pipeline.order == Order::Partition,
             results: pipeline.sink.topic.topic.clone(),
             dead_letters: pipeline.dead_letters.clone(),
         };
@@ -110,14 +114,17 @@ impl Supervised {
         // The producer first: a member of the group that cannot work yet would hold partitions for nothing.
         let progress = self.progress.clone();
         let clients = tokio::task::spawn_blocking(move || {
-            let sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;
+            let mut sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;
             let source = KafkaSource::new(&consumer, &topic, room, progress)?;
+            if exactly_once {
+                sink.commit_for(source.group());
+            }
+            if exactly_once && follow {
+                sink.settle()?;
+            }
             Ok((source, sink))
         });
-        let (source, mut sink) = clients.await.map_err(|error| Stop::Restart(error.to_string()))??;
-        if exactly_once {
-            sink.commit_for(source.group());
-        }
+        let (source, sink) = clients.await.map_err(|error| Stop::Restart(error.to_string()))??;
         let plan = Plan {
             topology: Topology::new(pipeline.steps.iter().map(|step| step.operator.clone())),
             guarantee: pipeline.guarantee,

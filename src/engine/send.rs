@@ -26,13 +26,22 @@ const SHARE_OF_PRODUCER: u64 = 8;
 pub struct Outbox {
     /// Not handed over yet.
     ready: Ready,
-    /// The chunk that is being handed over: its number, and what of it is left.
-    open: Option<(u32, LaneId, vec::IntoIter<Outgoing>)>,
+    /// The chunk that is being handed over.
+    open: Option<Open>,
     /// The record that the sink had no room for, or that is to be sent alone.
     held: Option<(Token, Outgoing)>,
     in_flight: Ring,
     /// Records handed over and not acknowledged, by destination.
     queued: [u64; 2],
+}
+
+/// A chunk that is being handed over.
+struct Open {
+    number: u32,
+    lane: LaneId,
+    /// The number of the partition that it was read from.
+    partition: i32,
+    left: vec::IntoIter<Outgoing>,
 }
 
 impl Outbox {
@@ -75,7 +84,7 @@ impl Outbox {
     /// Drops all of that lane that was not handed over, a chunk that was begun too.
     pub fn cut_off(&mut self, lane: LaneId) {
         self.abandon(lane);
-        let Some((number, ..)) = self.open.take_if(|(_, of, _)| *of == lane) else { return };
+        let Some(Open { number, .. }) = self.open.take_if(|open| open.lane == lane) else { return };
         self.held.take_if(|(token, _)| token.chunk() == number);
         // What still comes of it is about nobody any more; but it counts as long as it is on its way.
         if let Some(sent) = self.in_flight.get_mut(number) {
@@ -126,22 +135,20 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Hands over what the sink has room for.
     pub(super) fn send(&mut self) -> Result<(), Stop> {
         loop {
-            if let Some((token, outgoing)) = self.outbox.held.take()
-                && !self.send_one(token, outgoing)?
-            {
-                return Ok(());
-            }
-            let Some((number, _, left)) = &mut self.outbox.open else {
+            let Some(Open { number, partition, left, .. }) = &mut self.outbox.open else {
                 if !self.committer.may_send() || !self.open_next()? {
                     return Ok(());
                 }
                 continue;
             };
-            let number = *number;
-            match left.next() {
-                Some(outgoing) => {
-                    let token = Token::new(number, outgoing.cause, outgoing.to);
-                    if !self.send_one(token, outgoing)? {
+            let (number, partition) = (*number, *partition);
+            let next = self.outbox.held.take().or_else(|| {
+                let outgoing = left.next()?;
+                Some((Token::new(number, outgoing.cause, outgoing.to), outgoing))
+            });
+            match next {
+                Some((token, outgoing)) => {
+                    if !self.send_one(partition, token, outgoing)? {
                         return Ok(());
                     }
                 }
@@ -160,9 +167,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let leaving = self.revocation.as_ref().and_then(|r| self.outbox.ready.pop_of(r.lanes()));
         let Some(computed) = leaving.or_else(|| self.outbox.ready.pop()) else { return Ok(false) };
         let Computed { lane, chunk, mut outcome, room } = computed;
-        if !self.lanes.contains_key(&lane) {
+        let Some(partition) = self.lanes.get(&lane).map(|lane| lane.partition.partition) else {
             return Ok(true);
-        }
+        };
         if let Some(stop) = outcome.fatal {
             return Err(stop);
         }
@@ -184,7 +191,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             again: Vec::new(),
             _room: room,
         });
-        self.outbox.open = Some((number, lane, outcome.outgoing.into_iter()));
+        self.outbox.open = Some(Open { number, lane, partition, left: outcome.outgoing.into_iter() });
         Ok(true)
     }
 
@@ -202,12 +209,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// `false` where the sink has no room, or the record has to wait until it is alone: it is kept, and goes first
     /// when it may.
-    fn send_one(&mut self, token: Token, outgoing: Outgoing) -> Result<bool, Stop> {
+    fn send_one(&mut self, partition: i32, token: Token, outgoing: Outgoing) -> Result<bool, Stop> {
         if !self.suspects.is_empty() && !self.may_be_next(token) {
             self.outbox.held = Some((token, outgoing));
             return Ok(false);
         }
-        match self.sink.send(outgoing.to, &outgoing.record, token) {
+        match self.sink.send(outgoing.to, partition, &outgoing.record, token) {
             Ok(()) => {
                 self.committer.sent(self.now);
                 self.outbox.queued[outgoing.to as usize] += 1;
@@ -325,7 +332,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Lets the lane know of a chunk of which nothing more is to come.
     fn done_if_over(&mut self, number: u32) {
-        let is_open = self.outbox.open.as_ref().is_some_and(|(open, ..)| *open == number);
+        let is_open = self.outbox.open.as_ref().is_some_and(|open| open.number == number);
         let is_over = self.outbox.in_flight.get_mut(number).is_some_and(|sent| sent.remaining == 0);
         if is_over && !is_open {
             self.done(number);

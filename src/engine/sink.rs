@@ -68,12 +68,12 @@ pub enum SendError {
 
 /// Where results and dead letters go.
 pub trait Sink: Send + 'static {
-    /// Hands a record over; returns at once. The first one after a commit begins a transaction, where the
-    /// guarantee is exactly-once.
+    /// Hands over a record that one of the source's partition `from` has made; returns at once. The first one after a
+    /// commit begins a transaction, where the guarantee is exactly-once.
     ///
     /// # Errors
     /// [`SendError::Full`]: send it again once a delivery has been told. Else the record was refused.
-    fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError>;
+    fn send(&mut self, to: Destination, from: i32, record: &Record, token: Token) -> Result<(), SendError>;
 
     /// Appends what has been delivered, or arranges to be woken.
     fn poll_deliveries(&mut self, context: &mut Context<'_>, deliveries: &mut Vec<Delivery>) -> Poll<()>;

@@ -27,6 +27,16 @@ impl Group {
         self.is_joined().then_some(metadata)
     }
 
+    /// The group, whether the worker has a place in it or not: for what is not to be committed.
+    pub fn any_metadata(&self) -> Option<ConsumerGroupMetadata> {
+        self.0.group_metadata()
+    }
+
+    /// The topic that is read.
+    pub fn topic(&self) -> &str {
+        self.0.context().topic()
+    }
+
     /// Whether the worker has a place in its group right now.
     pub fn is_joined(&self) -> bool {
         // SAFETY: the consumer is live, and the metadata is destroyed once, after its last use.

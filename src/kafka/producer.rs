@@ -21,7 +21,7 @@ use rdkafka::{
 };
 
 use super::{
-    reply::ReplyPartitions,
+    places::Places,
     signs::{Signs, telling},
     statistics, threads,
 };
@@ -50,8 +50,7 @@ pub struct Makes {
     pub config: ClientConfig,
     pub results: String,
     pub transactional: bool,
-    /// Where records are requests: the partitions that they may ask for their replies at.
-    pub replies: Option<Arc<ReplyPartitions>>,
+    pub places: Arc<Places>,
     pub deliveries: Arc<Deliveries>,
     pub progress: Arc<Progress>,
 }
@@ -192,7 +191,7 @@ fn spawn_poll(
     stop: Arc<AtomicBool>,
     makes: &Makes,
 ) -> Result<JoinHandle<()>, Stop> {
-    let (replies, results) = (makes.replies.clone(), makes.results.clone());
+    let (places, results) = (makes.places.clone(), makes.results.clone());
     let poll = move || {
         let mut next = Instant::now();
         while !stop.load(Relaxed) {
@@ -200,9 +199,7 @@ fn spawn_poll(
             if let Some(signs) = &signs {
                 signs.read();
             }
-            if let Some(replies) = &replies {
-                replies.refresh(&producer, &results, &mut next);
-            }
+            places.refresh(&producer, &results, &mut next);
         }
         // In this order, see `Signs`.
         drop(signs);

@@ -152,9 +152,10 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
         // A topic's limit holds for a whole batch; librdkafka's default is a million.
         .set("batch.size", smallest.to_string());
     match pipeline.guarantee {
-        // A broker that goes away is waited for, however long it takes.
+        // A broker that goes away is waited for, however long it takes; but from time to time with new clients, in case
+        // that these are why nothing is delivered.
         Guarantee::AtLeastOnce => config
-            .set("message.timeout.ms", "0")
+            .set("message.timeout.ms", "300000")
             .set("socket.timeout.ms", SILENCE)
             // A broker that waits for others says so before that.
             .set("request.timeout.ms", "9000"),
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn at_least_once_waits_for_the_broker_for_ever() {
         let expected = [
-            ("message.timeout.ms", Some("0")),
+            ("message.timeout.ms", Some("300000")),
             ("enable.idempotence", Some("true")),
             ("enable.gapless.guarantee", Some("true")),
             ("transactional.id", None),

@@ -23,6 +23,7 @@ use rdkafka::{
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::{
+    places::Places,
     producer::{Deliveries, Makes, PolledProducer, delivery_error},
     threads, transaction,
 };
@@ -39,6 +40,8 @@ use crate::{
 pub struct Topics {
     /// Whether a record may say at which partition its result is wanted.
     pub requests: bool,
+    /// Whether results without a key keep the order of the partition that their requests were read from.
+    pub in_order: bool,
     /// Where results go.
     pub results: String,
     /// Where dead letters go.
@@ -99,14 +102,12 @@ impl KafkaSink {
             config: config.clone(),
             results: topics.results.clone(),
             transactional,
-            replies: topics.requests.then(Arc::default),
+            places: Arc::new(Places::new(topics.requests, topics.in_order)),
             deliveries: Arc::new(Deliveries::default()),
             progress,
         };
         let producer = Arc::new(PolledProducer::new(&makes)?);
-        if let Some(replies) = &makes.replies {
-            replies.ask_first(producer.client(), &topics.results);
-        }
+        makes.places.ask_first(producer.client(), &topics.results);
         if transactional {
             transaction::init(&producer, || true)?;
         }
@@ -124,6 +125,20 @@ impl KafkaSink {
     /// The group whose offsets go into the transactions.
     pub fn commit_for(&mut self, group: Group) {
         self.group = Some(group);
+    }
+
+    /// Sees to it that no offsets of earlier clients with the same `transactional.id` stand in the way of the group.
+    /// Blocks; to be called before the first record is sent.
+    ///
+    /// # Errors
+    /// Where transactions cannot be had.
+    pub fn settle(&mut self) -> Result<(), Stop> {
+        let Some(group) = &self.group else { return Ok(()) };
+        transaction::settle(&self.producer, group)?;
+        if let Some(sign) = self.transactions.not_plain() {
+            self.transactions.renew(&sign);
+        }
+        self.transactions.producer().map(drop)
     }
 
     /// Takes the producer whose turn it is; exactly-once, begins a transaction with it.
@@ -263,7 +278,7 @@ impl Transactions {
 }
 
 impl Sink for KafkaSink {
-    fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
+    fn send(&mut self, to: Destination, from: i32, record: &Record, token: Token) -> Result<(), SendError> {
         if !self.transactions.open.load(Relaxed) {
             self.begin()?;
         }
@@ -273,7 +288,7 @@ impl Sink for KafkaSink {
         };
         let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
         if to == Destination::Result {
-            out.partition = self.makes.replies.as_ref().and_then(|replies| replies.of(record));
+            out.partition = self.makes.places.of(record, from);
         }
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();

@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use futures::StreamExt;
 use rdkafka::{
+    ClientConfig, Message, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
     mocking::{MockCluster, MockCoordinator},
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
@@ -47,15 +50,51 @@ fn pipeline(cluster: &Cluster, guarantee: &str) -> Pipeline {
     load("factorial.toml", &sets.map(|set| set.parse().unwrap())).unwrap().0
 }
 
+/// The values of a partition of the results.
+fn results(cluster: &Cluster, partition: i32, count: usize) -> Vec<String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "reader")
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset("results", partition, rdkafka::Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let values = (0..count).map(|_| consumer.poll(SOON).expect("a result").unwrap().detach());
+    values.map(|message| String::from_utf8(message.payload().unwrap().to_vec()).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_without_a_key_keep_together_by_the_partition_of_their_requests() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("results", 3, 1).unwrap();
+    let mut sink = sink(&pipeline(&cluster, "at-least-once"), false);
+    // One by one: librdkafka chooses a partition for what it gets at once.
+    for number in 0..12 {
+        let value = Some(Bytes::from(number.to_string()));
+        let record = Record { value, ..Record::default() };
+        sink.send(Destination::Result, number % 4, &record, Token(number as usize)).unwrap();
+        assert_eq!(delivered(&mut sink, 1).await, [(number as usize, "delivered")]);
+    }
+    assert_eq!(results(&cluster, 0, 6), ["0", "3", "4", "7", "8", "11"]);
+    assert_eq!(results(&cluster, 1, 3), ["1", "5", "9"]);
+    assert_eq!(results(&cluster, 2, 3), ["2", "6", "10"]);
+}
+
 fn sink(pipeline: &Pipeline, transactional: bool) -> KafkaSink {
     let limits = Limits { result: 1 << 20, dead_letter: 1 << 20 };
-    let topics = Topics { requests: false, results: "results".to_owned(), dead_letters: "dead".to_owned() };
+    let topics = Topics {
+        requests: false,
+        in_order: true,
+        results: "results".to_owned(),
+        dead_letters: "dead".to_owned(),
+    };
     let progress = Arc::new(Progress::new(Subject::default()));
     KafkaSink::new(&settings::producer(pipeline, limits), topics, transactional, progress).unwrap()
 }
 
 fn send(sink: &mut KafkaSink, token: usize) -> Result<(), SendError> {
-    sink.send(Destination::Result, &Record::default(), Token(token))
+    sink.send(Destination::Result, 0, &Record::default(), Token(token))
 }
 
 /// What became of so many records.

@@ -26,7 +26,7 @@ pub struct SimulatedSink {
 }
 
 impl Sink for SimulatedSink {
-    fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
+    fn send(&mut self, to: Destination, _from: i32, record: &Record, token: Token) -> Result<(), SendError> {
         let mut world = lock(&self.world);
         let room = world.script.settings.room;
         let transactional = world.script.guarantee == Guarantee::ExactlyOnce;

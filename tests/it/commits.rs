@@ -41,8 +41,12 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
     let overrides: Vec<_> = overrides.iter().map(|setting| setting.parse().unwrap()).collect();
     let (pipeline, _) = load("factorial.toml", &overrides).unwrap();
     let progress = Arc::new(Progress::new(Subject::default()));
-    let topics =
-        Topics { results: names.sink.clone(), dead_letters: names.dead_letters.clone(), requests: false };
+    let topics = Topics {
+        results: names.sink.clone(),
+        dead_letters: names.dead_letters.clone(),
+        requests: false,
+        in_order: false,
+    };
     let limits = Limits { result: 1 << 20, dead_letter: 1 << 20 };
     let (consumer, producer) = (settings::consumer(&pipeline), settings::producer(&pipeline, limits));
     let committed = || {

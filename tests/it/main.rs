@@ -13,6 +13,7 @@ mod latest;
 mod load;
 mod observability;
 mod offline;
+mod pending;
 mod permanent;
 mod poison;
 mod ports;

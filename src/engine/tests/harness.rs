@@ -220,7 +220,7 @@ impl Source for TestSource {
 struct TestSink(SharedWorld);
 
 impl Sink for TestSink {
-    fn send(&mut self, to: Destination, record: &Record, token: Token) -> Result<(), SendError> {
+    fn send(&mut self, to: Destination, _from: i32, record: &Record, token: Token) -> Result<(), SendError> {
         let mut world = self.0.lock().unwrap();
         if world.unacknowledged.len() >= world.room {
             return Err(SendError::Full);

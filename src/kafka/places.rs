@@ -1,4 +1,5 @@
-//! Which partition a result goes to where its request says so.
+//! Which partition a result goes to where librdkafka does not choose it: where its request says so, and where results that
+//! have no key keep their requests' order.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed},
@@ -20,24 +21,35 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is asked at most.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many partitions the result topic has, as far as is known: a wish that is out of range is not fulfilled, as
-/// librdkafka would fail the record.
-#[derive(Default)]
-pub struct ReplyPartitions {
+/// How many partitions the result topic has, as far as is known, and what follows from it.
+pub struct Places {
+    requests: bool,
+    in_order: bool,
     count: AtomicI32,
     /// Whether a partition was wished for that is not known.
     asked_for_more: AtomicBool,
 }
 
-impl ReplyPartitions {
-    /// The partition that the record is wanted at, if there is one.
-    pub fn of(&self, record: &Record) -> Option<i32> {
-        let partition = reply::partition(record)?;
-        if partition < self.count.load(Relaxed) {
-            return Some(partition);
+impl Places {
+    /// Of records that may wish for a partition where they are `requests`, and otherwise follow their source's partition
+    /// where they go `in_order`.
+    pub fn new(requests: bool, in_order: bool) -> Self {
+        Places { requests, in_order, count: AtomicI32::new(0), asked_for_more: AtomicBool::new(false) }
+    }
+
+    /// The partition that the result of a record from the source's partition `from` goes to; `None` where librdkafka
+    /// chooses, by the key if there is one.
+    pub fn of(&self, record: &Record, from: i32) -> Option<i32> {
+        let wish = if self.requests { reply::partition(record) } else { None };
+        let count = self.count.load(Relaxed);
+        match wish {
+            Some(wish) if wish < count => return Some(wish),
+            // librdkafka would fail the record.
+            Some(_) => self.asked_for_more.store(true, Relaxed),
+            None => {}
         }
-        self.asked_for_more.store(true, Relaxed);
-        None
+        // librdkafka would choose anew for each batch, and for a record that is done again: that is no order.
+        (self.in_order && record.key.is_none() && count > 0).then(|| from % count)
     }
 
     /// Asks the broker, if it has not said yet or a partition was wished for that is not known. Blocks meanwhile, and
@@ -48,7 +60,7 @@ impl ReplyPartitions {
         topic: &str,
         next: &mut Instant,
     ) {
-        let unknown = self.count.load(Relaxed) == 0;
+        let unknown = self.matters() && self.count.load(Relaxed) == 0;
         if Instant::now() < *next || !(self.asked_for_more.swap(false, Relaxed) || unknown) {
             return;
         }
@@ -59,7 +71,7 @@ impl ReplyPartitions {
     /// Asks the broker before the first request is answered: a few times, as a topic that is new is not known everywhere
     /// at once, and soon no more, as it may only come with the first result.
     pub fn ask_first<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
-        for _ in 0..FIRST_TIMES {
+        for _ in 0..if self.matters() { FIRST_TIMES } else { 0 } {
             self.ask(producer, topic);
             if self.count.load(Relaxed) > 0 {
                 return;
@@ -68,8 +80,12 @@ impl ReplyPartitions {
         }
     }
 
+    fn matters(&self) -> bool {
+        self.requests || self.in_order
+    }
+
     /// Asks the broker. Where it does not answer, it is asked again.
-    pub fn ask<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
+    fn ask<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
         let Ok(metadata) = producer.client().fetch_metadata(Some(topic), ASK) else { return };
         let count = metadata.topics().iter().map(|topic| topic.partitions().len()).sum::<usize>();
         if count > 0 {
