@@ -14,7 +14,7 @@ const STRAY: i64 = 60_000;
 impl Judging<'_> {
     /// Where results are in order, a result is never before one whose request was earlier in the same partition (and has the
     /// same key). Of repeats the one counts that was written first, in whichever partition: what at-least-once does again, it
-    /// does again in order, from behind, and a record without a key may go elsewhere then.
+    /// does again in order, from behind, and a record without a key may go elsewhere then. A dead letter counts as one of them.
     pub(super) fn order(&mut self, keys: &[u64]) {
         if self.promise.order == Order::None {
             return;
@@ -28,6 +28,12 @@ impl Judging<'_> {
             let first = first.entry((found.number, found.digest)).or_insert(written);
             *first = written.min(*first);
         }
+        let mut letters: HashMap<u32, i64> = HashMap::new();
+        for letter in &history.letters {
+            let Some(number) = letter.number else { continue };
+            let first = letters.entry(number).or_insert(letter.at);
+            *first = letter.at.min(*first);
+        }
         let mut latest: HashMap<_, (i64, Place)> = HashMap::new();
         for found in results {
             let Some(number) = found.number else { continue };
@@ -35,7 +41,8 @@ impl Judging<'_> {
                 continue;
             };
             let Some(place) = asked.place else { continue };
-            if first[&(found.number, found.digest)].1 != found.place {
+            let is_repeat = first[&(found.number, found.digest)].1 != found.place;
+            if is_repeat || letters.get(&number).is_some_and(|letter| *letter < found.at) {
                 continue;
             }
             let key = match self.promise.order {

@@ -207,14 +207,27 @@ fn what_no_broker_has_taken_may_be_answered_once_or_not() {
     assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::Duplicate, Some(8))]);
 }
 
-#[test]
-fn what_did_not_fit_may_be_a_dead_letter_and_nothing_else_may() {
-    let too_large = |number| Letter {
+fn too_large(number: u32) -> Letter {
+    Letter {
         number: Some(number),
         digest: 2_000 + u64::from(number),
         says: Some(place(0, i64::from(number) / 2)),
         ..letter("result-too-large")
-    };
+    }
+}
+
+#[test]
+fn a_result_that_follows_a_dead_letter_of_its_own_is_a_repeat_and_in_no_order() {
+    let mut history = swapped(2, 4);
+    history.smallest_limit = Some(99);
+    history.letters.push(too_large(2));
+    assert_eq!(broken(AT_LEAST_ONCE, &history), [(Kind::OutOfOrder, Some(2))], "it came behind the result");
+    history.letters.last_mut().unwrap().at = 400;
+    assert_eq!(broken(AT_LEAST_ONCE, &history), []);
+}
+
+#[test]
+fn what_did_not_fit_may_be_a_dead_letter_and_nothing_else_may() {
     let mut history = right();
     history.results.retain(|found| found.number != Some(4));
     history.letters.push(too_large(4));
