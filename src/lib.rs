@@ -6,7 +6,8 @@
 //! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
-//! - [`kafka`]: the only folder that knows librdkafka; [`broker`]: a real Kafka on this machine.
+//! - [`kafka`]: the only folder that opens librdkafka's clients; [`librdkafka`]: its properties; [`broker`]: a real Kafka on
+//!   this machine.
 //! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
 //!   [`simulate`]: the same of the engine alone, in virtual time;
 //!   [`plant`]: faults on purpose, for both to find.
@@ -24,6 +25,7 @@ pub mod format;
 pub mod gateway;
 pub mod http;
 pub mod kafka;
+pub mod librdkafka;
 pub mod load;
 pub mod operator;
 pub mod plant;

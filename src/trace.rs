@@ -16,7 +16,7 @@ pub struct Span {
     pub trace: String,
     /// The span that has caused this one.
     pub parent: String,
-    /// This one.
+    /// This span's own id, 16 hexadecimal digits.
     pub id: String,
     flags: String,
 }
@@ -37,7 +37,7 @@ impl Span {
         Some(Span { trace: trace.to_owned(), parent: parent.to_owned(), id, flags: flags.to_owned() })
     }
 
-    /// Whether whoever began the trace keeps it.
+    /// Whether the trace is kept where it began.
     pub fn is_sampled(&self) -> bool {
         u8::from_str_radix(&self.flags, 16).is_ok_and(|flags| flags & 1 == 1)
     }

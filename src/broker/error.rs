@@ -1,3 +1,5 @@
+//! Why a broker could not be started.
+
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
@@ -51,7 +53,7 @@ pub enum BrokerError {
     Io {
         /// What was tried.
         action: &'static str,
-        /// On what.
+        /// The file or folder that it failed on.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -112,7 +114,7 @@ pub enum BrokerError {
     Ended {
         /// The node's id.
         node: usize,
-        /// Its log.
+        /// The node's log, whose last lines say why.
         log: PathBuf,
         /// The log's last lines.
         lines: String,

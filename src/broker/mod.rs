@@ -1,8 +1,9 @@
 //! A real Apache Kafka on this machine, for tests and for a person without one: KRaft, one node or three,
 //! from the jars on Maven Central, listening on loopback alone.
 //!
-//! Knows processes, ports and files. Must not know librdkafka, pipelines or the command line: a broker is
-//! ready when it says so in its log and its port accepts.
+//! Of processes, ports and files: a broker is ready when its log says so and its port accepts.
+//!
+//! Knows: nothing else here. Must not know: rdkafka, clap.
 
 mod error;
 mod guard;

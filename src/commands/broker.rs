@@ -1,3 +1,5 @@
+//! `pipeline broker`.
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};

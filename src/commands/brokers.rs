@@ -63,8 +63,8 @@ pub async fn find_broker_for_gateway(gateway: &mut Gateway) -> Result<Option<Emb
 async fn start() -> Result<EmbeddedBroker, Failure> {
     let broker = EmbeddedBroker::start(9092).await.map_err(Failure::failed)?;
     announce(&format!(
-        "no Kafka answers at 127.0.0.1:9092: started the embedded broker at {}, in memory. Its data is gone when this \
-         process exits; it does at-least-once alone (`pipeline broker` starts a real one).",
+        "no Kafka answers at 127.0.0.1:9092: started the embedded broker at {}, in memory. It ends with this process, and \
+         its data with it; it does at-least-once alone (`pipeline broker` starts a real one).",
         broker.address()
     ));
     Ok(broker)

@@ -1,3 +1,5 @@
+//! `pipeline check`.
+
 use clap::Args;
 
 use super::{
@@ -26,18 +28,20 @@ pub struct Check {
     /// Ask the brokers too: whether they answer, the topics, and what this user may do with them
     #[arg(long)]
     connect: bool,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 impl Check {
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), Failure> {
         let mut wrong = Vec::new();
         for file in &self.files {
-            match load(file, &overrides.set) {
-                Ok((mut pipeline, warnings)) => {
+            match load(file, &self.overrides.set) {
+                Ok((pipeline, warnings)) => {
                     if !warnings.is_empty() {
                         eprintln!("{}\n", for_stderr(&warnings));
                     }
-                    let met = if self.connect { connect(&mut pipeline) } else { Ok(String::new()) };
+                    let met = if self.connect { connect(&pipeline) } else { Ok(String::new()) };
                     match met {
                         Ok(met) => {
                             stdout(&format!("{file}: the pipeline {} can run\n{met}", pipeline.name))?;
@@ -55,9 +59,8 @@ impl Check {
 }
 
 /// What the pipeline meets at its brokers, a line each; or all that keeps it from running.
-fn connect(pipeline: &mut Pipeline) -> Result<String, Vec<String>> {
+fn connect(pipeline: &Pipeline) -> Result<String, Vec<String>> {
     let admin = Admin::new(&settings::common(pipeline)).map_err(|error| vec![error.to_string()])?;
-    admin.suit(pipeline);
     let survey = admin.survey(pipeline).map_err(|error| vec![error.to_string()])?;
     let mut wrong = survey.wrong;
     wrong.extend(refuse_false_promise(pipeline, &admin).err().map(|failure| failure.to_string()));

@@ -1,3 +1,5 @@
+//! `pipeline explain`.
+
 use clap::Args;
 
 use super::{Failure, admin_port::ask, stdout};

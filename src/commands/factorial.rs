@@ -1,3 +1,5 @@
+//! `pipeline factorial`.
+
 use std::{
     fs,
     io::IsTerminal,
@@ -24,7 +26,7 @@ use crate::factorial::{Decimal, Factorials, MAX_N, Watch, factorial, factorial_w
 #[derive(Args, Debug)]
 pub struct Factorial {
     /// Whose factorial
-    #[arg(value_name = "N", required_unless_present = "random", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_N)))]
+    #[arg(value_name = "N", required_unless_present = "random", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_N)))]
     n: Option<u32>,
     /// Write the digits to a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "random"])]

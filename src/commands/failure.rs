@@ -1,3 +1,5 @@
+//! How a command fails, and with which exit code.
+
 use std::process::ExitCode;
 
 use thiserror::Error;

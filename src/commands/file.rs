@@ -1,3 +1,5 @@
+//! The FILE and `--set` that most commands take.
+
 use std::io::{self, IsTerminal};
 
 use clap::Args;

@@ -1,3 +1,5 @@
+//! `pipeline graph`.
+
 use clap::{Args, ValueEnum};
 
 use super::{
@@ -19,6 +21,8 @@ pub struct Graph {
     /// How it is drawn
     #[arg(long, value_enum, default_value_t = Drawing::Text)]
     format: Drawing,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -32,8 +36,8 @@ enum Drawing {
 }
 
 impl Graph {
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
-        let pipeline = load_pipeline(&self.file, overrides)?;
+    pub fn run(self) -> Result<(), Failure> {
+        let pipeline = load_pipeline(&self.file, &self.overrides)?;
         stdout(&match self.format {
             Drawing::Text => text(&pipeline),
             Drawing::Dot => dot(&pipeline),

@@ -1,13 +1,15 @@
+//! `pipeline load`.
+
 use std::{sync::Arc, thread, time::Duration};
 
 use clap::Args;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Failure, file, file::Overrides, signals::each_signal, stdout};
+use super::{Failure, file, file::Overrides, signals::Signals, stdout};
 use crate::{
-    kafka::{Admin, settings},
+    kafka::{Admin, KafkaTarget, settings},
     load::{
-        Book, HttpTarget, KafkaTarget, Results, RunId, Script, Standing, Stop, Target, TargetSettings,
+        Book, HttpTarget, Results, RunId, Script, Standing, Stop, Target, TargetSettings,
         report::{self, Report, summary},
         run,
     },
@@ -34,6 +36,8 @@ pub struct Load {
     /// spike.toml, soak.toml)
     #[arg(value_name = "FILE")]
     file: String,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 impl Load {
@@ -41,8 +45,8 @@ impl Load {
     ///
     /// # Errors
     /// A script that is wrong, a target that cannot be reached, or a threshold that is not met.
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
-        let script = crate::load::load(&self.file, &overrides.set)
+    pub fn run(self) -> Result<(), Failure> {
+        let script = crate::load::load(&self.file, &self.overrides.set)
             .map_err(|error| Failure::Usage(file::told(&error)))?;
         init_logging();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -73,6 +77,7 @@ impl Load {
 }
 
 async fn load(script: &Script) -> Result<(String, Results), Failure> {
+    let caught = Signals::catch();
     let recorded = install_metrics().map_err(Failure::failed)?;
     let server = MetricsServer::start(script.metrics.listen, script.metrics.explicit, recorded, Vec::new())
         .await
@@ -82,7 +87,7 @@ async fn load(script: &Script) -> Result<(String, Results), Failure> {
     announce(&format!("{}: {words}", script.name));
     announce(&format!("metrics at http://{}/metrics", server.address()));
     let stop = Arc::new(Stop::default());
-    let signals = tokio::spawn(stop_on_signals(stop.clone()));
+    let signals = tokio::spawn(stop_on_signals(caught, stop.clone()));
     let status = tokio::spawn(show(book.clone()));
     let expiry = tokio::spawn(expire(book.clone()));
     let (tell, told) = oneshot::channel();
@@ -102,7 +107,7 @@ async fn load(script: &Script) -> Result<(String, Results), Failure> {
     Ok((words, results))
 }
 
-/// Whoever is asked, ready; and where that is, in words.
+/// What is asked, ready; and where that is, in words.
 async fn target(script: &Script, book: &Arc<Book>) -> Result<(Box<dyn Target + Send>, String), Failure> {
     let topics = match &script.target {
         TargetSettings::Http { url, headers } => {
@@ -111,31 +116,30 @@ async fn target(script: &Script, book: &Arc<Book>) -> Result<(Box<dyn Target + S
         }
         TargetSettings::Kafka(topics) => topics.clone(),
     };
-    let mut config = settings::client(&script.name, &script.kafka);
+    let config = settings::client(&script.name, [&script.kafka]);
     let book = book.clone();
     let clients = tokio::task::spawn_blocking(move || {
         // Says what is wrong where no broker answers, which the clients themselves do not.
         let admin = Admin::new(&config).map_err(Failure::failed)?;
-        if admin.is_embedded() && config.get("fetch.wait.max.ms").is_none() {
-            // A fetch is answered only when its time is over.
-            config.set("fetch.wait.max.ms", "20");
-        }
-        let target = KafkaTarget::new(&config, &topics, book).map_err(Failure::failed)?;
+        let target = KafkaTarget::new(&admin.fit(&config), &topics, book).map_err(Failure::failed)?;
         Ok((target, admin.servers().to_owned()))
     });
     let (target, servers) = clients.await.map_err(Failure::failed)??;
     Ok((Box::new(target), report::target(script, &servers)))
 }
 
-async fn stop_on_signals(stop: Arc<Stop>) {
-    each_signal(|signals| {
-        stop.stop();
-        announce(match signals {
-            1 => "stopping: nothing more is asked; the answers are waited for (once more to stop at once)",
-            _ => "stopped at once",
-        });
-    })
-    .await;
+async fn stop_on_signals(caught: Signals, stop: Arc<Stop>) {
+    caught
+        .each(|signals| {
+            stop.stop();
+            announce(match signals {
+                1 => {
+                    "stopping: nothing more is asked; the answers are waited for (once more to stop at once)"
+                }
+                _ => "stopped at once",
+            });
+        })
+        .await;
 }
 
 /// Gives up what has waited too long, for ever.

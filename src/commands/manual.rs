@@ -1,3 +1,5 @@
+//! Manual pages and shell completions.
+
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;

@@ -1,7 +1,8 @@
 //! The command line: one file a subcommand, each a struct that clap fills and a `run` that does it.
 //!
-//! Commands read settings, put parts together and print. They must not compute, hold state, or know
-//! librdkafka.
+//! Commands read settings, put parts together and print. They compute nothing and hold no state.
+//!
+//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, settings, simulate, telemetry, testing, verify. Must not know: rdkafka.
 
 mod admin_port;
 mod broker;
@@ -45,8 +46,6 @@ use crate::telemetry::end_spans;
 pub struct CommandLine {
     #[command(subcommand)]
     command: Command,
-    #[command(flatten)]
-    overrides: file::Overrides,
 }
 
 const EXAMPLES: &str = "\
@@ -91,17 +90,17 @@ impl CommandLine {
     /// What went wrong, as a sentence, and whether it was the usage or the run.
     pub fn run(self) -> Result<(), Failure> {
         let result = match self.command {
-            Command::Run(run) => run.run(&self.overrides),
-            Command::Request(request) => request.run(&self.overrides),
-            Command::Serve(serve) => serve.run(&self.overrides),
-            Command::Load(load) => load.run(&self.overrides),
-            Command::Verify(verify) => verify.run(&self.overrides),
+            Command::Run(run) => run.run(),
+            Command::Request(request) => request.run(),
+            Command::Serve(serve) => serve.run(),
+            Command::Load(load) => load.run(),
+            Command::Verify(verify) => verify.run(),
             Command::Factorial(factorial) => factorial.run(),
             Command::Broker(broker) => broker.run(),
-            Command::Topics(topics) => topics.run(&self.overrides),
-            Command::Check(check) => check.run(&self.overrides),
-            Command::Graph(graph) => graph.run(&self.overrides),
-            Command::Test(test) => test.run(&self.overrides),
+            Command::Topics(topics) => topics.run(),
+            Command::Check(check) => check.run(),
+            Command::Graph(graph) => graph.run(),
+            Command::Test(test) => test.run(),
             Command::Explain(explain) => explain.run(),
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),

@@ -1,4 +1,7 @@
+//! `pipeline request`.
+
 use std::{
+    collections::HashMap,
     ops::RangeInclusive,
     time::{Duration, Instant},
 };
@@ -14,11 +17,13 @@ use crate::{
     config::Pipeline,
     format::Format,
     gateway::{Answer, Asked, Failure as NoResult, Question, Request as RequestNumber, Waiter},
-    kafka::{Admin, RequestEvent, RequestTopics, Requests, settings},
+    kafka::{Acknowledgement, Admin, RequestEvent, RequestTopics, Requests, settings},
 };
 
 /// How often requests that have waited too long are looked for.
 const TICK: Duration = Duration::from_millis(50);
+/// How long no result is taken for granted.
+const HINT: Duration = Duration::from_secs(3);
 
 /// Ask for factorials and wait for the answers
 ///
@@ -31,14 +36,14 @@ const TICK: Duration = Duration::from_millis(50);
 #[derive(Args, Debug)]
 pub struct Request {
     /// What to ask for
-    #[arg(value_name = "N", required_unless_present = "random")]
+    #[arg(value_name = "N", required_unless_present_any = ["random", "count"], allow_negative_numbers = true)]
     numbers: Vec<u64>,
     /// Ask for random numbers in this range, such as 2000..10000 (both ends included)
     #[arg(long, value_name = "MIN..MAX", value_parser = parse_range, conflicts_with = "numbers")]
     random: Option<RangeInclusive<u64>>,
-    /// How many random numbers
-    #[arg(long, value_name = "K", default_value_t = 1, requires = "random")]
-    count: usize,
+    /// How many random numbers [default: 1]
+    #[arg(long, value_name = "K", conflicts_with = "numbers")]
+    count: Option<usize>,
     /// Only produce: print where each request went, and do not wait for its result
     #[arg(long)]
     no_wait: bool,
@@ -48,6 +53,8 @@ pub struct Request {
     /// The pipeline that answers
     #[arg(long, value_name = "FILE", default_value = "factorial.toml")]
     pipeline: String,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 /// Reads `MIN..MAX`, both ends included.
@@ -65,16 +72,18 @@ impl Request {
     ///
     /// # Errors
     /// No broker, or a request without a result.
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
-        let mut pipeline = load_pipeline(&self.pipeline, overrides)?;
-        prepare(&mut pipeline)?;
+    pub fn run(self) -> Result<(), Failure> {
+        let numbers = self.numbers()?;
+        let pipeline = load_pipeline(&self.pipeline, &self.overrides)?;
+        let admin = prepare(&pipeline)?;
         let topics = RequestTopics {
             requests: pipeline.source.topic.topic.clone(),
             results: pipeline.sink.topic.topic.clone(),
             dead_letters: pipeline.dead_letters.clone(),
         };
-        let requests = Requests::new(&settings::common(&pipeline), topics, self.timeout, !self.no_wait)
-            .map_err(Failure::failed)?;
+        let config = admin.fit(&settings::common(&pipeline));
+        let requests =
+            Requests::new(&config, topics, self.timeout, !self.no_wait).map_err(Failure::failed)?;
         let mut asking = Asking {
             timed_out: format!(
                 "no result in {} within {}: is a worker running? (pipeline run {})",
@@ -82,19 +91,19 @@ impl Request {
                 humantime::format_duration(self.timeout),
                 self.pipeline
             ),
+            file: self.pipeline.clone(),
             timeout: self.timeout,
             wait: !self.no_wait,
             input: pipeline.source.format,
             output: pipeline.sink.format,
             requests,
             waiter: Waiter::sharing(),
+            asked: HashMap::new(),
+            hint: Some(Instant::now() + HINT),
             unacknowledged: 0,
             failures: 0,
         };
-        match self.random {
-            Some(range) => asking.ask((0..self.count).map(|_| fastrand::u64(range.clone())))?,
-            None => asking.ask(self.numbers.into_iter())?,
-        }
+        asking.ask(&numbers)?;
         match asking.failures {
             0 => Ok(()),
             1 => Err(Failure::Failed("one request got no result".to_owned())),
@@ -103,19 +112,39 @@ impl Request {
     }
 }
 
-/// Sees to the topics, so that whoever asks first need not wait for a worker to do it.
-fn prepare(pipeline: &mut Pipeline) -> Result<(), Failure> {
+impl Request {
+    /// What is asked for.
+    fn numbers(&self) -> Result<Vec<u64>, Failure> {
+        match (&self.random, self.count) {
+            (Some(range), count) => {
+                Ok((0..count.unwrap_or(1)).map(|_| fastrand::u64(range.clone())).collect())
+            }
+            (None, Some(_)) => Err(Failure::usage(
+                "--count says how many random numbers: say of which range too, such as --random 2000..10000",
+            )),
+            (None, None) => Ok(self.numbers.clone()),
+        }
+    }
+}
+
+/// Sees to the topics, so that the first caller need not wait for a worker to do it. Returns who sees to them.
+fn prepare(pipeline: &Pipeline) -> Result<Admin, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     let admin = Admin::new(&settings::common(pipeline)).map_err(Failure::failed)?;
-    admin.suit(pipeline);
     runtime.block_on(admin.ensure_topics(pipeline)).map_err(Failure::failed)?;
-    Ok(())
+    Ok(admin)
 }
 
 struct Asking {
     /// What is said of a request that has waited too long.
     timed_out: String,
+    /// The pipeline's file.
+    file: String,
+    /// Which number each request asks for, where there are several.
+    asked: HashMap<usize, u64>,
+    /// When to say that a worker may be missing, if no result has come by then.
+    hint: Option<Instant>,
     timeout: Duration,
     /// Whether the results are waited for.
     wait: bool,
@@ -129,8 +158,8 @@ struct Asking {
 }
 
 impl Asking {
-    fn ask(&mut self, numbers: impl Iterator<Item = u64>) -> Result<(), Failure> {
-        for (number, n) in numbers.enumerate() {
+    fn ask(&mut self, numbers: &[u64]) -> Result<(), Failure> {
+        for (number, &n) in numbers.iter().enumerate() {
             // Registered first, so that no result can slip by.
             let request = if self.wait {
                 let (now, question) = (Instant::now(), Question::Number(n));
@@ -142,6 +171,9 @@ impl Asking {
             } else {
                 number
             };
+            if numbers.len() > 1 {
+                self.asked.insert(request, n);
+            }
             let value = self.input.encode_request(n);
             while !self.requests.send(request, &value).map_err(Failure::failed)? {
                 self.advance()?;
@@ -159,6 +191,10 @@ impl Asking {
         if let Some(event) = self.requests.next(TICK) {
             self.event(event)?;
         }
+        if self.hint.is_some_and(|hint| Instant::now() >= hint && !self.waiter.is_empty()) {
+            self.hint = None;
+            eprintln!("no result yet: is a worker running? (pipeline run {})", self.file);
+        }
         // All wait equally long, so nothing has to be produced again for somebody who waits longer.
         let (late, _) = self.waiter.expire(Instant::now());
         self.print_all(&late)
@@ -167,9 +203,10 @@ impl Asking {
     fn event(&mut self, event: RequestEvent) -> Result<(), Failure> {
         let now = Instant::now();
         let answers = match event {
-            RequestEvent::Acknowledged { request, place: Ok((partition, offset)), at } => {
+            RequestEvent::Acknowledged(Acknowledgement { request, place: Ok((partition, offset)), at }) => {
                 self.unacknowledged -= 1;
-                let line = format!("partition {partition}, offset {offset}\n");
+                let n = self.asked.remove(&request).map_or_else(String::new, |n| format!("{n}: "));
+                let line = format!("{n}partition {partition}, offset {offset}\n");
                 if !self.wait {
                     return stdout(&line);
                 }
@@ -177,7 +214,7 @@ impl Asking {
                 eprint!("{line}");
                 return Ok(());
             }
-            RequestEvent::Acknowledged { request, place: Err(reason), .. } => {
+            RequestEvent::Acknowledged(Acknowledgement { request, place: Err(reason), .. }) => {
                 self.unacknowledged -= 1;
                 let failure = NoResult::NotProduced(reason);
                 if !self.wait {
@@ -208,6 +245,7 @@ impl Asking {
         // Nothing but numbers is asked for.
         let Question::Number(n) = answer.question else { return Ok(()) };
         let total = answer.total.as_millis();
+        self.hint = None;
         match (&answer.outcome, answer.acknowledged) {
             // The digits come last: they may fill the screen.
             (Ok(digits), Some(acknowledged)) => {

@@ -1,3 +1,5 @@
+//! `pipeline run`.
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use clap::Args;
@@ -9,7 +11,7 @@ use super::{
     Failure,
     brokers::find_broker,
     file::{Overrides, load_pipeline},
-    signals::{end_at_last, stop_on_signals},
+    signals::{Signals, end_at_last},
     status,
     supervise::Supervised,
 };
@@ -35,12 +37,14 @@ pub struct Run {
     /// Stop once everything that was in the source's partitions at the start is processed and committed.
     #[arg(long)]
     drain: bool,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 impl Run {
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), Failure> {
         let pipelines: Vec<Pipeline> =
-            self.files.iter().map(|file| load_pipeline(file, overrides)).collect::<Result<_, _>>()?;
+            self.files.iter().map(|file| load_pipeline(file, &self.overrides)).collect::<Result<_, _>>()?;
         refuse_twins(&pipelines)?;
         init_logging();
         bound_arenas();
@@ -84,6 +88,10 @@ fn bound_arenas() {
 fn bound_arenas() {}
 
 async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
+    // First of all: a worker that is told to stop as it starts stops in order.
+    let stop = CancellationToken::new();
+    let signals = Signals::catch().stop(stop.clone(), GRACEFULLY, "what was not committed is done again");
+    let signals = tokio::spawn(signals);
     let _embedded = find_broker(&mut pipelines).await?;
     let recorded = install_metrics().map_err(Failure::failed)?;
     let progress: Vec<Arc<Progress>> = pipelines.iter().map(progress_of).collect();
@@ -99,9 +107,6 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     if !drain && pipelines.iter().any(|pipeline| pipeline.steps.iter().any(|step| step.kind == "factorial")) {
         announce("try it from another terminal: pipeline request 1000");
     }
-    let stop = CancellationToken::new();
-    let signals =
-        tokio::spawn(stop_on_signals(stop.clone(), GRACEFULLY, "what was not committed is done again"));
     let longest = pipelines.iter().map(|pipeline| pipeline.shutdown_timeout).max().unwrap_or_default();
     tokio::spawn(end_at_last(stop.clone(), longest + AT_LAST));
     let status = tokio::spawn(status::show(progress.clone()));

@@ -1,3 +1,5 @@
+//! `pipeline serve`.
+
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
@@ -8,7 +10,7 @@ use super::{
     Failure,
     brokers::find_broker_for_gateway,
     file::{Overrides, load_gateway},
-    signals::stop_on_signals,
+    signals::Signals,
 };
 use crate::{
     config::Gateway,
@@ -33,6 +35,8 @@ pub struct Serve {
     /// The gateway: a file as given, in pipelines/, or built in
     #[arg(value_name = "FILE", default_value = "gateway.toml")]
     file: String,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 impl Serve {
@@ -40,8 +44,8 @@ impl Serve {
     ///
     /// # Errors
     /// No broker at the start, or an address that cannot be had.
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
-        let gateway = load_gateway(&self.file, overrides)?;
+    pub fn run(self) -> Result<(), Failure> {
+        let gateway = load_gateway(&self.file, &self.overrides)?;
         init_logging();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -55,6 +59,10 @@ impl Serve {
 }
 
 async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let gracefully = "not ready any more, finishing what is pending, leaving the group";
+    let signals = Signals::catch().stop(stop.clone(), gracefully, "what was pending has no answer");
+    let signals = tokio::spawn(signals);
     let _embedded = find_broker_for_gateway(&mut gateway).await?;
     let recorded = install_metrics().map_err(Failure::failed)?;
     let metrics = Arc::new(RequestMetrics::new(&gateway.name));
@@ -87,12 +95,7 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
         .map_err(Failure::failed)?;
     announce(&summary(&gateway, &server));
     announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", metrics_server.address()));
-    let (stop, closed) = (CancellationToken::new(), CancellationToken::new());
-    let signals = tokio::spawn(stop_on_signals(
-        stop.clone(),
-        "not ready any more, finishing what is pending, leaving the group",
-        "what was pending has no answer",
-    ));
+    let closed = CancellationToken::new();
     let mut serving = tokio::spawn(server.serve(
         router(&gateway, routes.clone()),
         closed.clone(),

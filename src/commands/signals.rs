@@ -2,23 +2,10 @@
 
 use std::{process, thread, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::announce;
-
-/// The first SIGINT or SIGTERM stops gracefully, the second at once; both are said in words.
-pub async fn stop_on_signals(stop: CancellationToken, gracefully: &str, at_once: &str) {
-    each_signal(|signals| {
-        if signals == 1 {
-            announce(&format!("stopping: {gracefully} (once more to stop at once)"));
-            return stop.cancel();
-        }
-        announce(&format!("stopped at once; {at_once}"));
-        process::exit(130);
-    })
-    .await;
-}
 
 /// Ends the process if it is there yet so long after it was told to stop: a client of Kafka may wait for ever, for a
 /// broker or for a clock that was set back.
@@ -34,18 +21,42 @@ pub async fn end_at_last(stop: CancellationToken, limit: Duration) {
     });
 }
 
-/// Calls back at each SIGINT or SIGTERM, with how many there were, for ever.
-pub async fn each_signal(mut call: impl FnMut(usize)) {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-        tracing::warn!("signals cannot be caught: the process ends at once when it is told to");
-        return;
-    };
-    for count in 1.. {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+/// SIGINT and SIGTERM, from when this is made: they do not end the process any more. Needs a tokio runtime.
+pub struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    pub fn catch() -> Self {
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => Signals(Some((interrupt, terminate))),
+            _ => {
+                tracing::warn!("signals cannot be caught: the process ends at once when it is told to");
+                Signals(None)
+            }
         }
-        call(count);
+    }
+
+    /// Calls back at each of them, with how many there were, for ever.
+    pub async fn each(self, mut call: impl FnMut(usize)) {
+        let Some((mut interrupt, mut terminate)) = self.0 else { return };
+        for count in 1.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            call(count);
+        }
+    }
+
+    /// The first stops gracefully, the second at once; both are said in words.
+    pub async fn stop(self, stop: CancellationToken, gracefully: &str, at_once: &str) {
+        self.each(|signals| {
+            if signals == 1 {
+                announce(&format!("stopping: {gracefully} (once more to stop at once)"));
+                return stop.cancel();
+            }
+            announce(&format!("stopped at once; {at_once}"));
+            process::exit(130);
+        })
+        .await;
     }
 }

@@ -1,3 +1,5 @@
+//! `pipeline verify --simulate`.
+
 use std::{thread, time::Instant};
 
 use clap::Args;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, brokers::refuse_false_promise};
 use crate::{
     config::{Guarantee, Order, Pipeline},
-    engine::{Budget, Environment, Machine, Plan, RetryPolicy, Stop, Topology, run},
+    engine::{Budget, Environment, Machine, Plan, Stop, Topology, run},
     kafka::{Admin, KafkaSink, KafkaSource, Limits, Topics, settings},
     telemetry::Progress,
 };
@@ -19,6 +19,9 @@ const LASTED: Duration = Duration::from_secs(60);
 
 /// So long the topics' limits are not asked for again, where they were asked for and nothing had changed.
 const LIMITS_HOLD: Duration = Duration::from_secs(60);
+
+/// How often the topics are asked whether they take again what they took at the start.
+const LIMITS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// One pipeline and what it runs on.
 pub struct Supervised {
@@ -33,16 +36,20 @@ impl Supervised {
     ///
     /// # Errors
     /// Where somebody has to do something about it first.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
         let admin = self.prepare().await?;
         let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
-        let mut limits_hold = Duration::ZERO;
+        let (first, mut limits_hold) = (limits, Duration::ZERO);
         let mut pause = PAUSES.0;
-        let mut follow = false;
         loop {
             let began = self.machine.now();
-            let ended = self.session(limits, limits_hold, follow, stop.clone()).await;
-            follow = true;
+            let ended = tokio::select! {
+                ended = self.session(&admin, limits, limits_hold, stop.clone()) => ended,
+                // Clients that know of a low limit send small batches.
+                () = self.change(&admin, limits), if limits != first => {
+                    Err(Stop::Limits("a topic takes more or less again".to_owned()))
+                }
+            };
             let lasted = self.machine.now() - began > LASTED;
             let reason = match ended {
                 Ok(()) => return Ok(()),
@@ -80,29 +87,39 @@ impl Supervised {
         }
     }
 
-    /// Fits the pipeline to its broker. Returns who sees to the topics.
-    async fn prepare(&mut self) -> Result<Admin, Failure> {
+    /// Whether the pipeline fits its broker. Returns who sees to the topics.
+    async fn prepare(&self) -> Result<Admin, Failure> {
         let config = settings::common(&self.pipeline);
         let admin =
             tokio::task::spawn_blocking(move || Admin::new(&config)).await.map_err(Failure::failed)?;
         let admin = admin.map_err(Failure::failed)?;
         refuse_false_promise(&self.pipeline, &admin)?;
-        admin.suit(&mut self.pipeline);
         Ok(admin)
     }
 
-    /// Runs with one set of clients, which may follow upon others.
+    /// Resolves once the topics have other limits than these.
+    async fn change(&self, admin: &Admin, limits: Limits) {
+        loop {
+            tokio::time::sleep(LIMITS_INTERVAL).await;
+            if admin.limits(&self.pipeline).await != limits {
+                return;
+            }
+        }
+    }
+
+    /// Runs with one set of clients.
     async fn session(
         &self,
+        admin: &Admin,
         limits: Limits,
         limits_hold: Duration,
-        follow: bool,
         stop: CancellationToken,
     ) -> Result<(), Stop> {
         let pipeline = &self.pipeline;
         let memory = settings::Memory::shares(pipeline.limits.memory);
         let (input, budget) = (Budget::new(memory.input), Budget::new(memory.output));
-        let (consumer, producer) = (settings::consumer(pipeline), settings::producer(pipeline, limits));
+        let consumer = settings::consumer(pipeline, admin.is_embedded());
+        let producer = settings::producer(pipeline, limits);
         let topics = Topics {
             requests: pipeline.source.requests,
             in_order: pipeline.order == Order::Partition,
@@ -119,9 +136,6 @@ impl Supervised {
             if exactly_once {
                 sink.commit_for(source.group());
             }
-            if exactly_once && follow {
-                sink.settle()?;
-            }
             Ok((source, sink))
         });
         let (source, sink) = clients.await.map_err(|error| Stop::Restart(error.to_string()))??;
@@ -133,11 +147,7 @@ impl Supervised {
             requests: pipeline.source.requests,
             commit_interval: pipeline.commit.interval,
             commit_records: pipeline.commit.records,
-            retry: RetryPolicy {
-                attempts: pipeline.retry.attempts,
-                backoff: pipeline.retry.backoff,
-                max_backoff: pipeline.retry.max_backoff,
-            },
+            retry: pipeline.retry,
             largest_result: limits.result,
             largest_dead_letter: limits.dead_letter,
             limits_hold,

@@ -1,3 +1,5 @@
+//! `pipeline test`.
+
 use std::fmt::Write;
 
 use clap::Args;
@@ -31,13 +33,15 @@ pub struct Test {
     /// Files as given, in pipelines/, or built in, such as factorial.toml
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 impl Test {
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), Failure> {
         let (mut cases, mut failed) = (0_u32, 0_u32);
         for file in &self.files {
-            let pipeline = load_pipeline(file, overrides)?;
+            let pipeline = load_pipeline(file, &self.overrides)?;
             let mut report = format!("{file}\n");
             if pipeline.tests.is_empty() {
                 report.push_str("  there is no [[test]] in this file\n");

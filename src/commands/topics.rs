@@ -1,3 +1,5 @@
+//! `pipeline topics`.
+
 use std::io::{self, BufRead, IsTerminal};
 
 use clap::{Args, Subcommand, value_parser};
@@ -20,6 +22,8 @@ pub struct Topics {
     /// The pipeline whose brokers and topics are meant
     #[arg(long, value_name = "FILE", default_value = "factorial.toml", global = true)]
     pipeline: String,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 #[derive(Subcommand, Debug)]
@@ -67,8 +71,8 @@ impl Topics {
     ///
     /// # Errors
     /// No broker, or it refuses.
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
-        let pipeline = load_pipeline(&self.pipeline, overrides)?;
+    pub fn run(self) -> Result<(), Failure> {
+        let pipeline = load_pipeline(&self.pipeline, &self.overrides)?;
         if let Action::Delete { topic, yes: false } = &self.action
             && !io::stdin().is_terminal()
         {

@@ -1,3 +1,5 @@
+//! `pipeline verify`.
+
 use std::{fs, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use clap::Args;
@@ -5,7 +7,7 @@ use clap::Args;
 use super::{
     Failure,
     file::{Overrides, load_pipeline},
-    signals::each_signal,
+    signals::Signals,
     simulate::Simulation,
     stdout,
 };
@@ -65,6 +67,8 @@ pub struct Verify {
     reports: PathBuf,
     #[command(flatten)]
     simulation: Simulation,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 fn nodes(text: &str) -> Result<u16, String> {
@@ -79,11 +83,11 @@ impl Verify {
     ///
     /// # Errors
     /// A wrong file or command line, a run that could not come to its end, or a broken promise.
-    pub fn run(self, overrides: &Overrides) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), Failure> {
         if self.simulation.simulate {
             return self.simulation.run(self.seed);
         }
-        let settings = self.settings(overrides)?;
+        let settings = self.settings()?;
         let stop = Arc::new(Stop::default());
         stop_on_signals(stop.clone())?;
         let outcome = run(&settings, stop, &show);
@@ -91,7 +95,7 @@ impl Verify {
             line.finish_and_clear();
         }
         let outcome = outcome.map_err(Failure::Failed)?;
-        let command = self.again(&settings, overrides);
+        let command = self.again(&settings);
         let report = Report { settings: &settings, outcome: &outcome, evidence: &outcome.evidence, command };
         stdout(&summary(&report))?;
         let written = report.write().map_err(|(path, error)| {
@@ -110,7 +114,7 @@ impl Verify {
     }
 
     /// The command that does the same again, with the seed.
-    fn again(&self, settings: &Settings, overrides: &Overrides) -> String {
+    fn again(&self, settings: &Settings) -> String {
         let mut command = format!(
             "pipeline verify {} --faults {} --minutes {} --seed {} --workers {} --rate {}",
             self.file, self.faults, self.minutes, settings.seed, self.workers, self.rate
@@ -125,14 +129,14 @@ impl Verify {
         if let Some(samples) = &self.samples {
             command.push_str(&format!(" --samples {}", samples.display()));
         }
-        for set in &overrides.set {
+        for set in &self.overrides.set {
             command.push_str(&format!(" --set '{}'", set.shown()));
         }
         command
     }
 
-    fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
-        let pipeline = load_pipeline(&self.file, overrides)?;
+    fn settings(&self) -> Result<Settings, Failure> {
+        let pipeline = load_pipeline(&self.file, &self.overrides)?;
         let mut kinds = Kind::parse_list(&self.faults).map_err(Failure::Usage)?;
         kinds.retain(|kind| {
             let reason = kind.unavailable(!self.given_brokers);
@@ -152,7 +156,7 @@ impl Verify {
         let folder = self.reports.join(format!("{}-{seed}", pipeline.name));
         Ok(Settings {
             file: self.file.clone(),
-            overrides: overrides.set.clone(),
+            overrides: self.overrides.set.clone(),
             pipeline,
             kinds,
             time: Duration::from_secs_f64(self.minutes * 60.0),
@@ -208,7 +212,7 @@ fn stop_on_signals(stop: Arc<Stop>) -> Result<(), Failure> {
     };
     thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || runtime.block_on(each_signal(call)))
+        .spawn(move || runtime.block_on(async { Signals::catch().each(call).await }))
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     Ok(())
 }

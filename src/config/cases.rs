@@ -1,3 +1,5 @@
+//! The `[[test]]` tables.
+
 use super::pipeline::{TestCase, TestRecord};
 use crate::settings::{Node, Reader, Text, Value};
 

@@ -46,7 +46,7 @@ pub struct Gateway {
 /// What the HTTP server listens to, and its limits.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// The address.
+    /// Where it listens; 127.0.0.1:8080 by default.
     pub listen: SocketAddr,
     /// The longest that an answer is waited for.
     pub timeout: Duration,
@@ -86,7 +86,7 @@ pub struct Tls {
 /// How a result is known to be the answer to a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Correlation {
-    /// It names the value that was asked for: whoever asks for the same may share it, and it may be kept.
+    /// It names the value that was asked for: callers that want the same may share it, and it may be kept.
     Value,
     /// It has the request's `correlation-id`: the answer is for this request alone.
     Id,

@@ -1,8 +1,10 @@
+//! The properties in `[kafka]`, `[source.kafka]` and `[sink.kafka]`, checked against librdkafka's own table.
+
 use std::collections::BTreeMap;
 
 use super::pipeline::{Guarantee, Properties, Property};
 use crate::{
-    kafka::properties::{self, Refusal, Scope},
+    librdkafka::{self, Refusal, Scope},
     settings::{Flat, Reader, closest},
 };
 
@@ -13,7 +15,7 @@ pub(super) struct All {
     pub sink: Properties,
 }
 
-/// Properties that the engine sets itself, and what to do in their stead.
+/// Properties that the engine sets itself, and what to do instead.
 const OWNED: &[(&str, &str)] = &[
     ("enable.auto.commit", "offsets are committed when results are acknowledged: see `[commit]`"),
     ("enable.auto.offset.store", "offsets are committed when results are acknowledged: see `[commit]`"),
@@ -29,7 +31,7 @@ const CLASSIC_ONLY: &[&str] =
 
 impl All {
     pub(super) fn read(root: &Reader<'_>, guarantee: Guarantee) -> All {
-        let known = properties::known();
+        let known = librdkafka::known();
         let (source, sink) = (root.table("source"), root.table("sink"));
         let (both, consumer, producer) = (root.flat("kafka"), source.flat("kafka"), sink.flat("kafka"));
         for (flats, table, client) in [
@@ -49,7 +51,7 @@ impl All {
 
 /// The properties in `[kafka]` of a file that has no such table for one client alone.
 pub(crate) fn shared(root: &Reader<'_>) -> Properties {
-    let known = properties::known();
+    let known = librdkafka::known();
     let flats = root.flat("kafka");
     flats.iter().for_each(|flat| check(root, flat, "kafka", Scope::Both, &known));
     flats.into_iter().map(property).collect()
@@ -82,7 +84,7 @@ fn check(root: &Reader<'_>, flat: &Flat, table: &str, client: Scope, known: &BTr
         }
         _ => {}
     }
-    match properties::validate(name, &flat.text.value) {
+    match librdkafka::validate(name, &flat.text.value) {
         Ok(()) => {}
         Err(Refusal::Unknown) => {
             let help = match closest(name, known.keys().map(String::as_str)) {

@@ -4,24 +4,21 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::pipeline::{Guarantee, Order, Pipeline, Properties, Retry};
+use super::pipeline::{
+    Guarantee, Order, Pipeline, Properties, RetryPolicy, TOPIC_LIMIT, TRANSACTION_TIMEOUT,
+};
 use crate::{
-    engine::{FairBy, wire_size},
-    record::Record,
+    engine::FairBy,
+    librdkafka,
+    record::{Record, wire_size},
     settings::{Diagnostic, Diagnostics, Severity, Tree},
 };
 
-/// What a topic takes a record where nobody says otherwise: Kafka's `message.max.bytes`.
-const TOPIC_LIMIT: u64 = 1_048_588;
 /// Less cannot hold a fetch and its results.
 const LEAST_MEMORY: u64 = 16 << 20;
 /// A result is held as its digits, as the encoded value and as librdkafka's copy, in the half of the budget
 /// that results have.
 const COPIES: u64 = 6;
-/// librdkafka's own `max.poll.interval.ms`.
-const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
-/// The sink's `transaction.timeout.ms` where the file has none.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Lint<'a> {
     pipeline: &'a Pipeline,
@@ -175,7 +172,10 @@ impl Lint<'_> {
     }
 
     fn max_poll_interval(&self) -> Duration {
-        self.millis(&self.pipeline.source.kafka, "max.poll.interval.ms", MAX_POLL_INTERVAL)
+        let name = "max.poll.interval.ms";
+        let default = librdkafka::default_of(name).and_then(|millis| millis.parse().ok());
+        let default = default.map_or(Duration::MAX, Duration::from_millis);
+        self.millis(&self.pipeline.source.kafka, name, default)
     }
 
     fn retries(&mut self) {
@@ -232,7 +232,7 @@ impl Lint<'_> {
 }
 
 /// All pauses of one record together.
-fn pauses(retry: &Retry) -> Duration {
+fn pauses(retry: &RetryPolicy) -> Duration {
     let pause = |failed: u32| retry.backoff.saturating_mul(1_u32.checked_shl(failed).unwrap_or(u32::MAX));
     (0..retry.attempts - 1)
         .map(|failed| pause(failed).min(retry.max_backoff))

@@ -1,3 +1,5 @@
+//! From a file's name to a checked pipeline or gateway.
+
 use std::{cell::RefCell, fs, path::Path, str::FromStr};
 
 use thiserror::Error;

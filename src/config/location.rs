@@ -1,3 +1,5 @@
+//! Where a file is found: as given, in `pipelines/`, or built in.
+
 use std::{
     fmt,
     path::{Path, PathBuf},

@@ -1,7 +1,9 @@
 //! TOML to a checked pipeline: where it is found, what it says, and whether that can work.
 //!
-//! Says everything that is wrong at once. Must not run anything or open a client: of librdkafka it asks only
-//! which properties there are, and what needs a broker is asked elsewhere.
+//! Reports everything that is wrong at once. Runs nothing and opens no client: of librdkafka it asks only which properties
+//! there are.
+//!
+//! Knows: engine, format, librdkafka, operator, record, settings. Must not know: rdkafka, clap, tokio.
 
 mod cases;
 mod gateway;

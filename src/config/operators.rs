@@ -1,3 +1,5 @@
+//! The `[operators.NAME]` tables.
+
 use super::pipeline::Step;
 use crate::{
     format::Formats,
@@ -47,20 +49,21 @@ fn step(name: &str, table: Reader<'_>, formats: Formats) -> Option<Step> {
 
 fn build(factory: &Factory, table: &Reader<'_>, formats: Formats) -> Option<Box<dyn Operator>> {
     let mut settings = toml::Table::new();
-    for &key in factory.settings {
+    for &key in (factory.settings)() {
         if let Some(node) = table.node(key) {
             settings.insert(key.to_owned(), plain(node));
         }
     }
     (factory.build)(settings, formats)
         .inspect_err(|error| {
-            let text = error.to_string();
-            // The error names its key in backquotes, be it serde's or the operator's own.
-            let named = factory.settings.iter().find(|key| text.contains(&format!("`{key}`")));
-            let origin = named.and_then(|key| table.node(key)).map_or(table.origin(), |node| &node.origin);
+            let node = error.key.as_ref().and_then(|key| table.node(key));
+            let path = match &error.key {
+                Some(key) => format!("{}.{key}", table.path()),
+                None => table.path().to_owned(),
+            };
             table.say(
-                origin,
-                format!("`{}`: {}", table.path(), text.trim().replace('\n', " ")),
+                node.map_or(table.origin(), |node| &node.origin),
+                format!("`{path}`: {}", error.reason),
                 help(factory),
             );
         })
@@ -68,7 +71,7 @@ fn build(factory: &Factory, table: &Reader<'_>, formats: Formats) -> Option<Box<
 }
 
 fn help(factory: &Factory) -> Option<String> {
-    let keys: Vec<String> = factory.settings.iter().map(|key| format!("`{key}`")).collect();
+    let keys: Vec<String> = (factory.settings)().iter().map(|key| format!("`{key}`")).collect();
     (!keys.is_empty())
         .then(|| format!("`{}` {}; its settings are {}", factory.name, factory.summary, keys.join(", ")))
 }

@@ -2,27 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+pub use crate::engine::{Guarantee, Order, RetryPolicy};
 use crate::{engine::FairBy, format::Format, operator::Operator};
 
-/// What must hold of results when something fails.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Guarantee {
-    /// Nothing is lost; a failure may repeat results.
-    AtLeastOnce,
-    /// Nothing is lost and nothing is double, for consumers that read `read_committed`.
-    ExactlyOnce,
-}
-
-/// Which results leave in the order of their records.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
-    /// Those of one partition.
-    Partition,
-    /// Those of one key in one partition; records without a key are free.
-    Key,
-    /// None.
-    None,
-}
+/// What a topic takes of a record in bytes, where nobody says otherwise: Kafka's `message.max.bytes`.
+pub const TOPIC_LIMIT: u64 = 1_048_588;
+/// The sink's `transaction.timeout.ms`, where the file has none.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A setting's value for librdkafka. One that came from the environment or a file is a secret: its
 /// `Debug` and `Display` print `***`.
@@ -123,17 +109,6 @@ pub struct Limits {
     pub fair_by: Option<FairBy>,
 }
 
-/// How a passing failure of an operator is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// How often a record is tried before it becomes a dead letter; at least 1.
-    pub attempts: u32,
-    /// The pause before the second attempt; each next one is twice as long.
-    pub backoff: Duration,
-    /// The longest pause.
-    pub max_backoff: Duration,
-}
-
 /// A checked pipeline.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -158,7 +133,7 @@ pub struct Pipeline {
     /// What may be held.
     pub limits: Limits,
     /// How passing failures are tried again.
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// How long a graceful stop, or the hand-over of a partition, may take.
     pub shutdown_timeout: Duration,
     /// Where metrics are served: `None` in the address's stead means that they are not, and the flag says

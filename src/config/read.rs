@@ -1,3 +1,5 @@
+//! A pipeline's tables, each with its defaults.
+
 use std::{
     cell::RefCell,
     collections::BTreeMap,
@@ -7,7 +9,9 @@ use std::{
 
 use super::{
     cases, kafka, operators,
-    pipeline::{Commit, Guarantee, Limits, Metrics, Order, Pipeline, Retry, Sink, Source, TopicSettings},
+    pipeline::{
+        Commit, Guarantee, Limits, Metrics, Order, Pipeline, RetryPolicy, Sink, Source, TopicSettings,
+    },
 };
 use crate::{
     engine::FairBy,
@@ -150,13 +154,13 @@ fn fair_by(table: &Reader<'_>) -> Option<FairBy> {
     None
 }
 
-fn retry(root: &Reader<'_>) -> Retry {
+fn retry(root: &Reader<'_>) -> RetryPolicy {
     let table = root.table("retry");
     let attempts = table.integer("attempts", 1..=1_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(5);
     let backoff = table.duration("backoff").unwrap_or(Duration::from_millis(100));
     let max_backoff = table.duration("max_backoff").unwrap_or(backoff.max(Duration::from_secs(10)));
     table.finish();
-    Retry { attempts, backoff, max_backoff }
+    RetryPolicy { attempts, backoff, max_backoff }
 }
 
 pub(super) fn shutdown(root: &Reader<'_>) -> Duration {

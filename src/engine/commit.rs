@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{
-    CommitError, CommitOffset, Sink, Source, Stop,
+    CommitError, CommitOffset, Guarantee, Plan, Sink, Source, Stop,
     lane::{Lane, LaneId},
-    run::{Engine, LAG_AFTER_COMMIT, Plan},
+    run::{Engine, LAG_AFTER_COMMIT},
+    window::Window,
 };
 use crate::{
-    config::Guarantee,
     plant::{Fault, planted},
     record::Offset,
 };
@@ -20,6 +20,8 @@ use crate::{
 pub struct Committer {
     state: State,
     transactional: bool,
+    /// How much may be with the producer.
+    window: Window,
     /// When the first record since the last commit was done.
     since: Option<Duration>,
     /// Records done since then.
@@ -65,8 +67,16 @@ pub enum Finished {
 }
 
 impl Committer {
-    pub fn new(guarantee: Guarantee) -> Self {
-        Committer { transactional: guarantee == Guarantee::ExactlyOnce, ..Committer::default() }
+    /// Of a sink that may hold so many bytes at most.
+    pub fn new(guarantee: Guarantee, largest: u64) -> Self {
+        let transactional = guarantee == Guarantee::ExactlyOnce;
+        let window = if transactional { Window::growing(largest) } else { Window::fixed(largest) };
+        Committer { transactional, window, ..Committer::default() }
+    }
+
+    /// Whether another chunk may be handed over while so many bytes are not acknowledged.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.window.has_room(bytes)
     }
 
     pub fn is_transactional(&self) -> bool {
@@ -213,7 +223,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.progress.committed(records, took);
                 self.next_lag = self.next_lag.min(self.environment.now() + LAG_AFTER_COMMIT);
                 if self.committer.transactional {
-                    self.progress.transaction_committed(began + took - self.committer.opened);
+                    let lasted = began + took - self.committer.opened;
+                    self.committer.window.committed(lasted);
+                    self.progress.transaction_committed(lasted);
                 }
                 for (id, offset, metadata) in lanes {
                     if let Some(lane) = self.lanes.get_mut(&id) {
@@ -249,6 +261,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Takes the open transaction back for something that may be as wrong the next time: with a growing pause.
     pub(super) fn abort_in_trouble(&mut self, reason: &str) {
+        self.committer.window.aborted();
         let doublings = self.committer.aborts.min(16);
         self.committer.aborts += 1;
         let pause = match doublings {
@@ -292,6 +305,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.committer = Committer {
             state: State::Aborting(aborting.boxed()),
             transactional,
+            window: self.committer.window,
             aborts: self.committer.aborts,
             ..Committer::default()
         };

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Destination, Environment, Stop, Topology,
+    Destination, Environment, RetryPolicy, Stop, Topology,
     chunk::Chunk,
     dead_letter::{self, Origin},
     reply,
@@ -24,33 +24,12 @@ use super::{
 use crate::{
     operator::{Cancel, OperatorError},
     plant::{Fault, planted},
-    record::{Batch, Offset, Record},
+    record::{Batch, Offset, Record, wire_size},
     trace::Span,
 };
 
 /// What librdkafka and we spend on a record that waits for its acknowledgement, in bytes.
 pub const RECORD_OVERHEAD: u64 = 256;
-
-/// How passing failures are tried again.
-#[derive(Clone, Copy, Debug)]
-pub struct RetryPolicy {
-    /// Attempts before the record becomes a dead letter; at least one.
-    pub attempts: u32,
-    /// Pause before the second attempt; doubled for each next one.
-    pub backoff: Duration,
-    /// The longest pause.
-    pub max_backoff: Duration,
-}
-
-impl RetryPolicy {
-    /// The pause after so many failed attempts, shortened by chance to half at the most, so that workers
-    /// that failed together do not come back together. `random` is from 0 to under 1.
-    fn pause(&self, failed: u32, random: f64) -> Duration {
-        let doubled =
-            self.backoff.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
-        doubled.min(self.max_backoff).mul_f64(1.0 - random / 2.0)
-    }
-}
 
 /// Everything that computing a chunk needs to know.
 pub struct Compute {
@@ -241,7 +220,7 @@ impl Compute {
         outcome.outgoing.extend(outgoing);
     }
 
-    /// Makes a dead letter, and tells whoever waits for a reply.
+    /// Makes a dead letter, and the reply for the caller that waits for one.
     #[expect(clippy::too_many_arguments, reason = "all that a dead letter says")]
     fn dead_letter(
         &self,
@@ -266,7 +245,7 @@ impl Compute {
         outcome.dead_letters.push(class);
     }
 
-    /// What whoever asked is told of a dead letter, where that is wanted and the result topic takes it.
+    /// The reply that reports a dead letter to the caller, where that is wanted and the result topic takes it.
     pub fn reply_to(&self, letter: &Record) -> Option<Record> {
         if !self.requests || reply::partition(letter).is_none() {
             return None;
@@ -280,29 +259,4 @@ impl Compute {
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it did not say why")
-}
-
-/// Bytes that a record takes in a batch of its own, at most: what a topic's `max.message.bytes` is held
-/// against. 61 for the batch and up to 36 for the record's lengths (Kafka protocol, record batch v2).
-pub fn wire_size(record: &Record) -> u64 {
-    let headers = record.headers.iter().count() * 10;
-    (61 + 36 + headers + record.size()) as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_the_longest_and_are_shortened_by_half_at_most() {
-        let retry = RetryPolicy {
-            attempts: 9,
-            backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(1),
-        };
-        let pauses: Vec<u128> = (1..=6).map(|failed| retry.pause(failed, 0.0).as_millis()).collect();
-        assert_eq!(pauses, [100, 200, 400, 800, 1_000, 1_000]);
-        assert!(retry.pause(1, 0.999) >= Duration::from_millis(50));
-        assert_eq!(retry.pause(u32::MAX, 0.0), Duration::from_secs(1));
-    }
 }

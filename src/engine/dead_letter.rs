@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use super::compute::wire_size;
-use crate::record::{Headers, Offset, Record, TopicPartition};
+use crate::record::{Headers, Offset, Record, TopicPartition, error, wire_size};
 
 /// The class of a result that is larger than its topic takes.
 pub const TOO_LARGE: &str = "result-too-large";
@@ -27,20 +26,18 @@ pub struct Origin<'a> {
 pub fn of(mut record: Record, origin: &Origin<'_>, class: &str, message: &str, attempts: u32) -> Record {
     let timestamp = record.timestamp.map(|timestamp| timestamp.to_string()).unwrap_or_default();
     for (name, value) in [
-        ("class", class.to_owned()),
-        ("message", message.to_owned()),
-        ("topic", origin.partition.topic.to_string()),
-        ("partition", origin.partition.partition.to_string()),
-        ("offset", origin.offset.to_string()),
-        ("timestamp", timestamp),
-        ("attempts", attempts.to_string()),
+        (error::CLASS, class.to_owned()),
+        (error::MESSAGE, message.to_owned()),
+        (error::TOPIC, origin.partition.topic.to_string()),
+        (error::PARTITION, origin.partition.partition.to_string()),
+        (error::OFFSET, origin.offset.to_string()),
+        (error::TIMESTAMP, timestamp),
+        (error::ATTEMPTS, attempts.to_string()),
     ] {
-        record.headers.push(format!("{PREFIX}{name}"), Some(value.into()));
+        record.headers.push(name, Some(value.into()));
     }
     record
 }
-
-const PREFIX: &str = "pipeline.error.";
 
 /// Cuts a dead letter that is larger than its topic takes: the value first, then the record's own headers and its
 /// key. The header `pipeline.error.cut` says so; the record itself is still in the source topic, for as long as
@@ -61,7 +58,7 @@ pub fn fit(letter: Record, largest: u64) -> Record {
 /// What is left of a dead letter that its topic refuses: our own headers, the beginnings of key and value, and no
 /// timestamp, which may be what it was refused for.
 pub fn bare(letter: Record) -> Record {
-    let ours = letter.headers.iter().filter(|header| header.name.starts_with(PREFIX));
+    let ours = letter.headers.iter().filter(|header| header.name.starts_with(error::PREFIX));
     let ours = ours.filter_map(|header| Some((header.name.clone(), header.value.clone()?))).collect();
     Record {
         key: letter.key.as_ref().map(|key| head(key, BARE)),
@@ -73,7 +70,7 @@ pub fn bare(letter: Record) -> Record {
 
 fn marked(letter: &Record, mut headers: Headers) -> Record {
     let bytes = letter.size();
-    headers.push(format!("{PREFIX}cut"), Some(format!("it was cut to fit: it had {bytes} bytes").into()));
+    headers.push(error::CUT, Some(format!("it was cut to fit: it had {bytes} bytes").into()));
     Record { headers, ..letter.clone() }
 }
 

@@ -1,3 +1,5 @@
+//! The machine as the engine sees it: a clock, sleep, chance, and cores.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -14,7 +16,7 @@ pub trait Environment: Send + Sync + 'static {
     fn unix_millis(&self) -> u64;
     /// What this process is called where others have to name it.
     fn name(&self) -> &str;
-    /// Waits.
+    /// Resolves after that time.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// A number from 0 to under 1.
     fn random(&self) -> f64;

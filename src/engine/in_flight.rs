@@ -14,7 +14,7 @@ pub struct InFlight {
     pub unsent: usize,
     /// Bytes of all of them.
     pub bytes: u64,
-    /// When its first record was handed over.
+    /// When its first record was handed to the sink.
     pub since: Duration,
     /// Records of it, by their place, that were not delivered and are done again.
     pub again: Vec<usize>,

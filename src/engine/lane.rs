@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
-    Assignment, Budget, FairBy, OffsetTracker, Reservation, Topology,
+    Assignment, Budget, FairBy, OffsetTracker, Order, Reservation, Topology,
     chunk::{Chunk, HeldBatch},
     compute::{Compute, Outcome, RECORD_OVERHEAD},
     fair::FairQueue,
@@ -26,7 +26,6 @@ use super::{
     timestamps::Timestamps,
 };
 use crate::{
-    config::Order,
     operator::Cancel,
     record::{Batch, Offset, TopicPartition},
     telemetry::{Lag, Stage},

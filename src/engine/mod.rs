@@ -1,10 +1,12 @@
 //! The engine: lanes, offsets, commits, the memory budget, rebalances and shutdown.
 //!
-//! Composed of streams over chunks of batches. Must not know librdkafka: it speaks to Kafka through
-//! [`Source`] and [`Sink`], and to the machine through [`Environment`], so that it runs without either.
+//! Composed of streams over chunks of batches. It speaks to Kafka through [`Source`] and [`Sink`], and to the machine
+//! through [`Environment`], so that it runs without either.
 //!
-//! One task owns all state, so there is no lock; what takes time (computing, committing) goes on elsewhere
+//! One task owns all state, so there is no lock. What takes time (computing, committing) runs elsewhere
 //! and comes back as an event. `run.rs` is the loop, and the files beside it say what each event does.
+//!
+//! Knows: operator, plant, record, telemetry, trace. Must not know: rdkafka, toml, clap.
 
 mod budget;
 mod chunk;
@@ -17,6 +19,7 @@ mod in_flight;
 mod keys;
 mod lane;
 mod offsets;
+mod plan;
 mod ready;
 mod rebalance;
 mod refused;
@@ -32,14 +35,15 @@ mod tests;
 mod timestamps;
 mod topology;
 mod trace;
+mod window;
 mod work;
 
 pub use budget::{Budget, Reservation};
-pub use compute::{RetryPolicy, wire_size};
 pub use environment::{Environment, Machine};
 pub use fair::FairBy;
 pub use offsets::{OffsetTracker, WINDOW};
-pub use run::{Plan, run};
+pub use plan::{Guarantee, Order, Plan, RetryPolicy};
+pub use run::run;
 pub use sink::{Delivery, DeliveryError, Destination, Refusal, SendError, Sink, Token};
 pub use source::{Assignment, CommitError, CommitOffset, Handover, Source, SourceEvent};
 pub use stop::Stop;

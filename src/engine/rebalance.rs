@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 
 use super::{
-    Assignment, Handover, Reservation, Sink, Source, SourceEvent,
+    Assignment, Handover, Sink, Source,
     lane::{Lane, LaneEvent, LaneId},
     run::Engine,
 };
 use crate::{
     plant::{Fault, planted},
-    record::{Batch, Offset, TopicPartition},
+    record::{Offset, TopicPartition},
 };
 
 /// Partitions that are being handed over.
@@ -39,65 +39,8 @@ impl Revocation {
 }
 
 impl<S: Source, K: Sink> Engine<S, K> {
-    pub(super) fn source_event(&mut self, event: SourceEvent) {
-        match event {
-            // What is read before the source has gone back is read again after it, and so would be done twice.
-            SourceEvent::Assigned(_)
-                if self.committer.is_going_back() && !planted(Fault::SendWhileRewinding) => {}
-            SourceEvent::Assigned(assignments) => self.assign(assignments),
-            SourceEvent::Rewound(assignments) => {
-                self.committer.rewound();
-                self.assign(assignments);
-            }
-            SourceEvent::Batch(batch, room) => self.batch(batch, room),
-            SourceEvent::End(partition, offset) => {
-                if let Some(lane) = self.lane_mut(&partition) {
-                    lane.tracker.read_to(offset);
-                    lane.high_watermark = lane.high_watermark.max(offset);
-                    if lane.has_moved() {
-                        self.committer.done(0, self.environment.now());
-                    }
-                }
-            }
-            SourceEvent::HighWatermarks(ends) => {
-                for (partition, end) in ends {
-                    if let Some(lane) = self.lane_mut(&partition) {
-                        lane.high_watermark = end;
-                    }
-                }
-            }
-            SourceEvent::Revoked(partitions, handover) => self.revoke(partitions, handover),
-            SourceEvent::Lost(partitions, handover) => self.lose(&partitions, handover),
-        }
-    }
-}
-
-impl<S: Source, K: Sink> Engine<S, K> {
-    fn lane_mut(&mut self, partition: &TopicPartition) -> Option<&mut Lane> {
-        self.lanes.get_mut(self.by_partition.get(partition)?)
-    }
-
-    fn batch(&mut self, batch: Batch, room: Reservation) {
-        let Some(lane) = self.lane_mut(&batch.partition) else { return };
-        let (first, position) = (batch.offset(0), lane.tracker.position());
-        if first < position && !lane.is_stopped() {
-            tracing::warn!(
-                partition = %batch.partition,
-                "the offsets went back from {position} to {first}: the topic was made again, or has lost its end; going on from there"
-            );
-            self.begin_anew(&batch.partition, first);
-        }
-        self.progress.consumed(batch.len() as u64, batch.bytes() as u64);
-        let Some(id) = self.by_partition.get(&batch.partition) else { return };
-        let Some(lane) = self.lanes.get_mut(id) else { return };
-        lane.push(batch, room, &self.shared.compute.topology);
-        if lane.has_moved() {
-            self.committer.done(0, self.environment.now());
-        }
-    }
-
     /// A partition's records are other ones than before.
-    fn begin_anew(&mut self, partition: &TopicPartition, start: Offset) {
+    pub(super) fn begin_anew(&mut self, partition: &TopicPartition, start: Offset) {
         if let Some(old) = self.by_partition.get(partition) {
             self.remove_lanes(&[*old]);
         }
@@ -107,7 +50,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.add_lane(id, Lane::anew(id, partition.clone(), start, &self.shared));
     }
 
-    fn assign(&mut self, assignments: Vec<Assignment>) {
+    pub(super) fn assign(&mut self, assignments: Vec<Assignment>) {
         let numbers = assignments.iter().map(|assignment| assignment.partition.partition).collect();
         if !assignments.is_empty() {
             self.targets.retain(|partition, _| self.by_partition.contains_key(partition));
@@ -134,7 +77,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.streams.push(stream);
     }
 
-    fn revoke(&mut self, partitions: Vec<TopicPartition>, handover: Handover) {
+    pub(super) fn revoke(&mut self, partitions: Vec<TopicPartition>, handover: Handover) {
         self.suspects.forget(&partitions);
         let lanes = self.lanes_of(&partitions);
         if lanes.is_empty() {
@@ -159,7 +102,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         });
     }
 
-    fn lose(&mut self, partitions: &[TopicPartition], handover: Handover) {
+    pub(super) fn lose(&mut self, partitions: &[TopicPartition], handover: Handover) {
         self.suspects.forget(partitions);
         let lanes = self.lanes_of(partitions);
         if lanes.is_empty() {

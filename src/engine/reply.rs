@@ -19,7 +19,7 @@ pub fn sign(result: &mut Record, worker: &str) {
     result.headers.push(WORKER, Some(Bytes::copy_from_slice(worker.as_bytes())));
 }
 
-/// What whoever asked is told of a dead letter: its headers, and an empty value (which is not null, as that would
+/// What the caller receives of a dead letter: its headers, and an empty value (which is not null, as that would
 /// delete a result of a compacted topic).
 pub fn of_dead_letter(letter: &Record, worker: &str) -> Record {
     let mut reply = Record { value: Some(Bytes::new()), ..letter.clone() };

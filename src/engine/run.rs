@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
 
 use super::{
-    Budget, Destination, Environment, FairBy, Handover, RetryPolicy, Sink, Source, Stop, Topology,
+    Destination, Environment, Handover, Plan, Reservation, Sink, Source, SourceEvent, Stop,
     commit::Committer,
     compute::Compute,
     lane::{Lane, LaneEvent, LaneId, Shared},
@@ -21,8 +21,8 @@ use super::{
     stages::Stages,
 };
 use crate::{
-    config::{Guarantee, Order},
-    record::{DEADLINE, Offset, TopicPartition},
+    plant::{Fault, planted},
+    record::{Batch, DEADLINE, Offset, TopicPartition},
     telemetry::Progress,
 };
 
@@ -31,50 +31,17 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon after a commit: what was old a moment ago is not any more.
 pub const LAG_AFTER_COMMIT: Duration = Duration::from_millis(50);
 
+/// What part of the room for results may be with the producer.
+const SHARE_OF_PRODUCER: u64 = 8;
 /// How long leaving the group may take, after everything was handed over.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What is to be run.
-pub struct Plan {
-    /// The operators.
-    pub topology: Topology,
-    /// What must hold when something fails.
-    pub guarantee: Guarantee,
-    /// Which results leave in order.
-    pub order: Order,
-    /// By what those who ask get fair shares, if they do.
-    pub fair_by: Option<FairBy>,
-    /// Whether records are requests: they may say where their reply is wanted, and until when.
-    pub requests: bool,
-    /// The longest time between two commits while there is something to commit.
-    pub commit_interval: Duration,
-    /// Records done that make a commit due before its time.
-    pub commit_records: u64,
-    /// How passing failures are tried again.
-    pub retry: RetryPolicy,
-    /// The largest record that the result topic takes, in bytes as [`wire_size`](super::wire_size) counts.
-    pub largest_result: u64,
-    /// The same of the dead-letter topic.
-    pub largest_dead_letter: u64,
-    /// So long from the start the topics are known to take that much: what is refused for its size all the same is found
-    /// by sending records alone. Later, a refusal asks for new clients, with [`Stop::Limits`].
-    pub limits_hold: Duration,
-    /// Room for records that are read and not done, as the source counts them.
-    pub input: Budget,
-    /// Room for results, from their computing to their acknowledgement.
-    pub budget: Budget,
-    /// How long a graceful stop, or the hand-over of partitions, may take.
-    pub shutdown_timeout: Duration,
-    /// Whether to stop once all that was in the source at the start is done and committed.
-    pub drain: bool,
-}
 
 /// Runs until `stop` resolves and everything in flight is finished and committed, or until `plan.drain` is
 /// satisfied.
 ///
 /// # Errors
-/// A fatal failure of an operator, the source or the sink. What was not committed is done again by whoever
-/// gets the partitions next.
+/// A fatal failure of an operator, the source or the sink. What was not committed is done again by the
+/// partitions' next owner.
 pub async fn run(
     plan: Plan,
     source: impl Source,
@@ -123,7 +90,7 @@ pub(super) struct Engine<S, K> {
     pub next_lag: Duration,
 }
 
-/// Says which requests were dropped: whoever produced them hears nothing.
+/// Reports which requests were dropped: their callers receive nothing.
 fn tell_expired(progress: &Progress, partition: &TopicPartition, requests: &[Offset]) {
     let Some(first) = requests.first() else { return };
     progress.expired(requests.len() as u64);
@@ -146,6 +113,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         progress: Arc<Progress>,
     ) -> Self {
         let (plan_guarantee, now) = (plan.guarantee, environment.now());
+        let to_producer = plan.budget.size() / SHARE_OF_PRODUCER;
         let compute = Compute {
             topology: plan.topology.clone(),
             retry: plan.retry,
@@ -173,7 +141,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             streams: SelectAll::new(),
             outbox: Outbox::default(),
             suspects: Suspects::default(),
-            committer: Committer::new(plan_guarantee),
+            committer: Committer::new(plan_guarantee, to_producer),
             revocation: None,
             letting_go: None,
             targets: HashMap::new(),
@@ -218,7 +186,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     fn advance(&mut self) -> Result<(), Stop> {
         let now = self.environment.now();
         self.now = now;
-        self.tell_stages(now);
+        self.stages.report(now, &self.progress);
         self.send()?;
         self.commit_what_is_due(now);
         self.advance_revocation(now);
@@ -248,10 +216,72 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
+    /// Looks in which stages the lanes are, before the loop waits.
+    fn look_at_stages(&mut self) {
+        let has_room = self.plan.budget.has_room();
+        let (may_send, committing) = (self.committer.may_send(), !self.committer.is_idle());
+        self.stages.enter(self.lanes.values().map(|lane| lane.stage(has_room, may_send, committing)));
+    }
+
     /// Finish what is in flight, commit, leave the group.
     fn close(&mut self) {
         self.closing = Some(self.environment.now() + self.plan.shutdown_timeout + LEAVE_TIMEOUT);
         self.source.close();
+    }
+
+    fn source_event(&mut self, event: SourceEvent) {
+        match event {
+            // What is read before the source has gone back is read again after it, and so would be done twice.
+            SourceEvent::Assigned(_)
+                if self.committer.is_going_back() && !planted(Fault::SendWhileRewinding) => {}
+            SourceEvent::Assigned(assignments) => self.assign(assignments),
+            SourceEvent::Rewound(assignments) => {
+                self.committer.rewound();
+                self.assign(assignments);
+            }
+            SourceEvent::Batch(batch, room) => self.batch(batch, room),
+            SourceEvent::End(partition, offset) => {
+                if let Some(lane) = self.lane_mut(&partition) {
+                    lane.tracker.read_to(offset);
+                    lane.high_watermark = lane.high_watermark.max(offset);
+                    if lane.has_moved() {
+                        self.committer.done(0, self.environment.now());
+                    }
+                }
+            }
+            SourceEvent::HighWatermarks(ends) => {
+                for (partition, end) in ends {
+                    if let Some(lane) = self.lane_mut(&partition) {
+                        lane.high_watermark = end;
+                    }
+                }
+            }
+            SourceEvent::Revoked(partitions, handover) => self.revoke(partitions, handover),
+            SourceEvent::Lost(partitions, handover) => self.lose(&partitions, handover),
+        }
+    }
+
+    fn lane_mut(&mut self, partition: &TopicPartition) -> Option<&mut Lane> {
+        self.lanes.get_mut(self.by_partition.get(partition)?)
+    }
+
+    fn batch(&mut self, batch: Batch, room: Reservation) {
+        let Some(lane) = self.lane_mut(&batch.partition) else { return };
+        let (first, position) = (batch.offset(0), lane.tracker.position());
+        if first < position && !lane.is_stopped() {
+            tracing::warn!(
+                partition = %batch.partition,
+                "the offsets went back from {position} to {first}: the topic was made again, or has lost its end; going on from there"
+            );
+            self.begin_anew(&batch.partition, first);
+        }
+        self.progress.consumed(batch.len() as u64, batch.bytes() as u64);
+        let Some(id) = self.by_partition.get(&batch.partition) else { return };
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        lane.push(batch, room, &self.shared.compute.topology);
+        if lane.has_moved() {
+            self.committer.done(0, self.environment.now());
+        }
     }
 
     fn lane_event(&mut self, event: LaneEvent) {

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration, vec};
 
 use super::{
-    Delivery, DeliveryError, Destination, SendError, Sink, Source, Stop, Token,
+    Delivery, DeliveryError, Destination, Order, SendError, Sink, Source, Stop, Token,
     compute::Outgoing,
     in_flight::{InFlight, Ring},
     lane::{Computed, LaneId},
@@ -11,15 +11,10 @@ use super::{
     run::Engine,
 };
 use crate::{
-    config::Order,
     plant::{Fault, planted},
+    record::FRAME,
     telemetry::Progress,
 };
-
-/// What a record takes in a batch of its own beside its value, at least: see [`wire_size`](super::wire_size).
-const FRAME: u64 = 97;
-/// What part of the room for results may be with the producer.
-const SHARE_OF_PRODUCER: u64 = 8;
 
 /// Computed chunks on their way to the sink.
 #[derive(Default)]
@@ -160,7 +155,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Begins to hand over the next chunk; `false` where there is none.
     fn open_next(&mut self) -> Result<bool, Stop> {
         // What the producer has queued goes in order: behind more of it, a small result would wait for long.
-        if self.outbox.in_flight.bytes() > self.plan.budget.size() / SHARE_OF_PRODUCER {
+        if !self.committer.has_room(self.outbox.in_flight.bytes()) {
             return Ok(false);
         }
         // What is to be handed over goes first.

@@ -1,3 +1,5 @@
+//! What the engine asks of a producer.
+
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
@@ -21,7 +23,7 @@ pub struct Token(pub usize);
 /// What became of a sent record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
-    /// Which.
+    /// The token that the record was sent with.
     pub token: Token,
     /// Acknowledged, or why not.
     pub result: Result<(), DeliveryError>,

@@ -1,3 +1,5 @@
+//! What the engine asks of a consumer.
+
 use futures::{Stream, future::BoxFuture};
 use tokio::sync::oneshot;
 
@@ -7,7 +9,7 @@ use crate::record::{Batch, Offset, TopicPartition};
 /// A partition that is ours from now on.
 #[derive(Clone, Debug)]
 pub struct Assignment {
-    /// Which.
+    /// The partition that is ours from now on.
     pub partition: TopicPartition,
     /// The next offset to be read.
     pub start: Offset,
@@ -55,7 +57,7 @@ impl Handover {
 pub struct CommitOffset {
     /// Which partition.
     pub partition: TopicPartition,
-    /// The next offset to be read by whoever owns the partition next.
+    /// The next offset to be read by the partition's next owner.
     pub offset: Offset,
     /// What is done above it (see [`OffsetTracker`](super::OffsetTracker)).
     pub metadata: String,

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Sink, Source, run::Engine};
-use crate::telemetry::Stage;
+use crate::telemetry::{Progress, Stage};
 
 /// How many lanes are in which stage since when.
 #[derive(Default)]
@@ -12,26 +11,21 @@ pub struct Stages {
     lanes: [u32; Stage::ALL.len()],
 }
 
-impl<S: Source, K: Sink> Engine<S, K> {
-    /// Tells how long the lanes have been in the stages that they were in when the loop last waited.
-    pub(super) fn tell_stages(&mut self, now: Duration) {
-        let elapsed = now - self.stages.since;
-        self.stages.since = now;
-        for (stage, lanes) in Stage::ALL.into_iter().zip(self.stages.lanes) {
+impl Stages {
+    /// Reports how long the lanes have been in the stages that they entered last.
+    pub fn report(&mut self, now: Duration, progress: &Progress) {
+        let elapsed = now - self.since;
+        self.since = now;
+        for (stage, lanes) in Stage::ALL.into_iter().zip(self.lanes) {
             if lanes > 0 {
-                self.progress.spent(stage, lanes, elapsed);
+                progress.spent(stage, lanes, elapsed);
             }
         }
     }
 
-    /// Looks in which stages the lanes are, before the loop waits.
-    pub(super) fn look_at_stages(&mut self) {
-        let mut stages = [0; Stage::ALL.len()];
-        let has_room = self.plan.budget.has_room();
-        let (may_send, committing) = (self.committer.may_send(), !self.committer.is_idle());
-        for lane in self.lanes.values() {
-            stages[lane.stage(has_room, may_send, committing) as usize] += 1;
-        }
-        self.stages.lanes = stages;
+    /// The stage of each lane from now on.
+    pub fn enter(&mut self, stages: impl Iterator<Item = Stage>) {
+        self.lanes = [0; Stage::ALL.len()];
+        stages.for_each(|stage| self.lanes[stage as usize] += 1);
     }
 }

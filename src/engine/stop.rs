@@ -1,3 +1,5 @@
+//! Why a pipeline ends or needs new clients.
+
 use thiserror::Error;
 
 /// Why a pipeline cannot go on with the clients that it has. The text is a sentence.

@@ -1,3 +1,5 @@
+//! The oldest timestamp of what is not committed: lag in seconds.
+
 use std::collections::VecDeque;
 
 use crate::record::{Batch, Offset};

@@ -1,3 +1,5 @@
+//! The operators in their order, run on one record after another.
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,

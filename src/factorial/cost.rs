@@ -1,3 +1,5 @@
+//! What computing n! costs, in nanoseconds, from the lengths of its products.
+
 use std::f64::consts::{LN_10, PI};
 
 use super::thresholds;

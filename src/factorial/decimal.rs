@@ -1,3 +1,5 @@
+//! Limbs to decimal digits.
+
 use std::{borrow::Cow, fmt};
 
 use num_bigint::BigUint;

@@ -1,6 +1,6 @@
-//! The factorial: pure arithmetic.
+//! The factorial: pure arithmetic. Numbers in, decimal digits out.
 //!
-//! Knows nothing of the rest: numbers in, decimal digits out.
+//! Knows: nothing else here. Must not know: rdkafka, tokio.
 
 mod binary;
 mod cost;

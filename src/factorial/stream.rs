@@ -85,12 +85,9 @@ impl Factorials {
         Some(times_range(checkpoint, below + 1, n))
     }
 
-    /// Whether n! is computed from a checkpoint, and whether that is there already.
-    pub fn checkpoint_of(&self, n: u32) -> (bool, bool) {
-        match self.checkpoints.get((n / self.spacing) as usize) {
-            Some(checkpoint) => (true, checkpoint.get().is_some()),
-            None => (false, false),
-        }
+    /// Whether the checkpoint that n! is computed from is there already; `None` where there is none for it.
+    pub fn has_checkpoint_of(&self, n: u32) -> Option<bool> {
+        Some(self.checkpoints.get((n / self.spacing) as usize)?.get().is_some())
     }
 
     /// What [`get`](Self::get) and writing the digits take, within a factor of two where the checkpoint is there.

@@ -1,3 +1,5 @@
+//! Lets a long computation end early, once nobody wants its result.
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},

@@ -1,3 +1,5 @@
+//! Why bytes are not a value.
+
 use thiserror::Error;
 
 /// Why a value cannot be read. Quotes at most 40 characters of it.

@@ -1,3 +1,5 @@
+//! `{"n": …}`, and `{"n": …, "digits": "…"}`.
+
 use serde::Deserialize;
 use serde_json::{Error, Number};
 
@@ -13,7 +15,7 @@ pub(super) const AROUND: u64 = 5 + 11 + 2;
 /// How much is said of what is wrong with an object, in characters: all of it, where n is no long string.
 const REASON: usize = 100;
 
-/// Other fields are let through, for whoever wants to say more.
+/// Other fields are let through, for callers that want to say more.
 #[derive(Deserialize)]
 struct Request {
     n: Number,

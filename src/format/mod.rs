@@ -1,7 +1,8 @@
 //! Formats: bytes to values and back, for requests (`n`) and for results (`n` and its digits).
 //!
-//! One file a format. Knows nothing of records, operators or Kafka; of `factorial` no more than its numbers. Values that no operator looks into go
-//! through as bytes, whatever the format.
+//! One file a format. Values that no operator looks into go through as bytes, whatever the format.
+//!
+//! Knows: factorial. Must not know: rdkafka, tokio.
 
 mod bincode;
 mod error;

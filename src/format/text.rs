@@ -1,3 +1,5 @@
+//! `n`, and `n;digits`.
+
 use super::error::{ValueError, excerpt};
 use crate::factorial::Decimal;
 

@@ -1,3 +1,5 @@
+//! How HTTP handlers reach a route's desk.
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -10,7 +12,7 @@ use super::{
     desk::{Command, Desk, Event, Requests, Told, Wish},
 };
 
-/// How whoever asks reaches the desk of a route.
+/// How a caller reaches the desk of a route.
 #[derive(Clone)]
 pub struct Asker {
     commands: mpsc::UnboundedSender<Command>,
@@ -50,7 +52,7 @@ impl Asker {
         self.room.clone().acquire_owned().await.ok().map(Room)
     }
 
-    /// Asks, and waits until there is an answer of some kind; at the latest at the deadline. Whoever drops this
+    /// Asks, and waits until there is an answer of some kind; at the latest at the deadline. A caller that drops this
     /// is forgotten.
     pub async fn ask(&self, _room: Room, wish: Wish) -> Told {
         let asked = Asked(self.next.fetch_add(1, Relaxed));

@@ -1,3 +1,5 @@
+//! Answers that are known, within a limit of bytes.
+
 use std::sync::Arc;
 
 use lru::LruCache;

@@ -1,3 +1,5 @@
+//! A route's one task: its waiter, its known answers, and the requests that it produces.
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -22,7 +24,7 @@ const AT_ONCE: usize = 256;
 /// A result as it was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// Its value.
+    /// The result's bytes, as the worker wrote them.
     pub value: Bytes,
     /// The partition that it was read from.
     pub partition: i32,
@@ -37,7 +39,7 @@ pub struct Reply {
 pub enum Event {
     /// A request is in its topic, or will not be.
     Acknowledged {
-        /// Which.
+        /// The number that it was produced with.
         request: Request,
         /// Partition and offset, or why there is none.
         place: Result<(i32, i64), String>,
@@ -59,7 +61,7 @@ pub enum Event {
         id: Option<Uuid>,
         /// The class of the dead letter.
         class: String,
-        /// Why.
+        /// The reason, as the dead letter has it.
         message: String,
     },
     /// These partitions of the result topic are ours from now on.
@@ -87,10 +89,10 @@ pub struct Outgoing {
     pub trace: Option<Trace>,
 }
 
-/// What whoever asks wants, and until when.
+/// What a caller wants, and until when.
 #[derive(Clone, Debug)]
 pub struct Wish {
-    /// What for.
+    /// The question that is asked.
     pub question: Question,
     /// When it was asked.
     pub since: Instant,
@@ -109,7 +111,7 @@ pub trait Requests: Send + 'static {
     fn send(&mut self, request: &Outgoing) -> Result<(), String>;
 }
 
-/// What whoever asks asks of the desk.
+/// What a caller sends to the desk.
 pub(super) enum Command {
     Ask { asked: Asked, wish: Wish, told: oneshot::Sender<Told> },
     Forget(Asked),
@@ -119,7 +121,7 @@ pub(super) enum Command {
 /// An answer, and where it comes from.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The answer.
+    /// What the caller receives.
     pub answer: Answer<Arc<Reply>>,
     /// Whether it was known already, so that nothing was asked.
     pub known: bool,
@@ -208,7 +210,7 @@ impl<R: Requests> Desk<R> {
             self.metrics.known(total);
             let answer =
                 Answer { asked, question, acknowledged: None, place: None, total, outcome: Ok(reply) };
-            // Whoever asked may be gone.
+            // The caller may be gone.
             let _ = told.send(Told { answer, known: true });
             return;
         }
@@ -334,7 +336,7 @@ impl<R: Requests> Desk<R> {
         for answer in answers {
             self.metrics.ended(outcome_of(&answer.outcome), answer.total);
             if let Some(waiting) = self.waiting.remove(&answer.asked) {
-                // Whoever asked may be gone.
+                // The caller may be gone.
                 let _ = waiting.told.send(Told { answer, known: false });
             }
         }

@@ -1,8 +1,10 @@
-//! Whoever asks gets the answer: pairs results with who asked, and answers over HTTP.
+//! A client of the gateway receives its answer: pairs results with requests, and answers over HTTP.
 //!
 //! [`Waiter`] is the pure part, which `pipeline request` uses too. A route's [`Desk`] is one task that owns its
-//! waiter and its [`Cache`]; HTTP handlers reach it by an [`Asker`]. Must not know librdkafka: what has been
-//! produced, acknowledged and read is told as an [`Event`], and requests go to a [`Requests`].
+//! waiter and its [`Cache`]; HTTP handlers reach it by an [`Asker`]. What has been produced, acknowledged and read comes
+//! as an [`Event`], and requests go to a [`Requests`].
+//!
+//! Knows: config, format, http, telemetry, trace. Must not know: rdkafka, clap.
 
 mod asker;
 mod cache;

@@ -1,6 +1,8 @@
+//! Whether a route is ready, and what keeps it from being so.
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// Whether a route can be asked; told by its desk and its clients, read by whoever answers for it.
+/// Whether a route can be asked; set by its desk and its clients, read by `/readyz`.
 #[derive(Default, Debug)]
 pub struct Status {
     /// Partitions of the result topic that are ours.

@@ -1,3 +1,5 @@
+//! The trace that an HTTP request belongs to, on its way to the record.
+
 use std::time::Duration;
 
 use super::Failure;

@@ -1,3 +1,5 @@
+//! Pairs requests with results: pure, with the time as an argument.
+
 use std::{
     collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
@@ -16,7 +18,7 @@ pub enum Question {
     Value(Bytes),
 }
 
-/// Names one who waits; given by whoever owns the [`Waiter`].
+/// Names a caller that waits; given by the owner of the [`Waiter`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Asked(pub usize);
 
@@ -41,7 +43,7 @@ pub enum Failure {
     /// Nothing has come in time.
     #[error("no result came in time")]
     TimedOut,
-    /// Whoever answers is being stopped.
+    /// The gateway is being stopped.
     #[error("the gateway is stopping")]
     Stopping,
 }
@@ -49,9 +51,9 @@ pub enum Failure {
 /// What has become of a question.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer<R> {
-    /// Who asked.
+    /// The caller that waits for it.
     pub asked: Asked,
-    /// What for.
+    /// The question that it answers.
     pub question: Question,
     /// From the produce to its acknowledgement; `None` where the answer was there first.
     pub acknowledged: Option<Duration>,
@@ -66,11 +68,11 @@ pub struct Answer<R> {
 /// A request that is to be produced, again or for the first time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Produce {
-    /// Which.
+    /// The number that its acknowledgement and its reply are known by.
     pub request: Request,
     /// Its `correlation-id`, the same each time.
     pub id: Uuid,
-    /// What for.
+    /// The question that it asks.
     pub question: Question,
     /// When nobody waits any more.
     pub deadline: Instant,
@@ -226,7 +228,7 @@ impl Waiter {
         Some(took)
     }
 
-    /// A result has come that names its question: answers all who wait for it, whoever it was computed for.
+    /// A result has come that names its question: answers all callers that wait for it, whichever of them it was computed for.
     /// Nobody where it is late, or was never asked for.
     pub fn result<R: Clone>(&mut self, question: &Question, result: &R, now: Instant) -> Vec<Answer<R>> {
         match self.by_question.get(question) {

@@ -1,6 +1,6 @@
-//! Serving HTTP with limits: what every port of this program has in common.
+//! Serving HTTP with limits: what every port of this program has in common. What is answered is others' business.
 //!
-//! Must not know what is answered, nor which file says the limits.
+//! Knows: nothing else here. Must not know: rdkafka, toml, clap.
 
 mod newcomers;
 mod serve;

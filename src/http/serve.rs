@@ -1,3 +1,5 @@
+//! Serves connections until it is told to stop, each within its limits.
+
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
@@ -21,7 +23,7 @@ use super::newcomers::{Newcomer, Newcomers};
 /// Headers that a request may have.
 const HEADERS: usize = 64;
 
-/// What is taken of whoever reaches a port.
+/// What is accepted from a stranger who reaches a port.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections at once. Where one more comes, the oldest that has not asked anything yet is closed; where all
@@ -29,7 +31,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long a client may take to send a request's head, or to take a piece of an answer.
     pub patience: Duration,
-    /// Bytes of a request's head, at least 8 KiB: less is more than hyper can work with.
+    /// Bytes of a request's head, at least 8 KiB, which hyper needs.
     pub head: usize,
     /// Whether a connection may ask more than once.
     pub keep_alive: bool,

@@ -15,7 +15,7 @@ use rdkafka::{
 use thiserror::Error;
 
 use super::{reach::reach, settings};
-use crate::config::{Pipeline, TopicSettings};
+use crate::config::TopicSettings;
 
 /// How long a question may take.
 const ASK: Duration = Duration::from_secs(15);
@@ -72,7 +72,7 @@ pub enum AdminError {
         what: &'static str,
         /// The topic's name.
         topic: String,
-        /// Why.
+        /// The broker's words.
         reason: String,
     },
 }
@@ -136,11 +136,9 @@ impl Admin {
         self.embedded
     }
 
-    /// Settings of the pipeline that suit the broker, where it is the embedded one and the file does not say.
-    pub fn suit(&self, pipeline: &mut Pipeline) {
-        if self.embedded {
-            settings::for_embedded(pipeline);
-        }
+    /// A client's settings, made to fit the broker where it is the embedded one.
+    pub fn fit(&self, config: &ClientConfig) -> ClientConfig {
+        if self.embedded { settings::for_embedded(config) } else { config.clone() }
     }
 
     /// The client, for calls that `rdkafka` lacks. It lives as long as this.

@@ -151,15 +151,14 @@ mod tests {
         async fn new() -> Self {
             let broker = EmbeddedBroker::start(0).await.unwrap();
             let servers = format!("kafka.bootstrap.servers={}", broker.address()).parse().unwrap();
-            let (mut pipeline, _) = load("factorial.toml", &[servers]).unwrap();
-            settings::for_embedded(&mut pipeline);
+            let (pipeline, _) = load("factorial.toml", &[servers]).unwrap();
             broker.create_topic(&pipeline.source.topic.topic, 2).unwrap();
             Fixture { _broker: broker, pipeline }
         }
 
         /// A member of the pipeline's group.
         fn member(&self) -> BaseConsumer {
-            let consumer: BaseConsumer = settings::consumer(&self.pipeline).create().unwrap();
+            let consumer: BaseConsumer = settings::consumer(&self.pipeline, true).create().unwrap();
             consumer.subscribe(&[&self.pipeline.source.topic.topic]).unwrap();
             consumer
         }

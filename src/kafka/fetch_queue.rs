@@ -128,7 +128,7 @@ impl FetchQueue {
 
 impl Drop for FetchQueue {
     fn drop(&mut self) {
-        // Whoever forwards to it just now is waited for, and nobody does any more.
+        // A thread that is forwarding to it now is waited for, and none begins any more.
         *self.forward.target() = None;
         // SAFETY: made in `new`, destroyed once.
         unsafe { rd::rd_kafka_queue_destroy(self.queue) }

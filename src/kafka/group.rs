@@ -1,3 +1,5 @@
+//! A worker's place in its group, as a transaction needs it.
+
 use std::sync::Arc;
 
 use rdkafka::{
@@ -25,16 +27,6 @@ impl Group {
         let metadata = self.0.group_metadata()?;
         // After that: who is put out in between stays so until the engine has taken notice.
         self.is_joined().then_some(metadata)
-    }
-
-    /// The group, whether the worker has a place in it or not: for what is not to be committed.
-    pub fn any_metadata(&self) -> Option<ConsumerGroupMetadata> {
-        self.0.group_metadata()
-    }
-
-    /// The topic that is read.
-    pub fn topic(&self) -> &str {
-        self.0.context().topic()
     }
 
     /// Whether the worker has a place in its group right now.

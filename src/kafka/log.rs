@@ -1,6 +1,8 @@
+//! librdkafka's log lines and errors, to ours.
+
 use rdkafka::{config::RDKafkaLogLevel as Level, error::KafkaError};
 
-use super::reach::no_way_in;
+use super::complaints::no_way_in;
 
 /// One of librdkafka's log lines, through `tracing`: what a `ClientContext::log` calls.
 pub fn log(level: Level, facility: &str, line: &str) {
@@ -21,9 +23,4 @@ pub fn log_error(error: &KafkaError, reason: &str) {
         tracing::warn!("not let in by a broker, which is tried again: {why}");
     }
     tracing::debug!(target: "librdkafka", %error, "{reason}");
-}
-
-/// The version of the librdkafka that is built in.
-pub fn librdkafka_version() -> String {
-    rdkafka::util::get_rdkafka_version().1
 }

@@ -1,19 +1,25 @@
-//! The only folder that knows librdkafka: it implements the engine's [`Source`](crate::engine::Source) and
-//! [`Sink`](crate::engine::Sink). Must not know operators, formats or the command line.
+//! Kafka's clients: implements the engine's [`Source`](crate::engine::Source) and [`Sink`](crate::engine::Sink), and what the
+//! gateway, the load generator and the verifier need.
+//!
+//! Knows: config, engine, format, gateway, load, plant, record, telemetry, trace. Must not know: operator, clap.
 
 mod admin;
+mod answers;
+mod asking;
+mod complaints;
 mod embedded;
+mod events;
 mod exchange;
 mod fetch_queue;
 mod gateway;
 mod group;
+mod load;
 mod log;
 mod offsets;
 mod permanent;
 mod places;
 mod poll;
 mod producer;
-pub mod properties;
 mod reach;
 mod rebalance;
 mod requests;
@@ -35,12 +41,14 @@ mod transaction;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
+pub use asking::Acknowledgement;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
-pub use exchange::{Exchange, Listener};
+pub use exchange::{RequestError, RequestTopics};
 pub use gateway::{GatewayClients, GatewayError};
 pub use group::Group;
-pub use log::{librdkafka_version, log, log_error};
-pub use requests::{RequestError, RequestEvent, RequestTopics, Requests};
+pub use load::KafkaTarget;
+pub use log::{log, log_error};
+pub use requests::{RequestEvent, Requests};
 pub use sink::{KafkaSink, Topics};
 pub use source::KafkaSource;
 pub use survey::Survey;

@@ -16,7 +16,6 @@ use super::{
     permanent,
     rebalance::Rebalances,
     shares::Shares,
-    source::Command,
     stillness::Stillness,
 };
 use crate::{
@@ -39,6 +38,13 @@ const ASK_END: Duration = Duration::from_secs(2);
 /// How long leaving the group may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What the engine asks of the poll thread.
+pub enum Command {
+    Rewind,
+    Close,
+}
+
+/// The thread's own: it has the consumer, and nobody else polls it.
 pub struct PollThread {
     // Before the consumer: fields are dropped in this order.
     queue: FetchQueue,

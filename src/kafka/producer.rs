@@ -151,7 +151,7 @@ impl PolledProducer {
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
         let producer = Arc::new(producer);
-        // SAFETY: whoever has the signs is gone before the producer, as `Drop` and the order of fields see to.
+        // SAFETY: every owner of the signs is gone before the producer, as `Drop` and the order of fields see to.
         let signs =
             makes.transactional.then(|| Arc::new(unsafe { Signs::of(producer.client().native_ptr()) }));
         let stop = Arc::new(AtomicBool::new(false));

@@ -6,17 +6,8 @@ use std::{
     time::Instant,
 };
 
-use rdkafka::{
-    ClientContext, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::KafkaError,
-    statistics::Statistics,
-    types::RDKafkaErrorCode as Code,
-};
-use tokio::sync::mpsc;
-
 use super::{
+    events::Events,
     fetch_queue::Forward,
     offsets::partitions,
     starts::{self, Reset, Starts},
@@ -27,31 +18,14 @@ use crate::{
     record::{Offset, TopicPartition},
     telemetry::{Client, Progress},
 };
-
-/// Where events go; closed once the consumer has left its group.
-pub struct Events(Mutex<Option<mpsc::UnboundedSender<Result<SourceEvent, Stop>>>>);
-
-impl Events {
-    pub fn new(sender: mpsc::UnboundedSender<Result<SourceEvent, Stop>>) -> Self {
-        Events(Mutex::new(Some(sender)))
-    }
-
-    /// Tells the engine; an engine that is gone does not need to know.
-    pub fn send(&self, event: Result<SourceEvent, Stop>) {
-        if let Some(sender) = &*lock(&self.0) {
-            let _ = sender.send(event);
-        }
-    }
-
-    pub fn close(&self) {
-        *lock(&self.0) = None;
-    }
-
-    /// Whether an engine is there to be told.
-    fn are_wanted(&self) -> bool {
-        lock(&self.0).as_ref().is_some_and(|sender| !sender.is_closed())
-    }
-}
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::KafkaError,
+    statistics::Statistics,
+    types::RDKafkaErrorCode as Code,
+};
 
 /// The consumer's context: librdkafka calls it on the poll thread.
 pub struct Rebalances {

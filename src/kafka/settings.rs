@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rdkafka::ClientConfig;
 
 use super::{Limits, statistics};
-use crate::config::{Gateway, Guarantee, Order, Pipeline, Properties, Property};
+use crate::config::{Gateway, Guarantee, Order, Pipeline, Properties, TRANSACTION_TIMEOUT};
 
 /// Where Kafka is looked for when nobody says where it is.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
@@ -54,79 +54,106 @@ impl Memory {
 
 /// What every client of the pipeline shares: the brokers, credentials. Enough for an admin client.
 pub fn common(pipeline: &Pipeline) -> ClientConfig {
-    client(&pipeline.name, &pipeline.kafka)
+    client(&pipeline.name, [&pipeline.kafka])
 }
 
 /// What every client of the gateway shares.
 pub fn of_gateway(gateway: &Gateway) -> ClientConfig {
-    client(&gateway.name, &gateway.kafka)
+    client(&gateway.name, [&gateway.kafka])
 }
 
-/// The settings of a client that goes by that name, with a file's `[kafka]`.
-pub fn client(name: &str, kafka: &Properties) -> ClientConfig {
-    with_file(defaults(name), [kafka])
-}
-
-/// The settings of the source's consumer.
-pub fn consumer(pipeline: &Pipeline) -> ClientConfig {
-    let prefetch = Memory::shares(pipeline.limits.memory).prefetch;
-    let mut config = defaults(&pipeline.name);
-    config
-        .set("statistics.interval.ms", statistics::INTERVAL)
-        .set("auto.offset.reset", "earliest")
-        .set("socket.timeout.ms", SILENCE)
-        // The default is a second, and each time the queue was full once the source idles for so long.
-        .set("fetch.queue.backoff.ms", "10")
-        // One limit is in bytes of keys and values; the other, in records, is for what small ones cost beside
-        // those. Half of the share each. 20,000 records are far more than are computed in one such backoff.
-        .set("queued.max.messages.kbytes", kib(prefetch / 2))
-        .set("queued.min.messages", (prefetch / 2 / FETCHED_OVERHEAD).clamp(1_000, 20_000).to_string())
-        // A fetch that has begun is taken whole, whatever the queue's limits, and a record of a few bytes
-        // becomes 30 times as large in memory: so the fetches are small. A larger record is fetched anyway
-        // (KIP-74). `fetch.max.bytes` follows from the queue's limit.
-        .set("fetch.message.max.bytes", (prefetch / 128).clamp(64 << 10, 1 << 20).to_string());
-    let mut config = with_file(config, [&pipeline.kafka, &pipeline.source.kafka]);
-    // KIP-848 leaves the assignment and the time-outs to the broker, and librdkafka refuses them then.
-    if !broker_assigns(&config) {
-        if config.get("partition.assignment.strategy").is_none() {
-            config.set("partition.assignment.strategy", "cooperative-sticky");
-        }
-        notice_deaths(&mut config);
+/// The settings of a client that goes by that name, with a file's tables for it, of which the later ones win.
+pub fn client<'a>(name: &str, tables: impl IntoIterator<Item = &'a Properties>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, property) in tables.into_iter().flatten() {
+        let ours = ALIASES.iter().find(|(alias, _)| alias == name).map_or(name.as_str(), |(_, ours)| ours);
+        config.set(ours, &property.value);
     }
+    unless_set(
+        &config,
+        &[
+            ("bootstrap.servers", DEFAULT_SERVERS),
+            ("client.id", &format!("pipeline-{name}")),
+            // librdkafka's default is ten seconds, for which a broker that is back may be left alone.
+            ("reconnect.backoff.max.ms", "1000"),
+        ],
+    )
+}
+
+/// The settings of the source's consumer, at a broker that may be the embedded one.
+pub fn consumer(pipeline: &Pipeline, embedded: bool) -> ClientConfig {
+    let prefetch = Memory::shares(pipeline.limits.memory).prefetch;
+    let mut config = client(&pipeline.name, [&pipeline.kafka, &pipeline.source.kafka]);
     config
         .set("group.id", &pipeline.source.group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true");
+    if embedded {
+        config = for_embedded(&config);
+    }
+    let fetched_at_once = (prefetch / 128).clamp(64 << 10, 1 << 20).to_string();
+    let small_records = (prefetch / 2 / FETCHED_OVERHEAD).clamp(1_000, 20_000).to_string();
+    config = unless_set(
+        &config,
+        &[
+            ("statistics.interval.ms", statistics::INTERVAL),
+            ("auto.offset.reset", "earliest"),
+            ("socket.timeout.ms", SILENCE),
+            // The default is a second, and each time the queue was full once the source idles for so long.
+            ("fetch.queue.backoff.ms", "10"),
+            // One limit is in bytes of keys and values; the other, in records, is for what small ones cost beside
+            // those. Half of the share each. 20,000 records are far more than are computed in one such backoff.
+            ("queued.max.messages.kbytes", &kib(prefetch / 2)),
+            ("queued.min.messages", &small_records),
+            // A fetch that has begun is taken whole, whatever the queue's limits, and a record of a few bytes
+            // becomes 30 times as large in memory: so the fetches are small. A larger record is fetched anyway
+            // (KIP-74). `fetch.max.bytes` follows from the queue's limit.
+            ("fetch.message.max.bytes", &fetched_at_once),
+        ],
+    );
+    // KIP-848 leaves the assignment and the time-outs to the broker, and librdkafka refuses them then.
+    if !broker_assigns(&config) {
+        config = unless_set(&config, &[("partition.assignment.strategy", "cooperative-sticky")]);
+        notice_deaths(&mut config);
+    }
     config
 }
 
 /// Where the file says nothing, a dead worker's partitions are somebody else's after 8 s; librdkafka's default is
 /// 45 s. Heartbeats have a thread of their own, which no slow record keeps from sending them.
 fn notice_deaths(config: &mut ClientConfig) {
-    if config.get("session.timeout.ms").is_none() && config.get("heartbeat.interval.ms").is_none() {
-        config.set("session.timeout.ms", SESSION_TIMEOUT);
+    if config.get("heartbeat.interval.ms").is_none() {
+        *config = unless_set(config, &[("session.timeout.ms", SESSION_TIMEOUT)]);
     }
     let session = config.get("session.timeout.ms").and_then(|session| session.parse::<u64>().ok());
-    if let (Some(session), None) = (session, config.get("heartbeat.interval.ms")) {
-        config.set("heartbeat.interval.ms", (session / 4).max(1).to_string());
+    if let Some(session) = session {
+        let heartbeat = (session / 4).max(1).to_string();
+        *config = unless_set(config, &[("heartbeat.interval.ms", &heartbeat)]);
     }
 }
 
-/// Makes a pipeline fit the embedded broker; what the file says stays.
-pub fn for_embedded(pipeline: &mut Pipeline) {
-    let property = |value: &str| Property { value: value.to_owned(), secret: false };
+/// Makes a client fit the embedded broker, unless the file says otherwise.
+pub fn for_embedded(config: &ClientConfig) -> ClientConfig {
     // A fetch is answered only when its time is over.
-    pipeline.kafka.entry("fetch.wait.max.ms".to_owned()).or_insert(property("20"));
-    if broker_assigns(&consumer(pipeline)) {
-        return;
+    let config = unless_set(config, &[("fetch.wait.max.ms", "20")]);
+    let is_member = config.get("group.id").is_some();
+    match is_member && !broker_assigns(&config) {
+        // A newcomer gets its share only when the group's session timeout, less a second, is over.
+        true => unless_set(&config, &[("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")]),
+        false => config,
     }
-    // A newcomer gets its share only when the group's session timeout, less a second, is over.
-    for (name, value) in [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")] {
-        if !pipeline.kafka.contains_key(name) {
-            pipeline.source.kafka.entry(name.to_owned()).or_insert(property(value));
+}
+
+/// Our defaults, below what the file says.
+pub fn unless_set(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut config = config.clone();
+    for (name, value) in defaults {
+        if config.get(name).is_none() {
+            config.set(*name, *value);
         }
     }
+    config
 }
 
 /// The settings of the sink's producer; `limits` is what its topics take.
@@ -134,45 +161,54 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
     let output = Memory::shares(pipeline.limits.memory).output;
     // A record that is larger than the queue would wait for room in it for ever.
     let (smallest, largest) = (limits.smallest().min(1_000_000), limits.largest().min(1_000_000_000));
-    let mut config = defaults(&pipeline.name);
-    config
-        .set("statistics.interval.ms", statistics::INTERVAL)
-        .set("enable.idempotence", "true")
-        // librdkafka's clock for this has a step of a millisecond, and a request is answered in two.
-        .set("linger.ms", "0")
-        // librdkafka has one request of an idempotent producer in flight for each partition, and asks without a
-        // pause whether the next may be sent: half of a worker's CPU where the broker is slower than it. Not so
-        // while another partition's request waits behind the connection's limit. A broker works on one request of
-        // a connection at a time whatever the limit is; it only matters where that broker is far away.
-        .set("max.in.flight", "1")
-        .set("queue.buffering.max.kbytes", kib(output.max(largest + SENT_OVERHEAD)))
-        .set("queue.buffering.max.messages", (output / SENT_OVERHEAD).clamp(1_000, 100_000).to_string())
-        // The topic has the last word; librdkafka's own limit must only not be lower.
-        .set("message.max.bytes", largest.max(1_000_000).to_string())
-        // A topic's limit holds for a whole batch; librdkafka's default is a million.
-        .set("batch.size", smallest.to_string());
+    let config = client(&pipeline.name, [&pipeline.kafka, &pipeline.sink.kafka]);
+    let mut config = unless_set(
+        &config,
+        &[
+            ("statistics.interval.ms", statistics::INTERVAL),
+            ("enable.idempotence", "true"),
+            // librdkafka's clock for this has a step of a millisecond, and a request is answered in two.
+            ("linger.ms", "0"),
+            // librdkafka has one request of an idempotent producer in flight for each partition, and asks without a
+            // pause whether the next may be sent: half of a worker's CPU where the broker is slower than it. Not so
+            // while another partition's request waits behind the connection's limit. A broker works on one request of
+            // a connection at a time whatever the limit is; it only matters where that broker is far away.
+            ("max.in.flight", "1"),
+            ("queue.buffering.max.kbytes", &kib(output.max(largest + SENT_OVERHEAD))),
+            ("queue.buffering.max.messages", &(output / SENT_OVERHEAD).clamp(1_000, 100_000).to_string()),
+            // The topic has the last word; librdkafka's own limit must only not be lower.
+            ("message.max.bytes", &largest.max(1_000_000).to_string()),
+            // A topic's limit holds for a whole batch; librdkafka's default is a million.
+            ("batch.size", &smallest.to_string()),
+        ],
+    );
     match pipeline.guarantee {
+        Guarantee::AtLeastOnce => at_least_once(&mut config, pipeline.order),
+        Guarantee::ExactlyOnce => {
+            // If a worker dies with a transaction open, readers that are `read_committed` wait for so long, and so
+            // does the next owner of its partitions: far above a commit interval, far below the default of a minute.
+            let timeout = TRANSACTION_TIMEOUT.as_millis().to_string();
+            config = unless_set(&config, &[("transaction.timeout.ms", &timeout)]);
+            config.set("enable.idempotence", "true").set("transactional.id", transactional_id(pipeline));
+        }
+    }
+    config
+}
+
+fn at_least_once(config: &mut ClientConfig, order: Order) {
+    let defaults = [
         // A broker that goes away is waited for, however long it takes; but from time to time with new clients, in case
         // that these are why nothing is delivered.
-        Guarantee::AtLeastOnce => config
-            .set("message.timeout.ms", "300000")
-            .set("socket.timeout.ms", SILENCE)
-            // A broker that waits for others says so before that.
-            .set("request.timeout.ms", "9000"),
-        // If a worker dies with a transaction open, readers that are `read_committed` wait for so long, and so
-        // does whoever gets its partitions: far above a commit interval, far below the default of a minute.
-        Guarantee::ExactlyOnce => config.set("transaction.timeout.ms", "10000"),
-    };
-    let mut config = with_file(config, [&pipeline.kafka, &pipeline.sink.kafka]);
-    let idempotent = config.get("enable.idempotence") == Some("true");
-    if pipeline.guarantee == Guarantee::AtLeastOnce && pipeline.order != Order::None && idempotent {
+        ("message.timeout.ms", "300000"),
+        ("socket.timeout.ms", SILENCE),
+        // A broker that waits for others says so before that.
+        ("request.timeout.ms", "9000"),
+    ];
+    *config = unless_set(config, &defaults);
+    if order != Order::None && config.get("enable.idempotence") == Some("true") {
         // Nothing goes behind a batch that was refused until we have seen to it.
         config.set("enable.gapless.guarantee", "true");
     }
-    if pipeline.guarantee == Guarantee::ExactlyOnce {
-        config.set("enable.idempotence", "true").set("transactional.id", transactional_id(pipeline));
-    }
-    config
 }
 
 /// Its own for each worker: what fences a zombie is its place in the consumer group (KIP-447). The same as long as the
@@ -180,25 +216,6 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
 fn transactional_id(pipeline: &Pipeline) -> String {
     static PROCESS: OnceLock<u64> = OnceLock::new();
     format!("{}-{:016x}", pipeline.name, PROCESS.get_or_init(|| fastrand::u64(..)))
-}
-
-fn defaults(name: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", DEFAULT_SERVERS)
-        .set("client.id", format!("pipeline-{name}"))
-        // librdkafka's default is ten seconds, for which a broker that is back may be left alone.
-        .set("reconnect.backoff.max.ms", "1000");
-    config
-}
-
-/// The later of the file's tables win.
-fn with_file<'a>(mut config: ClientConfig, tables: impl IntoIterator<Item = &'a Properties>) -> ClientConfig {
-    for (name, property) in tables.into_iter().flatten() {
-        let ours = ALIASES.iter().find(|(alias, _)| alias == name).map_or(name.as_str(), |(_, ours)| ours);
-        config.set(ours, &property.value);
-    }
-    config
 }
 
 pub(super) fn broker_assigns(config: &ClientConfig) -> bool {
@@ -229,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_consumer_commits_nothing_by_itself_and_starts_at_the_beginning() {
-        let config = consumer(&pipeline(&[]));
+        let config = consumer(&pipeline(&[]), false);
         assert_settings(
             &config,
             &[
@@ -256,7 +273,7 @@ mod tests {
             "source.kafka.session.timeout.ms=6000",
             "kafka.security.protocol=ssl",
         ]);
-        let (consumer, producer) = (consumer(&pipeline), producer(&pipeline, LIMITS));
+        let (consumer, producer) = (consumer(&pipeline, false), producer(&pipeline, LIMITS));
         assert_settings(&producer, &[("linger.ms", Some("9")), ("session.timeout.ms", None)]);
         let session = [("session.timeout.ms", Some("6000")), ("heartbeat.interval.ms", Some("1500"))];
         assert_settings(&consumer, &session);
@@ -265,7 +282,7 @@ mod tests {
 
     #[test]
     fn who_sets_the_heartbeats_alone_has_librdkafka_s_session() {
-        let config = consumer(&pipeline(&["kafka.heartbeat.interval.ms=9000"]));
+        let config = consumer(&pipeline(&["kafka.heartbeat.interval.ms=9000"]), false);
         let expected = [("session.timeout.ms", None), ("heartbeat.interval.ms", Some("9000"))];
         assert_settings(&config, &expected);
     }
@@ -285,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_broker_assigns_where_the_group_protocol_is_its_own() {
-        let config = consumer(&pipeline(&["kafka.group.protocol=consumer"]));
+        let config = consumer(&pipeline(&["kafka.group.protocol=consumer"]), false);
         for name in ["partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"] {
             assert_eq!(config.get(name), None, "{name}");
         }
@@ -293,14 +310,13 @@ mod tests {
 
     #[test]
     fn the_embedded_broker_is_fitted_unless_the_file_knows_better() {
-        let mut pipeline = pipeline(&["source.kafka.session.timeout.ms=6000"]);
-        for_embedded(&mut pipeline);
+        let pipeline = pipeline(&["source.kafka.session.timeout.ms=6000"]);
         let expected = [
             ("session.timeout.ms", Some("6000")),
             ("heartbeat.interval.ms", Some("300")),
             ("fetch.wait.max.ms", Some("20")),
         ];
-        assert_settings(&consumer(&pipeline), &expected);
+        assert_settings(&consumer(&pipeline, true), &expected);
     }
 
     #[test]
@@ -332,7 +348,7 @@ mod tests {
     fn what_is_fetched_ahead_fits_its_share_with_what_small_records_cost() {
         for memory in ["16 MiB", "256 MiB", "4 GiB"] {
             let pipeline = pipeline(&[&format!("limits.memory={memory}")]);
-            let number = |name| consumer(&pipeline).get(name).unwrap().parse::<u64>().unwrap();
+            let number = |name| consumer(&pipeline, false).get(name).unwrap().parse::<u64>().unwrap();
             let queued = number("queued.max.messages.kbytes") * 1_024
                 + number("queued.min.messages") * FETCHED_OVERHEAD;
             assert!(queued <= Memory::shares(pipeline.limits.memory).prefetch, "{memory}: {queued}");
@@ -355,7 +371,7 @@ mod tests {
             [&[][..], &["guarantee=exactly-once"], &["limits.memory=16 MiB"], &["limits.memory=64 GiB"]]
         {
             let pipeline = pipeline(overrides);
-            consumer(&pipeline).create_native_config().unwrap();
+            consumer(&pipeline, false).create_native_config().unwrap();
             producer(&pipeline, huge).create_native_config().unwrap();
         }
     }

@@ -127,20 +127,6 @@ impl KafkaSink {
         self.group = Some(group);
     }
 
-    /// Sees to it that no offsets of earlier clients with the same `transactional.id` stand in the way of the group.
-    /// Blocks; to be called before the first record is sent.
-    ///
-    /// # Errors
-    /// Where transactions cannot be had.
-    pub fn settle(&mut self) -> Result<(), Stop> {
-        let Some(group) = &self.group else { return Ok(()) };
-        transaction::settle(&self.producer, group)?;
-        if let Some(sign) = self.transactions.not_plain() {
-            self.transactions.renew(&sign);
-        }
-        self.transactions.producer().map(drop)
-    }
-
     /// Takes the producer whose turn it is; exactly-once, begins a transaction with it.
     fn begin(&mut self) -> Result<(), SendError> {
         let next = match &*self.transactions.next() {
@@ -192,7 +178,7 @@ impl Transactions {
     fn producer(&self) -> Result<Arc<PolledProducer>, Stop> {
         match &*self.next() {
             Next::Ready(producer) => Ok(producer.clone()),
-            // Whoever asks has the turn, and whoever renews had it to the end.
+            // The caller has the turn, and a renewal keeps its turn to the end.
             Next::Renewing => Err(Stop::Restart("the new producer was given up".to_owned())),
             Next::Stopped(stop) => Err(stop.clone()),
         }

@@ -141,7 +141,7 @@ async fn offsets_that_nobody_takes_cost_the_producer_its_place_and_the_next_one_
     let id = id.get("transactional.id").unwrap().to_owned();
     cluster.coordinator(MockCoordinator::Transaction(id), 1).unwrap();
     let progress = Arc::new(Progress::new(Subject::default()));
-    let consumer = settings::consumer(&pipeline);
+    let consumer = settings::consumer(&pipeline, false);
     let mut source = KafkaSource::new(&consumer, "requests", Budget::new(1 << 20), progress).unwrap();
     let mut sink = sink(&pipeline, true);
     sink.commit_for(source.group());

@@ -17,12 +17,13 @@ use rdkafka::{
 use tokio::sync::mpsc;
 
 use super::{
+    events::Events,
     fetch_queue::FetchQueue,
     group::Group,
     offsets::{commit_list, parts},
     permanent,
-    poll::PollThread,
-    rebalance::{Events, Rebalances},
+    poll::{Command, PollThread},
+    rebalance::Rebalances,
     starts::Reset,
     threads,
 };
@@ -37,12 +38,6 @@ pub struct KafkaSource {
     commands: std_mpsc::Sender<Command>,
     consumer: Arc<BaseConsumer<Rebalances>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the engine asks of the poll thread.
-pub enum Command {
-    Rewind,
-    Close,
 }
 
 impl KafkaSource {

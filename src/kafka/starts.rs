@@ -161,7 +161,7 @@ impl Starts {
             let end = end.min(Offset(high));
             assignments.push(Assignment { partition, start: Offset(start), metadata, end });
         }
-        // The end moves: whoever asked again, after an abort or a kill before the first commit, would find a later
+        // The end moves: another question, after an abort or a kill before the first commit, would find a later
         // one, and nobody would read what came between.
         if !unsettled.is_empty() {
             consumer.commit(&commit_list(&unsettled)?, CommitMode::Sync)?;

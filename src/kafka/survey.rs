@@ -1,3 +1,5 @@
+//! What a pipeline meets at its brokers, for `pipeline check --connect`.
+
 use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode;

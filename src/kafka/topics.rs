@@ -1,12 +1,10 @@
 //! The topics that a pipeline needs: what they take, and their creation.
 
 use super::{Admin, AdminError};
-use crate::config::{Gateway, Pipeline, TopicSettings};
+use crate::config::{Gateway, Pipeline, TOPIC_LIMIT, TopicSettings};
 
 /// What a dead letter's headers may add to a record, in bytes.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
-/// What a topic takes where the broker does not say, in bytes: Kafka's default `message.max.bytes`.
-const DEFAULT_LIMIT: u64 = 1_048_588;
 
 /// What the topics that a pipeline writes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +51,8 @@ impl Admin {
     /// What the topics of the pipeline, which are there, take now.
     pub async fn limits(&self, pipeline: &Pipeline) -> Limits {
         Limits {
-            result: self.topic_limit(&pipeline.sink.topic.topic).await.unwrap_or(DEFAULT_LIMIT),
-            dead_letter: self.topic_limit(&pipeline.dead_letters).await.unwrap_or(DEFAULT_LIMIT),
+            result: self.topic_limit(&pipeline.sink.topic.topic).await.unwrap_or(TOPIC_LIMIT),
+            dead_letter: self.topic_limit(&pipeline.dead_letters).await.unwrap_or(TOPIC_LIMIT),
         }
     }
 
@@ -90,12 +88,12 @@ impl Admin {
         let given = topic.config.get("max.message.bytes").and_then(|limit| limit.parse().ok());
         match given {
             Some(given) if new => given,
-            _ => self.topic_limit(&topic.topic).await.unwrap_or(DEFAULT_LIMIT),
+            _ => self.topic_limit(&topic.topic).await.unwrap_or(TOPIC_LIMIT),
         }
     }
 
     async fn warn_of_small_dead_letters(&self, pipeline: &Pipeline, limits: Limits) {
-        let source = self.topic_limit(&pipeline.source.topic.topic).await.unwrap_or(DEFAULT_LIMIT);
+        let source = self.topic_limit(&pipeline.source.topic.topic).await.unwrap_or(TOPIC_LIMIT);
         if limits.dead_letter < source {
             tracing::warn!(
                 topic = pipeline.dead_letters,
@@ -114,7 +112,7 @@ impl Admin {
         let is = self.find(&source.topic)?;
         let partitions = is.as_ref().map(|topic| topic.partitions.len() as i32).or(source.partitions);
         let replicas = is.and_then(|topic| Some(topic.partitions.first()?.replicas.len() as i32));
-        let limit = self.topic_limit(&source.topic).await.unwrap_or(DEFAULT_LIMIT) + DEAD_LETTER_ROOM;
+        let limit = self.topic_limit(&source.topic).await.unwrap_or(TOPIC_LIMIT) + DEAD_LETTER_ROOM;
         Ok(TopicSettings {
             topic: pipeline.dead_letters.clone(),
             partitions,

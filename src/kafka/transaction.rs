@@ -18,18 +18,13 @@ use super::{
     permanent,
     producer::PolledProducer,
 };
-use crate::{
-    engine::{CommitError, CommitOffset, DeliveryError, Stop},
-    record::{Offset, TopicPartition},
-};
+use crate::engine::{CommitError, CommitOffset, DeliveryError, Stop};
 
 /// How long the group's coordinator may take to accept offsets before the producer is given up.
 ///
 /// librdkafka (2.12 and later, its #5511) waits for ever where that broker was stopped in order and so is not named in
 /// metadata any more, whatever time limit the call was given.
 const OFFSETS: Duration = Duration::from_secs(6);
-/// How long it may take before the first transaction, when it may have just been started.
-const SETTLE: Duration = Duration::from_secs(20);
 /// How long one attempt of a call that is tried again may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// The pause between two attempts.
@@ -92,7 +87,7 @@ fn timed<T>(producer: &PolledProducer, end: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Gets the producer its id and epoch: fences whoever had the same `transactional.id`. Gives up once `go_on` says no.
+/// Gets the producer its id and epoch: fences the producer that had the same `transactional.id`. Gives up once `go_on` says no.
 pub fn init(producer: &PolledProducer, go_on: impl Fn() -> bool) -> Result<(), Stop> {
     let init = || -> Result<(), Failed> {
         if !go_on() {
@@ -106,24 +101,6 @@ pub fn init(producer: &PolledProducer, go_on: impl Fn() -> bool) -> Result<(), S
         signs.forget();
     }
     Ok(())
-}
-
-/// Ends what a broker may still keep of an earlier transaction with this `transactional.id`. One that was restarted in the
-/// middle of it can be left with offsets that no transaction knows of, and nobody is told where to read from until that
-/// producer's next one ends in the same group: so one is begun for that alone, and aborted.
-pub fn settle(producer: &Arc<PolledProducer>, group: &Group) -> Result<(), Stop> {
-    let Some(metadata) = group.any_metadata() else { return Ok(()) };
-    let partition = TopicPartition::new(group.topic(), 0);
-    let nowhere = CommitOffset { partition, offset: Offset(0), metadata: String::new() };
-    let list = commit_list(&[nowhere]).map_err(|error| Stop::Restart(error.to_string()))?;
-    again(producer, || Ok(producer.client().begin_transaction()?)).map_err(stop)?;
-    let producer_too = producer.clone();
-    let send = move |left| producer_too.client().send_offsets_to_transaction(&list, &metadata, left);
-    // What is wrong with the offsets does not matter: the group is told of before them.
-    if within(SETTLE, send).is_none() {
-        return Err(Stop::Restart(format!("the group's coordinator did not answer within {SETTLE:?}")));
-    }
-    take_back(producer)
 }
 
 /// Begins a transaction; asks nobody.
@@ -210,10 +187,6 @@ pub fn abort(producer: &PolledProducer) -> Result<(), Stop> {
             return Err(stop);
         }
     }
-    take_back(producer)
-}
-
-fn take_back(producer: &PolledProducer) -> Result<(), Stop> {
     let abort = || again(producer, || Ok(producer.client().abort_transaction(Timeout::Never)?));
     timed(producer, abort).map_err(stop)
 }

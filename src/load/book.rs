@@ -1,3 +1,5 @@
+//! Every request from its planned time to its answer.
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError, mpsc::Sender},
     time::{Duration, Instant, SystemTime},

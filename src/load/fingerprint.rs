@@ -1,3 +1,5 @@
+//! Digits checked as they come, modulo a prime and by their number.
+
 use crate::factorial;
 
 /// 2^61 - 1, a prime: what is left of a number when it is divided by this is the number's fingerprint.

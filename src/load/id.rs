@@ -1,3 +1,5 @@
+//! A request's id: the run and its number.
+
 use uuid::Uuid;
 
 /// One run of the load generator: its requests' ids can be told from those of any other.

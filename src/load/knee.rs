@@ -1,3 +1,5 @@
+//! Where a ramp saturates.
+
 use super::measure::Window;
 
 /// A window falls behind where fewer than so many of the asked are answered while it lasts.
@@ -5,7 +7,7 @@ const KEEPS_UP: f64 = 0.95;
 /// A window is slow where its p99 is so many times that of the first ones.
 const SLOW: f64 = 10.0;
 
-/// Where a rising load begins to saturate whoever answers.
+/// Where a rising load begins to saturate the workers.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Knee {
     /// The last rate that was answered as it was asked, in requests a second; `None` where not even the first

@@ -1,3 +1,5 @@
+//! Which requests wait, by their number.
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -20,7 +22,7 @@ pub struct Pending {
     pub user: Option<u32>,
 }
 
-/// What an answer is to whoever counts.
+/// How an answer counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Told {
     /// The answer that was waited for.

@@ -1,3 +1,5 @@
+//! When each request of a phase is due.
+
 use std::time::Duration;
 
 /// A stretch of time in which the rate goes evenly from one value to another.

@@ -1,3 +1,5 @@
+//! A load script from its file.
+
 use std::{
     cell::RefCell,
     fs,

@@ -1,3 +1,5 @@
+//! Sends at the planned times, and waits for nothing.
+
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,

@@ -36,7 +36,7 @@ pub struct Script {
 pub enum Target {
     /// The workers, through their topics.
     Kafka(Topics),
-    /// Whoever answers `GET` at an address.
+    /// A server that answers `GET` at an address.
     Http {
         /// The address, with `{n}` where the number goes.
         url: String,
@@ -86,7 +86,7 @@ pub enum Load {
     Open(Profile),
     /// So many users, each of whom asks again when the answer is there.
     Closed {
-        /// How many.
+        /// Users that ask one after another at the same time.
         users: u32,
         /// How long each waits before asking again.
         pause: Duration,

@@ -1,3 +1,5 @@
+//! Which numbers are asked for.
+
 use std::{ops::RangeInclusive, sync::Arc};
 
 use fastrand::Rng;

@@ -1,3 +1,5 @@
+//! Why an operator could not compute a record.
+
 use thiserror::Error;
 
 /// Why an operator could not compute a record; the kind decides what becomes of the record.

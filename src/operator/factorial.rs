@@ -1,9 +1,12 @@
+//! Computes n! of each n.
+
 use std::sync::OnceLock;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de::Error};
+use serde_aux::serde_introspection::serde_introspect;
 
-use super::{Cancel, Cost, Operator, OperatorError, Output, number::number, registry::Built};
+use super::{Built, Cancel, Cost, Operator, OperatorError, Output, number::number, settings};
 use crate::{
     factorial::{Factorials, Watch, digits},
     format::Formats,
@@ -45,7 +48,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         Text(String),
     }
     let wrong = |what: &dyn std::fmt::Display| {
-        D::Error::custom(format!("`memory`: {what} is not a size; write it as \"128 MiB\" or in bytes"))
+        D::Error::custom(format!("{what} is not a size; write it as \"128 MiB\" or in bytes"))
     };
     match Written::deserialize(deserializer) {
         Ok(Written::Bytes(bytes)) => Ok(bytes),
@@ -61,16 +64,17 @@ fn default_max_n() -> u32 {
 }
 
 impl Factorial {
-    /// The settings' names.
-    pub const SETTINGS: &[&str] = &["max_n", "memory"];
-
     /// The operator that computes factorials up to that of `max_n`, keeping up to `memory` bytes for later ones.
     pub fn new(max_n: u32, memory: u64, formats: Formats) -> Self {
         Factorial { max_n, factorials: Factorials::new(max_n, memory), metrics: OnceLock::new(), formats }
     }
 
-    pub(super) fn build(settings: toml::Table, formats: Formats) -> Built {
-        let Settings { max_n, memory } = settings.try_into()?;
+    pub(super) fn settings() -> &'static [&'static str] {
+        serde_introspect::<Settings>()
+    }
+
+    pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
+        let Settings { max_n, memory } = settings::read(table)?;
         Ok(Box::new(Factorial::new(max_n, memory, formats)))
     }
 
@@ -111,9 +115,9 @@ impl Operator for Factorial {
         let value = match self.metrics.get() {
             None => self.value(n, out.cancel())?,
             Some(metrics) => {
-                let method = match self.factorials.checkpoint_of(n) {
-                    (true, hit) => Method::Checkpoint { hit },
-                    (false, _) => Method::Scratch,
+                let method = match self.factorials.has_checkpoint_of(n) {
+                    Some(hit) => Method::Checkpoint { hit },
+                    None => Method::Scratch,
                 };
                 metrics.time(n, digits(n), method, || self.value(n, out.cancel()))?
             }
@@ -226,8 +230,8 @@ mod tests {
         let build = |memory: &str| Factorial::build(toml::from_str(memory).unwrap(), Formats::default());
         assert!(build("memory = '1 MiB'").is_ok() && build("memory = 1_000_000").is_ok());
         for wrong in ["memory = 'much'", "memory = -1", "memory = true"] {
-            let error = build(wrong).err().expect(wrong).to_string();
-            assert!(error.contains("`memory`") && error.contains("128 MiB"), "{error}");
+            let error = build(wrong).err().expect(wrong);
+            assert!(error.key.as_deref() == Some("memory") && error.reason.contains("128 MiB"), "{error}");
         }
     }
 }

@@ -1,6 +1,9 @@
-use serde::{Deserialize, de::Error};
+//! Drops the records for which a condition does not hold.
 
-use super::{Operator, OperatorError, Output, number::number, registry::Built};
+use serde::Deserialize;
+use serde_aux::serde_introspection::serde_introspect;
+
+use super::{Built, Operator, OperatorError, Output, SettingError, number::number, settings};
 use crate::{
     format::{Format, Formats},
     record::Record,
@@ -37,20 +40,22 @@ struct HeaderIs {
 }
 
 impl Filter {
-    /// The settings' names.
-    pub const SETTINGS: &[&str] = &["min", "max", "key_prefix", "header"];
+    pub(super) fn settings() -> &'static [&'static str] {
+        serde_introspect::<Settings>()
+    }
 
-    pub(super) fn build(settings: toml::Table, formats: Formats) -> Built {
-        let settings: Settings = settings.try_into()?;
+    pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
+        let settings: Settings = settings::read(table)?;
         if settings.min.is_none()
             && settings.max.is_none()
             && settings.key_prefix.is_none()
             && settings.header.is_none()
         {
-            return Err(toml::de::Error::custom("a filter without a condition drops nothing"));
+            return Err(SettingError::new(None, "a filter without a condition drops nothing"));
         }
         if settings.min.zip(settings.max).is_some_and(|(min, max)| min > max) {
-            return Err(toml::de::Error::custom("`min` is above `max`, so that everything would be dropped"));
+            let reason = "`min` is above `max`, so that everything would be dropped";
+            return Err(SettingError::new(Some("min"), reason));
         }
         Ok(Box::new(Filter { settings, input: formats.input }))
     }
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn conditions_that_make_no_sense_are_refused() {
-        let refused = |toml| filter(toml).err().map(|error| error.message().to_owned());
+        let refused = |toml| filter(toml).err().map(|error| error.reason);
         assert_eq!(refused("").as_deref(), Some("a filter without a condition drops nothing"));
         assert_eq!(
             refused("min = 5\nmax = 4").as_deref(),

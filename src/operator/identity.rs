@@ -1,6 +1,9 @@
-use serde::Deserialize;
+//! Passes every record on as it came.
 
-use super::{Operator, OperatorError, Output, registry::Built};
+use serde::Deserialize;
+use serde_aux::serde_introspection::serde_introspect;
+
+use super::{Built, Operator, OperatorError, Output, settings};
 use crate::{format::Formats, record::Record};
 
 /// Passes every record on as it came.
@@ -9,11 +12,12 @@ use crate::{format::Formats, record::Record};
 pub struct Identity {}
 
 impl Identity {
-    /// The settings' names; there are none.
-    pub const SETTINGS: &[&str] = &[];
+    pub(super) fn settings() -> &'static [&'static str] {
+        serde_introspect::<Identity>()
+    }
 
-    pub(super) fn build(settings: toml::Table, _: Formats) -> Built {
-        let identity: Identity = settings.try_into()?;
+    pub(super) fn build(table: toml::Table, _: Formats) -> Built {
+        let identity: Identity = settings::read(table)?;
         Ok(Box::new(identity))
     }
 }

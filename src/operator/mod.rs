@@ -1,8 +1,9 @@
 //! Operators: what is done to a record between source and sink.
 //!
-//! An operator is synchronous and pure: bytes in, bytes out. It must not know Kafka, the engine, time or
-//! configuration files; its settings are a plain struct that serde reads. A new operator is one file here
-//! and one line in [`registry`].
+//! An operator is synchronous and pure: bytes in, bytes out. Its settings are a plain struct that serde reads. A new operator
+//! is one file here and one line in [`registry`].
+//!
+//! Knows: factorial, format, record, telemetry. Must not know: rdkafka, tokio, clap.
 
 mod error;
 mod factorial;
@@ -10,12 +11,14 @@ mod filter;
 mod identity;
 mod number;
 mod registry;
+mod settings;
 
 pub use error::OperatorError;
 pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
 pub use registry::{Factory, registry};
+pub use settings::SettingError;
 
 use std::sync::{
     Arc,
@@ -84,6 +87,9 @@ pub struct Cost {
     /// The output's size, in bytes.
     pub bytes: u64,
 }
+
+/// What building an operator gives: itself, or what is wrong with its settings.
+pub type Built = Result<Box<dyn Operator>, SettingError>;
 
 /// One step of a pipeline.
 ///

@@ -1,3 +1,5 @@
+//! A record's value as a number, for operators that need one.
+
 use super::OperatorError;
 use crate::{format::Format, record::Record};
 

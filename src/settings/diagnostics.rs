@@ -1,3 +1,5 @@
+//! Collects what is wrong with a file, and prints it with the lines concerned.
+
 use std::{fmt, ops::Range};
 
 use ariadne::{Config, IndexType, Label, Report, ReportKind, Source};
@@ -9,7 +11,7 @@ use super::Origin;
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// The file can be used; whoever wrote it would want to know.
+    /// The file can be used; its author would want to know.
     Warning,
 }
 

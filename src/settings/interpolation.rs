@@ -1,3 +1,5 @@
+//! Fills in `${env:NAME}` and `${file:PATH}`.
+
 use super::{Diagnostic, Diagnostics, Node, Severity, Text, Value};
 
 /// What `${env:…}` and `${file:…}` are filled in from.

@@ -1,3 +1,5 @@
+//! Lays `--set path=value` over a file.
+
 use toml::de::DeValue;
 
 use super::{Diagnostic, Diagnostics, Entry, Node, Origin, Severity, Text, Value, tree::node_of};

@@ -1,3 +1,5 @@
+//! Takes values out of a table, and reports what is wrong with them.
+
 use std::{cell::RefCell, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use bytesize::ByteSize;

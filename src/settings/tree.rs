@@ -1,11 +1,11 @@
+//! TOML values, each with the place where it was written.
+
 use std::ops::Range;
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
-
-use super::{Diagnostic, Diagnostics, Environment, Severity, interpolation::interpolate, overrides};
 
 /// Where a key or a value was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub struct Text {
     /// What it is.
     pub value: String,
     /// As it was written, where something was filled in: then the value is a secret, and this is what may be
-    /// printed in its stead.
+    /// printed instead.
     pub written: Option<String>,
 }
 
@@ -100,42 +100,6 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Parses a file, lays the overrides over it and fills in `${…}`. An override is a path, a value and the
-    /// name it goes by in messages; later ones win.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the syntax, an override's path, or a `${…}`.
-    pub fn parse(
-        file: &str,
-        text: &str,
-        overrides: &[(String, String, String)],
-        environment: &dyn Environment,
-    ) -> Result<(Tree, Diagnostics), Diagnostics> {
-        let mut diagnostics = Diagnostics::new(file, text);
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            diagnostics.push(Diagnostic {
-                severity: Severity::Error,
-                sentence: format!("this is not TOML: {}", error.message()),
-                origin: error.span().map(Origin::File),
-                help: None,
-            });
-        }
-        if diagnostics.has_errors() {
-            return Err(diagnostics);
-        }
-        let span = table.span();
-        let mut root = Node {
-            value: table_of(table.into_inner(), &Origin::File),
-            origin: Origin::File(span.start..span.start),
-        };
-        for (path, value, name) in overrides {
-            overrides::lay(&mut root, path, value, name, &mut diagnostics);
-        }
-        interpolate(&mut root, environment, &mut diagnostics);
-        if diagnostics.has_errors() { Err(diagnostics) } else { Ok((Tree { root }, diagnostics)) }
-    }
-
     /// Whether the setting of that dotted path was written.
     pub fn has(&self, path: &str) -> bool {
         written(&self.root, path)
@@ -193,7 +157,7 @@ pub(super) fn node_of(value: Spanned<DeValue<'_>>, origin: &dyn Fn(Range<usize>)
     Node { value, origin: origin(span) }
 }
 
-fn table_of(table: DeTable<'_>, origin: &dyn Fn(Range<usize>) -> Origin) -> Value {
+pub(super) fn table_of(table: DeTable<'_>, origin: &dyn Fn(Range<usize>) -> Origin) -> Value {
     let mut entries: Vec<(usize, Entry)> = table
         .into_iter()
         .map(|(key, value)| {

@@ -21,8 +21,7 @@ use super::{
     world::{Client, ClientId, Shared, Step, World, lock},
 };
 use crate::{
-    config::Guarantee,
-    engine::{Budget, Plan, RetryPolicy, Stop, Topology, run},
+    engine::{Budget, Guarantee, Plan, RetryPolicy, Stop, Topology, run},
     operator::Operator,
     telemetry::{Progress, Subject},
 };

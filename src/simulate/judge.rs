@@ -18,8 +18,7 @@ use super::{
     world::ClientId,
 };
 use crate::{
-    config::{Guarantee, Order},
-    engine::{Destination, OffsetTracker},
+    engine::{Destination, Guarantee, OffsetTracker, Order},
     record::{BatchBuilder, Headers, Offset},
 };
 

@@ -7,7 +7,7 @@
 //! (`judge.rs`) holds what was written and committed against what was promised. What broke a promise is made shorter
 //! (`shrink.rs`) until it can be read.
 //!
-//! Must not know librdkafka or the command line.
+//! Knows: engine, operator, plant, record, telemetry. Must not know: rdkafka, clap.
 
 mod consumer;
 mod group;

@@ -16,8 +16,9 @@ use super::{
     world::{ClientId, World},
 };
 use crate::{
-    config::Guarantee,
-    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, Refusal, Stop, Token},
+    engine::{
+        CommitError, CommitOffset, Delivery, DeliveryError, Destination, Guarantee, Refusal, Stop, Token,
+    },
     plant::{Fault, planted},
     record::Record,
 };

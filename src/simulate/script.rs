@@ -1,10 +1,9 @@
 //! What happens to a history from outside: records, workers, faults. Made from a seed; can be made smaller.
 
+use crate::engine::{Guarantee, Order};
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
-
-use crate::config::{Guarantee, Order};
 
 /// All that is given; what comes of it is decided by chance from `seed`, the same each time.
 #[derive(Clone, Debug)]

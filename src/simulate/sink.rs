@@ -14,8 +14,10 @@ use super::{
     world::{ClientId, Shared, lock},
 };
 use crate::{
-    config::Guarantee,
-    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
+    engine::{
+        CommitError, CommitOffset, Delivery, DeliveryError, Destination, Guarantee, SendError, Sink, Stop,
+        Token,
+    },
     record::Record,
 };
 

@@ -7,7 +7,7 @@ use super::{
     told,
 };
 use crate::{
-    config::{Guarantee, Order},
+    engine::{Guarantee, Order},
     plant::{Fault, plant},
 };
 

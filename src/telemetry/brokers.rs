@@ -1,3 +1,5 @@
+//! What librdkafka's statistics say of each broker.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -10,7 +10,7 @@ use humantime::format_rfc3339_millis;
 
 use super::progress::{Progress, Stage};
 
-/// How many pipelines stand, where their time went, and how partitions came and went.
+/// How many pipelines make no progress, where their time went, and how partitions came and went.
 pub fn explain(pipelines: &[Arc<Progress>]) -> String {
     if pipelines.is_empty() {
         return "no pipeline runs here: ask a worker (`pipeline run`)\n".to_owned();

@@ -1,3 +1,5 @@
+//! Metrics of the operator `factorial`.
+
 use std::{
     fmt,
     time::{Duration, Instant},

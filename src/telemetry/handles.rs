@@ -1,3 +1,5 @@
+//! Handles to metrics, made once and kept.
+
 use std::collections::BTreeMap;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -153,7 +155,7 @@ pub fn build_info(pipeline: &str) {
         "pipeline" => pipeline.to_owned(),
         "version" => env!("CARGO_PKG_VERSION"),
         "revision" => option_env!("PIPELINE_REVISION").unwrap_or("unknown"),
-        "librdkafka" => crate::kafka::librdkafka_version(),
+        "librdkafka" => crate::librdkafka::version(),
     )
     .set(1.0);
 }

@@ -1,3 +1,5 @@
+//! How far behind each partition is, in records and in seconds.
+
 use std::{
     collections::BTreeMap,
     time::{SystemTime, UNIX_EPOCH},

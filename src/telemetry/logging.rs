@@ -117,7 +117,7 @@ impl<K: Eq + Hash> Limiter<K> {
     }
 }
 
-/// Says something to whoever started the program: plainly on a terminal, else as a log line.
+/// Prints something for the person who started the program: plainly on a terminal, otherwise as a log line.
 pub fn announce(text: &str) {
     if io::stderr().is_terminal() {
         announce_plainly(text);

@@ -1,7 +1,8 @@
-//! What a running process tells of itself: metrics, their endpoint, logs.
+//! What a running process reports of itself: metrics, their endpoint, logs.
 //!
-//! Must not know what it is that runs: the engine and the clients report to [`Progress`], at the few places
-//! where records change hands, by the batch.
+//! The engine and the clients report to [`Progress`], at the few places where records change hands, by the batch.
+//!
+//! Knows: http, librdkafka, record. Must not know: rdkafka, clap.
 
 mod brokers;
 mod explain;

@@ -7,7 +7,7 @@ use metrics::{Unit, describe_counter, describe_gauge};
 /// What a metric does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Goes up.
+    /// Only goes up; Prometheus takes its rate.
     Counter,
     /// Goes up and down.
     Gauge,
@@ -33,7 +33,7 @@ pub enum Of {
     Workers,
     /// `pipeline run`, where the pipeline has the operator `factorial`.
     Factorial,
-    /// Whoever asks: the gateway, the load generator.
+    /// Callers: the gateway, the load generator.
     Askers,
 }
 
@@ -113,7 +113,7 @@ Factorial {
     FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials whose checkpoint was there already.";
 }
 Askers {
-    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole way, from when it was to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (whoever asked was gone first).";
+    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole way, from when it was to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (the caller was gone first).";
     REQUEST_ACK_DURATION "request_ack_duration_seconds" Histogram SECONDS, [] "From producing a request to its acknowledgement.";
     REQUESTS_IN_FLIGHT "requests_in_flight" Gauge NONE, [] "Who waits for an answer.";
     REQUESTS_COALESCED "requests_coalesced_total" Counter NONE, [] "Who asked for what was on its way already, so that nothing was produced.";

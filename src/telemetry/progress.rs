@@ -1,3 +1,5 @@
+//! What the engine and the clients report to.
+
 use std::{
     collections::BTreeMap,
     sync::{

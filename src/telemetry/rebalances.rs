@@ -1,3 +1,5 @@
+//! The latest rebalances, for `pipeline explain`.
+
 use std::{collections::VecDeque, fmt, time::Duration};
 
 /// How many are kept.
@@ -6,7 +8,7 @@ const KEPT: usize = 64;
 /// What happened to partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RebalanceEvent {
-    /// They came.
+    /// Partitions were assigned.
     Assign,
     /// They were handed over.
     Revoke,
@@ -30,7 +32,7 @@ impl RebalanceEvent {
 pub struct RebalanceRecord {
     /// When it was over, in milliseconds since 1970 UTC.
     pub at: i64,
-    /// What happened.
+    /// Whether partitions came, went, or were lost.
     pub event: RebalanceEvent,
     /// The partitions' numbers.
     pub partitions: Vec<i32>,

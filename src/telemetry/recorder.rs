@@ -1,3 +1,5 @@
+//! Histograms of our own: one addition for a chunk's records.
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,

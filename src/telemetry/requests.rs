@@ -1,3 +1,5 @@
+//! Metrics of requests and their answers: the gateway's and the load generator's.
+
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -27,7 +29,7 @@ pub enum RequestOutcome {
     Error,
     /// Nothing in time.
     Timeout,
-    /// Whoever asked was gone first.
+    /// The caller was gone first.
     Expired,
 }
 

@@ -1,3 +1,5 @@
+//! Series that end with their partition or broker, rendered on each scrape.
+
 use std::{borrow::Cow, fmt::Write as _};
 
 use super::names::{METRICS, Metric};

@@ -26,7 +26,7 @@ use crate::http::{Limits, serve};
 
 /// How many more ports are tried where nobody named one.
 const PORTS: u16 = 20;
-/// Whoever reaches the port must not take the files that the clients of the brokers need. An answer ends its
+/// A stranger who reaches the port must not take the files that the clients of the brokers need. An answer ends its
 /// connection, so that nobody keeps one for nothing.
 const LIMITS: Limits =
     Limits { connections: 64, patience: Duration::from_secs(10), head: 16 << 10, keep_alive: false };

@@ -174,7 +174,7 @@ impl tracing::field::Visit for Told {
     }
 }
 
-/// Whoever takes the spans.
+/// The collector of spans.
 #[derive(Debug)]
 struct Collector(ureq::Agent);
 

@@ -1,3 +1,5 @@
+//! Runs one `[[test]]` of a file.
+
 use std::fmt;
 
 use super::TestDriver;

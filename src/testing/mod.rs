@@ -1,7 +1,9 @@
 //! A pipeline without a broker: records go in, results and dead letters come out.
 //!
 //! For tests of operators and pipelines, as Kafka Streams' `TopologyTestDriver` is; `pipeline test` runs a
-//! file's own cases with it. Must not know Kafka: topics' size limits, order and commits are the engine's.
+//! file's own cases with it. Topics' size limits, order and commits are the engine's.
+//!
+//! Knows: config, engine, format, operator, record. Must not know: rdkafka, tokio, clap.
 
 mod case;
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     kafka::verify::{Isolation, read_to_end},
-    record::Record,
+    record::{Record, error},
 };
 
 /// So many anomalies of a kind are shown with all that is known of them.
@@ -172,7 +172,7 @@ impl Written {
 }
 
 fn reason(letter: &Record) -> String {
-    String::from_utf8_lossy(letter.headers.get("pipeline.error.message").unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(letter.headers.get(error::MESSAGE).unwrap_or_default()).into_owned()
 }
 
 /// What the workers said, in the order of time.

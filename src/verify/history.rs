@@ -8,7 +8,7 @@ use std::{
 use super::requests::number_of;
 use crate::{
     kafka::verify::{Committed, Seen},
-    record::{Headers, Record},
+    record::{Headers, Record, error},
 };
 
 /// A partition and an offset.
@@ -141,30 +141,26 @@ impl Found {
     }
 }
 
-/// What begins a dead letter's own headers.
-const ERROR: &str = "pipeline.error.";
-
 impl Letter {
     /// A record of the dead-letter topic, as it is.
     pub fn of(seen: &Seen) -> Letter {
         let record = &seen.record;
         let (mut headers, mut said) = (Headers::default(), BTreeMap::new());
         for header in record.headers.iter() {
-            match header.name.strip_prefix(ERROR) {
-                Some(name) => {
-                    let value = header.value.as_deref().unwrap_or_default();
-                    said.insert(name, String::from_utf8_lossy(value).into_owned());
-                }
-                None => headers.push(header.name.clone(), header.value.clone()),
+            if header.name.starts_with(error::PREFIX) {
+                let value = header.value.as_deref().unwrap_or_default();
+                said.insert(header.name.as_str(), String::from_utf8_lossy(value).into_owned());
+            } else {
+                headers.push(header.name.clone(), header.value.clone());
             }
         }
         let number = |name| said.get(name).and_then(|value| value.parse::<i64>().ok());
-        let says = number("partition").zip(number("offset"));
+        let says = number(error::PARTITION).zip(number(error::OFFSET));
         Letter {
             number: number_of(record),
             digest: digest(&Record { headers, ..record.clone() }),
             says: says.map(|(partition, offset)| Place { partition: partition as i32, offset }),
-            class: said.remove("class").unwrap_or_default(),
+            class: said.remove(error::CLASS).unwrap_or_default(),
             place: Place { partition: seen.partition, offset: seen.offset },
             at: record.timestamp.unwrap_or_default(),
         }

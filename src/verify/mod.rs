@@ -1,7 +1,9 @@
 //! Breaks things around real workers, and holds what comes out against what must.
 //!
-//! Must not know how the engine works: it knows a pipeline's file, processes, brokers and topics alone, and of the
-//! operators what they say of a record.
+//! How the engine works is of no interest here: only a pipeline's file, processes, brokers and topics, and what the operators
+//! make of a record.
+//!
+//! Knows: broker, config, format, kafka, load, record, testing. Must not know: clap.
 
 mod clock;
 mod cluster;

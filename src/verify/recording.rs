@@ -91,7 +91,7 @@ impl Recording {
     }
 
     fn acknowledged(&self, told: Acknowledgement) {
-        if let Some(asked) = self.asked().get_mut(told.number as usize)
+        if let Some(asked) = self.asked().get_mut(told.request)
             && let Ok((partition, offset)) = told.place
         {
             asked.acknowledged = Some(now());

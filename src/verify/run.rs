@@ -84,7 +84,7 @@ pub enum Status<'a> {
     Now {
         /// Time since the faults began.
         since: Duration,
-        /// What happens.
+        /// The fault's name and what it is done to.
         what: &'a str,
         /// Requests so far.
         asked: usize,

@@ -109,7 +109,7 @@ pub struct Setup {
 pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
     let password = format!("{:032x}", fastrand::u128(..));
     let cluster = settings.nodes.map(|nodes| start(nodes, &settings.folder, &password)).transpose()?;
-    let mut config = settings::client("verify", &settings.pipeline.kafka);
+    let mut config = settings::client("verify", [&settings.pipeline.kafka]);
     if let Some(cluster) = &cluster {
         config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.nodes.bootstrap_servers());

@@ -57,7 +57,7 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// None yet.
+    /// A group of workers of which none is started yet.
     ///
     /// # Errors
     /// The folder for the logs cannot be made.

@@ -48,7 +48,7 @@ impl Stop {
 
 /// What the faults work on.
 pub struct World {
-    /// The processes.
+    /// The workers that run now.
     pub workers: Workers,
     /// The brokers, where they are ours; `None` where they were given.
     pub cluster: Option<ProxiedCluster>,
@@ -66,7 +66,7 @@ pub struct World {
     pub recording: Arc<Recording>,
     /// Begins to ask.
     pub begin_asking: Box<dyn Fn() -> Result<Asking, String>>,
-    /// Whoever asks; `None` while nothing is asked.
+    /// The thread that asks; `None` while nothing is asked.
     pub asking: Option<Asking>,
     /// Whether to end early.
     pub stop: Arc<Stop>,
@@ -87,7 +87,7 @@ pub struct World {
 }
 
 impl World {
-    /// Waits, and starts workers again that have ended by themselves, as whoever runs workers does. Shorter where the run
+    /// Waits, and starts workers again that have ended by themselves, as a supervisor does. Shorter where the run
     /// is to end.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
         in_order: false,
     };
     let limits = Limits { result: 1 << 20, dead_letter: 1 << 20 };
-    let (consumer, producer) = (settings::consumer(&pipeline), settings::producer(&pipeline, limits));
+    let (consumer, producer) = (settings::consumer(&pipeline, false), settings::producer(&pipeline, limits));
     let committed = || {
         let reader: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &servers)

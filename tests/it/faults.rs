@@ -67,11 +67,14 @@ fn under_load(
         );
     }
     eprintln!("{}: {count} records, all there {:?} after the last fault", names.source, begun.elapsed());
+    let mut logs = String::new();
     for worker in workers {
         let (status, log) = worker.terminate();
         assert!(status.success(), "{log}");
+        logs += &log;
+        logs += "\n---\n";
     }
-    verify(servers, names, count, exactly_once);
+    verify(servers, names, count, exactly_once, &logs);
 }
 
 /// What the topics say of ids without a result: a request that is not in its topic is the test's own loss, one
@@ -97,7 +100,7 @@ fn where_they_are(servers: &str, names: &Names, missing: &BTreeSet<String>) -> S
     lines.collect()
 }
 
-fn verify(servers: &str, names: &Names, count: u64, exactly_once: bool) {
+fn verify(servers: &str, names: &Names, count: u64, exactly_once: bool, logs: &str) {
     let factorials: Vec<String> = (0..200).map(pipeline::factorial::factorial_decimal).collect();
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
     for record in read_committed(servers, &names.sink) {
@@ -109,9 +112,15 @@ fn verify(servers: &str, names: &Names, count: u64, exactly_once: bool) {
     }
     let expected: BTreeSet<String> = (0..count).map(|id| format!("id-{id}")).collect();
     assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), expected);
-    let double: Vec<_> = found.iter().filter(|(_, times)| **times > 1).collect();
-    eprintln!("{}: {} double", names.source, double.len());
-    assert!(!exactly_once || double.is_empty(), "double: {double:?}");
+    found.retain(|_, times| *times > 1);
+    eprintln!("{}: {} double", names.source, found.len());
+    let double: BTreeSet<String> = found.into_keys().collect();
+    assert!(
+        !exactly_once || double.is_empty(),
+        "{} are double:\n{}\n{logs}",
+        double.len(),
+        where_they_are(servers, names, &double)
+    );
 }
 
 fn kill_ten_times(exactly_once: bool, name: &str) {

@@ -1,5 +1,6 @@
 //! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
+mod arrows;
 mod broker;
 mod check;
 mod commits;
@@ -13,7 +14,6 @@ mod latest;
 mod load;
 mod observability;
 mod offline;
-mod pending;
 mod permanent;
 mod poison;
 mod ports;

@@ -133,8 +133,10 @@ fn with_no_wait_a_request_is_only_produced() {
     let requests = read_committed(&servers, &names.source);
     let values: BTreeSet<_> = requests.iter().map(|record| record.value()).collect();
     assert_eq!(values, BTreeSet::from(["7", "8"]));
-    let mut places: Vec<_> =
-        requests.iter().map(|r| format!("partition {}, offset {}", r.partition, r.offset)).collect();
+    let mut places: Vec<_> = requests
+        .iter()
+        .map(|r| format!("{}: partition {}, offset {}", r.value(), r.partition, r.offset))
+        .collect();
     let mut printed: Vec<_> = stdout.lines().collect();
     places.sort();
     printed.sort_unstable();

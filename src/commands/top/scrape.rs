@@ -121,7 +121,7 @@ impl Reading {
                 }
             };
             let old = before.iter().find(|(name, _)| name == process).and_then(|(_, old)| old.as_ref().ok());
-            // Whoever runs a pipeline has a budget; who only asks has none.
+            // A worker has a budget; a process that only asks has none.
             let pipelines = samples.samples.iter().filter(|sample| sample.name == MEMORY_BUDGET);
             let without = rows.len();
             for pipeline in pipelines.filter_map(|sample| sample.labels.get("pipeline")) {

@@ -137,7 +137,7 @@ fn every_setting_of_a_full_file_arrives() {
     assert_eq!(steps, ["small: filter", "factorial: factorial"]);
     assert_eq!((pipeline.source.group.as_str(), pipeline.dead_letters.as_str()), ("g", "bad"));
     let second = Duration::from_secs(1);
-    assert_eq!(pipeline.retry, Retry { attempts: 3, backoff: second, max_backoff: 2 * second });
+    assert_eq!(pipeline.retry, RetryPolicy { attempts: 3, backoff: second, max_backoff: 2 * second });
     assert_eq!(pipeline.metrics, Metrics { listen: "[::1]:1".parse().unwrap(), explicit: true });
     let input = [
         TestRecord {

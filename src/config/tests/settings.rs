@@ -103,7 +103,7 @@ fn operators_settings_are_wrong_at_their_place() {
         ("", &["a pipeline needs at least one operator", "`factorial` (computes n! of each n)"][..]),
         (
             "[operators.factorial]\nmax_n = 'x'\n",
-            &["`operators.factorial`: invalid type: string", "f.toml:7:9"],
+            &["`operators.factorial.max_n`: invalid type: string", "f.toml:7:9"],
         ),
         ("[operators.factorial]\nmax_n = -1\n", &["invalid value: integer `-1`, expected u32", "f.toml:7:9"]),
         ("[operators.factorial]\nmin_n = 1\n", &["`min_n` is not a setting", "did you mean `max_n`?"]),

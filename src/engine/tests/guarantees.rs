@@ -1,5 +1,5 @@
 use super::harness::{Harness, Options};
-use crate::{config::Guarantee, engine::*, record::Offset};
+use crate::{engine::*, record::Offset};
 
 fn exactly_once() -> Options {
     Options { guarantee: Guarantee::ExactlyOnce, ..Options::default() }
@@ -24,7 +24,7 @@ async fn nothing_is_committed_before_it_is_acknowledged() {
 #[tokio::test(start_paused = true)]
 async fn what_is_done_above_a_gap_is_kept_in_the_commit_and_not_done_again() {
     let engine =
-        Harness::start(Options { eager: false, order: crate::config::Order::None, ..Options::default() });
+        Harness::start(Options { eager: false, order: crate::engine::Order::None, ..Options::default() });
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["slow", "a", "b"]);
     engine.settle().await;

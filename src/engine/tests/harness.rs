@@ -17,7 +17,6 @@ use tokio::{
 };
 
 use crate::{
-    config::{Guarantee, Order},
     engine::*,
     operator::{Cost, Operator, OperatorError, Output},
     record::{BatchBuilder, Headers, Offset, Record, TopicPartition},

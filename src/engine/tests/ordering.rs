@@ -1,5 +1,5 @@
 use super::harness::{Harness, Options};
-use crate::{config::Order, engine::FairBy};
+use crate::engine::{FairBy, Order};
 
 fn ordered(order: Order) -> Harness {
     let engine = Harness::start(Options { order, eager: false, ..Options::default() });

@@ -1,11 +1,7 @@
 use futures::FutureExt;
 
 use super::harness::{Harness, Options};
-use crate::{
-    config::{Guarantee, Order},
-    engine::*,
-    record::TopicPartition,
-};
+use crate::{engine::*, record::TopicPartition};
 
 #[tokio::test(start_paused = true)]
 async fn a_partition_is_handed_over_once_what_is_in_flight_is_finished_and_committed() {

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::harness::{Harness, Options, refusal};
-use crate::{
-    config::{Guarantee, Order},
-    engine::{DeliveryError, Refusal, Stop},
-};
+use crate::engine::{DeliveryError, Guarantee, Order, Refusal, Stop};
 
 /// At-least-once, where each record can be sent again by itself.
 fn unordered() -> Options {

@@ -2,7 +2,6 @@ use bytes::Bytes;
 
 use super::harness::{Harness, NOW, Options};
 use crate::{
-    config::{Guarantee, Order},
     engine::*,
     record::{
         BatchBuilder, CORRELATION_ID, DEADLINE, Headers, Offset, REPLY_PARTITION, TopicPartition, WORKER,

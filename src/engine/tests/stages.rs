@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use super::harness::{Harness, Options};
 use crate::{
-    config::Guarantee,
-    engine::SourceEvent,
+    engine::{Guarantee, SourceEvent},
     record::{Offset, TopicPartition},
     telemetry::Stage,
 };

@@ -4,7 +4,6 @@ use futures::FutureExt;
 
 use super::harness::{Harness, Options};
 use crate::{
-    config::{Guarantee, Order},
     engine::*,
     record::{Offset, TopicPartition},
 };

@@ -2,7 +2,7 @@
 
 use super::{
     passes::{self, Block, LeafFactors, Rows},
-    residue,
+    steps,
     twiddle::{Nodes, Twiddle},
     vector::{self, Portable},
     words::{self, Eight},
@@ -108,12 +108,12 @@ macro_rules! kernels {
                 passes::forward2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
                 passes::inverse2(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]) -> ();
                 passes::leaves(a: &mut [Block], b: Option<&[Block]>, factors: LeafFactors<'_>) -> ();
-                residue::put(blocks: &mut [Block], component: usize, groups: &[Eight]) -> ();
-                residue::put_more(blocks: &mut [Block], component: usize, groups: &[Eight], factor: f64) -> ();
-                residue::square_norm(blocks: &[Block]) -> f64;
-                residue::halve(blocks: &mut [Block]) -> ();
-                residue::add(to: &mut [Block], component: usize, from: &[Block], place: usize, factor: f64) -> ();
-                residue::gather(sums: &mut [Eight], blocks: &[Block], component: usize) -> ();
+                steps::put(blocks: &mut [Block], component: usize, groups: &[Eight]) -> ();
+                steps::put_more(blocks: &mut [Block], component: usize, groups: &[Eight], factor: f64) -> ();
+                steps::square_norm(blocks: &[Block]) -> f64;
+                steps::halve(blocks: &mut [Block]) -> ();
+                steps::add(to: &mut [Block], component: usize, from: &[Block], place: usize, factor: f64) -> ();
+                steps::gather(sums: &mut [Eight], blocks: &[Block], component: usize) -> ();
                 words::split3(limbs: &[[u64; 8]], before: &[u64; 8], groups: &mut [f64]) -> ();
                 words::split4(limbs: &[[u64; 8]], before: &[u64; 8], groups: &mut [f64]) -> ();
                 words::split5(limbs: &[[u64; 8]], before: &[u64; 8], groups: &mut [f64]) -> ();

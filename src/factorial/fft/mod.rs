@@ -1,17 +1,20 @@
 //! Multiplication of long numbers by a complex Fourier transform of their groups of digits, with a proved bound of
 //! its error. README.md one folder up explains the method.
 //!
-//! Knows nothing of factorials.
+//! Must not know: product, primes, small, stream.
 
 mod bound;
 mod buffer;
 mod convolve;
 mod double;
 mod groups;
+mod join;
 mod kernels;
 mod moduli;
 mod passes;
 mod residue;
+mod steps;
+mod terms;
 mod twiddle;
 mod vector;
 mod words;
@@ -20,7 +23,7 @@ pub use groups::Group;
 pub use kernels::Isa;
 
 use buffer::Buffer;
-use groups::settle_all;
+use join::{join, settle_all};
 use moduli::{Moduli, Operands};
 use words::Eight;
 
@@ -33,7 +36,7 @@ pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>
     // The balanced digits of either number may have a group more.
     let moduli = Moduli::new(group.count(a.len()) + group.count(b.len()) + 2);
     let operands = Operands { kernels, group, a, b: (!std::ptr::eq(a, b)).then_some(b) };
-    Some(group.join(kernels, &operands.convolve(&moduli)?, limbs))
+    Some(join(kernels, group, &operands.convolve(&moduli)?, limbs))
 }
 
 /// Whether [`multiply`] can be expected to prove such a product of numbers with random digits.

@@ -10,7 +10,7 @@ use super::{
     groups::Group,
     kernels::Kernels,
     residue::Residue,
-    words::Eight,
+    terms::Terms,
 };
 
 /// The N of the moduli X^N + 1, the largest first: powers of two.
@@ -45,7 +45,7 @@ impl Operands<'_> {
     pub fn convolve(&self, moduli: &Moduli) -> Option<Terms> {
         let mut residues = self.modulo_each(&moduli.0)?;
         put_together(self.kernels, &mut residues);
-        Some(Terms { kernels: self.kernels, residues })
+        Some(Terms::new(self.kernels, residues))
     }
 
     /// The products modulo each X^n + 1.
@@ -78,31 +78,4 @@ fn put_together(kernels: &'static Kernels, residues: &mut [Residue]) {
         other.take_half_difference(kernels, first);
     }
     put_together(kernels, others);
-}
-
-/// The terms of a product: integers.
-pub struct Terms {
-    kernels: &'static Kernels,
-    /// Each r, and the next one in place of t.
-    residues: Vec<Residue>,
-}
-
-impl Terms {
-    /// Eights of the terms from the `first` on.
-    pub fn get(&self, first: usize, terms: &mut [Eight]) {
-        terms.fill(Eight::ZERO);
-        self.add(&self.residues, first, terms);
-    }
-
-    fn add(&self, residues: &[Residue], first: usize, sum: &mut [Eight]) {
-        let Some((value, others)) = residues.split_first() else { return };
-        let (low, high) = sum.split_at_mut(value.eights().saturating_sub(first).min(sum.len()));
-        if !low.is_empty() {
-            value.add_to(self.kernels, first, low);
-            self.add(others, first, low);
-        }
-        if !high.is_empty() {
-            self.add(others, first.max(value.eights()) - value.eights(), high);
-        }
-    }
 }

@@ -82,7 +82,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
-/// The trace that whoever asks names.
+/// The trace that the client names.
 pub fn trace(headers: &HeaderMap) -> Option<Trace> {
     let parent = headers.get(TRACEPARENT)?;
     Trace::below(parent.as_bytes(), headers.get(TRACESTATE).and_then(|state| state.to_str().ok()))

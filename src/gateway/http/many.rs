@@ -26,7 +26,7 @@ use super::{
 };
 use crate::gateway::{Answer, Asked, Failure, Told, Wish};
 
-/// How many of one client's questions are asked at once: the others wait for their turn, and so does whoever reads
+/// How many of one client's questions are asked at once: the others wait for their turn, and so does a client that reads
 /// slowly.
 const AT_ONCE: usize = 64;
 /// How often something is sent while no answer comes, so that nobody in between hangs up.

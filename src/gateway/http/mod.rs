@@ -1,4 +1,4 @@
-//! HTTP for whoever asks: one file a kind of request. Knows of a route what its [`Asker`] can be asked.
+//! HTTP for clients: one file for each kind of request. It reaches a route by its [`Asker`] alone.
 
 mod answer;
 mod ask;
@@ -33,14 +33,14 @@ use later::Later;
 pub use problem::Problem;
 pub use server::{Server, ServerError};
 
-/// Answers that are kept for whoever does not wait.
+/// Answers that are kept for clients that do not wait.
 const KEPT: usize = 1_000;
 
 /// A route and who answers it.
 pub struct Served {
     /// What the file says of it.
     pub route: Route,
-    /// Who answers.
+    /// The way to the route's desk.
     pub asker: Asker,
     /// The longest that an answer is waited for.
     pub timeout: Duration,

@@ -1,3 +1,5 @@
+//! The page for people at `/`.
+
 use std::sync::Arc;
 
 use axum::{

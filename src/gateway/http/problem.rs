@@ -1,3 +1,5 @@
+//! Errors as RFC 9457 problem documents.
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -118,7 +120,7 @@ impl Problem {
         self.status
     }
 
-    /// The document.
+    /// The JSON body (RFC 9457, section 3).
     pub fn document(&self) -> Value {
         let mut document = json!({
             "type": format!("urn:pipeline:problem:{}", self.kind),

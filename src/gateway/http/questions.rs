@@ -18,7 +18,7 @@ pub enum Refusal {
     /// One body asks for more than one may.
     #[error("{asked} at once are more than {limit}")]
     TooMany {
-        /// So much.
+        /// Numbers in the array.
         asked: usize,
         /// What one may.
         limit: usize,

@@ -1,3 +1,5 @@
+//! The listener, with its limits, and TLS where the file asks for it.
+
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::Router;

@@ -1,3 +1,5 @@
+//! The certificate and key, from their PEM files.
+
 use std::sync::Arc;
 
 use tokio_rustls::{

@@ -1,4 +1,4 @@
-//! Who may ask: whoever presents the token, if there is one.
+//! Who may ask: a client that presents the token, if there is one.
 
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Reads a gateway's share of the results, as a member of its group.
+
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -24,7 +26,7 @@ use uuid::Uuid;
 use super::GatewayError;
 use crate::{
     gateway::{Event, Reply, Status},
-    record::{CORRELATION_ID, REPLY_PARTITION, WORKER},
+    record::{CORRELATION_ID, REPLY_PARTITION, WORKER, error},
 };
 
 /// How long the reading thread waits for a record before it looks whether it is still wanted.
@@ -269,8 +271,8 @@ fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
             CORRELATION_ID => id = value.and_then(|id| Uuid::parse_str(&id).ok()),
             REPLY_PARTITION => wanted = value.and_then(|partition| partition.parse::<i32>().ok()),
             WORKER => worker = value.map(Cow::into_owned),
-            "pipeline.error.class" => class = value.map(Cow::into_owned),
-            "pipeline.error.message" => message = value.map(Cow::into_owned),
+            error::CLASS => class = value.map(Cow::into_owned),
+            error::MESSAGE => message = value.map(Cow::into_owned),
             _ => {}
         }
     }

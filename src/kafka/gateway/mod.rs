@@ -3,7 +3,7 @@
 mod consumer;
 mod producer;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use rdkafka::{ClientConfig, error::KafkaError};
 use thiserror::Error;
@@ -18,7 +18,7 @@ use crate::{
 use consumer::Replies;
 pub use producer::KafkaRequests;
 
-/// Events that wait to be taken; then whoever tells them waits.
+/// Events that wait to be taken; the sender of the next one waits.
 const EVENTS: usize = 1_024;
 
 /// Why a gateway has no clients.
@@ -56,7 +56,7 @@ impl GatewayClients {
         let (sender, events) = mpsc::channel(EVENTS);
         let config = settings::of_gateway(gateway);
         let requests =
-            KafkaRequests::new(&producer_config(&config, gateway.http.timeout), route, sender.clone())?;
+            KafkaRequests::new(&producer_config(&config), route, gateway.http.timeout, sender.clone())?;
         let group = format!("{}-{}", gateway.name, route.name);
         let consumer = consumer_config(&config, &group, embedded);
         let replies = Replies::start(&consumer, &route.result.topic, gateway.preload, sender, status)?;
@@ -64,8 +64,8 @@ impl GatewayClients {
     }
 }
 
-fn producer_config(common: &ClientConfig, timeout: Duration) -> ClientConfig {
-    let mut config = ours(
+fn producer_config(common: &ClientConfig) -> ClientConfig {
+    settings::unless_set(
         common,
         &[
             ("linger.ms", "0"),
@@ -73,39 +73,29 @@ fn producer_config(common: &ClientConfig, timeout: Duration) -> ClientConfig {
             ("sticky.partitioning.linger.ms", "0"),
             ("socket.nagle.disable", "true"),
         ],
-    );
-    config
-        .set("enable.idempotence", "true")
-        // Nobody waits longer.
-        .set("message.timeout.ms", timeout.as_millis().clamp(1, i32::MAX as u128).to_string());
-    config
+    )
 }
 
 fn consumer_config(common: &ClientConfig, group: &str, embedded: bool) -> ClientConfig {
-    let mut config = ours(
-        common,
-        &[
-            ("queued.max.messages.kbytes", "16384"),
-            ("fetch.queue.backoff.ms", "10"),
-            ("socket.nagle.disable", "true"),
-        ],
-    );
-    if embedded {
-        // It answers a fetch only when its time is over, and shares out anew when a session is.
-        config = ours(&config, &[("fetch.wait.max.ms", "20")]);
-    }
+    let mut config = match embedded {
+        true => settings::for_embedded(common),
+        false => common.clone(),
+    };
+    let defaults = [
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.queue.backoff.ms", "10"),
+        ("socket.nagle.disable", "true"),
+    ];
+    config = settings::unless_set(&config, &defaults);
     if !settings::broker_assigns(&config) {
-        let (session, heartbeat) = if embedded { ("2000", "300") } else { ("6000", "1000") };
-        config = ours(
-            &config,
-            &[
-                // A gateway that is gone is missed by nobody but those whom it cannot answer; the partitions of one
-                // that is slow are asked again elsewhere.
-                ("session.timeout.ms", session),
-                ("heartbeat.interval.ms", heartbeat),
-                ("partition.assignment.strategy", "cooperative-sticky"),
-            ],
-        );
+        let defaults = [
+            // A gateway that is gone is missed by nobody but those whom it cannot answer; the partitions of one
+            // that is slow are asked again elsewhere.
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "1000"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+        ];
+        config = settings::unless_set(&config, &defaults);
     }
     config
         .set("group.id", group)
@@ -113,16 +103,5 @@ fn consumer_config(common: &ClientConfig, group: &str, embedded: bool) -> Client
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "latest")
         .set("enable.partition.eof", "true");
-    config
-}
-
-/// Our defaults below what the file says.
-fn ours(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
-    let mut config = config.clone();
-    for (name, value) in defaults {
-        if config.get(name).is_none() {
-            config.set(*name, *value);
-        }
-    }
     config
 }

@@ -1,66 +1,37 @@
-use std::time::Instant;
+//! Produces a route's requests, and says in their headers where the reply is wanted, and until when.
+
+use std::time::Duration;
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message,
-    config::RDKafkaLogLevel,
+    ClientConfig,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer},
-    types::RDKafkaErrorCode as Code,
 };
 use tokio::sync::mpsc;
 
 use crate::{
     config::Route,
     gateway::{Event, Outgoing, Request, Requests},
+    kafka::asking::{Acknowledgement, AskingProducer},
     record::{CORRELATION_ID, DEADLINE, REPLY_PARTITION},
     trace::{TRACEPARENT, TRACESTATE},
 };
 
 /// A producer of requests.
-pub struct KafkaRequests {
-    producer: ThreadedProducer<Acknowledge, NoCustomPartitioner>,
-    topic: String,
-}
-
-/// Tells about acknowledgements.
-struct Acknowledge(mpsc::Sender<Event>);
-
-impl ClientContext for Acknowledge {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        crate::kafka::log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        crate::kafka::log_error(&error, reason);
-    }
-}
-
-impl ProducerContext for Acknowledge {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, request: usize) {
-        let place = match result {
-            Ok(record) => Ok((record.partition(), record.offset())),
-            Err((error, _)) => Err(error.to_string()),
-        };
-        // A desk that is gone does not need to know.
-        let _ = self.0.blocking_send(Event::Acknowledged {
-            request: Request(request),
-            place,
-            at: Instant::now(),
-        });
-    }
-}
+pub struct KafkaRequests(AskingProducer);
 
 impl KafkaRequests {
     pub(super) fn new(
         config: &ClientConfig,
         route: &Route,
+        timeout: Duration,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, KafkaError> {
-        let producer = config.create_with_context(Acknowledge(events))?;
-        Ok(KafkaRequests { producer, topic: route.request.topic.clone() })
+        let report = move |Acknowledgement { request, place, at }| {
+            // A desk that is gone does not need to know.
+            let _ = events.blocking_send(Event::Acknowledged { request: Request(request), place, at });
+        };
+        Ok(KafkaRequests(AskingProducer::new(config, &route.request.topic, Some(timeout), report)?))
     }
 }
 
@@ -77,12 +48,10 @@ impl Requests for KafkaRequests {
             .fold(OwnedHeaders::new_with_capacity(5), |headers, (key, value)| {
                 headers.insert(Header { key, value: Some(value) })
             });
-        let record = BaseRecord::<(), [u8], usize>::with_opaque_to(&self.topic, request.request.0)
-            .payload(&request.value)
-            .headers(headers);
-        self.producer.send(record).map_err(|(error, _)| match error {
-            KafkaError::MessageProduction(Code::QueueFull) => "the producer's queue is full".to_owned(),
-            error => error.to_string(),
-        })
+        match self.0.send(request.request.0, None, Some(&request.value), Some(headers)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("the producer's queue is full".to_owned()),
+            Err(reason) => Err(reason),
+        }
     }
 }

@@ -1,3 +1,5 @@
+//! Changes topics, for faults.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::executor::block_on;

@@ -1,3 +1,5 @@
+//! Reads topics to their ends.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{

@@ -1,3 +1,5 @@
+//! The histogram in HdrHistogram's text format.
+
 use crate::load::Distribution;
 
 /// The distribution in the format that HdrHistogram's own tools print and plot, in milliseconds.

@@ -1,3 +1,5 @@
+//! The report as one page that works offline.
+
 use std::time::Duration;
 
 use super::{

@@ -1,3 +1,5 @@
+//! The report for programs.
+
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::{Counter, Histogram};

@@ -1,3 +1,5 @@
+//! The summary on standard output.
+
 use std::{fmt::Write as _, time::Duration};
 
 use super::Report;

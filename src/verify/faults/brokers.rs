@@ -1,3 +1,5 @@
+//! Kills, stops and restarts brokers.
+
 use std::time::Duration;
 
 use crate::verify::{ProxiedCluster, world::World};

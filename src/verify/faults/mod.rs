@@ -1,4 +1,6 @@
-//! Breaks things, one file for what is broken: begins, lasts, and is mended. Must not know what is asked or judged.
+//! Breaks things, one file for what is broken: begins, lasts, and is mended.
+//!
+//! Must not know: judge, requests.
 
 mod brokers;
 mod network;

@@ -1,3 +1,5 @@
+//! Cuts, holds and slows requests by their kind, at the proxies.
+
 use std::time::Duration;
 
 use super::workers;

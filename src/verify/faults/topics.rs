@@ -1,3 +1,5 @@
+//! Changes topics: partitions, limits, retention, and the topic itself.
+
 use std::time::{Duration, Instant};
 
 use crate::verify::{

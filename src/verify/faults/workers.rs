@@ -1,3 +1,5 @@
+//! Kills, stops and restarts workers.
+
 use std::time::Duration;
 
 use crate::verify::world::World;

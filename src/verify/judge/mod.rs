@@ -11,8 +11,7 @@ use std::collections::HashMap;
 use super::history::{Found, History, Letter, Place, digest};
 use crate::{
     config::{Guarantee, Order},
-    engine::wire_size,
-    record::Record,
+    record::{Record, wire_size},
     testing::TestDriver,
 };
 

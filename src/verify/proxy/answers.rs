@@ -1,4 +1,4 @@
-//! Answers that are made in the broker's stead (Kafka protocol guide: Produce 3 to 12, SaslAuthenticate 0 to 2).
+//! Answers that are made instead of the broker's (Kafka protocol guide: Produce 3 to 12, SaslAuthenticate 0 to 2).
 
 use super::api::{Api, Head};
 

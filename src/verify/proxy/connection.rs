@@ -82,7 +82,7 @@ struct Connection<'a> {
 }
 
 enum Answer {
-    /// Tells whoever held the request.
+    /// Notifies the holder of the request.
     Tell(Held),
     /// Cuts the connection.
     Cut,

@@ -1,7 +1,9 @@
 //! A TCP proxy in front of one broker, which knows Kafka's requests by their kind and can disturb them: hold one back
-//! and let it go later, cut connections, slow them, leave them half-open, answer in the broker's stead.
+//! and let it go later, cut connections, slow them, leave them half-open, answer instead of the broker.
 //!
-//! Knows of the protocol no more than sizes and heads, and the two answers that it makes itself. Must not know librdkafka.
+//! Of the protocol it knows sizes and heads, and the two answers that it makes itself.
+//!
+//! Must not know: rdkafka, kafka.
 
 mod answers;
 mod api;
@@ -55,7 +57,7 @@ pub struct Proxy {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the connections share with whoever controls the proxy.
+/// What the connections share with the proxy's owner.
 struct Shared {
     broker: SocketAddr,
     rules: Mutex<Rules>,

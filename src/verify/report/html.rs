@@ -1,3 +1,5 @@
+//! The report as one page that works offline.
+
 use super::{Report, mib, millis, seconds};
 use crate::{
     load::report::{

@@ -1,3 +1,5 @@
+//! The report for programs.
+
 use serde_json::{Value, json};
 
 use super::{Report, millis};

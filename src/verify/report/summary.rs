@@ -1,3 +1,5 @@
+//! The summary on standard output.
+
 use std::fmt::Write as _;
 
 use super::{Report, mib, seconds};

@@ -1,3 +1,5 @@
+//! Four floats at once, by AVX2 and FMA.
+
 use std::arch::x86_64::*;
 
 use super::Vector;

@@ -1,3 +1,5 @@
+//! Eight floats at once, by AVX-512.
+
 use std::arch::x86_64::*;
 
 use super::Vector;

@@ -1,20 +1,16 @@
 //! What flows: records, their headers, and the batches in which they hop between tasks.
 //!
-//! Knows nothing of Kafka's client, of operators or of the engine.
+//! Knows: nothing else here. Must not know: rdkafka, tokio, serde.
+
+mod names;
+mod size;
 
 use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-/// A header of a request: the partition of the result topic where its result is wanted, in decimal digits. Workers look
-/// at it, and at the deadline, only where their file says that the records are requests.
-pub const REPLY_PARTITION: &str = "pipeline.reply-partition";
-/// A header of a request: when nobody waits for its result any more, in milliseconds since 1970 UTC.
-pub const DEADLINE: &str = "pipeline.deadline";
-/// A header of a request, which its result has too: a UUID.
-pub const CORRELATION_ID: &str = "correlation-id";
-/// A header of a result that was wanted at a partition: the worker that computed it.
-pub const WORKER: &str = "pipeline.worker";
+pub use names::{CORRELATION_ID, DEADLINE, REPLY_PARTITION, WORKER, error};
+pub use size::{FRAME, wire_size};
 
 /// A place in a partition. The next record to be read has the offset that is committed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

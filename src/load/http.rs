@@ -1,3 +1,5 @@
+//! Asks over HTTP.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -18,9 +20,10 @@ use tokio::runtime::Handle;
 use crate::{
     config::Properties,
     load::{Answer, Book, Reading, Request, Target},
+    record::CORRELATION_ID,
 };
 
-const ID: HeaderName = HeaderName::from_static("correlation-id");
+const ID: HeaderName = HeaderName::from_static(CORRELATION_ID);
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 

@@ -1,14 +1,23 @@
+//! Workers as what `pipeline load` asks, through their topics.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use rdkafka::ClientConfig;
+use rdkafka::{
+    ClientConfig, Message,
+    message::{BorrowedMessage, Header, OwnedHeaders},
+};
 
+use super::{
+    asking::Acknowledgement,
+    exchange::{Exchange, Listener, RequestError, RequestTopics, header},
+};
 use crate::{
     format::Format,
-    kafka::{Exchange, Listener, RequestError, RequestTopics},
     load::{Answer, Book, Reading, Request, Target, Topics},
+    record::{CORRELATION_ID, error},
 };
 
 /// So long is waited for a second answer after the last one: an answer that was written is read within it.
@@ -27,7 +36,7 @@ impl KafkaTarget {
     /// # Errors
     /// Where the brokers do not answer, or a topic is not there.
     pub fn new(config: &ClientConfig, topics: &Topics, book: Arc<Book>) -> Result<Self, RequestError> {
-        let listener = Told { book: book.clone(), format: topics.result_format };
+        let listener = Reports { book: book.clone(), format: topics.result_format };
         let names = RequestTopics {
             requests: topics.requests.clone(),
             results: topics.results.clone(),
@@ -39,11 +48,18 @@ impl KafkaTarget {
 }
 
 impl Target for KafkaTarget {
+    /// Produces a request, with its id as header and as key: each goes to whichever partition, and what becomes
+    /// of it has both.
     fn send(&self, request: Request) -> Result<(), String> {
         let id = self.book.run().id(request.number);
-        self.exchange
-            .send(request.number, &id, &self.format.encode_request(request.n))
-            .map_err(|reason| format!("not sent: {reason}"))
+        let headers =
+            OwnedHeaders::new_with_capacity(1).insert(Header { key: CORRELATION_ID, value: Some(&id) });
+        let value = self.format.encode_request(request.n);
+        match self.exchange.send(request.number as usize, Some(id.as_bytes()), &value, Some(headers)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("not sent: the producer's queue is full".to_owned()),
+            Err(reason) => Err(format!("not sent: {reason}")),
+        }
     }
 
     fn aftermath(&self) -> Duration {
@@ -51,26 +67,42 @@ impl Target for KafkaTarget {
     }
 }
 
-/// What the clients tell, on their way into the book.
-struct Told {
+/// What the clients report, on its way into the book.
+struct Reports {
     book: Arc<Book>,
     format: Format,
 }
 
-impl Listener for Told {
-    fn acknowledged(&self, request: u64, reason: Result<(), String>, at: Instant) {
-        match reason {
-            Ok(()) => self.book.acknowledged(request, at),
-            Err(reason) => self.book.not_produced(request, &format!("not produced: {reason}")),
+impl Reports {
+    /// The number of the request that the record answers.
+    fn number(&self, record: &BorrowedMessage<'_>) -> Option<u64> {
+        self.book.run().number(header(record, CORRELATION_ID)?)
+    }
+}
+
+impl Listener for Reports {
+    fn acknowledged(&self, Acknowledgement { request, place, at }: Acknowledgement) {
+        match place {
+            Ok(_) => self.book.acknowledged(request as u64, at),
+            Err(reason) => self.book.not_produced(request as u64, &format!("not produced: {reason}")),
         }
     }
 
-    fn answered(&self, id: &[u8], value: Result<&[u8], &str>, at: Instant) {
-        let Some(number) = self.book.run().number(id) else { return };
-        match value {
-            Ok(value) => self.book.answered(number, result(self.format, value), at),
-            Err(class) => self.book.answered(number, Answer::Failed(&format!("dead letter: {class}")), at),
+    fn result(&self, record: &BorrowedMessage<'_>) -> bool {
+        let at = Instant::now();
+        if let Some(number) = self.number(record) {
+            self.book.answered(number, result(self.format, record.payload().unwrap_or_default()), at);
         }
+        true
+    }
+
+    fn dead_letter(&self, record: &BorrowedMessage<'_>) -> bool {
+        let at = Instant::now();
+        if let Some(number) = self.number(record) {
+            let class = String::from_utf8_lossy(header(record, error::CLASS).unwrap_or(b"unknown"));
+            self.book.answered(number, Answer::Failed(&format!("dead letter: {class}")), at);
+        }
+        true
     }
 }
 

@@ -1,0 +1,99 @@
+//! What the engine is to run, and what it promises.
+
+use std::time::Duration;
+
+use super::{Budget, FairBy, Topology};
+
+/// What must hold of results when something fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guarantee {
+    /// Nothing is lost; a failure may repeat results.
+    AtLeastOnce,
+    /// Nothing is lost and nothing is double, for consumers that read `read_committed`.
+    ExactlyOnce,
+}
+
+/// Which results leave in the order of their records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Those of one partition.
+    Partition,
+    /// Those of one key in one partition; records without a key are free.
+    Key,
+    /// None.
+    None,
+}
+
+/// How passing failures are tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetryPolicy {
+    /// Attempts before the record becomes a dead letter; at least one.
+    pub attempts: u32,
+    /// Pause before the second attempt; doubled for each next one.
+    pub backoff: Duration,
+    /// The longest pause.
+    pub max_backoff: Duration,
+}
+
+impl RetryPolicy {
+    /// The pause after so many failed attempts, shortened by chance to half at the most, so that workers
+    /// that failed together do not come back together. `random` is from 0 to under 1.
+    pub(super) fn pause(&self, failed: u32, random: f64) -> Duration {
+        let doubled =
+            self.backoff.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
+        doubled.min(self.max_backoff).mul_f64(1.0 - random / 2.0)
+    }
+}
+
+/// What is to be run.
+pub struct Plan {
+    /// The operators.
+    pub topology: Topology,
+    /// What must hold when something fails.
+    pub guarantee: Guarantee,
+    /// Which results leave in order.
+    pub order: Order,
+    /// By what those who ask get fair shares, if they do.
+    pub fair_by: Option<FairBy>,
+    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    pub requests: bool,
+    /// The longest time between two commits while there is something to commit.
+    pub commit_interval: Duration,
+    /// Records done that make a commit due before its time.
+    pub commit_records: u64,
+    /// How passing failures are tried again.
+    pub retry: RetryPolicy,
+    /// The largest record that the result topic takes, in bytes as [`wire_size`](crate::record::wire_size) counts.
+    pub largest_result: u64,
+    /// The same of the dead-letter topic.
+    pub largest_dead_letter: u64,
+    /// So long from the start the topics are known to take that much: what is refused for its size all the same is found
+    /// by sending records alone. Later, a refusal asks for new clients, with [`Stop::Limits`].
+    pub limits_hold: Duration,
+    /// Room for records that are read and not done, as the source counts them.
+    pub input: Budget,
+    /// Room for results, from their computing to their acknowledgement.
+    pub budget: Budget,
+    /// How long a graceful stop, or the hand-over of partitions, may take.
+    pub shutdown_timeout: Duration,
+    /// Whether to stop once all that was in the source at the start is done and committed.
+    pub drain: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_are_shortened_by_half_at_most() {
+        let retry = RetryPolicy {
+            attempts: 9,
+            backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(1),
+        };
+        let pauses: Vec<u128> = (1..=6).map(|failed| retry.pause(failed, 0.0).as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1_000, 1_000]);
+        assert!(retry.pause(1, 0.999) >= Duration::from_millis(50));
+        assert_eq!(retry.pause(u32::MAX, 0.0), Duration::from_secs(1));
+    }
+}
