@@ -68,7 +68,7 @@ pub struct Plan {
     /// The same of the dead-letter topic.
     pub largest_dead_letter: u64,
     /// So long from the start the topics are known to take that much: what is refused for its size all the same is found
-    /// by sending records alone. Later, a refusal asks for new clients, with [`Stop::Limits`].
+    /// by sending records alone. Later, a refusal asks for new clients, with [`Stop::Limits`](super::Stop::Limits).
     pub limits_hold: Duration,
     /// Room for records that are read and not done, as the source counts them.
     pub input: Budget,
