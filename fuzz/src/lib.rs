@@ -29,7 +29,7 @@ pub mod format;
 pub mod offsets;
 #[path = "../../src/plant.rs"]
 pub mod plant;
-#[path = "../../src/record.rs"]
+#[path = "../../src/record/mod.rs"]
 pub mod record;
 #[path = "../../src/engine/reply.rs"]
 pub mod reply;
