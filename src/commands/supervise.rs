@@ -37,7 +37,10 @@ impl Supervised {
     /// # Errors
     /// Where somebody has to do something about it first.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
-        let admin = self.prepare().await?;
+        let admin = tokio::select! {
+            prepared = self.prepare() => prepared?,
+            () = stop.cancelled() => return Ok(()),
+        };
         let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
         let (first, mut limits_hold) = (limits, Duration::ZERO);
         let mut pause = PAUSES.0;
