@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     ClientConfig, ClientContext, Message,
+    client::Client,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
     message::OwnedHeaders,
@@ -99,8 +100,8 @@ impl AskingProducer {
     }
 
     /// The client, to ask the brokers something.
-    pub fn client(&self) -> &ThreadedProducer<impl ProducerContext + use<>, NoCustomPartitioner> {
-        &self.producer
+    pub fn client(&self) -> &Client<impl ClientContext + use<>> {
+        self.producer.client()
     }
 
     /// Waits until what becomes of all requests is reported. Returns false where that takes longer.

@@ -7,7 +7,6 @@ use rdkafka::{
     ClientConfig, Message,
     error::KafkaError,
     message::{BorrowedMessage, Headers as _, OwnedHeaders},
-    producer::Producer,
 };
 use thiserror::Error;
 
@@ -73,14 +72,14 @@ impl Exchange {
         timeout: Duration,
         listener: Arc<dyn Listener>,
     ) -> Result<Self, RequestError> {
-        let mut exchange = Exchange::without_answers(config, &topics, timeout, listener.clone())?;
+        let exchange = Exchange::without_answers(config, &topics, timeout, listener.clone())?;
         let results = topics.results.clone();
         let read = move |record: &BorrowedMessage<'_>| match record.topic() == results {
             true => listener.result(record),
             false => listener.dead_letter(record),
         };
-        exchange._answers = Some(Answers::start(config, exchange.producer.client().client(), &topics, read)?);
-        Ok(exchange)
+        let answers = Answers::start(config, exchange.producer.client(), &topics, read)?;
+        Ok(Exchange { _answers: Some(answers), ..exchange })
     }
 
     /// The producer alone: what comes back is not read.
@@ -97,7 +96,7 @@ impl Exchange {
         let report = move |acknowledgement| listener.acknowledged(acknowledgement);
         let producer = AskingProducer::new(&config, &topics.requests, Some(timeout), report)?;
         // So that the first request need not wait for it.
-        partitions(producer.client().client(), &topics.requests)?;
+        partitions(producer.client(), &topics.requests)?;
         Ok(Exchange { producer, _answers: None })
     }
 

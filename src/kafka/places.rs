@@ -71,7 +71,10 @@ impl Places {
     /// Asks the broker before the first request is answered: a few times, as a topic that is new is not known everywhere
     /// at once, and soon no more, as it may only come with the first result.
     pub fn ask_first<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
-        for _ in 0..if self.matters() { FIRST_TIMES } else { 0 } {
+        if !self.matters() {
+            return;
+        }
+        for _ in 0..FIRST_TIMES {
             self.ask(producer, topic);
             if self.count.load(Relaxed) > 0 {
                 return;

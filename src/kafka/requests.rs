@@ -57,7 +57,7 @@ impl Requests {
         answers: bool,
     ) -> Result<Self, RequestError> {
         let (sender, events) = mpsc::sync_channel(EVENTS);
-        let listener = Arc::new(Events { sender, requests: topics.requests.clone() });
+        let listener = Arc::new(Channel { sender, requests: topics.requests.clone() });
         let exchange = match answers {
             true => Exchange::new(config, topics, timeout, listener)?,
             false => Exchange::without_answers(config, &topics, timeout, listener)?,
@@ -80,12 +80,13 @@ impl Requests {
     }
 }
 
-struct Events {
+/// Passes on what is reported, to be taken.
+struct Channel {
     sender: SyncSender<RequestEvent>,
     requests: String,
 }
 
-impl Listener for Events {
+impl Listener for Channel {
     fn acknowledged(&self, acknowledgement: Acknowledgement) {
         // The caller may be gone.
         let _ = self.sender.send(RequestEvent::Acknowledged(acknowledgement));
