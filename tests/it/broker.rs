@@ -6,19 +6,19 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
+use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings, Watch};
 use rdkafka::{
     ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::harness::{Consumed, Names, Producer, Watch, broker, broker_exclusively, read_committed};
-
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::harness::{
+    Consumed, LIMIT, Producer, Site, broker_exclusively, broker_settings, ensure, eventually, finish,
+    read_committed, three_nodes,
+};
 
 fn values(records: &[Consumed]) -> Vec<&str> {
     records.iter().map(Consumed::value).collect()
@@ -26,19 +26,17 @@ fn values(records: &[Consumed]) -> Vec<&str> {
 
 #[test]
 fn records_are_read_back_byte_for_byte() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let topic = Names::new("read-back").source;
+    let site = Site::new("read-back");
     let ten_megabytes = vec![b'7'; 10_000_000];
     let values: [Option<&[u8]>; 5] =
         [Some(b"30"), Some(&[0x00, 0xff, 0xfe]), None, Some(b""), Some(&ten_megabytes)];
-    let producer = Producer::new(&servers, &topic, 3, &[("max.message.bytes", "10485760")]);
+    let producer = Producer::new(&site.servers, &site.source, 3, &[("max.message.bytes", "10485760")]);
     for (key, value) in ["a", "b", "c", "d", "e"].into_iter().zip(values) {
         producer.send(key, value, Some(2));
     }
     producer.flush();
 
-    let records = read_committed(&servers, &topic);
+    let records = site.read(&site.source);
 
     assert_eq!(records.iter().map(Consumed::key).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
     for ((record, value), offset) in records.iter().zip(values).zip(0..) {
@@ -51,18 +49,16 @@ fn records_are_read_back_byte_for_byte() {
 
 #[test]
 fn the_verifier_sees_what_was_committed_and_nothing_else() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let topic = Names::new("transactions").source;
+    let site = Site::new("transactions");
     let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &servers)
-        .set("transactional.id", &topic)
+        .set("bootstrap.servers", &site.servers)
+        .set("transactional.id", &site.source)
         .create()
         .unwrap();
     producer.init_transactions(LIMIT).unwrap();
     let write = |value: &str| {
         producer.begin_transaction().unwrap();
-        producer.send(BaseRecord::<str, str>::to(&topic).payload(value).partition(0)).unwrap();
+        producer.send(BaseRecord::<str, str>::to(&site.source).payload(value).partition(0)).unwrap();
         producer.flush(LIMIT).unwrap();
     };
 
@@ -71,22 +67,21 @@ fn the_verifier_sees_what_was_committed_and_nothing_else() {
     write("committed");
     producer.commit_transaction(LIMIT).unwrap();
     write("still open");
-    assert_eq!(values(&read_committed(&servers, &topic)), ["committed"]);
+    assert_eq!(values(&site.read(&site.source)), ["committed"]);
 
     producer.commit_transaction(LIMIT).unwrap();
     // The markers of a commit are written after its answer.
-    let deadline = Instant::now() + LIMIT;
-    while values(&read_committed(&servers, &topic)) != ["committed", "still open"] {
-        assert!(Instant::now() < deadline, "what was committed last never came");
-    }
+    eventually(LIMIT, || {
+        let records = site.read(&site.source);
+        ensure(values(&records) == ["committed", "still open"], || format!("{records:?}"))
+    });
 }
 
 #[test]
 fn the_broker_keeps_its_records_when_it_is_restarted_and_when_it_is_killed() {
     let mut broker = broker_exclusively();
-    let servers = broker.bootstrap_servers();
-    let topic = Names::new("kept").source;
-    let producer = Producer::new(&servers, &topic, 1, &[]);
+    let site = Site::at(&broker.bootstrap_servers(), "kept");
+    let producer = site.producer(1);
     let write = |value: &str| {
         producer.send(value, Some(value.as_bytes()), Some(0));
         producer.flush();
@@ -99,20 +94,13 @@ fn the_broker_keeps_its_records_when_it_is_restarted_and_when_it_is_killed() {
     broker.start_node(1).unwrap();
     write("killed");
 
-    assert_eq!(broker.bootstrap_servers(), servers);
-    assert_eq!(values(&read_committed(&servers, &topic)), ["at first", "restarted", "killed"]);
+    assert_eq!(broker.bootstrap_servers(), site.servers);
+    assert_eq!(values(&site.read(&site.source)), ["at first", "restarted", "killed"]);
 }
 
 #[test]
 fn three_nodes_go_on_when_one_is_killed() {
-    let settings = Settings {
-        nodes: Nodes::Three,
-        data: Data::Temporary,
-        port: None,
-        heap_mib: 256,
-        properties: vec![("broker.session.timeout.ms".to_owned(), "4000".to_owned())],
-    };
-    let mut cluster = LocalCluster::start(&Jars::fetch().unwrap(), &settings).unwrap();
+    let mut cluster = three_nodes();
     let servers = cluster.bootstrap_servers();
     assert_eq!(servers.split(',').count(), 3);
     // Created by the first write, with as many replicas as there are nodes.
@@ -150,11 +138,11 @@ fn the_broker_command_keeps_its_data_and_leaves_no_java_behind() {
     assert!(is_running(&java), "the pid file names process {java}, and there is none");
     second.child.kill().unwrap();
     second.child.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while is_running(&java) {
-        assert!(Instant::now() < deadline, "java (process {java}) outlived the command that started it");
-        thread::sleep(Duration::from_millis(20));
-    }
+    eventually(Duration::from_secs(10), || {
+        ensure(!is_running(&java), || {
+            format!("java (process {java}) has outlived the command that started it")
+        })
+    });
 }
 
 #[test]
@@ -163,10 +151,9 @@ fn a_broker_on_a_taken_port_says_so_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
 
-    let output = broker_command(data.path(), port).output().unwrap();
+    let (code, _, said) = finish(&mut broker_command(data.path(), port));
 
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(code, 1);
     assert_eq!(
         said.lines().last().unwrap(),
         format!(
@@ -181,10 +168,9 @@ fn data_that_is_in_use_is_left_alone() {
     let lock = fs::File::create(data.path().join("in-use")).unwrap();
     lock.lock().unwrap();
 
-    let output = broker_command(data.path(), free_port()).output().unwrap();
+    let (code, _, said) = finish(&mut broker_command(data.path(), free_port()));
 
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(code, 1);
     assert!(said.contains("error: another `pipeline broker` runs on the data in "), "{said}");
     let left: Vec<_> = fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["in-use"], "nothing was prepared beside it");
@@ -194,27 +180,16 @@ fn data_that_is_in_use_is_left_alone() {
 fn the_data_of_one_node_is_not_taken_for_that_of_three() {
     let data = tempfile::tempdir().unwrap();
     fs::create_dir(data.path().join("node1")).unwrap();
-    let settings = Settings {
-        nodes: Nodes::Three,
-        data: Data::Kept(data.path().to_owned()),
-        port: None,
-        heap_mib: 256,
-        properties: Vec::new(),
-    };
+    let (nodes, kept) = (Nodes::Three, Data::Kept(data.path().to_owned()));
+    let settings = Settings { nodes, data: kept, ..broker_settings(&[]) };
     let error = LocalCluster::start(&Jars::fetch().unwrap(), &settings).err().unwrap().to_string();
     assert!(error.contains("holds the data of a cluster of 1 node(s), not 3: ask for 1"), "{error}");
 }
 
 #[test]
 fn a_node_that_cannot_start_says_why_in_the_words_of_its_log() {
-    let settings = Settings {
-        nodes: Nodes::One,
-        data: Data::Temporary,
-        port: None,
-        heap_mib: 256,
-        // Valid for the tool that prepares the folder, not for the node.
-        properties: vec![("auto.create.topics.enable".to_owned(), "perhaps".to_owned())],
-    };
+    // Valid for the tool that prepares the folder, not for the node.
+    let settings = broker_settings(&[("auto.create.topics.enable", "perhaps")]);
     let error = LocalCluster::start(&Jars::fetch().unwrap(), &settings).err().unwrap().to_string();
     assert!(error.contains("perhaps") && error.contains("auto.create.topics.enable"), "{error}");
 }
@@ -235,7 +210,7 @@ impl BrokerCommand {
     fn start(data: &Path, port: u16) -> Self {
         let mut child = broker_command(data, port).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        BrokerCommand { _watch: Watch::over(&child), child, stdout }
+        BrokerCommand { _watch: Watch::over(&child).unwrap(), child, stdout }
     }
 
     /// Waits for its next line, or its end; it has a time limit of its own for its start.

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use pipeline::{
     config::load,
     engine::{Budget, CommitError, CommitOffset, Sink, Source, SourceEvent},
-    kafka::{KafkaSink, KafkaSource, Limits, Topics, settings},
+    kafka::{KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings},
     record::{Offset, TopicPartition},
     telemetry::{Progress, Subject},
 };
@@ -15,7 +15,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
 };
 
-use crate::harness::{Names, broker, create_topic};
+use crate::harness::{Site, create_topic};
 
 /// So many with a full bitmap each are more than a megabyte.
 const PARTITIONS: i32 = 420;
@@ -32,44 +32,42 @@ fn offsets(topic: &str, sign: char) -> Vec<CommitOffset> {
 
 #[test]
 fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("large-commit");
-    create_topic(&servers, &names.source, PARTITIONS, &[]);
-    let mut overrides = names.settings();
-    overrides.extend([format!("kafka.bootstrap.servers={servers}"), "guarantee=exactly-once".to_owned()]);
+    let site = Site::new("large-commit");
+    create_topic(&site.servers, &site.source, PARTITIONS, &[]);
+    let brokers = format!("kafka.bootstrap.servers={}", site.servers);
+    let overrides = site.settings(&[&brokers, "guarantee=exactly-once"]);
     let overrides: Vec<_> = overrides.iter().map(|setting| setting.parse().unwrap()).collect();
     let (pipeline, _) = load("factorial.toml", &overrides).unwrap();
     let progress = Arc::new(Progress::new(Subject::default()));
-    let topics = Topics {
-        results: names.sink.clone(),
-        dead_letters: names.dead_letters.clone(),
+    let topics = SinkTopics {
+        results: site.sink.clone(),
+        dead_letters: site.dead_letters.clone(),
         requests: false,
         in_order: false,
     };
-    let limits = Limits { result: 1 << 20, dead_letter: 1 << 20 };
+    let limits = TopicLimits { result: 1 << 20, dead_letter: 1 << 20 };
     let (consumer, producer) = (settings::consumer(&pipeline, false), settings::producer(&pipeline, limits));
     let committed = || {
         let reader: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &servers)
-            .set("group.id", &names.source)
+            .set("bootstrap.servers", &site.servers)
+            .set("group.id", &site.source)
             .create()
             .unwrap();
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(&names.source, 0, PARTITIONS - 1);
+        list.add_partition_range(&site.source, 0, PARTITIONS - 1);
         let committed = reader.committed_offsets(list, SOON).unwrap();
         committed.elements().iter().map(|element| element.metadata().to_owned()).collect::<Vec<_>>()
     };
     let expected =
-        |sign| offsets(&names.source, sign).into_iter().map(|offset| offset.metadata).collect::<Vec<_>>();
+        |sign| offsets(&site.source, sign).into_iter().map(|offset| offset.metadata).collect::<Vec<_>>();
 
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut sink = KafkaSink::new(&producer, topics, true, progress.clone()).unwrap();
         let mut source =
-            KafkaSource::new(&consumer, &names.source, Budget::new(1 << 20), progress.clone()).unwrap();
+            KafkaSource::new(&consumer, &site.source, Budget::new(1 << 20), progress.clone()).unwrap();
         sink.commit_for(source.group());
         // It has not joined its group yet, and an empty group would take them.
-        let refused = source.commit(offsets(&names.source, 'x')).await;
+        let refused = source.commit(offsets(&site.source, 'x')).await;
         assert!(matches!(refused, Err(CommitError::Passing(_))), "{refused:?}");
         loop {
             match source.next().await.expect("the source has ended") {
@@ -78,9 +76,9 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
                 Err(stop) => panic!("{stop}"),
             }
         }
-        source.commit(offsets(&names.source, 'a')).await.unwrap();
+        source.commit(offsets(&site.source, 'a')).await.unwrap();
         assert_eq!(committed(), expected('a'));
-        sink.commit(offsets(&names.source, 'b')).await.unwrap();
+        sink.commit(offsets(&site.source, 'b')).await.unwrap();
         assert_eq!(committed(), expected('b'));
     });
 }

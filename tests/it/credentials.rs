@@ -2,30 +2,20 @@
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
-use pipeline::{
-    broker::{Data, Jars, Nodes, Settings},
-    verify::{
-        ProxiedCluster,
-        proxy::{Api, Effect, SASL_AUTHENTICATION_FAILED},
-    },
+use pipeline::verify::{
+    ProxiedCluster,
+    proxy::{Api, Effect, SASL_AUTHENTICATION_FAILED},
 };
 
-use crate::harness::{Names, Producer, Worker, read_committed, records_until};
-
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::harness::{Site, all_of, start_behind_proxies};
 
 fn cluster() -> ProxiedCluster {
     let login = "org.apache.kafka.common.security.plain.PlainLoginModule required user_worker=\"secret\";";
-    let properties = [
+    start_behind_proxies(&[
         ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:SASL_PLAINTEXT"),
         ("listener.name.proxied.sasl.enabled.mechanisms", "PLAIN"),
         ("listener.name.proxied.plain.sasl.jaas.config", login),
-        ("group.min.session.timeout.ms", "1000"),
-    ];
-    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let (nodes, data) = (Nodes::One, Data::Temporary);
-    let settings = Settings { nodes, data, port: None, heap_mib: 384, properties };
-    ProxiedCluster::start(&Jars::fetch().unwrap(), &settings).unwrap()
+    ])
 }
 
 #[test]
@@ -33,34 +23,25 @@ fn a_worker_goes_on_when_its_credentials_are_right_again() {
     let cluster = cluster();
     let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
     for guarantee in ["at-least-once", "exactly-once"] {
-        let names = Names::new("credentials");
-        let producer = Producer::new(&direct, &names.source, 2, &[]);
-        let ask = |which: &str| {
-            (0..200).for_each(|id| producer.send(&format!("{which}-{id}"), Some(b"10"), None));
-            producer.flush();
-        };
-        let wait_for = |which: &str| {
-            let mut missing: Vec<String> = (0..200).map(|id| format!("{which}-{id}")).collect();
-            records_until(&direct, &names.sink, LIMIT, |record| {
-                missing.retain(|id| id != record.key());
-                missing.is_empty()
-            });
-        };
-        let mut settings = names.settings();
-        settings.extend(
-            [
+        let site = Site::at(&direct, "credentials")
+            .through(&cluster.bootstrap_servers())
+            .with(&[
                 &format!("guarantee={guarantee}"),
                 "kafka.security.protocol=SASL_PLAINTEXT",
                 "kafka.sasl.mechanism=PLAIN",
                 "kafka.sasl.username=worker",
                 "kafka.sasl.password=${env:WORKER_PASSWORD}",
-            ]
-            .map(str::to_owned),
-        );
-        let secret = [("WORKER_PASSWORD", "secret")];
-        let worker = Worker::start_with(&cluster.bootstrap_servers(), &settings, &secret);
+            ])
+            .env("WORKER_PASSWORD", "secret");
+        let producer = site.producer(2);
+        let ids = |which: &'static str| (0..200).map(move |id| format!("{which}-{id}"));
+        let ask = |which| {
+            ids(which).for_each(|id| producer.send(&id, Some(b"10"), None));
+            producer.flush();
+        };
+        let worker = site.worker(&[]);
         ask("before");
-        wait_for("before");
+        site.results(all_of(ids("before")));
 
         proxy.disturb(Some(Api::SaslAuthenticate), Effect::Refuse(SASL_AUTHENTICATION_FAILED));
         ask("meanwhile");
@@ -68,15 +49,15 @@ fn a_worker_goes_on_when_its_credentials_are_right_again() {
         thread::sleep(Duration::from_secs(6));
         proxy.calm();
         ask("after");
-        wait_for("meanwhile");
-        wait_for("after");
+        site.results(all_of(ids("meanwhile")));
+        site.results(all_of(ids("after")));
         // The same process, which ends in order.
         let (status, log) = worker.terminate();
         assert!(status.success(), "{log}");
         assert!(!log.contains("secret"), "{log}");
 
         let mut found = BTreeMap::<String, usize>::new();
-        for record in read_committed(&direct, &names.sink) {
+        for record in site.read(&site.sink) {
             *found.entry(record.key().to_owned()).or_default() += 1;
         }
         assert_eq!(found.len(), 600);

@@ -2,45 +2,30 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     thread,
     time::Duration,
 };
 
-use pipeline::{
-    broker::{Data, Jars, Nodes, Settings},
-    verify::{
-        ProxiedCluster,
-        proxy::{Api, Effect, Held},
-    },
+use pipeline::verify::{
+    ProxiedCluster,
+    proxy::{Api, Effect, Held},
 };
 
-use crate::harness::{Names, Producer, Worker, broker, read_committed, records_until, records_within};
+use crate::harness::{LIMIT, Producer, Site, Worker, all_of, beside, records_within, start_behind_proxies};
 
 const SOON: Duration = Duration::from_secs(30);
-const LIMIT: Duration = Duration::from_secs(60);
-/// As `Names::settings` has it.
+/// As a `Site` has it.
 const SESSION: Duration = Duration::from_secs(2);
 
-fn proxied_cluster() -> ProxiedCluster {
-    let properties = [
-        ("group.min.session.timeout.ms", "1000"),
-        ("log.retention.ms", "-1"),
-        ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500"),
-    ];
-    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let (nodes, data) = (Nodes::One, Data::Temporary);
-    let settings = Settings { nodes, data, port: None, heap_mib: 384, properties };
-    ProxiedCluster::start(&Jars::fetch().unwrap(), &settings).unwrap()
+/// With the default time for a transaction: here it must outlast what is held.
+fn patient(site: Site) -> Site {
+    site.without("transaction.timeout").with(&["guarantee=exactly-once", "metrics.listen=127.0.0.1:0"])
 }
 
-/// A worker's settings, with the default time for a transaction: here it must outlast what is held.
-fn settings(names: &Names) -> Vec<String> {
-    let mut settings = names.settings();
-    settings.retain(|setting| !setting.contains("transaction.timeout"));
-    settings.push("guarantee=exactly-once".to_owned());
-    settings.push("metrics.listen=127.0.0.1:0".to_owned());
-    settings
+/// Its workers reach the brokers through their proxies.
+fn proxied(cluster: &ProxiedCluster, test: &str) -> Site {
+    let site = Site::at(&cluster.nodes.bootstrap_servers(), test);
+    patient(site).through(&cluster.bootstrap_servers())
 }
 
 fn ids(which: &str) -> BTreeSet<String> {
@@ -52,28 +37,17 @@ fn ask(producer: &Producer, which: &str) {
     producer.flush();
 }
 
-/// Waits until all of these have a result.
-fn wait_for(servers: &str, names: &Names, which: &str) {
-    let mut missing = ids(which);
-    records_until(servers, &names.sink, LIMIT, |record| {
-        missing.remove(record.key());
-        missing.is_empty()
-    });
-}
-
 /// How often each id has a result.
-fn results(servers: &str, names: &Names) -> BTreeMap<String, usize> {
+fn results(site: &Site) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
-    for record in read_committed(servers, &names.sink) {
+    for record in site.read(&site.sink) {
         *found.entry(record.key().to_owned()).or_default() += 1;
     }
     found
 }
 
 fn renewals(worker: &Worker) -> u64 {
-    let metrics = worker.scrape();
-    let line = metrics.lines().find(|line| line.starts_with("pipeline_producer_renewals_total{"));
-    line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+    worker.metric("pipeline_producer_renewals_total") as u64
 }
 
 /// Whether the broker did what an EndTxn asked of it, by its answer: throttled for so many milliseconds, and an error.
@@ -82,52 +56,52 @@ fn was_done(end: &Held) -> bool {
     answer[4..] == [0, 0]
 }
 
+/// Whether the request that came late was done, and how often each id has a result.
+type Outcome = (bool, BTreeMap<String, usize>);
+
+/// A worker, with the guard or with a fault in place of it.
+fn begin(cluster: &ProxiedCluster, test: &str, guarded: bool) -> (Site, Producer, Worker) {
+    let site = proxied(cluster, test);
+    let site = if guarded { site } else { site.env("PIPELINE_PLANT", "no-guard") };
+    let producer = site.producer(1);
+    let worker = site.worker(&[]);
+    worker.says(&["rebalance: assign"]);
+    (site, producer, worker)
+}
+
 /// The commit of `a` is held back and asked for again. When it comes, the results of `b` are there and their offsets
 /// are not; then the worker is killed.
-fn a_commit_comes_late(
-    cluster: &ProxiedCluster,
-    variables: &[(&str, &str)],
-) -> (bool, BTreeMap<String, usize>) {
-    let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
-    let names = Names::new("late-commit");
-    let producer = Producer::new(&direct, &names.source, 1, &[]);
-    let worker = Worker::start_with(&cluster.bootstrap_servers(), &settings(&names), variables);
-    worker.says(&["rebalance: assign"]);
-
+fn a_commit_comes_late(cluster: &ProxiedCluster, guarded: bool) -> Outcome {
+    let proxy = &cluster.proxies()[0];
+    let (site, producer, worker) = begin(cluster, "late-commit", guarded);
     let end = Held::new();
     proxy.hold_next(Api::EndTxn, &end);
     ask(&producer, "a");
     assert!(end.caught(SOON), "{}", worker.log());
     end.cut();
-    wait_for(&direct, &names, "a");
+    site.results(all_of(ids("a")));
     let offsets = Held::new();
     proxy.hold_next(Api::AddOffsetsToTxn, &offsets);
     ask(&producer, "b");
     assert!(offsets.caught(SOON), "{}", worker.log());
     end.release();
     let done = was_done(&end);
-    assert_eq!(renewals(&worker), u64::from(variables.is_empty()), "{}", worker.log());
+    assert_eq!(renewals(&worker), u64::from(guarded), "{}", worker.log());
     worker.kill();
 
-    let worker = Worker::start(&direct, &settings(&names));
+    // Past the proxies, and without the fault.
+    let worker = Worker::start(&site.servers, &["run", "factorial.toml"], &site.settings(&[]), &[]);
     ask(&producer, "c");
-    wait_for(&direct, &names, "c");
+    site.results(all_of(ids("c")));
     assert_eq!(renewals(&worker), 0, "{}", worker.log());
-    (done, results(&direct, &names))
+    (done, results(&site))
 }
 
 /// The abort of a transaction is held back and asked for again. When it comes, the results of the next transaction are
 /// there; their offsets are committed after it.
-fn an_abort_comes_late(
-    cluster: &ProxiedCluster,
-    variables: &[(&str, &str)],
-) -> (bool, BTreeMap<String, usize>) {
-    let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
-    let names = Names::new("late-abort");
-    let producer = Producer::new(&direct, &names.source, 1, &[]);
-    let worker = Worker::start_with(&cluster.bootstrap_servers(), &settings(&names), variables);
-    worker.says(&["rebalance: assign"]);
-
+fn an_abort_comes_late(cluster: &ProxiedCluster, guarded: bool) -> Outcome {
+    let proxy = &cluster.proxies()[0];
+    let (site, producer, worker) = begin(cluster, "late-abort", guarded);
     // The group puts the worker out while it commits.
     let [first, second, end] = [Held::new(), Held::new(), Held::new()];
     proxy.hold_next(Api::AddOffsetsToTxn, &first);
@@ -146,60 +120,54 @@ fn an_abort_comes_late(
     let done = was_done(&end);
     second.release();
     ask(&producer, "b");
-    wait_for(&direct, &names, "b");
-    assert_eq!(renewals(&worker), u64::from(variables.is_empty()), "{}", worker.log());
-    (done, results(&direct, &names))
+    site.results(all_of(ids("b")));
+    assert_eq!(renewals(&worker), u64::from(guarded), "{}", worker.log());
+    (done, results(&site))
 }
 
 #[test]
 fn a_request_that_comes_late_ends_no_later_transaction() {
-    let cluster = proxied_cluster();
+    let cluster = start_behind_proxies(&[]);
     let once = |which: &[&str]| -> BTreeMap<String, usize> {
         which.iter().flat_map(|which| ids(which)).map(|id| (id, 1)).collect()
     };
-    assert_eq!(a_commit_comes_late(&cluster, &[]), (false, once(&["a", "b", "c"])));
-    assert_eq!(an_abort_comes_late(&cluster, &[]), (false, once(&["a", "b"])));
+    assert_eq!(a_commit_comes_late(&cluster, true), (false, once(&["a", "b", "c"])));
+    assert_eq!(an_abort_comes_late(&cluster, true), (false, once(&["a", "b"])));
 
     // Without the guard the test sees what it is there for: doubles, and losses.
-    let unguarded = [("PIPELINE_PLANT", "no-guard")];
-    let (done, results) = a_commit_comes_late(&cluster, &unguarded);
+    let (done, results) = a_commit_comes_late(&cluster, false);
     assert!(done && results.values().any(|times| *times > 1), "{results:?}");
-    assert_eq!(an_abort_comes_late(&cluster, &unguarded), (true, once(&["b"])));
+    assert_eq!(an_abort_comes_late(&cluster, false), (true, once(&["b"])));
 }
 
 #[test]
 fn a_healthy_worker_keeps_its_producer() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("plain");
-    let producer = Producer::new(&servers, &names.source, 2, &[]);
-    let unique = format!("name={}", names.source);
-    let worker = Worker::start(&servers, &[settings(&names), vec![unique]].concat());
+    let site = patient(Site::new("plain"));
+    let producer = site.producer(2);
+    let worker = site.worker(&[&format!("name={}", site.source)]);
     for round in 0..50 {
         let which = format!("round-{round}");
         ids(&which).iter().for_each(|id| producer.send(id, Some(b"10"), None));
         producer.flush();
-        wait_for(&servers, &names, &which);
+        site.results(all_of(ids(&which)));
     }
     assert_eq!(renewals(&worker), 0, "{}", worker.log());
     let committed =
-        format!("pipeline_transactions_total{{pipeline=\"{}\",outcome=\"committed\"}} ", names.source);
-    let metrics = worker.scrape();
-    let committed: u64 =
-        metrics.lines().find_map(|line| line.strip_prefix(&committed)).unwrap().parse().unwrap();
-    assert!(committed >= 50, "{committed}");
+        format!("pipeline_transactions_total{{pipeline=\"{}\",outcome=\"committed\"}}", site.source);
+    let committed = worker.metric(&committed);
+    assert!(committed >= 50.0, "{committed}");
 }
 
 #[test]
 fn requests_of_every_kind_that_come_late_under_load_lose_and_double_nothing() {
-    let cluster = proxied_cluster();
-    let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
-    let names = Names::new("late");
-    let producer = Producer::new(&direct, &names.source, 4, &[]);
-    let settings = settings(&names);
-    let workers: [Worker; 2] =
-        std::array::from_fn(|_| Worker::start(&cluster.bootstrap_servers(), &settings));
-    workers.iter().for_each(|worker| worker.says(&["rebalance: assign"]));
+    let cluster = start_behind_proxies(&[]);
+    let proxy = &cluster.proxies()[0];
+    let site = proxied(&cluster, "late");
+    let producer = site.producer(4);
+    let workers = [site.worker(&[]), site.worker(&[])];
+    for worker in &workers {
+        worker.says(&["rebalance: assign"]);
+    }
     let kinds = [
         Api::EndTxn,
         Api::TxnOffsetCommit,
@@ -209,17 +177,15 @@ fn requests_of_every_kind_that_come_late_under_load_lose_and_double_nothing() {
         Api::AddOffsetsToTxn,
         Api::InitProducerId,
     ];
-    let (sent, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(SeqCst) {
-                for _ in 0..10 {
-                    let id = sent.fetch_add(1, SeqCst);
-                    producer.send(&format!("id-{id}"), Some(b"10"), None);
-                }
-                thread::sleep(Duration::from_millis(10));
-            }
-        });
+    let mut count = 0;
+    let send = || {
+        for _ in 0..10 {
+            producer.send(&format!("id-{count}"), Some(b"10"), None);
+            count += 1;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    beside([send], || {
         for round in 0..4 * kinds.len() {
             let held = Held::new();
             proxy.hold_next(kinds[round % kinds.len()], &held);
@@ -230,18 +196,17 @@ fn requests_of_every_kind_that_come_late_under_load_lose_and_double_nothing() {
             }
             held.release();
         }
-        stop.store(true, SeqCst);
     });
     producer.flush();
-    let mut missing: BTreeSet<String> = (0..sent.load(SeqCst)).map(|id| format!("id-{id}")).collect();
+    let mut missing: BTreeSet<String> = (0..count).map(|id| format!("id-{id}")).collect();
     let expected: BTreeMap<String, usize> = missing.iter().map(|id| (id.clone(), 1)).collect();
     let logs = || workers.iter().map(Worker::log).collect::<Vec<_>>().join("\n---\n");
-    let all = records_within(&direct, &names.sink, LIMIT, |record| {
+    let all = records_within(&site.servers, &site.sink, LIMIT, |record| {
         missing.remove(record.key());
         missing.is_empty()
     });
     assert!(all.is_some(), "{} are missing: {missing:?}\n{}", missing.len(), logs());
-    let found = results(&direct, &names);
+    let found = results(&site);
     let double: Vec<_> = found.iter().filter(|(_, times)| **times > 1).collect();
     assert!(double.is_empty(), "{double:?}\n{}", logs());
     assert_eq!(found, expected);

@@ -1,40 +1,28 @@
 //! `auto.offset.reset = latest`: what comes while a worker is a member of the group is done, whatever happens to it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use crate::harness::{Names, Producer, Worker, broker, records_until};
+use crate::harness::{Producer, Site, all_of};
 
-const LIMIT: Duration = Duration::from_secs(60);
+fn ask(producer: &Producer, ids: &BTreeSet<String>) {
+    ids.iter().for_each(|id| producer.send(id, Some(b"10"), None));
+    producer.flush();
+}
 
 #[test]
 fn what_came_before_a_kill_is_done_although_nothing_was_committed() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("latest");
-    let producer = Producer::new(&servers, &names.source, 2, &[]);
-    for id in 0..50 {
-        producer.send(&format!("before-{id}"), Some(b"10"), None);
-    }
-    producer.flush();
-    let mut settings = names.settings();
-    settings.push("source.kafka.auto.offset.reset=latest".to_owned());
+    let site = Site::new("latest").with(&["source.kafka.auto.offset.reset=latest"]);
+    let producer = site.producer(2);
+    ask(&producer, &(0..50).map(|id| format!("before-{id}")).collect());
 
     // It never comes to its first commit.
-    let never = ["commit.interval=1 h".to_owned(), "commit.records=1000000".to_owned()];
-    let worker = Worker::start(&servers, &[&settings[..], &never].concat());
+    let worker = site.worker(&["commit.interval=1 h", "commit.records=1000000"]);
     worker.says(&["rebalance: assign partitions 0 1,"]);
     let ids: BTreeSet<String> = (0..300).map(|id| format!("id-{id}")).collect();
-    for id in &ids {
-        producer.send(id, Some(b"10"), None);
-    }
-    producer.flush();
+    ask(&producer, &ids);
     worker.kill();
 
-    let _worker = Worker::start(&servers, &settings);
-    let mut missing = ids.clone();
-    let results = records_until(&servers, &names.sink, LIMIT, |record| {
-        missing.remove(record.key());
-        missing.is_empty()
-    });
+    let _worker = site.worker(&[]);
+    let results = site.results(all_of(ids.clone()));
     assert!(results.iter().all(|result| ids.contains(result.key()) && result.value() == "10;3628800"));
 }

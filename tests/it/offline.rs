@@ -1,89 +1,14 @@
 //! The commands that need no broker: what they print, and their exit codes.
 
-use std::{
-    fs,
-    process::{Command, Output},
-};
+use std::fs;
 
 use tempfile::TempDir;
 
-/// Runs the binary in a folder with that `mine.toml`.
-fn pipeline(toml: &str, arguments: &[&str]) -> (i32, String, String) {
-    let directory = TempDir::new().unwrap();
-    fs::write(directory.path().join("mine.toml"), toml).unwrap();
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_pipeline"))
-        .args(arguments)
-        .current_dir(directory.path())
-        .env_remove("PIPELINE_BOOTSTRAP_SERVERS")
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
-
-const MINE: &str = r#"name = "mine"
-order = "key"
-
-[source]
-topic = "in"
-
-[operators.small]
-operator = "filter"
-max = 100
-
-[operators.factorial]
-
-[sink]
-topic = "out"
-format = "json"
-
-[[test]]
-name = "three is small, a thousand is not"
-input = ["3", "1000"]
-output = '{"n":3,"result":"6"}'
-"#;
-
-#[test]
-fn check_says_which_pipelines_can_run() {
-    let (code, stdout, stderr) = pipeline(MINE, &["check", "mine.toml", "factorial.toml"]);
-    assert_eq!(
-        stdout,
-        "mine.toml: the pipeline mine can run\nfactorial.toml: the pipeline factorial can run\n"
-    );
-    assert_eq!((code, stderr.as_str()), (0, ""));
-}
-
-#[test]
-fn check_shows_every_error_of_every_file_and_exits_with_2() {
-    let wrong = MINE.replace("order", "ordre").replace("max = 100", "max = 'x'");
-    let (code, stdout, stderr) = pipeline(&wrong, &["check", "mine.toml", "identity.toml", "nowhere.toml"]);
-    assert_eq!(code, 2);
-    assert_eq!(stdout, "identity.toml: the pipeline identity can run\n");
-    assert!(stderr.starts_with("error: mine.toml: 2 errors\n"), "{stderr}");
-    for part in [
-        "mine.toml:2:1",
-        "did you mean `order`?",
-        "mine.toml:9:7",
-        "invalid type: string \"x\"",
-        "there is no pipeline nowhere.toml",
-    ] {
-        assert!(stderr.contains(part), "{part:?} is not in\n{stderr}");
-    }
-    assert!(!stderr.contains('\u{1b}'), "no colours where it is no terminal: {stderr}");
-}
-
-#[test]
-fn check_prints_warnings_and_exits_with_0() {
-    let arguments = ["check", "factorial.toml", "--set", "operators.factorial.max_n=300_000"];
-    let (code, stdout, stderr) = pipeline("", &arguments);
-    assert_eq!((code, stdout.as_str()), (0, "factorial.toml: the pipeline factorial can run\n"));
-    assert!(stderr.contains("Warning: a result of `factorial` can need"), "{stderr}");
-    assert!(stderr.contains("in --set operators.factorial.max_n=300_000"), "{stderr}");
-}
+use crate::harness::{MINE, pipeline_offline};
 
 #[test]
 fn graph_draws_topics_operators_and_dead_letters() {
-    let (code, stdout, _) = pipeline(MINE, &["graph", "mine.toml"]);
+    let (code, stdout, _) = pipeline_offline(MINE, &["graph", "mine.toml"]);
     let expected = "\
 mine: at-least-once, in the order of each key
 
@@ -103,18 +28,18 @@ out           sink, json
 
 #[test]
 fn graph_speaks_dot_and_mermaid() {
-    let (_, dot, _) = pipeline(MINE, &["graph", "mine.toml", "--format", "dot"]);
+    let (_, dot, _) = pipeline_offline(MINE, &["graph", "mine.toml", "--format", "dot"]);
     assert!(dot.starts_with("digraph \"mine\" {\n") && dot.ends_with("}\n"), "{dot}");
     assert!(dot.contains("n2 [shape=box, label=\"factorial\"];\n"), "{dot}");
     assert!(dot.contains("n2 -> n4 [style=dashed, label=\"dead letters\"];\n"), "{dot}");
-    let (_, mermaid, _) = pipeline(MINE, &["graph", "mine.toml", "--format", "mermaid"]);
+    let (_, mermaid, _) = pipeline_offline(MINE, &["graph", "mine.toml", "--format", "mermaid"]);
     assert!(mermaid.starts_with("flowchart LR\n  n0[(\"in\")]\n  n1[\"small\"]\n"), "{mermaid}");
     assert!(mermaid.contains("n0 --> n1\n") && mermaid.contains("n1 -. dead letters .-> n4\n"), "{mermaid}");
 }
 
 #[test]
 fn test_runs_the_cases_of_the_file() {
-    let (code, stdout, _) = pipeline(MINE, &["test", "mine.toml", "factorial.toml", "identity.toml"]);
+    let (code, stdout, _) = pipeline_offline(MINE, &["test", "mine.toml", "factorial.toml", "identity.toml"]);
     let expected = "mine.toml\n  ok      three is small, a thousand is not\n\
                     factorial.toml\n  ok      test 1\n\
                     identity.toml\n  there is no [[test]] in this file\n";
@@ -124,7 +49,7 @@ fn test_runs_the_cases_of_the_file() {
 #[test]
 fn a_case_that_does_not_hold_shows_the_difference_and_exits_with_1() {
     let wrong = MINE.replace("\"result\":\"6\"", "\"result\":\"7\"");
-    let (code, stdout, stderr) = pipeline(&wrong, &["test", "mine.toml"]);
+    let (code, stdout, stderr) = pipeline_offline(&wrong, &["test", "mine.toml"]);
     let expected = r#"mine.toml
   FAILED  three is small, a thousand is not (mine.toml:17)
           result 1
@@ -139,7 +64,7 @@ fn a_case_that_does_not_hold_shows_the_difference_and_exits_with_1() {
 fn wrong_usage_exits_with_2() {
     let twice = &["run", "factorial.toml", "factorial.toml"];
     for arguments in [&["chekc"][..], &["check"], &["check", "identity.toml", "--set", "nonsense"], twice] {
-        let (code, _, stderr) = pipeline("", arguments);
+        let (code, _, stderr) = pipeline_offline("", arguments);
         assert_eq!(code, 2, "{arguments:?}: {stderr}");
     }
 }
@@ -147,21 +72,21 @@ fn wrong_usage_exits_with_2() {
 #[test]
 fn completions_and_manual_pages_come_from_the_command_line_itself() {
     for shell in ["bash", "zsh", "fish"] {
-        let (code, script, _) = pipeline("", &["completions", shell]);
+        let (code, script, _) = pipeline_offline("", &["completions", shell]);
         assert_eq!(code, 0);
         assert!(script.contains("completions") && script.contains("mermaid"), "{shell}: {script}");
     }
-    let (_, page, _) = pipeline("", &["man"]);
+    let (_, page, _) = pipeline_offline("", &["man"]);
     assert!(page.contains(".TH pipeline 1") && page.contains("PIPELINE_BOOTSTRAP_SERVERS"), "{page}");
-    let (_, page, _) = pipeline("", &["man", "graph"]);
+    let (_, page, _) = pipeline_offline("", &["man", "graph"]);
     assert!(page.contains("pipeline\\-graph \\- Draws a pipeline"), "{page}");
-    let (code, _, stderr) = pipeline("", &["man", "grahp"]);
+    let (code, _, stderr) = pipeline_offline("", &["man", "grahp"]);
     assert_eq!((code, stderr.as_str()), (2, "error: there is no command grahp: see `pipeline --help`\n"));
 }
 
 #[test]
 fn factorial_prints_the_digits_and_nothing_else() {
-    let (code, stdout, stderr) = pipeline(MINE, &["factorial", "30"]);
+    let (code, stdout, stderr) = pipeline_offline(MINE, &["factorial", "30"]);
     assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "265252859812191058636308480000000\n", ""));
 }
 
@@ -170,17 +95,18 @@ fn factorial_writes_a_file() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("digits");
     let arguments = ["factorial", "1000", "--threads", "2", "--output", file.to_str().unwrap()];
-    assert_eq!(pipeline(MINE, &arguments), (0, String::new(), String::new()));
+    assert_eq!(pipeline_offline(MINE, &arguments), (0, String::new(), String::new()));
     assert_eq!(fs::read_to_string(file).unwrap(), pipeline::factorial::factorial_decimal(1_000));
 
-    let (code, _, stderr) = pipeline(MINE, &["factorial", "5", "--output", "nowhere/digits"]);
+    let (code, _, stderr) = pipeline_offline(MINE, &["factorial", "5", "--output", "nowhere/digits"]);
     assert_eq!(code, 1);
     assert!(stderr.starts_with("error: cannot write nowhere/digits: "), "{stderr}");
 }
 
 #[test]
 fn factorial_times_itself_in_one_line_of_json() {
-    let (code, stdout, _) = pipeline(MINE, &["factorial", "10", "--time", "--repeat", "3", "--threads", "1"]);
+    let (code, stdout, _) =
+        pipeline_offline(MINE, &["factorial", "10", "--time", "--repeat", "3", "--threads", "1"]);
     let line: serde_json::Value = serde_json::from_str(stdout.trim_end()).unwrap();
     assert_eq!((code, stdout.lines().count()), (0, 1));
     assert_eq!((&line["n"], &line["digits"], &line["threads"]), (&10.into(), &7.into(), &1.into()));
@@ -194,7 +120,7 @@ fn factorial_times_itself_in_one_line_of_json() {
 #[test]
 fn factorial_times_a_stream_of_random_numbers() {
     let arguments = ["factorial", "--random", "5..5", "--count", "4", "--threads", "1"];
-    let (code, stdout, _) = pipeline(MINE, &arguments);
+    let (code, stdout, _) = pipeline_offline(MINE, &arguments);
     let line: serde_json::Value = serde_json::from_str(stdout.trim_end()).unwrap();
     assert_eq!((code, &line["count"], &line["digits"]), (0, &4.into(), &12.into()));
     // `printf 120120120120 | sha256sum`
@@ -205,7 +131,7 @@ fn factorial_times_a_stream_of_random_numbers() {
 #[test]
 fn factorial_refuses_what_is_too_large_with_the_limit() {
     for arguments in [&["factorial", "20000001"][..], &["factorial", "--random", "1..20000001"]] {
-        let (code, stdout, stderr) = pipeline(MINE, arguments);
+        let (code, stdout, stderr) = pipeline_offline(MINE, arguments);
         assert_eq!((code, stdout.as_str()), (2, ""));
         assert!(stderr.contains("20000001") && stderr.contains("20000000"), "{stderr}");
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Consumed, Names, Producer, Worker, broker, read_committed};
+use crate::harness::{Consumed, Producer, Site, all_of, records_until};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Bad records in a row, in each partition; `PIPELINE_POISON` says another number.
@@ -21,11 +21,10 @@ fn count(records: &[Consumed]) -> BTreeMap<&str, usize> {
 }
 
 fn behind_poison(guarantee: &str, name: &str) {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new(name);
+    let site = Site::new(name);
     let bad = std::env::var("PIPELINE_POISON").map_or(BAD, |number| number.parse().unwrap());
-    let producer = Producer::new(&servers, &names.source, PARTITIONS, &[("max.message.bytes", "12000000")]);
+    let producer =
+        Producer::new(&site.servers, &site.source, PARTITIONS, &[("max.message.bytes", "12000000")]);
     let (mut results, mut letters) = (Vec::new(), Vec::new());
     for partition in 0..PARTITIONS {
         let mut send = |id: String, value: Option<&[u8]>, is_good: bool| {
@@ -40,26 +39,19 @@ fn behind_poison(guarantee: &str, name: &str) {
     }
     producer.flush();
     let began = Instant::now();
-    let worker =
-        Worker::start(&servers, &[names.settings(), vec![format!("guarantee={guarantee}")]].concat());
-    crate::harness::records_until(&servers, &names.sink, LIMIT, {
-        let mut missing = results.clone();
-        move |record| {
-            missing.retain(|id| id != record.key());
-            missing.is_empty()
-        }
-    });
+    let worker = site.worker(&[&format!("guarantee={guarantee}")]);
+    records_until(&site.servers, &site.sink, LIMIT, all_of(results.clone()));
     eprintln!("{name}: {} bad ones before the good, which were there after {:?}", bad, began.elapsed());
     let resident = worker.resident() >> 20;
     let (status, log) = worker.terminate();
     assert!(status.success(), "{log}");
     assert!(resident < 400, "{resident} MiB");
 
-    let found = read_committed(&servers, &names.sink);
+    let found = site.read(&site.sink);
     assert!(found.iter().all(|record| record.value() == "20;2432902008176640000"));
     let expected: BTreeMap<&str, usize> = results.iter().map(|id| (id.as_str(), 1)).collect();
     assert_eq!(count(&found), expected);
-    let found = read_committed(&servers, &names.dead_letters);
+    let found = site.read(&site.dead_letters);
     let expected: BTreeMap<&str, usize> = letters.iter().map(|id| (id.as_str(), 1)).collect();
     assert!(count(&found) == expected, "{} dead letters of {}", found.len(), letters.len());
     let huge = found.iter().filter(|record| record.key().starts_with("huge"));

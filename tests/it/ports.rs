@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Names, Worker, broker};
+use crate::harness::Site;
 
 /// More than a process may have open by many systems' default, less what the test needs itself.
 const CONNECTIONS: usize = 900;
@@ -30,13 +30,12 @@ fn read(mut stream: TcpStream) -> String {
 
 #[test]
 fn half_a_request_a_thousand_times_neither_silences_the_metrics_nor_takes_the_workers_files() {
-    let broker = broker();
-    let names = Names::new("metrics-port");
-    let worker = Worker::start(&broker.bootstrap_servers(), &names.settings());
+    let site = Site::new("metrics-port");
+    let worker = site.worker(&[]);
     worker.says(&["rebalance: assign"]);
     worker.scrape();
     let files = worker.open_files();
-    let address = worker.metrics().trim_start_matches("http://").to_owned();
+    let address = worker.metrics_address();
 
     let half: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect(&address, b"GET /metr")).collect();
     for _ in 0..20 {
@@ -53,17 +52,13 @@ fn half_a_request_a_thousand_times_neither_silences_the_metrics_nor_takes_the_wo
     assert!(read(connect(&address, large.as_bytes())).starts_with("HTTP/1.1 431 "));
     let many = format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(100));
     assert!(read(connect(&address, many.as_bytes())).starts_with("HTTP/1.1 431 "));
-    // Who asks and does not take the answers is not waited for.
+    // A caller that does not take the answers is not waited for.
     let greedy: Vec<TcpStream> =
         (0..100).map(|_| connect(&address, b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")).collect();
     assert!(worker.scrape().contains("pipeline_assigned_partitions"));
     drop(greedy);
 
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while worker.open_files() > files + 2 {
-        assert!(Instant::now() < deadline, "{} files, {files} before", worker.open_files());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    worker.until_closed(files);
     let (status, log) = worker.terminate();
     assert!(status.success() && !log.contains("panicked"), "{log}");
 }

@@ -1,41 +1,29 @@
 //! What the broker refuses for what it is becomes a dead letter, and holds up nobody.
 
-use std::{
-    collections::BTreeSet,
-    thread,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{collections::BTreeSet, time::SystemTime};
 
 use rdkafka::{
     ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::harness::{Consumed, Names, Producer, Worker, broker, create_topic, read_committed};
+use crate::harness::{Consumed, LIMIT, Producer, Site, Worker, create_topic, ensure, eventually};
 
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Reads both topics until what is there satisfies `done`.
-fn eventually(
-    servers: &str,
-    names: &Names,
+/// Reads results and dead letters until what is there satisfies `done`.
+fn read_both(
+    site: &Site,
     worker: &Worker,
     done: impl Fn(&[Consumed], &[Consumed]) -> bool,
 ) -> (Vec<Consumed>, Vec<Consumed>) {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let (results, letters) =
-            (read_committed(servers, &names.sink), read_committed(servers, &names.dead_letters));
-        if done(&results, &letters) {
-            return (results, letters);
-        }
-        assert!(Instant::now() < deadline, "{} results, {letters:?}\n{}", results.len(), worker.log());
-        thread::sleep(Duration::from_millis(200));
-    }
+    eventually(LIMIT, || {
+        let (results, letters) = (site.read(&site.sink), site.read(&site.dead_letters));
+        let said = || format!("{} results, {letters:?}\n{}", results.len(), worker.log());
+        ensure(done(&results, &letters), said).map(|()| (results, letters))
+    })
 }
 
-fn requests(servers: &str) -> BaseProducer {
-    ClientConfig::new().set("bootstrap.servers", servers).set("linger.ms", "50").create().unwrap()
+fn requests(site: &Site) -> BaseProducer {
+    ClientConfig::new().set("bootstrap.servers", &site.servers).set("linger.ms", "50").create().unwrap()
 }
 
 fn keys(records: &[Consumed]) -> BTreeSet<String> {
@@ -48,24 +36,20 @@ fn ids(prefix: &str, count: usize) -> BTreeSet<String> {
 
 #[test]
 fn a_record_without_a_key_in_front_of_a_compacted_topic_is_a_dead_letter_and_its_neighbours_are_results() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
     for (guarantee, name) in [("at-least-once", "keyless-alo"), ("exactly-once", "keyless-eos")] {
-        let names = Names::new(name);
-        create_topic(&servers, &names.source, 1, &[]);
-        create_topic(&servers, &names.sink, 1, &[("cleanup.policy", "compact")]);
-        let producer = requests(&servers);
+        let site = Site::new(name);
+        create_topic(&site.servers, &site.source, 1, &[]);
+        create_topic(&site.servers, &site.sink, 1, &[("cleanup.policy", "compact")]);
+        let producer = requests(&site);
         for id in 0..40 {
             let key = format!("id-{id}");
-            let record = BaseRecord::<str, str>::to(&names.source).payload("5");
+            let record = BaseRecord::<str, str>::to(&site.source).payload("5");
             producer.send(if id == 7 { record } else { record.key(&key) }).unwrap();
         }
         producer.flush(LIMIT).unwrap();
-        let settings = [names.settings(), vec![format!("guarantee={guarantee}")]].concat();
-        let worker = Worker::start(&servers, &settings);
-        let (results, letters) = eventually(&servers, &names, &worker, |results, letters| {
-            keys(results).len() == 39 && !letters.is_empty()
-        });
+        let worker = site.worker(&[&format!("guarantee={guarantee}")]);
+        let (results, letters) =
+            read_both(&site, &worker, |results, letters| keys(results).len() == 39 && !letters.is_empty());
         let mut expected = ids("id-", 40);
         expected.remove("id-7");
         assert_eq!(keys(&results), expected, "{guarantee}");
@@ -81,30 +65,26 @@ fn a_record_without_a_key_in_front_of_a_compacted_topic_is_a_dead_letter_and_its
 
 #[test]
 fn a_request_from_the_future_is_a_dead_letter_and_the_others_are_results() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
     for (guarantee, name) in [("at-least-once", "future-alo"), ("exactly-once", "future-eos")] {
-        let names = Names::new(name);
+        let site = Site::new(name);
         create_topic(
-            &servers,
-            &names.source,
+            &site.servers,
+            &site.source,
             1,
             &[("message.timestamp.after.max.ms", "9223372036854775807")],
         );
-        let producer = requests(&servers);
+        let producer = requests(&site);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
         for id in 0..10 {
             let key = format!("id-{id}");
             let at = if id == 3 { now + 3 * 3_600_000 } else { now };
-            let record = BaseRecord::<str, str>::to(&names.source).key(&key).payload("5").timestamp(at);
+            let record = BaseRecord::<str, str>::to(&site.source).key(&key).payload("5").timestamp(at);
             producer.send(record).unwrap();
         }
         producer.flush(LIMIT).unwrap();
-        let settings = [names.settings(), vec![format!("guarantee={guarantee}")]].concat();
-        let worker = Worker::start(&servers, &settings);
-        let (results, letters) = eventually(&servers, &names, &worker, |results, letters| {
-            keys(results).len() == 9 && !letters.is_empty()
-        });
+        let worker = site.worker(&[&format!("guarantee={guarantee}")]);
+        let (results, letters) =
+            read_both(&site, &worker, |results, letters| keys(results).len() == 9 && !letters.is_empty());
         let mut expected = ids("id-", 10);
         expected.remove("id-3");
         assert_eq!(keys(&results), expected, "{guarantee}");
@@ -118,17 +98,15 @@ fn a_request_from_the_future_is_a_dead_letter_and_the_others_are_results() {
 
 #[test]
 fn a_dead_letter_that_does_not_fit_its_topic_is_cut_and_says_so() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("cut");
-    let producer = Producer::new(&servers, &names.source, 1, &[("max.message.bytes", "2000000")]);
-    create_topic(&servers, &names.dead_letters, 1, &[("max.message.bytes", "100000")]);
+    let site = Site::new("cut");
+    let producer = Producer::new(&site.servers, &site.source, 1, &[("max.message.bytes", "2000000")]);
+    create_topic(&site.servers, &site.dead_letters, 1, &[("max.message.bytes", "100000")]);
     producer.send("large", Some(&vec![b'x'; 1_500_000]), None);
     producer.send("good", Some(b"5"), None);
     producer.flush();
-    let worker = Worker::start(&servers, &names.settings());
+    let worker = site.worker(&[]);
     let (results, letters) =
-        eventually(&servers, &names, &worker, |results, letters| !results.is_empty() && !letters.is_empty());
+        read_both(&site, &worker, |results, letters| !results.is_empty() && !letters.is_empty());
     assert_eq!(keys(&results), BTreeSet::from(["good".to_owned()]));
     let [letter] = &letters[..] else { panic!("{letters:?}") };
     assert_eq!((letter.key(), letter.header("pipeline.error.class")), ("large", Some("not-a-number")));
@@ -140,23 +118,20 @@ fn a_dead_letter_that_does_not_fit_its_topic_is_cut_and_says_so() {
 #[test]
 fn at_least_once_nothing_overtakes_what_is_refused() {
     const COUNT: usize = 5_000;
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("overtaken");
-    create_topic(&servers, &names.source, 1, &[]);
-    create_topic(&servers, &names.sink, 1, &[("cleanup.policy", "compact")]);
-    let producer = requests(&servers);
+    let site = Site::new("overtaken");
+    create_topic(&site.servers, &site.source, 1, &[]);
+    create_topic(&site.servers, &site.sink, 1, &[("cleanup.policy", "compact")]);
+    let producer = requests(&site);
     for id in 0..COUNT {
         let key = format!("{id}");
-        let record = BaseRecord::<str, str>::to(&names.source).payload("5");
+        let record = BaseRecord::<str, str>::to(&site.source).payload("5");
         // Some of them, so that more is queued behind one of them than what is with it in its batch.
         producer.send(if id % 1_000 == 7 { record } else { record.key(&key) }).unwrap();
     }
     producer.flush(LIMIT).unwrap();
-    let worker = Worker::start(&servers, &names.settings());
-    let (results, _) = eventually(&servers, &names, &worker, |results, letters| {
-        keys(results).len() == COUNT - 5 && letters.len() >= 5
-    });
+    let worker = site.worker(&[]);
+    let (results, _) =
+        read_both(&site, &worker, |results, letters| keys(results).len() == COUNT - 5 && letters.len() >= 5);
     let (mut seen, mut first_times) = (BTreeSet::new(), Vec::new());
     for result in &results {
         let id: usize = result.key().parse().unwrap();

@@ -1,4 +1,4 @@
-//! Whoever asks on the command line gets the answer, or a reason.
+//! A caller on the command line receives the answer, or the reason why there is none.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Names, Worker, broker, pipeline, read_committed};
+use crate::harness::Site;
 
 /// Each line's kind, without its numbers: `partition N, offset N`.
 fn without_numbers(text: &str) -> Vec<String> {
@@ -26,11 +26,9 @@ fn without_numbers(text: &str) -> Vec<String> {
 
 #[test]
 fn a_request_prints_its_place_then_its_result_and_how_long_both_took() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let settings = Names::new("ask").settings();
-    let _worker = Worker::start(&servers, &settings);
-    let (code, stdout, stderr) = pipeline(&servers, &["request", "30"], &settings);
+    let site = Site::new("ask");
+    let _worker = site.worker(&[]);
+    let (code, stdout, stderr) = site.pipeline(&["request", "30"]);
     assert_eq!(stdout, "30;265252859812191058636308480000000\n", "{stderr}");
     assert_eq!(without_numbers(&stderr), ["partition N, offset N", "produce ack N ms · total N ms"]);
     assert_eq!(code, 0);
@@ -38,17 +36,15 @@ fn a_request_prints_its_place_then_its_result_and_how_long_both_took() {
 
 #[test]
 fn a_random_request_prints_its_offset_then_how_long_it_took_then_the_number() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let settings = Names::new("random").settings();
-    let _worker = Worker::start(&servers, &settings);
-    let settings = settings.iter().map(|setting| format!("--set={setting}"));
+    let site = Site::new("random");
+    let _worker = site.worker(&[]);
+    let settings = site.settings(&[]);
     // As on a terminal: both outputs in one.
     let output = Command::new("sh")
         .args(["-c", "exec \"$@\" 2>&1", "sh", env!("CARGO_BIN_EXE_pipeline")])
         .args(["request", "--random", "2000..10000"])
-        .args(settings)
-        .env("PIPELINE_BOOTSTRAP_SERVERS", &servers)
+        .args(settings.iter().map(|setting| format!("--set={setting}")))
+        .env("PIPELINE_BOOTSTRAP_SERVERS", &site.servers)
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -64,17 +60,14 @@ fn a_random_request_prints_its_offset_then_how_long_it_took_then_the_number() {
 
 #[test]
 fn several_requests_at_a_time_have_each_its_result() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let settings = Names::new("several").settings();
-    let _worker = Worker::start(&servers, &settings);
-    let (code, stdout, stderr) = pipeline(&servers, &["request", "3", "4", "5", "3"], &settings);
+    let site = Site::new("several");
+    let _worker = site.worker(&[]);
+    let (code, stdout, stderr) = site.pipeline(&["request", "3", "4", "5", "3"]);
     let mut results: Vec<_> = stdout.lines().collect();
     results.sort_unstable();
     assert_eq!((code, results), (0, vec!["3;6", "3;6", "4;24", "5;120"]), "{stderr}");
 
-    let (code, stdout, stderr) =
-        pipeline(&servers, &["request", "--random", "6..7", "--count", "200"], &settings);
+    let (code, stdout, stderr) = site.pipeline(&["request", "--random", "6..7", "--count", "200"]);
     let results: Vec<_> = stdout.lines().collect();
     assert_eq!((code, results.len()), (0, 200), "{stderr}");
     assert_eq!(results.into_iter().collect::<BTreeSet<_>>(), BTreeSet::from(["6;720", "7;5040"]));
@@ -82,26 +75,20 @@ fn several_requests_at_a_time_have_each_its_result() {
 
 #[test]
 fn results_are_printed_as_text_whatever_their_format() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
     for format in ["json", "bincode"] {
-        let mut settings = Names::new(format).settings();
-        settings.extend([format!("source.format={format}"), format!("sink.format={format}")]);
-        let _worker = Worker::start(&servers, &settings);
-        let (code, stdout, stderr) = pipeline(&servers, &["request", "20"], &settings);
+        let site = Site::new(format).with_format(format);
+        let _worker = site.worker(&[]);
+        let (code, stdout, stderr) = site.pipeline(&["request", "20"]);
         assert_eq!((code, stdout.as_str()), (0, "20;2432902008176640000\n"), "{format}: {stderr}");
     }
 }
 
 #[test]
 fn a_request_that_cannot_be_computed_fails_at_once_with_its_reason() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let settings = Names::new("above").settings();
-    let _worker = Worker::start(&servers, &settings);
+    let site = Site::new("above");
+    let _worker = site.worker(&[]);
     let start = Instant::now();
-    let (code, stdout, stderr) =
-        pipeline(&servers, &["request", "200001", "5", "--timeout", "100s"], &settings);
+    let (code, stdout, stderr) = site.pipeline(&["request", "200001", "5", "--timeout", "100s"]);
     assert_eq!((code, stdout.as_str()), (1, "5;120\n"), "{stderr}");
     assert!(stderr.contains("200001: 200001 is above `max_n`, which is 200000\n"), "{stderr}");
     assert!(stderr.ends_with("error: one request got no result\n"), "{stderr}");
@@ -110,27 +97,22 @@ fn a_request_that_cannot_be_computed_fails_at_once_with_its_reason() {
 
 #[test]
 fn without_a_worker_a_request_gives_up_and_says_what_to_check() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("alone");
-    let arguments = ["request", "5", "--timeout", "1s"];
-    let (code, stdout, stderr) = pipeline(&servers, &arguments, &names.settings());
+    let site = Site::new("alone");
+    let (code, stdout, stderr) = site.pipeline(&["request", "5", "--timeout", "1s"]);
     assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
     let sentence = format!(
         "5: no result in {} within 1s: is a worker running? (pipeline run factorial.toml)\n",
-        names.sink
+        site.sink
     );
     assert!(stderr.contains(&sentence), "{stderr}");
 }
 
 #[test]
 fn with_no_wait_a_request_is_only_produced() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("no-wait");
-    let (code, stdout, stderr) = pipeline(&servers, &["request", "7", "8", "--no-wait"], &names.settings());
+    let site = Site::new("no-wait");
+    let (code, stdout, stderr) = site.pipeline(&["request", "7", "8", "--no-wait"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
-    let requests = read_committed(&servers, &names.source);
+    let requests = site.read(&site.source);
     let values: BTreeSet<_> = requests.iter().map(|record| record.value()).collect();
     assert_eq!(values, BTreeSet::from(["7", "8"]));
     let mut places: Vec<_> = requests

@@ -2,9 +2,7 @@
 
 use std::thread;
 
-use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
-
-use crate::harness::{Names, Worker, broker, create_topic, pipeline};
+use crate::harness::{Site, broker_settings, create_topic, pipeline, start_broker};
 
 /// The lines of a table, with one blank between the cells.
 fn cells(text: &str) -> Vec<String> {
@@ -13,16 +11,14 @@ fn cells(text: &str) -> Vec<String> {
 
 #[test]
 fn without_a_name_the_topics_of_the_pipeline_are_created_and_dead_letters_are_as_their_source_is() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("create");
-    let (source, sink, dead_letters) = (&names.source, &names.sink, &names.dead_letters);
-    create_topic(&servers, source, 3, &[("max.message.bytes", "5000000")]);
-    let (code, stdout, stderr) = pipeline(&servers, &["topics", "create"], &names.settings());
+    let site = Site::new("create");
+    let Site { servers, source, sink, dead_letters, .. } = &site;
+    create_topic(servers, source, 3, &[("max.message.bytes", "5000000")]);
+    let (code, stdout, stderr) = site.pipeline(&["topics", "create"]);
     let expected = format!("{source} is there already\ncreated {sink}\ncreated {dead_letters}\n");
     assert_eq!((code, stdout, stderr.as_str()), (0, expected, ""));
 
-    let (_, stdout, _) = pipeline(&servers, &["topics", "describe", dead_letters], &[]);
+    let (_, stdout, _) = pipeline(servers, &["topics", "describe", dead_letters], &[]);
     assert_eq!(
         cells(&stdout),
         [
@@ -35,7 +31,7 @@ fn without_a_name_the_topics_of_the_pipeline_are_created_and_dead_letters_are_as
             "max.message.bytes = 5016384",
         ]
     );
-    let (_, stdout, _) = pipeline(&servers, &["topics", "list"], &[]);
+    let (_, stdout, _) = pipeline(servers, &["topics", "list"], &[]);
     let lines = cells(&stdout);
     assert_eq!(lines[0], "topic partitions replicas");
     for line in [format!("{source} 3 1"), format!("{sink} 2 1"), format!("{dead_letters} 3 1")] {
@@ -45,44 +41,38 @@ fn without_a_name_the_topics_of_the_pipeline_are_created_and_dead_letters_are_as
 
 #[test]
 fn a_topic_is_created_with_its_settings_shown_with_its_offsets_and_deleted() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("named");
-    let topic = names.source.as_str();
+    let site = Site::new("named");
+    let (servers, topic) = (site.servers.as_str(), site.source.as_str());
     let create = ["topics", "create", topic, "--partitions", "2", "--config", "retention.ms=3600000"];
-    assert_eq!(pipeline(&servers, &create, &[]).1, format!("created {topic}\n"));
-    assert_eq!(pipeline(&servers, &create, &[]).1, format!("{topic} is there already\n"));
-    let (code, _, stderr) = pipeline(&servers, &["request", "5", "6", "7", "--no-wait"], &names.settings());
+    assert_eq!(pipeline(servers, &create, &[]).1, format!("created {topic}\n"));
+    assert_eq!(pipeline(servers, &create, &[]).1, format!("{topic} is there already\n"));
+    let (code, _, stderr) = site.pipeline(&["request", "5", "6", "7", "--no-wait"]);
     assert_eq!(code, 0, "{stderr}");
 
-    let (_, stdout, _) = pipeline(&servers, &["topics", "describe", topic], &[]);
+    let (_, stdout, _) = pipeline(servers, &["topics", "describe", topic], &[]);
     let lines = cells(&stdout);
     let next_offset = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
     assert_eq!(next_offset(&lines[1]) + next_offset(&lines[2]), 3, "{stdout}");
     assert_eq!(lines[4..], ["its own settings", "retention.ms = 3600000"]);
 
-    let (code, stdout, stderr) = pipeline(&servers, &["topics", "delete", topic], &[]);
+    let (code, stdout, stderr) = pipeline(servers, &["topics", "delete", topic], &[]);
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert!(stderr.contains("say --yes, as there is no terminal to ask on"), "{stderr}");
-    let (code, stdout, _) = pipeline(&servers, &["topics", "delete", topic, "--yes"], &[]);
+    let (code, stdout, _) = pipeline(servers, &["topics", "delete", topic, "--yes"], &[]);
     assert_eq!((code, stdout), (0, format!("deleted {topic}\n")));
-    let (code, _, stderr) = pipeline(&servers, &["topics", "describe", topic], &[]);
+    let (code, _, stderr) = pipeline(servers, &["topics", "describe", topic], &[]);
     assert!(code == 1 && stderr.starts_with(&format!("error: there is no topic {topic} at ")), "{stderr}");
 }
 
 #[test]
 fn of_many_who_create_the_same_topics_at_once_each_succeeds_and_one_has_created_them() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("race");
-    let settings = names.settings();
+    let site = Site::new("race");
     let said: Vec<_> = thread::scope(|scope| {
-        let racers: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| pipeline(&servers, &["topics", "create"], &settings))).collect();
+        let racers: Vec<_> = (0..4).map(|_| scope.spawn(|| site.pipeline(&["topics", "create"]))).collect();
         racers.into_iter().map(|racer| racer.join().unwrap()).collect()
     });
     assert!(said.iter().all(|(code, _, stderr)| (*code, stderr.as_str()) == (0, "")), "{said:?}");
-    for topic in [&names.source, &names.sink, &names.dead_letters] {
+    for topic in site.topics() {
         let line = format!("created {topic}\n");
         assert_eq!(
             said.iter().filter(|(_, stdout, _)| stdout.contains(&line)).count(),
@@ -94,8 +84,7 @@ fn of_many_who_create_the_same_topics_at_once_each_succeeds_and_one_has_created_
 
 #[test]
 fn what_the_broker_refuses_is_said_in_words() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
+    let site = Site::new("refused");
     for (arguments, sentence) in [
         (
             &["create", "x", "--replication", "3"][..],
@@ -105,7 +94,7 @@ fn what_the_broker_refuses_is_said_in_words() {
         (&["create", "x", "--config", "no.such=1"], "cannot create topic x: the broker does not know one of"),
         (&["delete", "nowhere", "--yes"], "there is no topic nowhere at 127.0.0.1:"),
     ] {
-        let (code, stdout, stderr) = pipeline(&servers, &[&["topics"][..], arguments].concat(), &[]);
+        let (code, stdout, stderr) = pipeline(&site.servers, &[&["topics"][..], arguments].concat(), &[]);
         assert!(code == 1 && stderr.starts_with(&format!("error: {sentence}")), "{arguments:?}: {stderr}");
         assert_eq!(stdout, "");
     }
@@ -113,19 +102,13 @@ fn what_the_broker_refuses_is_said_in_words() {
 
 #[test]
 fn where_the_broker_creates_no_topics_by_itself_the_worker_creates_the_result_topic_as_the_file_says() {
-    let properties = [("auto.create.topics.enable", "false"), ("group.min.session.timeout.ms", "1000")];
-    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let settings =
-        Settings { nodes: Nodes::One, data: Data::Temporary, port: None, heap_mib: 256, properties };
-    let broker = LocalCluster::start(&Jars::fetch().unwrap(), &settings).unwrap();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("off");
-    let mut settings = names.settings();
-    settings.extend(["sink.partitions=5".to_owned(), "sink.config.max.message.bytes=2000000".to_owned()]);
-    let worker = Worker::start(&servers, &settings);
-    let (code, stdout, stderr) = pipeline(&servers, &["request", "5"], &settings);
+    let broker = start_broker(&broker_settings(&[("auto.create.topics.enable", "false")]));
+    let site = Site::at(&broker.bootstrap_servers(), "off")
+        .with(&["sink.partitions=5", "sink.config.max.message.bytes=2000000"]);
+    let worker = site.worker(&[]);
+    let (code, stdout, stderr) = site.pipeline(&["request", "5"]);
     assert_eq!((code, stdout.as_str()), (0, "5;120\n"), "{stderr}\n{}", worker.log());
-    let (_, stdout, _) = pipeline(&servers, &["topics", "describe", &names.sink], &[]);
+    let (_, stdout, _) = pipeline(&site.servers, &["topics", "describe", &site.sink], &[]);
     assert!(stdout.ends_with("\nits own settings\nmax.message.bytes = 2000000\n"), "{stdout}");
     assert_eq!(cells(&stdout).iter().filter(|line| line.contains(" 1 1 1 ")).count(), 5, "{stdout}");
 }

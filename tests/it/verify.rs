@@ -3,36 +3,21 @@
 use std::{fs, process::Command, time::Duration};
 
 use pipeline::{
-    broker::{Data, Jars, Nodes, Settings},
     plant::{Fault, VARIABLE},
-    verify::{
-        ProxiedCluster,
-        proxy::{Api, Effect, Held, KAFKA_STORAGE_ERROR},
-    },
+    verify::proxy::{Api, Effect, Held, KAFKA_STORAGE_ERROR},
 };
 use rdkafka::{
     ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::harness::{broker, create_topic, read_committed};
+use crate::harness::{Site, create_topic, read_committed, start_behind_proxies};
 
 const SOON: Duration = Duration::from_secs(30);
 
-fn proxied_cluster() -> ProxiedCluster {
-    let settings = Settings {
-        nodes: Nodes::One,
-        data: Data::Temporary,
-        port: None,
-        heap_mib: 256,
-        properties: Vec::new(),
-    };
-    ProxiedCluster::start(&Jars::fetch().unwrap(), &settings).unwrap()
-}
-
 #[test]
 fn a_commit_that_is_held_back_ends_the_next_transaction_of_that_producer() {
-    let cluster = proxied_cluster();
+    let cluster = start_behind_proxies(&[]);
     create_topic(&cluster.nodes.bootstrap_servers(), "held", 1, &[]);
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
@@ -72,7 +57,7 @@ fn a_commit_that_is_held_back_ends_the_next_transaction_of_that_producer() {
 
 #[test]
 fn a_producer_goes_on_after_a_full_disk_and_a_connection_that_was_half_open() {
-    let cluster = proxied_cluster();
+    let cluster = start_behind_proxies(&[]);
     let (direct, proxy) = (cluster.nodes.bootstrap_servers(), &cluster.proxies()[0]);
     create_topic(&direct, "disturbed", 1, &[]);
     let producer: BaseProducer = ClientConfig::new()
@@ -164,8 +149,9 @@ fn a_worker_that_is_killed_loses_nothing_and_the_report_says_so() {
 
 /// The verifier is verified: with a fault planted in the workers it finds this kind of wrong.
 fn planted(plant: Fault, guarantee: &str, arguments: &[&str], kind: &str) -> Verified {
-    let servers = broker().bootstrap_servers();
-    let verified = Verified::run(&servers, Some(plant), arguments, &[&format!("guarantee={guarantee}")]);
+    // The broker is not stopped meanwhile; the names are the command's own.
+    let site = Site::new("planted");
+    let verified = Verified::run(&site.servers, Some(plant), arguments, &[&format!("guarantee={guarantee}")]);
     assert_eq!(verified.code, 1, "{plant}: {}", verified.said);
     assert!(verified.broken(kind) > 0, "{plant}: {}", verified.said);
     verified

@@ -5,9 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Consumed, Names, Producer, Worker, broker, records_until};
-
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::harness::{Consumed, LIMIT, Producer, Site, Worker, all_of, ensure, eventually};
 
 fn ask(producer: &Producer, keys: &[&str]) {
     for key in keys {
@@ -20,63 +18,46 @@ fn ask(producer: &Producer, keys: &[&str]) {
 
 #[test]
 fn two_workers_share_the_partitions_and_the_one_that_stays_gets_both() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("share");
-    let producer = Producer::new(&servers, &names.source, 2, &[]);
-    let first = Worker::start(&servers, &names.settings());
+    let site = Site::new("share");
+    let producer = site.producer(2);
+    let first = site.worker(&[]);
     first.says(&["rebalance: assign partitions 0 1,"]);
-    let second = Worker::start(&servers, &names.settings());
+    let second = site.worker(&[]);
     first.says(&["rebalance: revoke"]);
     second.says(&["rebalance: assign"]);
     ask(&producer, &["shared"]);
-    records_until(&servers, &names.sink, LIMIT, of_both("shared"));
+    site.results(of_both("shared"));
     let assigned = |worker: &Worker| {
         let metrics = worker.scrape();
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with("pipeline_assigned_partitions{"))
-            .unwrap()
-            .to_owned();
         let lag = metrics.lines().filter(|line| line.starts_with("pipeline_consumer_lag_records{")).count();
-        (line.rsplit(' ').next().unwrap().to_owned(), lag)
+        (worker.metric("pipeline_assigned_partitions"), lag)
     };
-    assert_eq!((assigned(&first), assigned(&second)), (("1".to_owned(), 1), ("1".to_owned(), 1)));
+    assert_eq!((assigned(&first), assigned(&second)), ((1.0, 1), (1.0, 1)));
 
     let (status, log) = first.terminate();
     assert!(status.success(), "{log}");
-    let deadline = Instant::now() + LIMIT;
-    while assigned(&second) != ("2".to_owned(), 2) {
-        assert!(Instant::now() < deadline, "{}", second.log());
-        thread::sleep(Duration::from_millis(100));
-    }
+    eventually(LIMIT, || ensure(assigned(&second) == (2.0, 2), || second.log()));
     ask(&producer, &["alone"]);
-    records_until(&servers, &names.sink, LIMIT, of_both("alone"));
+    site.results(of_both("alone"));
 }
 
 /// Whether the results of both partitions have come.
 fn of_both(key: &str) -> impl FnMut(&Consumed) -> bool {
-    let mut missing = vec![format!("{key}-0"), format!("{key}-1")];
+    let mut both = all_of([format!("{key}-0"), format!("{key}-1")]);
     move |record| {
         assert!(!record.key().starts_with("x") && record.value() == "10;3628800");
-        missing.retain(|key| key != record.key());
-        missing.is_empty()
+        both(record)
     }
 }
 
 #[test]
 fn a_killed_worker_that_starts_again_works_within_15_s_with_the_defaults() {
     for guarantee in ["at-least-once", "exactly-once"] {
-        let broker = broker();
-        let servers = broker.bootstrap_servers();
-        let names = Names::new("again");
-        let producer = Producer::new(&servers, &names.source, 2, &[]);
-        let mut settings = names.settings();
-        settings.retain(|setting| !setting.contains("kafka."));
-        settings.push(format!("guarantee={guarantee}"));
-        let worker = Worker::start(&servers, &settings);
+        let site = Site::new("again").without("kafka.").with(&[&format!("guarantee={guarantee}")]);
+        let producer = site.producer(2);
+        let worker = site.worker(&[]);
         ask(&producer, &["before"]);
-        records_until(&servers, &names.sink, LIMIT, of_both("before"));
+        site.results(of_both("before"));
         // In the middle of its work, so that a transaction is open.
         for id in 0..2_000 {
             producer.send(&format!("x-{id}"), Some(b"3000"), None);
@@ -86,13 +67,9 @@ fn a_killed_worker_that_starts_again_works_within_15_s_with_the_defaults() {
         worker.kill();
 
         let killed = Instant::now();
-        let _worker = Worker::start(&servers, &settings);
+        let _worker = site.worker(&[]);
         ask(&producer, &["after"]);
-        let mut missing = vec!["after-0".to_owned(), "after-1".to_owned()];
-        records_until(&servers, &names.sink, LIMIT, |record| {
-            missing.retain(|key| key != record.key());
-            missing.is_empty()
-        });
+        site.results(all_of(["after-0", "after-1"].map(str::to_owned)));
         let took = killed.elapsed();
         eprintln!("{guarantee}: works again after {took:?}");
         assert!(took < Duration::from_secs(15), "{guarantee}: {took:?}");
@@ -101,57 +78,48 @@ fn a_killed_worker_that_starts_again_works_within_15_s_with_the_defaults() {
 
 #[test]
 fn the_group_protocol_of_the_broker_works_as_well() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("kip848");
-    let producer = Producer::new(&servers, &names.source, 2, &[]);
-    let settings = [
-        format!("source.topic={}", names.source),
-        format!("source.group={}", names.source),
-        format!("sink.topic={}", names.sink),
-        "kafka.group.protocol=consumer".to_owned(),
-    ];
-    let first = Worker::start(&servers, &settings);
+    let site = Site::new("kip848").without("kafka.").with(&["kafka.group.protocol=consumer"]);
+    let producer = site.producer(2);
+    let first = site.worker(&[]);
     first.says(&["rebalance: assign partitions 0 1,"]);
-    let second = Worker::start(&servers, &settings);
+    let second = site.worker(&[]);
     second.says(&["rebalance: assign"]);
     ask(&producer, &["shared"]);
-    records_until(&servers, &names.sink, LIMIT, of_both("shared"));
+    site.results(of_both("shared"));
     assert!(first.terminate().0.success());
     ask(&producer, &["alone"]);
-    records_until(&servers, &names.sink, LIMIT, of_both("alone"));
+    site.results(of_both("alone"));
 }
 
 #[test]
 fn a_worker_is_ready_once_it_has_joined_its_group() {
-    let broker = broker();
-    let names = Names::new("ready");
-    let worker = Worker::start(&broker.bootstrap_servers(), &names.settings());
+    let site = Site::new("ready");
+    let worker = site.worker(&[]);
     worker.says(&["rebalance: assign"]);
-    let status =
-        |path: &str| ureq::get(format!("{}{path}", worker.metrics())).call().unwrap().status().as_u16();
-    thread::sleep(Duration::from_millis(200));
-    assert_eq!((status("/healthz"), status("/readyz")), (200, 200));
+    let answers = |path: &str| {
+        let answer = ureq::get(format!("{}{path}", worker.metrics())).call();
+        let status = answer.map_err(|error| format!("{path}: {error}"))?.status().as_u16();
+        ensure(status == 200, || format!("{path}: {status}"))
+    };
+    answers("/healthz").unwrap();
+    eventually(Duration::from_secs(2), || answers("/readyz"));
 }
 
 #[test]
 fn the_embedded_broker_runs_the_main_job_for_another_process_too() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let broker = runtime.block_on(pipeline::kafka::EmbeddedBroker::start(0)).unwrap();
-    let servers = broker.address().to_string();
-    let names = Names::new("embedded");
-    for topic in [&names.source, &names.sink, &names.dead_letters] {
+    let site = Site::at(&broker.address().to_string(), "embedded");
+    for topic in site.topics() {
         broker.create_topic(topic, 2).unwrap();
     }
-    let worker = Worker::start(&servers, &names.settings());
+    let worker = site.worker(&[]);
     worker.says(&["rebalance: assign"]);
-    let producer = Producer::existing(&servers, &names.source);
+    let producer = Producer::existing(&site.servers, &site.source);
     ask(&producer, &["shared"]);
-    records_until(&servers, &names.sink, LIMIT, of_both("shared"));
+    site.results(of_both("shared"));
 
-    let mut settings = names.settings();
-    settings.push("guarantee=exactly-once".to_owned());
-    let mut refused = Worker::start(&servers, &settings);
+    let mut refused = site.worker(&["guarantee=exactly-once"]);
     let status = refused.wait(LIMIT);
     assert_eq!(status.code(), Some(2), "{}", refused.log());
     assert!(refused.log().contains("pipeline broker"), "{}", refused.log());

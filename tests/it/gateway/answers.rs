@@ -1,3 +1,5 @@
+//! What a gateway answers: digits, events, problems, and where they are later.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
@@ -7,17 +9,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Gateway, Response, factorial, topics};
-use crate::harness::{Names, Worker, broker, read_committed};
+use crate::harness::{Consumed, Gateway, Response, Site, Worker, ensure, eventually, factorial};
 
 #[test]
 fn the_digits_come_as_text_and_with_everything_about_them_as_json() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-digits");
-    topics(&servers, &names, 4);
-    let _worker = Worker::start(&servers, &names.settings());
-    let gateway = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("gateway-digits").with_topics(4);
+    let _worker = site.worker(&[]);
+    let gateway = site.gateway(&[]);
 
     let text = gateway.get("/factorial/30");
     assert_eq!((text.status, text.text()), (200, "265252859812191058636308480000000"));
@@ -26,22 +24,22 @@ fn the_digits_come_as_text_and_with_everything_about_them_as_json() {
 
     let answer = gateway.json("/factorial/31");
     assert_eq!((&answer["n"], &answer["digits"]), (&json!(31), &json!(factorial(31))));
-    assert_eq!((&answer["topic"], &answer["known"]), (&json!(names.sink), &json!(false)));
+    assert_eq!((&answer["topic"], &answer["known"]), (&json!(site.sink), &json!(false)));
     let seconds = |name: &str| answer["times"][name].as_f64().unwrap();
     assert!(seconds("acknowledged_seconds") > 0.0, "{answer}");
     assert!(seconds("total_seconds") >= seconds("acknowledged_seconds"), "{answer}");
 
     // The result is where the answer says, the request too, and the worker is named in it.
-    let at = |record: &crate::harness::Consumed, place: &Value| {
+    let at = |record: &Consumed, place: &Value| {
         json!(record.partition) == place["partition"] && json!(record.offset) == place["offset"]
     };
-    let results = read_committed(&servers, &names.sink);
+    let results = site.read(&site.sink);
     let result = results.iter().find(|record| at(record, &answer)).unwrap();
     assert_eq!(result.value(), format!("31;{}", factorial(31)));
     assert_eq!(json!(result.header("pipeline.worker")), answer["worker"]);
-    let requests = read_committed(&servers, &names.source);
+    let requests = site.read(&site.source);
     let request = requests.iter().find(|record| at(record, &answer["request"])).unwrap();
-    assert_eq!((request.value(), answer["request"]["topic"].as_str()), ("31", Some(names.source.as_str())));
+    assert_eq!((request.value(), answer["request"]["topic"].as_str()), ("31", Some(site.source.as_str())));
     assert_eq!(request.header("pipeline.reply-partition"), Some(result.partition.to_string().as_str()));
     assert_eq!(request.header("correlation-id"), result.header("correlation-id"));
 
@@ -49,18 +47,15 @@ fn the_digits_come_as_text_and_with_everything_about_them_as_json() {
     let known = gateway.json("/factorial/31");
     assert_eq!((&known["digits"], &known["known"]), (&answer["digits"], &json!(true)));
     assert_eq!((&known["partition"], &known["offset"]), (&answer["partition"], &answer["offset"]));
-    assert_eq!(read_committed(&servers, &names.source).len(), 2);
+    assert_eq!(site.read(&site.source).len(), 2);
     assert_eq!(gateway.metric("pipeline_requests_known_total"), 1.0);
 }
 
 #[test]
 fn a_large_result_is_compressed_where_that_is_asked_for() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-large");
-    topics(&servers, &names, 2);
-    let _worker = Worker::start(&servers, &names.settings());
-    let gateway = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("gateway-large").with_topics(2);
+    let _worker = site.worker(&[]);
+    let gateway = site.gateway(&[]);
     let digits = factorial(50_000);
     assert_eq!(gateway.get("/factorial/50000").text(), digits);
     for (encoding, tool) in [("gzip", "gzip"), ("zstd", "zstd")] {
@@ -88,14 +83,9 @@ fn decompress(tool: &str, response: &Response) -> String {
 
 #[test]
 fn what_cannot_be_answered_is_a_problem_document_with_its_reason() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-problems");
-    topics(&servers, &names, 2);
-    let mut settings = names.settings();
-    settings.extend(["operators.factorial.max_n=100".to_owned(), "guarantee=exactly-once".to_owned()]);
-    let _worker = Worker::start(&servers, &settings);
-    let gateway = Gateway::start(&servers, &names, &["routes.factorial.max_n=1000"]);
+    let site = Site::new("gateway-problems").with_topics(2);
+    let _worker = site.worker(&["operators.factorial.max_n=100", "guarantee=exactly-once"]);
+    let gateway = site.gateway(&["routes.factorial.max_n=1000"]);
     let problem = |path: &str| gateway.get(path).problem();
     let (number, large) = ((400, "not-a-number".to_owned()), (413, "too-large".to_owned()));
     for path in [
@@ -124,21 +114,16 @@ fn what_cannot_be_answered_is_a_problem_document_with_its_reason() {
     assert_eq!(document["class"], "above-max");
     assert_eq!(document["detail"], "101 is above `max_n`, which is 100");
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    let letters = read_committed(&servers, &names.dead_letters);
+    let letters = site.read(&site.dead_letters);
     assert_eq!(letters.iter().map(|letter| letter.value()).collect::<Vec<_>>(), ["101"]);
     assert_eq!(gateway.get("/factorial/100").text(), factorial(100));
 }
 
 #[test]
 fn many_are_answered_each_as_it_arrives() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-many");
-    topics(&servers, &names, 4);
-    let mut settings = names.settings();
-    settings.push("operators.factorial.max_n=10000".to_owned());
-    let _worker = Worker::start(&servers, &settings);
-    let gateway = Gateway::start(&servers, &names, &["limits.batch=300"]);
+    let site = Site::new("gateway-many").with_topics(4);
+    let _worker = site.worker(&["operators.factorial.max_n=10000"]);
+    let gateway = site.gateway(&["limits.batch=300"]);
     let post = |kind: &str, body: &str| {
         gateway.begin(&format!("POST /factorial\ncontent-type: {kind}"), body).response()
     };
@@ -179,95 +164,64 @@ fn many_are_answered_each_as_it_arrives() {
 
 #[test]
 fn whoever_does_not_want_to_wait_fetches_the_answer_later() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-later");
-    topics(&servers, &names, 2);
-    let gateway = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("gateway-later").with_topics(2);
+    let gateway = site.gateway(&[]);
     let accepted = gateway.begin("GET /factorial/25\nprefer: respond-async", "").response();
     assert_eq!(accepted.status, 202);
     let location = accepted.header("location").to_owned();
     let waiting = gateway.get(&location);
     assert_eq!((waiting.status, waiting.header("location")), (202, location.as_str()));
     assert_eq!(waiting.header("retry-after"), "1");
-    let _worker = Worker::start(&servers, &names.settings());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let answer = loop {
+    let _worker = site.worker(&[]);
+    let answer = eventually(Duration::from_secs(20), || {
         let answer = gateway.get(&location);
-        if answer.status != 202 {
-            break answer;
-        }
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(50));
-    };
+        ensure(answer.status != 202, || "the answer has not come yet".to_owned()).map(|()| answer)
+    });
     assert_eq!((answer.status, answer.text()), (200, factorial(25).as_str()));
     assert_eq!(gateway.get("/requests/1").problem(), (404, "no-ticket".to_owned()));
 }
 
 #[test]
 fn any_format_will_do_and_any_pipeline() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
     for format in ["json", "bincode"] {
-        let names = Names::new(&format!("gateway-{format}"));
-        topics(&servers, &names, 2);
-        let mut settings = names.settings();
-        settings.extend([format!("source.format={format}"), format!("sink.format={format}")]);
-        let _worker = Worker::start(&servers, &settings);
-        let gateway = Gateway::start(
-            &servers,
-            &names,
-            &[
-                &format!("routes.factorial.request.format={format}"),
-                &format!("routes.factorial.result.format={format}"),
-            ],
-        );
+        let site = Site::new(&format!("gateway-{format}")).with_topics(2).with_format(format);
+        let _worker = site.worker(&[]);
+        let gateway = site.gateway(&[
+            &format!("routes.factorial.request.format={format}"),
+            &format!("routes.factorial.result.format={format}"),
+        ]);
         assert_eq!(gateway.get("/factorial/1000").text(), factorial(1_000), "{format}");
         assert_eq!(gateway.json("/factorial/1000")["known"], true, "{format}");
     }
 
     // What an answer is the answer to cannot be seen in it: so it is known by the request's id, and asked each time.
-    let names = Names::new("gateway-identity");
-    topics(&servers, &names, 2);
-    let mut arguments = vec!["run".to_owned(), "identity.toml".to_owned()];
-    arguments.extend(names.settings().iter().map(|setting| format!("--set={setting}")));
-    let _worker = Worker::spawn(&servers, &arguments, &[]);
+    let site = Site::new("gateway-identity").with_topics(2);
+    let _worker = site.start(&["run", "identity.toml"], &[]);
     let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
     let toml = format!(
         "[routes.echo]\npath = \"/v1/echo\"\nvalues = \"bytes\"\n\
          request.topic = \"{}\"\nresult.topic = \"{}\"\n",
-        names.source, names.sink
+        site.source, site.sink
     );
     std::fs::write(file.path(), toml).unwrap();
-    let path = file.path().to_str().unwrap();
-    let process = Worker::spawn(
-        &servers,
-        &["serve", path, "--set=http.listen=127.0.0.1:0", &format!("--set=name={}", names.source)]
-            .map(str::to_owned),
-        &[],
-    );
-    process.says(&[": /v1/echo"]);
-    let log = process.log();
-    let address = log.split("http://").nth(1).unwrap().split(": /").next().unwrap().parse().unwrap();
-    let gateway = Gateway { process, address };
+    let settings = ["http.listen=127.0.0.1:0".to_owned(), format!("name={}", site.source)];
+    let arguments = ["serve", file.path().to_str().unwrap()];
+    let gateway = Gateway::of(Worker::start(&site.servers, &arguments, &settings, &[]), "/v1/echo");
     gateway.wait_until_ready();
     for _ in 0..2 {
         let answer = gateway.json("/v1/echo/h%C3%A9llo");
         assert_eq!((&answer["value"], &answer["result"]), (&json!("héllo"), &json!("héllo")));
         assert_eq!(answer["known"], false);
     }
-    let requests = read_committed(&servers, &names.source);
+    let requests = site.read(&site.source);
     assert_eq!(requests.iter().map(|request| request.value()).collect::<Vec<_>>(), ["héllo", "héllo"]);
 }
 
 #[test]
 fn what_was_computed_before_the_gateway_was_there_is_known_to_it() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-preload");
-    topics(&servers, &names, 2);
-    let worker = Worker::start(&servers, &names.settings());
-    let first = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("gateway-preload").with_topics(2);
+    let worker = site.worker(&[]);
+    let first = site.gateway(&[]);
     for n in 0..30 {
         assert_eq!(first.get(&format!("/factorial/{n}")).text(), factorial(n));
     }
@@ -275,13 +229,13 @@ fn what_was_computed_before_the_gateway_was_there_is_known_to_it() {
     worker.kill();
     // The ten latest of each of the two partitions, and no worker that could compute the others anew.
     let mut latest: BTreeMap<i32, Vec<u64>> = BTreeMap::new();
-    for result in read_committed(&servers, &names.sink) {
+    for result in site.read(&site.sink) {
         let n = result.value().split(';').next().unwrap().parse().unwrap();
         latest.entry(result.partition).or_default().push(n);
     }
     let expected: BTreeSet<u64> =
         latest.values().flat_map(|numbers| numbers.iter().rev().take(10).copied()).collect();
-    let second = Gateway::start(&servers, &names, &["cache.preload=20"]);
+    let second = site.gateway(&["cache.preload=20"]);
     let known: BTreeSet<u64> = (0..30)
         .filter(|n| {
             let answer = second.begin(&format!("GET /factorial/{n}\nprefer: wait=0"), "").response();
@@ -296,30 +250,18 @@ fn what_was_computed_before_the_gateway_was_there_is_known_to_it() {
 
 #[test]
 fn a_stop_lets_what_is_pending_finish_and_takes_nothing_more() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-stop");
-    topics(&servers, &names, 2);
-    let gateway = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("gateway-stop").with_topics(2);
+    let mut gateway = site.gateway(&[]);
     let pending = gateway.ask(40);
-    while gateway.metric("pipeline_requests_in_flight") != 1.0 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let (address, process) = (gateway.address, gateway.process);
-    let stopping = std::thread::spawn(move || process.terminate());
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let ready = |address| {
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").unwrap();
-        super::Pending(stream).response()
-    };
-    while ready(address).status == 200 {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(ready(address).text(), "not ready: factorial: the gateway is stopping\n");
-    let _worker = Worker::start(&servers, &names.settings());
+    gateway.until_in_flight(1);
+    gateway.process.stop();
+    let answer = eventually(Duration::from_secs(10), || {
+        let answer = gateway.get("/readyz");
+        ensure(answer.status != 200, || "it is still ready".to_owned()).map(|()| answer)
+    });
+    assert_eq!(answer.text(), "not ready: factorial: the gateway is stopping\n");
+    let _worker = site.worker(&[]);
     assert_eq!(pending.response().text(), factorial(40));
-    let (status, log) = stopping.join().unwrap();
-    assert!(status.success(), "{log}");
+    let status = gateway.process.wait(Duration::from_secs(30));
+    assert!(status.success(), "{}", gateway.process.log());
 }

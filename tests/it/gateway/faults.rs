@@ -1,20 +1,21 @@
+//! What goes wrong around a gateway costs no wrong answer.
+
 use std::{
-    sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+    thread,
     time::{Duration, Instant},
 };
 
-use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
+use crate::harness::{
+    Gateway, LIMIT, Pending, Site, beside, broker_exclusively, ensure, eventually, factorial, three_nodes,
+};
 
-use super::{Gateway, Pending, factorial, topics};
-use crate::harness::{Names, Worker, broker, broker_exclusively, read_committed};
+const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn without_workers_requests_end_at_their_limits_in_flat_memory_and_all_is_well_when_they_are_back() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-alone");
-    topics(&servers, &names, 4);
-    let gateway = Gateway::start(&servers, &names, &["http.timeout=\"1 s\"", "limits.in_flight=100"]);
+    let site = Site::new("gateway-alone").with_topics(4);
+    let gateway = site.gateway(&["http.timeout=\"1 s\"", "limits.in_flight=100"]);
     let mut next = 1_000;
     let mut round = || {
         let (mut in_time, mut too_many) = (0, 0);
@@ -51,26 +52,20 @@ fn without_workers_requests_end_at_their_limits_in_flat_memory_and_all_is_well_w
     assert_eq!(gateway.metric("pipeline_requests_in_flight"), 0.0);
 
     // What was refused was not produced, and nobody waits for the rest any more: the workers drop them before computing.
-    let worker = Worker::start(&servers, &names.settings());
+    let worker = site.worker(&[]);
     worker.says(&["rebalance: assign"]);
-    let (deadline, mut late) = (Instant::now() + Duration::from_secs(30), 0);
-    while gateway.get("/factorial/20").status != 200 {
-        late += 1;
-        assert!(Instant::now() < deadline, "it does not recover");
-    }
+    let mut late = 0;
+    eventually(SOON, || {
+        let answer = gateway.get("/factorial/20");
+        late += u32::from(answer.status != 200);
+        ensure(answer.status == 200, || format!("it does not recover: {}", answer.text()))
+    });
     assert_eq!(gateway.get("/factorial/20").text(), factorial(20));
     // Each partition comes to its end on its own.
-    let expired = || -> u32 {
-        let text = worker.scrape();
-        let line = text.lines().find(|line| line.starts_with("pipeline_records_expired_total{")).unwrap();
-        line.rsplit(' ').next().unwrap().parse().unwrap()
-    };
-    while expired() < asked {
-        assert!(Instant::now() < deadline, "{} of {asked} were dropped", expired());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let expired = || worker.metric("pipeline_records_expired_total") as u32;
+    eventually(SOON, || ensure(expired() >= asked, || format!("{} of {asked} were dropped", expired())));
     assert!(expired() <= asked + late, "{} of {asked} and {late}", expired());
-    for result in read_committed(&servers, &names.sink) {
+    for result in site.read(&site.sink) {
         assert_eq!(result.value(), format!("20;{}", factorial(20)));
     }
 }
@@ -79,76 +74,60 @@ fn without_workers_requests_end_at_their_limits_in_flat_memory_and_all_is_well_w
 /// there is none.
 fn under_load(gateway: &Gateway, disturb: impl FnOnce()) {
     let expected: Vec<String> = (0..2_000).map(factorial).collect();
-    let (answered, refused, stop) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        for user in 0..8 {
-            let (expected, answered, refused, stop) = (&expected, &answered, &refused, &stop);
-            scope.spawn(move || {
-                for n in (user..2_000).step_by(8).cycle() {
-                    if stop.load(SeqCst) {
-                        break;
-                    }
-                    let response = gateway.ask(n as u64).response();
-                    match response.status {
-                        200 => {
-                            assert_eq!(response.text(), expected[n], "{n}");
-                            answered.fetch_add(1, SeqCst);
-                        }
-                        503 | 504 => {
-                            response.problem();
-                            refused.fetch_add(1, SeqCst);
-                            std::thread::sleep(Duration::from_millis(20));
-                        }
-                        other => panic!("{other}: {}", response.text()),
-                    }
+    let (answered, refused) = (AtomicU32::new(0), AtomicU32::new(0));
+    let user = |user: usize| {
+        let (expected, answered, refused) = (&expected, &answered, &refused);
+        let mut numbers = (user..2_000).step_by(8).cycle();
+        move || {
+            let n = numbers.next().unwrap();
+            let response = gateway.ask(n as u64).response();
+            match response.status {
+                200 => {
+                    assert_eq!(response.text(), expected[n], "{n}");
+                    answered.fetch_add(1, SeqCst);
                 }
-            });
+                503 | 504 => {
+                    response.problem();
+                    refused.fetch_add(1, SeqCst);
+                    thread::sleep(Duration::from_millis(20));
+                }
+                other => panic!("{other}: {}", response.text()),
+            }
         }
-        std::thread::sleep(Duration::from_secs(2));
+    };
+    beside((0..8).map(user), || {
+        thread::sleep(Duration::from_secs(2));
         disturb();
         gateway.wait_until_ready();
-        // Everybody goes on by himself.
+        // All go on by themselves.
         let before = answered.load(SeqCst);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while answered.load(SeqCst) < before + 200 {
-            assert!(Instant::now() < deadline, "{before} before, and then {answered:?}; {refused:?} refused");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        stop.store(true, SeqCst);
+        eventually(LIMIT, || {
+            ensure(answered.load(SeqCst) >= before + 200, || {
+                format!("{before} before, and then {answered:?}; {refused:?} refused")
+            })
+        });
     });
 }
 
 #[test]
 fn a_broker_that_restarts_under_load_costs_no_wrong_answer_and_it_goes_on_by_itself() {
     let mut broker = broker_exclusively();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-bounce");
-    topics(&servers, &names, 4);
-    let _worker = Worker::start(&servers, &names.settings());
+    let site = Site::at(&broker.bootstrap_servers(), "gateway-bounce").with_topics(4);
+    let _worker = site.worker(&[]);
     // Without answers that are known already, which need no broker.
-    let gateway = Gateway::start(&servers, &names, &["cache.memory=0"]);
+    let gateway = site.gateway(&["cache.memory=0"]);
     under_load(&gateway, || broker.restart().unwrap());
 }
 
 #[test]
 fn one_of_three_nodes_that_is_killed_under_load_costs_no_wrong_answer() {
-    let settings = Settings {
-        nodes: Nodes::Three,
-        data: Data::Temporary,
-        port: None,
-        heap_mib: 256,
-        properties: vec![("broker.session.timeout.ms".to_owned(), "4000".to_owned())],
-    };
-    let mut cluster = LocalCluster::start(&Jars::fetch().unwrap(), &settings).unwrap();
-    let servers = cluster.bootstrap_servers();
-    let names = Names::new("gateway-three");
+    let mut cluster = three_nodes();
+    let site = Site::at(&cluster.bootstrap_servers(), "gateway-three").without("kafka.");
     let three = ["request", "result"].map(|side| format!("routes.factorial.{side}.replication=3"));
     // It creates the topics.
     let session = "kafka.session.timeout.ms=6000";
-    let gateway = Gateway::start(&servers, &names, &["cache.memory=0", session, &three[0], &three[1]]);
-    let mut settings = names.settings();
-    settings.retain(|setting| !setting.contains("timeout.ms") && !setting.contains("heartbeat"));
-    let _worker = Worker::start(&servers, &settings);
+    let gateway = site.gateway(&["cache.memory=0", session, &three[0], &three[1]]);
+    let _worker = site.worker(&[]);
     assert_eq!(gateway.get("/factorial/10").text(), "3628800");
     under_load(&gateway, || cluster.kill_node(1));
 }

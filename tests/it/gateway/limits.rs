@@ -1,3 +1,5 @@
+//! What a gateway does with strangers: tokens, TLS, and what is too much or too slow.
+
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
@@ -10,22 +12,18 @@ use tokio_rustls::{
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-use super::{Gateway, Response, factorial, topics};
-use crate::harness::{Names, Worker, broker};
+use crate::harness::{Gateway, Response, Site, ensure, eventually, factorial, pipeline};
 
 const TOKEN: &str = "open-sesame-0123456789";
 
 #[test]
 fn with_a_token_nobody_asks_without_it_and_it_is_printed_nowhere() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-token");
-    topics(&servers, &names, 2);
-    let _worker = Worker::start(&servers, &names.settings());
+    let site = Site::new("gateway-token").with_topics(2);
+    let _worker = site.worker(&[]);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), TOKEN).unwrap();
     let token = format!("http.token=\"${{file:{}}}\"", file.path().display());
-    let gateway = Gateway::start(&servers, &names, &[&token]);
+    let gateway = site.gateway(&[&token]);
     for presented in ["", "\nauthorization: Bearer wrong", "\nauthorization: Basic open-sesame-0123456789"] {
         for head in ["GET /factorial/5", "POST /factorial", "GET /requests/5"] {
             let refused = gateway.begin(&format!("{head}{presented}"), "").response();
@@ -44,11 +42,8 @@ fn with_a_token_nobody_asks_without_it_and_it_is_printed_nowhere() {
 
 #[test]
 fn with_a_certificate_it_speaks_tls_and_nothing_else() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-tls");
-    topics(&servers, &names, 2);
-    let _worker = Worker::start(&servers, &names.settings());
+    let site = Site::new("gateway-tls").with_topics(2);
+    let _worker = site.worker(&[]);
     let folder = tempfile::tempdir().unwrap();
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
@@ -59,7 +54,7 @@ fn with_a_certificate_it_speaks_tls_and_nothing_else() {
         format!("http.tls.certificate={}", certificate.display()),
         format!("http.tls.key={}", key.display()),
     ];
-    let gateway = Gateway::start_unready(&servers, &names, &[&files[0], &files[1]], &[]);
+    let gateway = site.gateway_unready(&[&files[0], &files[1]]);
 
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
@@ -82,10 +77,10 @@ fn with_a_certificate_it_speaks_tls_and_nothing_else() {
             Response::of(&bytes)
         })
     };
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while get("/readyz").status != 200 {
-        assert!(Instant::now() < deadline);
-    }
+    eventually(Duration::from_secs(30), || {
+        let ready = get("/readyz");
+        ensure(ready.status == 200, || ready.text().to_owned())
+    });
     assert_eq!(get("/factorial/60").text(), factorial(60));
     assert!(gateway.process.log().contains("at https://"));
     // TLS answers an alert, and no HTTP.
@@ -98,7 +93,7 @@ fn with_a_certificate_it_speaks_tls_and_nothing_else() {
 
 #[test]
 fn a_setting_that_cannot_be_is_said_before_anything_is_served() {
-    let (code, _, stderr) = crate::harness::pipeline(
+    let (code, _, stderr) = pipeline(
         "127.0.0.1:1",
         &["serve", "gateway.toml"],
         &["http.lisen=127.0.0.1:0".to_owned(), "routes.factorial.max_n=\"many\"".to_owned()],
@@ -107,7 +102,7 @@ fn a_setting_that_cannot_be_is_said_before_anything_is_served() {
     assert!(stderr.contains("`lisen` is not a setting of `[http]`"), "{stderr}");
     assert!(stderr.contains("did you mean `listen`?"), "{stderr}");
     assert!(stderr.contains("`routes.factorial.max_n` must be an integer"), "{stderr}");
-    let (code, _, stderr) = crate::harness::pipeline("127.0.0.1:1", &["serve", "nothing.toml"], &[]);
+    let (code, _, stderr) = pipeline("127.0.0.1:1", &["serve", "nothing.toml"], &[]);
     assert_eq!((code, stderr.contains("there is no gateway nothing.toml")), (2, true), "{stderr}");
 }
 
@@ -131,13 +126,10 @@ fn send(gateway: &Gateway, bytes: &[u8], half_close: bool) -> Option<u16> {
 
 #[test]
 fn whatever_a_client_sends_limits_hold_and_nothing_breaks_or_leaks() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-fuzz");
-    topics(&servers, &names, 2);
-    let _worker = Worker::start(&servers, &names.settings());
+    let site = Site::new("gateway-fuzz").with_topics(2);
+    let _worker = site.worker(&[]);
     let settings = ["http.client_timeout=\"1 s\"", "http.connections=50", "limits.in_flight=20"];
-    let gateway = Gateway::start(&servers, &names, &settings);
+    let gateway = site.gateway(&settings);
     assert_eq!(gateway.get("/factorial/10").text(), "3628800");
     let files = gateway.process.open_files();
 
@@ -161,12 +153,12 @@ fn whatever_a_client_sends_limits_hold_and_nothing_breaks_or_leaks() {
     assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     assert_eq!(send(&gateway, post(100, "[1,").as_bytes(), true), Some(400), "a body that breaks off");
 
-    // As many connections as may, and then whoever waits gets a turn when they are closed for their silence.
+    // As many connections as may, and then the next caller gets a turn when they are closed for their silence.
     let silent: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(gateway.address).unwrap()).collect();
     assert_eq!(gateway.get("/factorial/10").text(), "3628800");
     drop(silent);
 
-    // Whoever does not take the answers is not waited for.
+    // A caller that does not take the answers is not waited for.
     let mut greedy = TcpStream::connect(gateway.address).unwrap();
     greedy.write_all("GET /factorial/100000 HTTP/1.1\r\nhost: x\r\n\r\n".repeat(40).as_bytes()).unwrap();
     std::thread::sleep(Duration::from_secs(4));
@@ -216,11 +208,8 @@ fn whatever_a_client_sends_limits_hold_and_nothing_breaks_or_leaks() {
         }
     });
     assert_eq!(gateway.get("/factorial/11").text(), "39916800", "seed {seed}");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while gateway.process.open_files() > files + 2 || gateway.metric("pipeline_requests_in_flight") != 0.0 {
-        assert!(Instant::now() < deadline, "{} files, {files} before", gateway.process.open_files());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    gateway.process.until_closed(files);
+    gateway.until_in_flight(0);
     let (status, log) = gateway.terminate();
     assert!(status.success() && !log.contains("panicked"), "seed {seed}: {log}");
 }

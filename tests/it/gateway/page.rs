@@ -3,14 +3,14 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use base64::Engine;
+use pipeline::broker::Watch;
 use serde_json::{Value, json};
 
-use super::{Gateway, factorial, topics};
-use crate::harness::{Names, Watch, Worker, broker};
+use crate::harness::{Site, ensure, eventually, factorial};
 
 /// A browser with one page; both end with the test.
 struct Browser {
@@ -28,7 +28,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("`chromedriver` is needed (Debian: chromium-driver): {error}"));
-        let watch = Watch::over(&driver);
+        let watch = Watch::over(&driver).unwrap();
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines
             .by_ref()
@@ -85,15 +85,10 @@ impl Browser {
     }
 
     fn until(&self, what: &str, condition: impl Fn(&Browser) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !condition(self) {
-            assert!(
-                Instant::now() < deadline,
-                "never {what}: {}",
-                self.script("return document.body.innerText")
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        eventually(Duration::from_secs(30), || {
+            let shown = || self.script("return document.body.innerText");
+            ensure(condition(self), || format!("{what} is not there: {}", shown()))
+        });
     }
 
     fn scheme(&self, scheme: &str) {
@@ -133,14 +128,9 @@ const TAB: &str = "\u{e004}";
 
 #[test]
 fn a_person_types_a_number_and_reads_its_digits_its_way_and_what_is_wrong() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("page");
-    topics(&servers, &names, 4);
-    let mut settings = names.settings();
-    settings.push("operators.factorial.max_n=5000".to_owned());
-    let _worker = Worker::start(&servers, &settings);
-    let gateway = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("page").with_topics(4);
+    let _worker = site.worker(&["operators.factorial.max_n=5000"]);
+    let gateway = site.gateway(&[]);
     let browser = Browser::start();
     browser.post("url", json!({ "url": gateway.url() }));
 
@@ -157,7 +147,7 @@ fn a_person_types_a_number_and_reads_its_digits_its_way_and_what_is_wrong() {
     {
         assert!(way.contains(part), "{part} is not in {way}");
     }
-    assert!(way.contains(&format!("arrived at {}[", names.sink)), "{way}");
+    assert!(way.contains(&format!("arrived at {}[", site.sink)), "{way}");
     for wanted in ["submit", "digits", "all"] {
         browser.press(TAB);
         assert_eq!(browser.focus(), wanted);

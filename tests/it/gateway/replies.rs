@@ -11,8 +11,7 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 
-use super::{Gateway, factorial, topics};
-use crate::harness::{Names, Worker, broker, records_until};
+use crate::harness::{Site, factorial};
 
 fn send(servers: &str, topic: &str, requests: &[(&str, &[(&str, &str)])]) {
     let producer: ThreadedProducer<DefaultProducerContext> =
@@ -30,13 +29,8 @@ fn send(servers: &str, topic: &str, requests: &[(&str, &[(&str, &str)])]) {
 #[test]
 fn a_reply_goes_where_its_request_says_and_a_wish_that_cannot_be_is_no_error() {
     for guarantee in ["at-least-once", "exactly-once"] {
-        let broker = broker();
-        let servers = broker.bootstrap_servers();
-        let names = Names::new(&format!("replies-{guarantee}"));
-        topics(&servers, &names, 5);
-        let mut settings = names.settings();
-        settings.extend([format!("guarantee={guarantee}"), "operators.factorial.max_n=100".to_owned()]);
-        let worker = Worker::start(&servers, &settings);
+        let site = Site::new(&format!("replies-{guarantee}")).with_topics(5);
+        let worker = site.worker(&[&format!("guarantee={guarantee}"), "operators.factorial.max_n=100"]);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
         let (past, future) = ((now - 1).to_string(), (now + 600_000).to_string());
         let wishes: [(&str, &[(&str, &str)]); 10] = [
@@ -51,9 +45,9 @@ fn a_reply_goes_where_its_request_says_and_a_wish_that_cannot_be_is_no_error() {
             ("18", &[("pipeline.deadline", &future), ("pipeline.reply-partition", "3")]),
             ("101", &[("pipeline.reply-partition", "2"), ("correlation-id", "mine")]),
         ];
-        send(&servers, &names.source, &wishes);
+        send(&site.servers, &site.source, &wishes);
         let mut read = 0;
-        let results = records_until(&servers, &names.sink, Duration::from_secs(60), |_| {
+        let results = site.results(|_| {
             read += 1;
             read == 9
         });
@@ -84,33 +78,28 @@ fn a_reply_goes_where_its_request_says_and_a_wish_that_cannot_be_is_no_error() {
             .map(|(n, _)| *n)
             .collect();
         assert_eq!(signed, [10, 11, 12, 18], "those that name a partition");
-        worker.says(&["requests were dropped", &names.source, "\"first_offset\":7"]);
+        worker.says(&["requests were dropped", &site.source, "\"first_offset\":7"]);
         assert!(worker.terminate().0.success());
     }
 }
 
 #[test]
 fn where_records_are_no_requests_their_headers_change_nothing_and_a_gateway_says_what_is_missing() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("no-requests");
-    topics(&servers, &names, 5);
-    let mut settings = names.settings();
-    settings.extend(["source.requests=false".to_owned(), "operators.factorial.max_n=100".to_owned()]);
-    let worker = Worker::start(&servers, &settings);
+    let site = Site::new("no-requests").with_topics(5);
+    let worker = site.worker(&["source.requests=false", "operators.factorial.max_n=100"]);
     let past = "1732500000";
     let ours: [(&str, &str); 2] = [("pipeline.deadline", past), ("pipeline.reply-partition", "3")];
     send(
-        &servers,
-        &names.source,
+        &site.servers,
+        &site.source,
         &[("10", &[("deadline", past)]), ("11", &ours), ("12", &[]), ("101", &ours)],
     );
     let (mut read, mut dead) = (BTreeMap::new(), Vec::new());
-    records_until(&servers, &names.dead_letters, Duration::from_secs(60), |letter| {
+    site.letters(|letter| {
         dead.push(letter.value().to_owned());
         true
     });
-    records_until(&servers, &names.sink, Duration::from_secs(60), |result| {
+    site.results(|result| {
         let (n, digits) = result.value().split_once(';').expect("nobody is told of a dead letter");
         assert_eq!(digits, factorial(n.parse().unwrap()));
         assert_eq!(result.header("pipeline.worker"), None, "{n} is signed");
@@ -122,7 +111,7 @@ fn where_records_are_no_requests_their_headers_change_nothing_and_a_gateway_says
     assert!(worker.scrape().contains("pipeline_records_expired_total{pipeline=\"factorial\"} 0"));
 
     // One gateway has all partitions, so the reply is found; with a second one it may not be.
-    let gateway = Gateway::start(&servers, &names, &[]);
+    let gateway = site.gateway(&[]);
     (20..40).for_each(|n| assert_eq!(gateway.get(&format!("/factorial/{n}")).text(), factorial(n)));
     gateway.process.says(&["not at the partition that its request asked for", "requests = true"]);
 }

@@ -1,31 +1,27 @@
+//! Several gateways share the results, and many callers share a request.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use super::{Gateway, Pending, factorial, topics};
-use crate::harness::{Names, Producer, Worker, broker, read_committed};
+use crate::harness::{Gateway, LIMIT, Pending, Producer, Site, ensure, eventually, factorial};
 
 /// Waits until all gateways together own all partitions of the results, each at least one.
 fn until_shared(gateways: &[&Gateway], partitions: usize) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let owned: Vec<BTreeSet<i32>> =
-            gateways.iter().map(|gateway| owned(&gateway.process.log())).collect();
+    eventually(LIMIT, || {
+        let owned: Vec<BTreeSet<i32>> = gateways.iter().map(|gateway| owned(gateway)).collect();
         let all: BTreeSet<i32> = owned.iter().flatten().copied().collect();
         let sum: usize = owned.iter().map(BTreeSet::len).sum();
-        if all.len() == partitions && sum == partitions && owned.iter().all(|owned| !owned.is_empty()) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{owned:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        let shared = owned.iter().all(|owned| !owned.is_empty());
+        ensure(all.len() == partitions && sum == partitions && shared, || format!("{owned:?}"))
+    });
 }
 
 /// The partitions that a gateway owns, by what it has said.
-fn owned(log: &str) -> BTreeSet<i32> {
+fn owned(gateway: &Gateway) -> BTreeSet<i32> {
     let mut owned = BTreeSet::new();
-    for line in log.lines() {
+    for line in gateway.process.log().lines() {
         let numbers = || -> Vec<i32> {
             let list = line.split("\"partitions\":\"[").nth(1).unwrap().split(']').next().unwrap();
             list.split(", ").filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect()
@@ -41,23 +37,17 @@ fn owned(log: &str) -> BTreeSet<i32> {
 
 #[test]
 fn two_hundred_clients_that_ask_fifty_numbers_make_fifty_requests_and_get_two_hundred_right_answers() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-crowd");
-    topics(&servers, &names, 4);
-    let gateway = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("gateway-crowd").with_topics(4);
+    let gateway = site.gateway(&[]);
     let asked: Vec<(u64, Pending)> = (0..200).map(|i| (500 + i % 50, gateway.ask(500 + i % 50))).collect();
-    while gateway.metric("pipeline_requests_in_flight") != 200.0 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let _worker = Worker::start(&servers, &names.settings());
+    gateway.until_in_flight(200);
+    let _worker = site.worker(&[]);
     let expected: BTreeMap<u64, String> = (500..550).map(|n| (n, factorial(n))).collect();
     for (n, pending) in asked {
         let response = pending.response();
         assert_eq!((response.status, response.text()), (200, expected[&n].as_str()), "{n}");
     }
-    let mut requests: Vec<u64> =
-        read_committed(&servers, &names.source).iter().map(|r| r.value().parse().unwrap()).collect();
+    let mut requests: Vec<u64> = site.read(&site.source).iter().map(|r| r.value().parse().unwrap()).collect();
     requests.sort_unstable();
     assert_eq!(requests, (500..550).collect::<Vec<_>>());
     assert_eq!(gateway.metric("pipeline_requests_coalesced_total"), 150.0);
@@ -66,29 +56,24 @@ fn two_hundred_clients_that_ask_fifty_numbers_make_fifty_requests_and_get_two_hu
 
 #[test]
 fn a_gateway_that_is_killed_takes_nobody_with_it_and_one_that_joins_disturbs_nobody() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-killed");
-    topics(&servers, &names, 6);
-    let one = Gateway::start(&servers, &names, &[]);
-    let two = Gateway::start(&servers, &names, &[]);
+    let site = Site::new("gateway-killed").with_topics(6);
+    let one = site.gateway(&[]);
+    let two = site.gateway(&[]);
     until_shared(&[&one, &two], 6);
     // 500 pending at each: no worker is there yet.
     let at_one: Vec<Pending> = (0..500).map(|n| one.ask(n)).collect();
     let at_two: Vec<(u64, Pending)> = (500..1_000).map(|n| (n, two.ask(n))).collect();
     for gateway in [&one, &two] {
-        while gateway.metric("pipeline_requests_in_flight") != 500.0 {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        gateway.until_in_flight(500);
     }
-    one.kill();
+    one.process.kill();
     for pending in at_one {
         assert!(pending.finish().is_none(), "a closed connection, and nothing else");
     }
     // Its partitions go to the other; a third joins and gets some, while 500 are pending.
-    let three = Gateway::start(&servers, &names, &[]);
+    let three = site.gateway(&[]);
     until_shared(&[&two, &three], 6);
-    let _worker = Worker::start(&servers, &names.settings());
+    let _worker = site.worker(&[]);
     for (n, pending) in at_two {
         let response = pending.response();
         assert_eq!((response.status, response.text()), (200, factorial(n).as_str()), "{n}");
@@ -97,9 +82,9 @@ fn a_gateway_that_is_killed_takes_nobody_with_it_and_one_that_joins_disturbs_nob
         let gateway = if n % 2 == 0 { &two } else { &three };
         assert_eq!(gateway.get(&format!("/factorial/{n}")).text(), factorial(n));
     }
-    // Each reads its own share: a result is asked for at a partition of the one who asked, and is there.
-    let shares = [owned(&two.process.log()), owned(&three.process.log())];
-    for result in read_committed(&servers, &names.sink) {
+    // Each reads its own share: a request names a partition of the gateway that sent it, and its result is there.
+    let shares = [owned(&two), owned(&three)];
+    for result in site.read(&site.sink) {
         let n: usize = result.value().split(';').next().unwrap().parse().unwrap();
         if n >= 1_000 {
             assert!(shares[n % 2].contains(&result.partition), "{n} is at {}", result.partition);
@@ -113,16 +98,13 @@ fn a_gateway_that_is_killed_takes_nobody_with_it_and_one_that_joins_disturbs_nob
 
 #[test]
 fn a_gateway_without_a_partition_says_so_and_takes_over_where_another_goes() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-spare");
-    topics(&servers, &names, 1);
-    let _worker = Worker::start(&servers, &names.settings());
-    let one = Gateway::start(&servers, &names, &[]);
-    let spare = Gateway::start_unready(&servers, &names, &[], &[]);
+    let site = Site::new("gateway-spare").with_topics(1);
+    let _worker = site.worker(&[]);
+    let one = site.gateway(&[]);
+    let spare = site.gateway_unready(&[]);
     spare.process.says(&["results of these partitions are ours", "[]"]);
     // Whichever of the two has the partition.
-    let (owner, spare) = if owned(&one.process.log()).is_empty() { (spare, one) } else { (one, spare) };
+    let (owner, spare) = if owned(&one).is_empty() { (spare, one) } else { (one, spare) };
     owner.wait_until_ready();
     let ready = spare.get("/readyz");
     assert_eq!(ready.status, 503);
@@ -138,19 +120,16 @@ fn a_gateway_without_a_partition_says_so_and_takes_over_where_another_goes() {
 
 #[test]
 fn a_partition_that_comes_back_is_read_from_near_its_end_and_not_from_where_it_was_left() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("gateway-back");
-    topics(&servers, &names, 2);
-    let _worker = Worker::start(&servers, &names.settings());
-    let one = Gateway::start(&servers, &names, &["cache.preload=20"]);
+    let site = Site::new("gateway-back").with_topics(2);
+    let _worker = site.worker(&[]);
+    let one = site.gateway(&["cache.preload=20"]);
     assert_eq!(one.get("/factorial/10").text(), factorial(10));
-    let two = Gateway::start(&servers, &names, &[]);
+    let two = site.gateway(&[]);
     until_shared(&[&one, &two], 2);
 
     // Results that nobody asked for, each with digits by which it is known; far more than are read at a start.
-    let [away] = owned(&two.process.log()).into_iter().collect::<Vec<_>>()[..] else { panic!("it has one") };
-    let results = Producer::existing(&servers, &names.sink);
+    let [away] = owned(&two).into_iter().collect::<Vec<_>>()[..] else { panic!("it has one") };
+    let results = Producer::existing(&site.servers, &site.sink);
     for n in 1_000..2_000 {
         results.send("", Some(format!("{n};7").as_bytes()), Some(away));
     }

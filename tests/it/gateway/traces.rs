@@ -10,13 +10,12 @@ use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest
 use prost::Message;
 use tokio::{net::TcpListener, runtime::Runtime};
 
-use super::{Gateway, factorial, topics};
-use crate::harness::{Names, Worker, broker, read_committed};
+use crate::harness::{Site, factorial};
 
 /// Takes spans by OTLP, and keeps them; ends with what holds it.
 struct Collector {
     url: String,
-    /// With what they say of who sends them.
+    /// Each with the service that it says it comes from.
     spans: Arc<Mutex<Vec<(String, Span)>>>,
     _runtime: Runtime,
 }
@@ -53,16 +52,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[test]
 fn who_asks_with_a_trace_finds_the_request_its_result_and_both_spans_in_it() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let (names, collector) = (Names::new("gateway-traces"), Collector::start());
-    topics(&servers, &names, 2);
-    let variables = |name: &'static str| {
-        [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()), ("OTEL_SERVICE_NAME", name)]
-    };
-    let worker = Worker::start_with(&servers, &names.settings(), &variables("worker"));
-    let gateway = Gateway::start_unready(&servers, &names, &[], &variables("gateway"));
-    gateway.wait_until_ready();
+    let collector = Collector::start();
+    let site = Site::new("gateway-traces").with_topics(2).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+    let site = site.env("OTEL_SERVICE_NAME", "worker");
+    let worker = site.worker(&[]);
+    let site = site.env("OTEL_SERVICE_NAME", "gateway");
+    let gateway = site.gateway(&[]);
     let ask = |n: u64, fields: &str| {
         let response = gateway.begin(&format!("GET /factorial/{n}\n{fields}"), "").response();
         assert_eq!(response.text(), factorial(n));
@@ -71,8 +66,8 @@ fn who_asks_with_a_trace_finds_the_request_its_result_and_both_spans_in_it() {
     ask(11, "traceparent: nonsense");
     ask(12, &format!("traceparent: 00-{TRACE}-{PARENT}-00"));
     // The span that each record says has caused it.
-    let [asked, answered] = [&names.source, &names.sink].map(|topic| {
-        let records = read_committed(&servers, topic);
+    let [asked, answered] = [&site.source, &site.sink].map(|topic| {
+        let records = site.read(topic);
         assert_eq!(records.len(), 3, "{records:?}");
         let of = |n: &str| records.iter().find(|record| record.value().split(';').next() == Some(n)).unwrap();
         assert_eq!((of("11").header("traceparent"), of("11").header("tracestate")), (None, None));
@@ -96,7 +91,7 @@ fn who_asks_with_a_trace_finds_the_request_its_result_and_both_spans_in_it() {
             (service.as_str(), (ids.0, ids.1, span.name.as_str(), span.kind))
         })
         .collect();
-    let process = format!("process {}", names.source);
+    let process = format!("process {}", site.source);
     let (server, consumer) = (2, 5);
     let expected = [
         (r#"Some(StringValue("gateway"))"#, (asked.clone(), PARENT.to_owned(), "answer", server)),

@@ -12,7 +12,7 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 
-/// From now on users have that right to the topic alone who are named so, `User:…`; until then everybody had it.
+/// From now on only users with that name, `User:…`, have that right to the topic; until then all had it.
 pub fn allow(servers: &str, topic: &str, user: &str, operation: Operation) {
     let (kind, pattern) = (Resource::RD_KAFKA_RESOURCE_TOPIC, Pattern::RD_KAFKA_RESOURCE_PATTERN_LITERAL);
     create(servers, (kind, pattern, topic), user, operation);

@@ -1,3 +1,5 @@
+//! Clients that are not `pipeline`'s own: one that sends, and one that reads a topic.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -12,6 +14,8 @@ use rdkafka::{
     message::{Header, Headers, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
+
+use super::{ensure, eventually};
 
 /// One record as the verifier reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl Consumed {
     }
 }
 
-/// Whoever asks: with keys that are unique, so that every record can be told from every other.
+/// A caller, with keys that are unique, so that every record can be told from every other.
 pub struct Producer {
     producer: ThreadedProducer<Delivered>,
     topic: String,
@@ -159,15 +163,14 @@ fn read_to_the_end(servers: &str, topic: &str, isolation: &str) -> Vec<Consumed>
 fn ends(servers: &str, topic: &str) -> BTreeMap<i32, i64> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "verifier").create().unwrap();
+    // A broker that was started again does not lead its partitions at once.
     let end = |partition| {
-        let deadline = Instant::now() + TO_THE_END;
-        loop {
-            match consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)) {
-                Ok((_, end)) => return (partition, end),
-                // A broker that was started again does not lead its partitions at once.
-                Err(error) => assert!(Instant::now() < deadline, "{topic}[{partition}]: {error}"),
-            }
-        }
+        eventually(TO_THE_END, || {
+            let watermarks = consumer.fetch_watermarks(topic, partition, Duration::from_secs(10));
+            watermarks
+                .map(|(_, end)| (partition, end))
+                .map_err(|error| format!("{topic}[{partition}]: {error}"))
+        })
     };
     (0..partitions(&consumer, topic) as i32).map(end).collect()
 }
@@ -197,6 +200,15 @@ pub fn records_within(
         !complete && Instant::now() < deadline
     });
     complete.then_some(records)
+}
+
+/// Says so once a record of each of these keys was read.
+pub fn all_of(keys: impl IntoIterator<Item = String>) -> impl FnMut(&Consumed) -> bool {
+    let mut missing: BTreeSet<String> = keys.into_iter().collect();
+    move |record| {
+        missing.remove(record.key());
+        missing.is_empty()
+    }
 }
 
 /// Reads until `go_on` says no; it is told each record, each end (which partition's, of how many), and when
@@ -260,14 +272,10 @@ fn read(
 
 /// How many partitions a topic has, once it is there: the first write may be creating it just now.
 fn partitions(consumer: &BaseConsumer, topic: &str) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(30)).unwrap();
+    const SOON: Duration = Duration::from_secs(30);
+    eventually(SOON, || {
+        let metadata = consumer.fetch_metadata(Some(topic), SOON).unwrap();
         let found = metadata.topics()[0].partitions().len();
-        if found > 0 {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "there is no topic {topic}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        ensure(found > 0, || format!("there is no topic {topic}")).map(|()| found)
+    })
 }

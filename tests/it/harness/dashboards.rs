@@ -1,3 +1,5 @@
+//! The committed dashboards, and what their panels show.
+
 use std::{
     collections::BTreeMap,
     fs,

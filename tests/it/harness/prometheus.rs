@@ -1,16 +1,18 @@
+//! A real Prometheus, and what it knows.
+
 use std::{
     fs,
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use pipeline::broker::Watch;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Watch;
+use super::{ensure, eventually};
 
 /// How much faster than in earnest a test's Prometheus scrapes, and its rules run.
 pub const FASTER: u64 = 12;
@@ -50,16 +52,15 @@ impl Prometheus {
             .spawn()
             .expect("Prometheus can be started (Debian: apt-get install prometheus)");
         let prometheus = Prometheus {
-            _watch: Watch::over(&child),
+            _watch: Watch::over(&child).unwrap(),
             child,
             _folder: folder,
             url: format!("http://{address}"),
         };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while ureq::get(format!("{}/-/ready", prometheus.url)).call().is_err() {
-            assert!(Instant::now() < deadline, "Prometheus does not become ready");
-            thread::sleep(Duration::from_millis(50));
-        }
+        eventually(Duration::from_secs(30), || {
+            let ready = ureq::get(format!("{}/-/ready", prometheus.url)).call();
+            ready.map(drop).map_err(|error| format!("Prometheus is not ready: {error}"))
+        });
         prometheus
     }
 
@@ -106,11 +107,9 @@ impl Prometheus {
 
     /// Waits until `holds`, and says otherwise what the alerts are.
     pub fn wait_until(&self, what: &str, limit: Duration, mut holds: impl FnMut(&Prometheus) -> bool) {
-        let deadline = Instant::now() + limit;
-        while !holds(self) {
-            assert!(Instant::now() < deadline, "never: {what}; alerts: {}", self.ask("alerts", &[]));
-            thread::sleep(Duration::from_millis(200));
-        }
+        eventually(limit, || {
+            ensure(holds(self), || format!("it is not so that {what}; alerts: {}", self.ask("alerts", &[])))
+        });
     }
 }
 

@@ -1,8 +1,6 @@
-use std::{
-    sync::atomic::Ordering::SeqCst,
-    thread,
-    time::{Duration, Instant},
-};
+//! Load over HTTP: the times, the thresholds, and what is wrong with an answer.
+
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use serde_json::Value;
 
@@ -10,7 +8,7 @@ use super::{
     Script, counts,
     servers::{Proxy, Server},
 };
-use crate::harness::{Worker, broker_exclusively};
+use crate::harness::{Worker, broker_exclusively, ensure, eventually};
 
 fn over(address: std::net::SocketAddr) -> Vec<String> {
     vec!["target.over=http".to_owned(), format!("target.http.url=http://{address}/factorial/{{n}}")]
@@ -132,25 +130,15 @@ fn where_nobody_answers_each_request_is_an_error_and_the_reason_is_told() {
 fn a_signal_ends_the_run_with_the_report_of_what_was_done_and_metrics_are_there_meanwhile() {
     let server = Server::start(|_, _| Duration::from_millis(300));
     let script = Script::new("values.list = [5]\nphases.x = { rate = 100, time = \"1 h\" }\n");
-    let mut arguments = vec!["load".to_owned(), script.path()];
     let settings = [script.settings(), over(server.address)].concat();
-    arguments.extend(settings.iter().map(|setting| format!("--set={setting}")));
-    let worker = Worker::spawn("", &arguments, &[]);
-    let metrics = format!("{}/metrics", worker.metrics());
-    let answered = r#"pipeline_request_duration_seconds_count{pipeline="s",outcome="ok"} "#;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let text = ureq::get(&metrics).call().unwrap().body_mut().read_to_string().unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(answered)).unwrap();
-        if line.parse::<u64>().unwrap() > 100 {
-            assert!(text.contains("pipeline_requests_in_flight{pipeline=\"s\"} "), "{text}");
-            break;
-        }
-        assert!(Instant::now() < deadline, "{text}");
-        thread::sleep(Duration::from_millis(100));
-    }
+    let worker = Worker::start("", &["load", &script.path()], &settings, &[]);
+    eventually(Duration::from_secs(30), || {
+        let answered = worker.metric(r#"pipeline_request_duration_seconds_count{pipeline="s",outcome="ok"}"#);
+        ensure(answered > 100.0, || format!("{answered} were answered"))
+    });
+    assert!(worker.scrape().contains("pipeline_requests_in_flight{pipeline=\"s\"} "));
     let (status, log) = worker.terminate();
-    // Whoever goes by it has not seen all of the run.
+    // A script that goes by the exit code has not seen all of the run.
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("error: the run was stopped before its end"), "{log}");
     let json = script.json();

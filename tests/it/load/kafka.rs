@@ -1,3 +1,5 @@
+//! Load over Kafka: each answer is paired with its request by its id.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -17,20 +19,19 @@ use rdkafka::{
 };
 
 use super::{Script, counts};
-use crate::harness::{Names, Worker, broker, create_topic, read_committed};
+use crate::harness::{Site, create_topic};
 
-fn targets(names: &Names) -> Vec<String> {
-    vec![format!("target.kafka.requests={}", names.source), format!("target.kafka.results={}", names.sink)]
+fn targets(site: &Site) -> Vec<String> {
+    vec![format!("target.kafka.requests={}", site.source), format!("target.kafka.results={}", site.sink)]
 }
 
 #[test]
 fn each_answer_of_real_workers_is_checked_and_paired_by_its_id() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("load");
-    let settings = names.settings();
-    let workers = [Worker::start(&servers, &settings), Worker::start(&servers, &settings)];
-    workers.iter().for_each(|worker| worker.says(&["rebalance: assign"]));
+    let site = Site::new("load");
+    let workers = [site.worker(&[]), site.worker(&[])];
+    for worker in &workers {
+        worker.says(&["rebalance: assign"]);
+    }
     let script = Script::new(
         r#"thresholds = ["errors = 0", "p99 < 20 s"]
         target.timeout = "60 s"
@@ -39,7 +40,7 @@ fn each_answer_of_real_workers_is_checked_and_paired_by_its_id() {
         phases.users = { users = 5, count = 200, values.list = [1_000, 2_000, 3_000] }
         "#,
     );
-    let (code, stdout, stderr) = script.run(&servers, &targets(&names));
+    let (code, stdout, stderr) = script.run(&site.servers, &targets(&site));
     assert_eq!(code, 0, "{stdout}{stderr}");
     let json = script.json();
     assert_eq!(counts(&json), [610, 0, 0, 0, 0, 0], "{json}");
@@ -51,8 +52,7 @@ fn each_answer_of_real_workers_is_checked_and_paired_by_its_id() {
     );
 
     // What is in the topics is what the report says.
-    let (requests, results) =
-        (read_committed(&servers, &names.source), read_committed(&servers, &names.sink));
+    let (requests, results) = (site.read(&site.source), site.read(&site.sink));
     let asked: BTreeMap<&str, u32> =
         requests.iter().map(|r| (r.header("correlation-id").unwrap(), r.value().parse().unwrap())).collect();
     assert_eq!((asked.len(), requests.len()), (610, 610), "every id is there once");
@@ -77,15 +77,15 @@ struct Liar {
 }
 
 impl Liar {
-    fn start(servers: &str, names: &Names) -> Liar {
+    fn start(site: &Site) -> Liar {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", servers).set("group.id", &names.source);
+        config.set("bootstrap.servers", &site.servers).set("group.id", &site.source);
         config.set("auto.offset.reset", "earliest").set("linger.ms", "0");
         let consumer: BaseConsumer = config.create().unwrap();
         let producer: BaseProducer = config.create().unwrap();
-        consumer.subscribe(&[&names.source]).unwrap();
+        consumer.subscribe(&[&site.source]).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, results, dead) = (stop.clone(), names.sink.clone(), names.dead_letters.clone());
+        let (stopped, results, dead) = (stop.clone(), site.sink.clone(), site.dead_letters.clone());
         let lie = move || {
             let mut held = Vec::new();
             while !stopped.load(Relaxed) {
@@ -138,13 +138,11 @@ fn send(producer: &BaseProducer, topic: &str, request: &OwnedMessage, value: &st
 
 #[test]
 fn answers_that_are_wrong_lost_double_or_late_are_each_told_by_their_id() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
-    let names = Names::new("lies");
-    for topic in [&names.source, &names.sink, &names.dead_letters] {
-        create_topic(&servers, topic, 2, &[]);
+    let site = Site::new("lies");
+    for topic in site.topics() {
+        create_topic(&site.servers, topic, 2, &[]);
     }
-    let _liar = Liar::start(&servers, &names);
+    let _liar = Liar::start(&site);
     let script = Script::new(
         r#"values.list = [1, 2, 3, 4, 5, 6, 7]
         target.timeout = "3 s"
@@ -153,14 +151,14 @@ fn answers_that_are_wrong_lost_double_or_late_are_each_told_by_their_id() {
         phases.lies = { rate = 20, count = 7 }
         "#,
     );
-    let mut settings = targets(&names);
+    let mut settings = targets(&site);
     settings.push("target.timeout=20s".to_owned());
     // Joined, and everything is warm.
     let warm = Script::new("values.list = [1]\nphases.warm-up = { users = 1, count = 3 }\n");
-    let (code, stdout, stderr) = warm.run(&servers, &settings);
+    let (code, stdout, stderr) = warm.run(&site.servers, &settings);
     assert_eq!(code, 0, "{stdout}{stderr}");
 
-    let (code, stdout, stderr) = script.run(&servers, &targets(&names));
+    let (code, stdout, stderr) = script.run(&site.servers, &targets(&site));
     let json = script.json();
     assert_eq!(code, 1, "{stdout}{stderr}");
     assert_eq!(counts(&json), [2, 5, 2, 1, 1, 1], "{stdout}");
@@ -171,7 +169,7 @@ fn answers_that_are_wrong_lost_double_or_late_are_each_told_by_their_id() {
     }
     assert!(stderr.ends_with("error: 3 thresholds are not met\n"), "{stderr}");
 
-    let requests = read_committed(&servers, &names.source);
+    let requests = site.read(&site.source);
     let id = |n: &str| {
         let of_n = requests.iter().rfind(|request| request.value() == n);
         of_n.unwrap().header("correlation-id").unwrap().to_owned()
@@ -190,22 +188,18 @@ fn answers_that_are_wrong_lost_double_or_late_are_each_told_by_their_id() {
 
 #[test]
 fn results_in_other_formats_are_checked_too() {
-    let broker = broker();
-    let servers = broker.bootstrap_servers();
     for format in ["json", "bincode"] {
-        let names = Names::new(format);
-        let mut settings = names.settings();
-        settings.extend([format!("source.format={format}"), format!("sink.format={format}")]);
-        let worker = Worker::start(&servers, &settings);
+        let site = Site::new(format).with_format(format);
+        let worker = site.worker(&[]);
         worker.says(&["rebalance: assign"]);
         let script =
             Script::new("values.uniform = { min = 0, max = 300 }\nphases.x = { users = 4, count = 100 }\n");
-        let mut settings = targets(&names);
+        let mut settings = targets(&site);
         settings.extend([
             format!("target.kafka.request_format={format}"),
             format!("target.kafka.result_format={format}"),
         ]);
-        let (code, stdout, stderr) = script.run(&servers, &settings);
+        let (code, stdout, stderr) = script.run(&site.servers, &settings);
         assert_eq!((code, counts(&script.json())), (0, [100, 0, 0, 0, 0, 0]), "{format}: {stdout}{stderr}");
     }
 }

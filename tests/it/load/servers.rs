@@ -1,3 +1,5 @@
+//! What the load generator is held against: a server and a proxy that know the times.
+
 use std::{
     net::SocketAddr,
     sync::{

@@ -1,11 +1,12 @@
-//! A right that lacks is named, and the worker ends: nothing but an ACL helps.
+//! A missing right is named, and the worker ends: nothing but an ACL helps.
 
 use rdkafka::bindings::rd_kafka_AclOperation_t as Operation;
 
 use super::{
-    PASSWORD, READ, Secured, TRANSACTIONS, WRITE, ends, scram_user, secured, set_password, topics, trusting,
+    PASSWORD, READ, TRANSACTIONS, WRITE, create_topics, ends, scram_user, secured, set_password, site,
+    trusting,
 };
-use crate::harness::{Names, Producer, allow, allow_groups, allow_transactions};
+use crate::harness::{Producer, Site, allow, allow_groups, allow_transactions};
 
 /// What a worker needs a right to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,17 +18,17 @@ enum Needed {
 }
 
 /// Everything but that.
-fn allow_but(broker: &Secured, names: &Names, user: &str, lacks: Needed) {
-    let (plain, user) = (broker.plain(), format!("User:{user}"));
+fn allow_but(site: &Site, user: &str, lacks: Needed) {
+    let (plain, user) = (&site.servers, format!("User:{user}"));
     let describe = Operation::RD_KAFKA_ACL_OPERATION_DESCRIBE;
-    allow(&plain, &names.source, &user, if lacks == Needed::Source { describe } else { READ });
-    allow(&plain, &names.sink, &user, if lacks == Needed::Sink { describe } else { WRITE });
-    allow(&plain, &names.dead_letters, &user, WRITE);
+    allow(plain, &site.source, &user, if lacks == Needed::Source { describe } else { READ });
+    allow(plain, &site.sink, &user, if lacks == Needed::Sink { describe } else { WRITE });
+    allow(plain, &site.dead_letters, &user, WRITE);
     if lacks != Needed::Group {
-        allow_groups(&plain, &names.source, &user, READ);
+        allow_groups(plain, &site.source, &user, READ);
     }
     if lacks != Needed::TransactionalId {
-        allow_transactions(&plain, TRANSACTIONS, &user, WRITE);
+        allow_transactions(plain, TRANSACTIONS, &user, WRITE);
     }
 }
 
@@ -51,16 +52,17 @@ fn without_a_right_to_a_topic_group_or_transactional_id_the_worker_ends_with_a_s
         for (index, (guarantee, lacks, parts)) in cases.into_iter().enumerate() {
             let trusting = trusting(&broker.authority, &folder, "SASL_SSL");
             scope.spawn(move || {
-                let (names, user) = (Names::new("no-right"), format!("lacks-{index}"));
-                set_password(&broker.plain(), &user, PASSWORD);
-                topics(broker, &names);
-                allow_but(broker, &names, &user, lacks);
-                let requests = Producer::existing(&broker.plain(), &names.source);
+                let user = format!("lacks-{index}");
+                let way = [trusting, scram_user(&user)].concat();
+                let site = site("no-right", &broker.scram(), &way, PASSWORD);
+                let site = site.with(&[&format!("guarantee={guarantee}")]);
+                set_password(&site.servers, &user, PASSWORD);
+                create_topics(&site);
+                allow_but(&site, &user, lacks);
+                let requests = Producer::existing(&site.servers, &site.source);
                 requests.send("id", Some(b"10"), None);
                 requests.flush();
-                let more = vec![format!("guarantee={guarantee}")];
-                let settings = [names.settings(), trusting, scram_user(&user), more].concat();
-                let error = ends(&broker.scram(), &settings, PASSWORD);
+                let error = ends(&site, PASSWORD);
                 assert!(
                     parts.iter().all(|part| error.contains(part)),
                     "without {lacks:?}, {guarantee}: {error}"
@@ -73,15 +75,14 @@ fn without_a_right_to_a_topic_group_or_transactional_id_the_worker_ends_with_a_s
 #[test]
 fn a_topic_that_may_not_even_be_seen_is_no_topic_and_the_rights_are_named() {
     let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
-    let names = Names::new("unseen");
-    set_password(&broker.plain(), "blind", PASSWORD);
-    topics(broker, &names);
-    let trusting = trusting(&broker.authority, &folder, "SASL_SSL");
-    let settings = [names.settings(), trusting, scram_user("blind")].concat();
+    let way = [trusting(&broker.authority, &folder, "SASL_SSL"), scram_user("blind")].concat();
+    let site = site("unseen", &broker.scram(), &way, PASSWORD);
+    set_password(&site.servers, "blind", PASSWORD);
+    create_topics(&site);
     let expected = format!(
         "cannot create topic {}: this user lacks the right CREATE on it, or DESCRIBE if it is there already; an ACL must \
          give it",
-        names.source
+        site.source
     );
-    assert_eq!(ends(&broker.scram(), &settings, PASSWORD), expected);
+    assert_eq!(ends(&site, PASSWORD), expected);
 }

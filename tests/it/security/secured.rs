@@ -5,10 +5,11 @@ use std::{
     sync::OnceLock,
 };
 
-use pipeline::broker::{Data, Jars, LocalCluster, Nodes, Settings};
+use pipeline::broker::{LocalCluster, Settings};
 use tempfile::TempDir;
 
 use super::certificates::{Authority, Identity};
+use crate::harness::{broker_settings, start_broker};
 
 /// The broker, and what signs for it.
 pub struct Secured {
@@ -38,12 +39,10 @@ impl Secured {
         let listeners = format!(
             "PLAINTEXT://127.0.0.1:{plain},MUTUAL://127.0.0.1:{mutual},SCRAM://127.0.0.1:{scram},EXPIRED://127.0.0.1:{expired}"
         );
-        let mut properties = vec![
-            ("controller.quorum.voters".to_owned(), format!("1@127.0.0.1:{controller}")),
-            ("listeners".to_owned(), format!("{listeners},CONTROLLER://127.0.0.1:{controller}")),
-            ("advertised.listeners".to_owned(), listeners),
-        ];
-        let fixed = [
+        let mut settings = broker_settings(&[
+            ("controller.quorum.voters", &format!("1@127.0.0.1:{controller}")),
+            ("listeners", &format!("{listeners},CONTROLLER://127.0.0.1:{controller}")),
+            ("advertised.listeners", &listeners),
             (
                 "listener.security.protocol.map",
                 "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,MUTUAL:SSL,SCRAM:SASL_SSL,EXPIRED:SSL",
@@ -56,35 +55,27 @@ impl Secured {
                 "listener.name.scram.scram-sha-512.sasl.jaas.config",
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;",
             ),
-            // Who is connected has to show its password again after so long (KIP-368).
+            // A connected client has to show its password again after so long (KIP-368).
             ("listener.name.scram.connections.max.reauth.ms", "4000"),
             ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
             // The tests themselves, and the node to itself.
             ("super.users", "User:ANONYMOUS"),
             ("ssl.truststore.type", "PEM"),
-            ("group.min.session.timeout.ms", "1000"),
-        ];
-        properties.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        properties.push(("ssl.truststore.certificates".to_owned(), in_a_line(&authority.certificate())));
+            ("ssl.truststore.certificates", &in_a_line(&authority.certificate())),
+        ]);
         for (listener, has_expired) in [("mutual", false), ("scram", false), ("expired", true)] {
             let Identity { certificate, key } = authority.sign("broker", has_expired);
             let name = |rest: &str| format!("listener.name.{listener}.ssl.keystore.{rest}");
-            properties.push((name("type"), "PEM".to_owned()));
-            properties.push((name("certificate.chain"), in_a_line(&certificate)));
-            properties.push((name("key"), in_a_line(&key)));
+            settings.properties.push((name("type"), "PEM".to_owned()));
+            settings.properties.push((name("certificate.chain"), in_a_line(&certificate)));
+            settings.properties.push((name("key"), in_a_line(&key)));
         }
-        let settings = Settings {
-            nodes: Nodes::One,
-            data: Data::Temporary,
-            port: Some(plain),
-            heap_mib: 512,
-            properties,
-        };
-        let cluster = LocalCluster::start(&Jars::fetch().unwrap(), &settings).unwrap();
+        let settings = Settings { port: Some(plain), heap_mib: 512, ..settings };
+        let cluster = start_broker(&settings);
         Secured { _cluster: cluster, authority, ports }
     }
 
-    /// Where whoever comes may do everything: for the tests themselves.
+    /// Where all may do everything: for the tests themselves.
     pub fn plain(&self) -> String {
         address(self.ports.plain)
     }

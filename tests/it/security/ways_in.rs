@@ -9,16 +9,13 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Authority, PASSWORD, Secured, allow_all, ends, pipeline, scram_user, secured, set_password, topics,
-    trusting,
+    Authority, PASSWORD, allow_all, create_topics, ends, scram_user, secured, set_password, site, trusting,
 };
-use crate::{
-    gateway::{Gateway, factorial},
-    harness::{Names, Producer, Worker, records_until},
-};
+use crate::harness::{Producer, factorial};
 
 /// Where a user of that name is let in, and its settings: by password, and by certificate.
-fn ways_in(broker: &Secured, folder: &TempDir, user: &str) -> [(String, Vec<String>); 2] {
+fn ways_in(folder: &TempDir, user: &str) -> [(String, Vec<String>); 2] {
+    let broker = secured();
     set_password(&broker.plain(), user, PASSWORD);
     let mut scram = trusting(&broker.authority, folder, "SASL_SSL");
     scram.extend(scram_user(user));
@@ -29,19 +26,18 @@ fn ways_in(broker: &Secured, folder: &TempDir, user: &str) -> [(String, Vec<Stri
 
 #[test]
 fn workers_gateways_and_who_asks_are_let_in_by_password_or_certificate_and_no_secret_is_seen() {
-    let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
-    for (servers, way) in ways_in(broker, &folder, "good") {
-        let names = Names::new("let-in");
-        topics(broker, &names);
-        allow_all(broker, &names, "good");
-        let settings = [names.settings(), way.clone(), vec!["guarantee=exactly-once".to_owned()]].concat();
-        let variables = [("PASSWORD", PASSWORD), ("RUST_LOG", "debug")];
-        let worker = Worker::start_with(&servers, &settings, &variables);
-        let requests = Producer::existing(&broker.plain(), &names.source);
+    let folder = tempfile::tempdir().unwrap();
+    for (servers, way) in ways_in(&folder, "good") {
+        let site = site("let-in", &servers, &way, PASSWORD).env("RUST_LOG", "debug");
+        let site = site.with(&["guarantee=exactly-once"]);
+        create_topics(&site);
+        allow_all(&site, "good");
+        let worker = site.worker(&[]);
+        let requests = Producer::existing(&site.servers, &site.source);
         (0..50).for_each(|n| requests.send(&format!("id-{n}"), Some(n.to_string().as_bytes()), None));
         requests.flush();
         let mut answers = BTreeMap::new();
-        records_until(&broker.plain(), &names.sink, Duration::from_secs(60), |result| {
+        site.results(|result| {
             answers.insert(result.key().to_owned(), result.value().to_owned());
             answers.len() == 50
         });
@@ -49,25 +45,23 @@ fn workers_gateways_and_who_asks_are_let_in_by_password_or_certificate_and_no_se
         assert_eq!(answers, right);
 
         // They know each other's way.
-        let way: Vec<&str> = way.iter().map(String::as_str).collect();
-        let gateway = Gateway::start_unready(&servers, &names, &way, &variables);
-        gateway.wait_until_ready();
+        let gateway = site.gateway(&way.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(gateway.get("/factorial/60").text(), factorial(60));
-        let (code, stdout, asking) = pipeline(&servers, &["request", "61"], &settings, PASSWORD);
+        let (code, stdout, asking) = site.pipeline(&["request", "61"]);
         assert_eq!((code, stdout), (0, format!("61;{}\n", factorial(61))), "{asking}");
-        let (code, checked, stderr) =
-            pipeline(&servers, &["check", "factorial.toml", "--connect"], &settings, PASSWORD);
+        let (code, checked, stderr) = site.pipeline(&["check", "factorial.toml", "--connect"]);
         assert_eq!((code, checked.contains("may be joined")), (0, true), "{checked}{stderr}");
 
         // Wherever anybody may look.
-        let metrics = [worker.scrape(), gateway.scrape()].concat();
+        let metrics = [worker.scrape(), gateway.process.scrape()].concat();
         let explained = ureq::get(format!("{}/explain", worker.metrics())).call().unwrap();
         let explained = explained.into_body().read_to_string().unwrap();
-        let (seen, line) = (gateway.seen(), worker.command_line());
+        let (line, gateways) = (worker.command_line(), gateway.process.command_line());
         assert!(line.contains("${env:PASSWORD}") || !way.concat().contains("password"), "{line}");
         let (status, log) = worker.terminate();
         assert!(status.success(), "{log}");
-        for text in [log, line, seen, metrics, explained, asking, checked, stderr] {
+        for text in [log, gateway.process.log(), line, gateways, metrics, explained, asking, checked, stderr]
+        {
             assert!(!text.contains("hunter2"), "the password is seen in {text}");
             assert!(!text.contains("PRIVATE KEY"), "the key is seen in {text}");
         }
@@ -77,7 +71,7 @@ fn workers_gateways_and_who_asks_are_let_in_by_password_or_certificate_and_no_se
 #[test]
 fn whoever_is_not_let_in_is_told_why_in_a_sentence() {
     let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
-    let [(scram, by_password), (mutual, by_certificate)] = ways_in(broker, &folder, "refused");
+    let [(scram, by_password), (mutual, by_certificate)] = ways_in(&folder, "refused");
     let other = Authority::new("another authority");
     let elsewhere = tempfile::tempdir().unwrap();
     let with = |settings: &[String], more: Vec<String>| [settings.to_vec(), more].concat();
@@ -110,14 +104,13 @@ fn whoever_is_not_let_in_is_told_why_in_a_sentence() {
     thread::scope(|scope| {
         for (what, servers, settings, password, parts) in cases {
             scope.spawn(move || {
-                let settings = [Names::new("not-let-in").settings(), settings.clone()].concat();
+                let site = site("not-let-in", servers, settings, password);
                 let start = Instant::now();
-                let error = ends(servers, &settings, password);
+                let error = ends(&site, password);
                 assert!(parts.iter().all(|part| error.contains(part)), "{what}: {error}");
                 assert!(error.contains(servers), "{what}: where? {error}");
                 assert!(start.elapsed() < Duration::from_secs(40), "{what}: {:?}", start.elapsed());
-                let (code, _, checked) =
-                    pipeline(servers, &["check", "factorial.toml", "--connect"], &settings, password);
+                let (code, _, checked) = site.pipeline(&["check", "factorial.toml", "--connect"]);
                 assert_eq!(code, 2, "{what}: {checked}");
                 assert!(checked.contains(parts[0]) && !checked.contains(password), "{what}: {checked}");
             });

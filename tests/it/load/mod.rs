@@ -1,5 +1,4 @@
-//! The load generator on a real broker with real workers and made-up ones, and against servers whose times are
-//! known.
+//! The load generator, against real workers, made-up ones, and servers whose times are known.
 
 mod http;
 mod kafka;
