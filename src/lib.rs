@@ -2,7 +2,8 @@
 //!
 //! # The layout
 //! - [`record`]: what flows; [`trace`]: what it belongs to.
-//! - [`mod@format`]: bytes to values and back; [`operator`]: what is done to a record.
+//! - [`value`]: what bytes mean; [`mod@format`]: bytes to values and back; [`expression`]: CEL over a record; [`operator`]: what is
+//!   done to a record.
 //! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
 //! - [`engine`]: lanes, offsets, commits, the memory budget; [`testing`]: operators without any of it.
@@ -20,6 +21,7 @@ pub mod broker;
 pub mod commands;
 pub mod config;
 pub mod engine;
+pub mod expression;
 pub mod factorial;
 pub mod format;
 pub mod gateway;
@@ -35,4 +37,5 @@ pub mod simulate;
 pub mod telemetry;
 pub mod testing;
 pub mod trace;
+pub mod value;
 pub mod verify;

@@ -36,15 +36,17 @@ fn records(table: &Reader<'_>, key: &str) -> Vec<TestRecord> {
     many(node).iter().filter_map(|node| record(table, key, node)).collect()
 }
 
-/// A value alone, or a table with `key`, `value` and `headers`; without `value` it is a tombstone.
+/// A value alone, or a table with `key`, `value` and `headers`; without `value` it is a tombstone. There the value may be a
+/// table or an array, which stands for JSON.
 fn record(table: &Reader<'_>, key: &str, node: &Node) -> Option<TestRecord> {
     let Value::Table(_) = node.value else {
         let value = scalar(table, key, node)?;
         return Some(TestRecord { value: Some(value), ..TestRecord::default() });
     };
     let inner = table.inner(key, node);
-    let text = |name: &str| inner.node(name).and_then(|node| scalar(&inner, name, node));
-    let record = TestRecord { key: text("key"), value: text("value"), headers: headers(&inner) };
+    let key = inner.node("key").and_then(|node| scalar(&inner, "key", node));
+    let value = inner.node("value").and_then(|node| structured(&inner, node));
+    let record = TestRecord { key, value, headers: headers(&inner) };
     inner.finish();
     Some(record)
 }
@@ -66,6 +68,30 @@ fn scalar(table: &Reader<'_>, key: &str, node: &Node) -> Option<String> {
         table.say(&node.origin, sentence, Some(help.into()));
     }
     text.map(|Text { value, .. }| value)
+}
+
+/// A value as text; a table or an array as JSON.
+fn structured(record: &Reader<'_>, node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Table(_) | Value::Array(_) => Some(json(node).to_string()),
+        _ => scalar(record, "value", node),
+    }
+}
+
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::String(text) => text.value.as_str().into(),
+        Value::Integer(n) => (*n).into(),
+        Value::Float(text) => {
+            text.replace('_', "").parse::<f64>().map_or_else(|_| text.as_str().into(), Into::into)
+        }
+        Value::Boolean(yes) => (*yes).into(),
+        Value::Datetime(text) => text.as_str().into(),
+        Value::Array(nodes) => nodes.iter().map(json).collect(),
+        Value::Table(entries) => serde_json::Value::Object(
+            entries.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect(),
+        ),
+    }
 }
 
 fn classes(table: &Reader<'_>) -> Vec<String> {

@@ -11,7 +11,7 @@ use std::{
 use super::{
     kafka,
     pipeline::{Metrics, Properties, TopicSettings},
-    read::{FORMATS, metrics, positive, shutdown, topic},
+    read::{NUMBER_FORMATS, metrics, positive, shutdown, topic},
 };
 use crate::{
     format::Format,
@@ -274,7 +274,7 @@ fn path(table: &Reader<'_>, name: &str) -> Option<String> {
 fn side(route: &Reader<'_>, key: &str, what: &str) -> (Option<TopicSettings>, Format) {
     let table = route.table(key);
     let topic = topic(&table, what);
-    let format = table.choice("format", FORMATS).unwrap_or_default();
+    let format = table.choice("format", NUMBER_FORMATS).unwrap_or_default();
     table.finish();
     (topic, format)
 }

@@ -16,7 +16,7 @@ pub(super) struct All {
 }
 
 /// Properties that the engine sets itself, and what to do instead.
-const OWNED: &[(&str, &str)] = &[
+pub(super) const OWNED: &[(&str, &str)] = &[
     ("enable.auto.commit", "offsets are committed when results are acknowledged: see `[commit]`"),
     ("enable.auto.offset.store", "offsets are committed when results are acknowledged: see `[commit]`"),
     ("auto.commit.interval.ms", "set `interval` in `[commit]`"),

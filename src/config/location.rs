@@ -25,6 +25,14 @@ pub(super) const LOADS: BuiltIn = &[
     ("load/soak.toml", include_str!("../../pipelines/load/soak.toml")),
 ];
 
+/// Pipelines to begin with, one for each shape: name and text.
+pub(crate) const EXAMPLES: BuiltIn = &[
+    ("json-filter", include_str!("../../pipelines/examples/json-filter.toml")),
+    ("json-map", include_str!("../../pipelines/examples/json-map.toml")),
+    ("json-sample", include_str!("../../pipelines/examples/json-sample.toml")),
+    ("json-split", include_str!("../../pipelines/examples/json-split.toml")),
+];
+
 /// The names of the pipelines that are in the binary.
 pub fn built_in() -> impl Iterator<Item = &'static str> {
     PIPELINES.iter().map(|(name, _)| *name)

@@ -15,7 +15,17 @@ pub(super) fn read(root: &Reader<'_>, formats: Formats) -> Vec<Step> {
         let help = format!("add a table such as `[operators.factorial]`; there are {}", names());
         root.say(operators.origin(), "a pipeline needs at least one operator".into(), Some(help));
     }
-    tables.into_iter().filter_map(|(name, table)| step(name, table, formats)).collect()
+    let mut steps: Vec<Step> = Vec::new();
+    let mut input = formats.input;
+    for (name, table) in tables {
+        let Some(step) = step(name, table, Formats { input, ..formats }) else { continue };
+        // What an operator has written is in the sink's format.
+        if !step.operator.keeps_value() {
+            input = formats.output;
+        }
+        steps.push(step);
+    }
+    steps
 }
 
 fn names() -> String {
@@ -47,27 +57,85 @@ fn step(name: &str, table: Reader<'_>, formats: Formats) -> Option<Step> {
     Some(Step { name: name.to_owned(), kind: factory.name, operator: operator?.into() })
 }
 
+/// The keys under which operators have expressions.
+const EXPRESSIONS: &[&str] = &["by", "into", "set", "to", "value", "when"];
+
+/// Where a string was filled in by `${…}`, so that it may be a secret.
+fn filled_in(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Value::String(text) => text.written.as_ref().map(|_| node),
+        Value::Array(nodes) => nodes.iter().find_map(filled_in),
+        Value::Table(entries) => entries.iter().find_map(|entry| filled_in(&entry.node)),
+        _ => None,
+    }
+}
+
 fn build(factory: &Factory, table: &Reader<'_>, formats: Formats) -> Option<Box<dyn Operator>> {
     let mut settings = toml::Table::new();
     for &key in (factory.settings)() {
         if let Some(node) = table.node(key) {
+            if let Some(secret) = filled_in(node).filter(|_| EXPRESSIONS.contains(&key)) {
+                let sentence = format!("`{}` has a `${{…}}` in an expression", table.path_of(key));
+                let help =
+                    "dead letters quote their expression, and nothing that is filled in may be printed";
+                table.say(&secret.origin, sentence, Some(help.to_owned()));
+                return None;
+            }
             settings.insert(key.to_owned(), plain(node));
         }
     }
     (factory.build)(settings, formats)
         .inspect_err(|error| {
-            let node = error.key.as_ref().and_then(|key| table.node(key));
             let path = match &error.key {
                 Some(key) => format!("{}.{key}", table.path()),
                 None => table.path().to_owned(),
             };
-            table.say(
-                node.map_or(table.origin(), |node| &node.origin),
-                format!("`{path}`: {}", error.reason),
-                help(factory),
-            );
+            let found = error.key.as_ref().and_then(|key| node(table, key));
+            let origin = found.map_or(table.origin(), |node| &node.origin).clone();
+            let (origin, place) = match (error.at, found.map(|node| &node.value)) {
+                (Some(at), Some(Value::String(text))) => table.within(&origin, &text.value, at).map_or_else(
+                    || {
+                        (
+                            origin.clone(),
+                            format!(" (at {} of the expression)", line_and_column(&text.value, at)),
+                        )
+                    },
+                    |within| (within, String::new()),
+                ),
+                _ => (origin, String::new()),
+            };
+            // How the settings are called does not help with an expression.
+            let help = if error.at.is_some() { None } else { help(factory) };
+            table.say(&origin, format!("`{path}`: {}{place}", error.reason), help);
         })
         .ok()
+}
+
+/// The value under a key with dots.
+fn node<'a>(table: &Reader<'a>, key: &str) -> Option<&'a Node> {
+    let (first, mut rest) = match key.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (key, None),
+    };
+    let mut node = table.node(first)?;
+    while let Some(path) = rest {
+        let Value::Table(entries) = &node.value else { return Some(node) };
+        // A name may have dots itself.
+        let entry = entries.iter().find(|entry| {
+            path == entry.key || path.strip_prefix(&entry.key).is_some_and(|after| after.starts_with('.'))
+        })?;
+        node = &entry.node;
+        rest = path.strip_prefix(&entry.key).and_then(|after| after.strip_prefix('.'));
+    }
+    Some(node)
+}
+
+/// A place in a text, for people.
+fn line_and_column(text: &str, at: usize) -> String {
+    let before = &text[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    if line == 1 { format!("column {column}") } else { format!("line {line}, column {column}") }
 }
 
 fn help(factory: &Factory) -> Option<String> {

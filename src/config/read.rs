@@ -23,8 +23,16 @@ const GUARANTEES: &[(&str, Guarantee)] =
     &[("at-least-once", Guarantee::AtLeastOnce), ("exactly-once", Guarantee::ExactlyOnce)];
 const ORDERS: &[(&str, Order)] =
     &[("partition", Order::Partition), ("key", Order::Key), ("none", Order::None)];
-pub(crate) const FORMATS: &[(&str, Format)] =
+/// The formats that have numbers, for those who ask for factorials.
+pub(crate) const NUMBER_FORMATS: &[(&str, Format)] =
     &[("text", Format::Text), ("json", Format::Json), ("bincode", Format::Bincode)];
+const FORMATS: &[(&str, Format)] = &[
+    ("text", Format::Text),
+    ("json", Format::Json),
+    ("bincode", Format::Bincode),
+    ("string", Format::String),
+    ("bytes", Format::Bytes),
+];
 
 /// The whole file. `None` where something that has no default is missing or wrong; the diagnostics say what.
 pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Pipeline> {

@@ -23,6 +23,12 @@ pub enum ValueError {
     /// Text that is no result.
     #[error("the value is not a result: {0}")]
     NotAResult(String),
+    /// Text that is no JSON.
+    #[error("the value is not JSON: {0}")]
+    NotJson(String),
+    /// A value that the format cannot hold.
+    #[error("{0}")]
+    Unwritable(String),
 }
 
 impl ValueError {
@@ -35,6 +41,8 @@ impl ValueError {
             ValueError::Negative(_) => "negative",
             ValueError::TooLarge(_) => "above-max",
             ValueError::NotAResult(_) => "not-a-result",
+            ValueError::NotJson(_) => "not-json",
+            ValueError::Unwritable(_) => "not-writable",
         }
     }
 }

@@ -1,5 +1,6 @@
-//! `{"n": …}`, and `{"n": …, "digits": "…"}`.
+//! Any JSON; for the factorial `{"n": …}`, and `{"n": …, "result": "…"}`.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Error, Number};
 
@@ -7,13 +8,39 @@ use super::{
     error::{ValueError, excerpt},
     text,
 };
-use crate::factorial::Decimal;
+use crate::{
+    factorial::Decimal,
+    value::{JsonError, Others, Value, Wanted, read_json, read_json_fields, write_json},
+};
 
 /// `{"n":` and `,"result":"` and `"}`.
 pub(super) const AROUND: u64 = 5 + 11 + 2;
 
 /// How much is said of what is wrong with an object, in characters: all of it, where n is no long string.
 const REASON: usize = 100;
+
+pub(super) fn read(bytes: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, ValueError> {
+    read_json_fields(bytes, wanted, others).map_err(|error| not_json(&error, bytes))
+}
+
+/// What a JSON value is that was not looked into so far.
+pub(super) fn value(text: &Bytes) -> Result<Value, ValueError> {
+    read_json(text).map_err(|error| not_json(&error, text))
+}
+
+fn not_json(error: &JsonError, bytes: &[u8]) -> ValueError {
+    if bytes.is_empty() {
+        return ValueError::Empty;
+    }
+    ValueError::NotJson(format!("{} ({error})", excerpt(bytes)))
+}
+
+pub(super) fn write(value: &Value) -> Result<Bytes, ValueError> {
+    let mut out = Vec::new();
+    write_json(value, &mut out)
+        .map_err(|error| ValueError::Unwritable(format!("the value cannot be written: {error}")))?;
+    Ok(out.into())
+}
 
 /// Other fields are let through, for callers that want to say more.
 #[derive(Deserialize)]

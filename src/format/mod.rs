@@ -1,8 +1,9 @@
-//! Formats: bytes to values and back, for requests (`n`) and for results (`n` and its digits).
+//! Formats: bytes to values and back; and for the factorial, numbers (`n`) and results (`n` and its digits), which are too large
+//! and too many to become values first.
 //!
 //! One file a format. Values that no operator looks into go through as bytes, whatever the format.
 //!
-//! Knows: factorial. Must not know: rdkafka, tokio.
+//! Knows: factorial, value. Must not know: rdkafka, tokio.
 
 mod bincode;
 mod error;
@@ -11,7 +12,12 @@ mod text;
 
 pub use error::ValueError;
 
-use crate::factorial::Decimal;
+use bytes::Bytes;
+
+use crate::{
+    factorial::Decimal,
+    value::{Others, Value, Wanted},
+};
 
 /// How values are written in a topic.
 ///
@@ -32,6 +38,10 @@ pub enum Format {
     Json,
     /// A length-prefixed binary integer, and `n` followed by one: about 0.42 of the text's size.
     Bincode,
+    /// Any text in UTF-8.
+    String,
+    /// Any bytes.
+    Bytes,
 }
 
 /// The formats on both sides of an operator.
@@ -50,6 +60,63 @@ impl Format {
             Format::Text => "text",
             Format::Json => "json",
             Format::Bincode => "bincode",
+            Format::String => "string",
+            Format::Bytes => "bytes",
+        }
+    }
+
+    /// Whether its values are numbers, or have one: what the factorial needs.
+    pub fn has_numbers(self) -> bool {
+        matches!(self, Format::Text | Format::Json | Format::Bincode)
+    }
+
+    /// Reads a value for expressions to look into, as far as they do.
+    ///
+    /// ```
+    /// use pipeline::{format::Format, value::{Others, Value, Wanted}};
+    ///
+    /// assert_eq!(Format::Text.read(&"30".into(), &Wanted::All, Others::Dropped), Ok(Value::Int(30)));
+    /// ```
+    ///
+    /// # Errors
+    /// Why the bytes are none of this format.
+    pub fn read(self, bytes: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, ValueError> {
+        let number = |n: u64| i64::try_from(n).map_or(Value::UInt(n), Value::Int);
+        match self {
+            Format::Text => text::decode_request(bytes).map(number),
+            Format::Bincode => bincode::decode_request(bytes).map(number),
+            Format::Json => json::read(bytes, wanted, others),
+            Format::String => match bytes.clone().try_into() {
+                Ok(text) => Ok(Value::String(text)),
+                Err(_) => Err(ValueError::NotUtf8(error::excerpt(bytes))),
+            },
+            Format::Bytes => Ok(Value::Bytes(bytes.clone())),
+        }
+    }
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// Why this format cannot hold it.
+    pub fn write(self, value: &Value) -> Result<Bytes, ValueError> {
+        let unwritable = |needs: &str| {
+            let what = value.kind();
+            ValueError::Unwritable(format!("the format {} needs {needs}, and this is {what}", self.name()))
+        };
+        let number = || match value {
+            Value::Int(n) => u64::try_from(*n).map_err(|_| unwritable("a number that is not negative")),
+            Value::UInt(n) => Ok(*n),
+            _ => Err(unwritable("a number")),
+        };
+        match (self, value) {
+            (Format::Json, value) => json::write(value),
+            (Format::String | Format::Bytes, Value::String(text)) => Ok(text.as_bytes().clone()),
+            (Format::Bytes, Value::Bytes(bytes)) => Ok(bytes.clone()),
+            (Format::String | Format::Bytes, Value::Json(text)) => self.write(&json::value(text)?),
+            (Format::Text | Format::Bincode, Value::Json(text)) => self.write(&json::value(text)?),
+            (Format::Text | Format::Bincode, _) => Ok(self.encode_request(number()?).into()),
+            (Format::String, _) => Err(unwritable("text")),
+            (Format::Bytes, _) => Err(unwritable("bytes or text")),
         }
     }
 
@@ -60,7 +127,7 @@ impl Format {
     /// Which kind of wrong the value is.
     pub fn decode_request(self, value: &[u8]) -> Result<u64, ValueError> {
         match self {
-            Format::Text => text::decode_request(value),
+            Format::Text | Format::String | Format::Bytes => text::decode_request(value),
             Format::Json => json::decode_request(value),
             Format::Bincode => bincode::decode_request(value),
         }
@@ -69,7 +136,7 @@ impl Format {
     /// Writes a request's number.
     pub fn encode_request(self, n: u64) -> Vec<u8> {
         match self {
-            Format::Text | Format::Json => n.to_string().into_bytes(),
+            Format::Text | Format::Json | Format::String | Format::Bytes => n.to_string().into_bytes(),
             Format::Bincode => bincode::encode_request(n),
         }
     }
@@ -77,7 +144,7 @@ impl Format {
     /// Writes a result, once, into a buffer of its size.
     pub fn encode_result(self, n: u64, result: &Decimal<'_>) -> Vec<u8> {
         match self {
-            Format::Text => text::encode_result(n, result),
+            Format::Text | Format::String | Format::Bytes => text::encode_result(n, result),
             Format::Json => json::encode_result(n, result),
             Format::Bincode => bincode::encode_result(n, result),
         }
@@ -87,7 +154,7 @@ impl Format {
     pub fn result_size(self, n: u64, digits: u64) -> u64 {
         let n_digits = u64::from(n.checked_ilog10().unwrap_or(0)) + 1;
         match self {
-            Format::Text => n_digits + 1 + digits,
+            Format::Text | Format::String | Format::Bytes => n_digits + 1 + digits,
             Format::Json => n_digits + json::AROUND + digits,
             Format::Bincode => bincode::result_size(digits),
         }
@@ -103,7 +170,7 @@ impl Format {
     /// ```
     pub fn result_number(self, value: &[u8]) -> Option<u64> {
         match self {
-            Format::Text => text::result_number(value),
+            Format::Text | Format::String | Format::Bytes => text::result_number(value),
             Format::Json => json::result_number(value),
             Format::Bincode => bincode::result_number(value),
         }
@@ -115,7 +182,7 @@ impl Format {
     /// Which kind of wrong the value is.
     pub fn decode_result(self, value: &[u8]) -> Result<(u64, String), ValueError> {
         match self {
-            Format::Text => text::decode_result(value),
+            Format::Text | Format::String | Format::Bytes => text::decode_result(value),
             Format::Json => json::decode_result(value),
             Format::Bincode => bincode::decode_result(value),
         }
@@ -164,6 +231,39 @@ mod tests {
         let ratio = Format::Bincode.encode_result(5_000, &result).len() as f64
             / Format::Text.encode_result(5_000, &result).len() as f64;
         assert!((0.41..0.43).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
+    fn values_are_read_and_written_as_the_format_says() {
+        let read = |format: Format, text: &'static str| format.read(&text.into(), &Wanted::All, Others::Kept);
+        assert_eq!(read(Format::Text, "30"), Ok(Value::Int(30)));
+        assert_eq!(read(Format::Text, "18446744073709551615"), Ok(Value::UInt(u64::MAX)));
+        assert_eq!(read(Format::Text, "x").unwrap_err().class(), "not-a-number");
+        assert_eq!(read(Format::String, "x"), Ok(Value::String("x".into())));
+        assert_eq!(read(Format::Bytes, "x"), Ok(Value::Bytes("x".into())));
+        assert_eq!(read(Format::Json, "{").unwrap_err().class(), "not-json");
+        let not_utf8 = Format::String.read(&Bytes::from_static(&[0xff]), &Wanted::All, Others::Kept);
+        assert_eq!(not_utf8.unwrap_err().class(), "not-utf8");
+
+        let write = |format: Format, value: Value| {
+            format.write(&value).map(|bytes| bytes.to_vec()).map_err(|error| error.to_string())
+        };
+        assert_eq!(write(Format::Text, Value::Int(30)), Ok(b"30".to_vec()));
+        assert_eq!(write(Format::Bincode, Value::Json("30".into())), Ok(vec![1, 30]));
+        assert_eq!(write(Format::String, Value::Json("\"a\"".into())), Ok(b"a".to_vec()));
+        assert_eq!(write(Format::Bytes, Value::String("a".into())), Ok(b"a".to_vec()));
+        assert_eq!(
+            write(Format::Text, Value::Int(-1)),
+            Err("the format text needs a number that is not negative, and this is an integer".to_owned())
+        );
+        assert_eq!(
+            write(Format::String, Value::Json("{}".into())),
+            Err("the format string needs text, and this is an object".to_owned())
+        );
+        assert_eq!(
+            write(Format::Json, Value::Float(f64::NAN)),
+            Err("the value cannot be written: JSON cannot write the number NaN".to_owned())
+        );
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_aux::serde_introspection::serde_introspect;
 
-use super::{Built, Cancel, Cost, Operator, OperatorError, Output, number::number, settings};
+use super::{Built, Cancel, Cost, Operator, OperatorError, Output, SettingError, number::number, settings};
 use crate::{
     factorial::{Factorials, Watch, digits},
     format::Formats,
@@ -75,6 +75,15 @@ impl Factorial {
 
     pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
         let Settings { max_n, memory } = settings::read(table)?;
+        for format in [formats.input, formats.output] {
+            if !format.has_numbers() {
+                let reason = format!(
+                    "a factorial needs the format text, json or bincode, and this is {}",
+                    format.name()
+                );
+                return Err(SettingError::new(None, reason));
+            }
+        }
         Ok(Box::new(Factorial::new(max_n, memory, formats)))
     }
 

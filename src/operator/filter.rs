@@ -3,10 +3,17 @@
 use serde::Deserialize;
 use serde_aux::serde_introspection::serde_introspect;
 
-use super::{Built, Operator, OperatorError, Output, SettingError, number::number, settings};
+use super::{
+    Built, Cost, Operator, OperatorError, Output, SettingError,
+    evaluate::{Input, cost, failed},
+    number::number,
+    settings,
+};
 use crate::{
+    expression::Expression,
     format::{Format, Formats},
     record::Record,
+    value::Others,
 };
 
 /// Hands on, as they came, the records for which every condition holds, and drops the others.
@@ -16,12 +23,15 @@ use crate::{
 #[derive(Debug)]
 pub struct Filter {
     settings: Settings,
-    input: Format,
+    format: Format,
+    when: Option<(Expression, Input)>,
 }
 
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 struct Settings {
+    /// An expression that must hold.
+    when: Option<String>,
     /// The smallest number that is handed on.
     min: Option<u64>,
     /// The largest.
@@ -46,7 +56,8 @@ impl Filter {
 
     pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
         let settings: Settings = settings::read(table)?;
-        if settings.min.is_none()
+        if settings.when.is_none()
+            && settings.min.is_none()
             && settings.max.is_none()
             && settings.key_prefix.is_none()
             && settings.header.is_none()
@@ -57,28 +68,54 @@ impl Filter {
             let reason = "`min` is above `max`, so that everything would be dropped";
             return Err(SettingError::new(Some("min"), reason));
         }
-        Ok(Box::new(Filter { settings, input: formats.input }))
+        if (settings.min.is_some() || settings.max.is_some()) && !formats.input.has_numbers() {
+            let key = if settings.min.is_some() { "min" } else { "max" };
+            let reason =
+                format!("values of the format {} are no numbers; say it in `when`", formats.input.name());
+            return Err(SettingError::new(Some(key), reason));
+        }
+        let when = match &settings.when {
+            None => None,
+            Some(source) => {
+                let when = settings::expression("when", source, Expression::condition)?;
+                let input = Input::new(formats.input, Others::Dropped, [&when]);
+                Some((when, input))
+            }
+        };
+        Ok(Box::new(Filter { settings, format: formats.input, when }))
     }
 
-    fn holds(&self, record: &Record) -> Result<bool, OperatorError> {
-        let Settings { min, max, key_prefix, header } = &self.settings;
+    fn holds(&self, record: &Record, out: &Output) -> Result<bool, OperatorError> {
+        let Settings { min, max, key_prefix, header, .. } = &self.settings;
         let begins =
             |prefix: &String| record.key.as_ref().is_some_and(|key| key.starts_with(prefix.as_bytes()));
         let has = |header: &HeaderIs| record.headers.get(&header.name) == Some(header.equals.as_bytes());
         if !key_prefix.as_ref().is_none_or(begins) || !header.as_ref().is_none_or(has) {
             return Ok(false);
         }
-        if min.is_none() && max.is_none() {
-            return Ok(true);
+        if min.is_some() || max.is_some() {
+            let n = number(record, self.format)?;
+            if !min.is_none_or(|min| n >= min) || !max.is_none_or(|max| n <= max) {
+                return Ok(false);
+            }
         }
-        let n = number(record, self.input)?;
-        Ok(min.is_none_or(|min| n >= min) && max.is_none_or(|max| n <= max))
+        match &self.when {
+            None => Ok(true),
+            Some((when, input)) => when.holds(&input.scope(record, out)?).map_err(failed),
+        }
     }
 }
 
 impl Operator for Filter {
+    fn cost(&self, record: &Record) -> Cost {
+        match &self.when {
+            None => Cost { nanos: 100, bytes: record.size() as u64 },
+            Some(_) => cost(record),
+        }
+    }
+
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
-        if self.holds(&record)? {
+        if self.holds(&record, out)? {
             out.push(record);
         }
         Ok(())
@@ -146,6 +183,39 @@ mod tests {
         assert!(
             !passed("key_prefix = 'a'\nmax = 5", &value("five")),
             "what another condition drops is not looked into"
+        );
+    }
+
+    #[test]
+    fn an_expression_is_a_condition_beside_the_short_ones() {
+        let json = Formats { input: Format::Json, output: Format::Json };
+        let build = |toml: &str| Filter::build(toml.parse().unwrap(), json);
+        let filter = build("when = \"value.amount > 100 || headers.vip == 'yes'\"\nkey_prefix = 'eu-'");
+        let filter = filter.map_err(|error| error.to_string()).unwrap();
+        let passes = |key: &'static str, value: &'static str| {
+            let mut out = Output::default();
+            let record = Record { key: Some(key.into()), ..self::value(value) };
+            filter
+                .apply(record, &mut out)
+                .map(|()| out.drain().count() == 1)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(passes("eu-1", r#"{"amount": 100.5}"#), Ok(true));
+        assert_eq!(passes("us-1", r#"{"amount": 100.5}"#), Ok(false));
+        assert_eq!(passes("us-1", "no JSON"), Ok(false), "what another condition drops is not looked into");
+        assert_eq!(
+            passes("eu-1", r#"{"amount": 1}"#),
+            Err("`value.amount > 100 || headers.vip == 'yes'`, column 30: there is no field `vip`".to_owned())
+        );
+        let error = build("when = 'value.amount + 1 > 5 &&'").err().unwrap();
+        assert_eq!(error.key.as_deref(), Some("when"));
+        let error = Filter::build(
+            "max = 5".parse().unwrap(),
+            Formats { input: Format::Bytes, output: Format::Bytes },
+        );
+        assert_eq!(
+            error.err().unwrap().reason,
+            "values of the format bytes are no numbers; say it in `when`"
         );
     }
 

@@ -3,15 +3,23 @@
 //! An operator is synchronous and pure: bytes in, bytes out. Its settings are a plain struct that serde reads. A new operator
 //! is one file here and one line in [`registry`].
 //!
-//! Knows: factorial, format, record, telemetry. Must not know: rdkafka, tokio, clap.
+//! Knows: expression, factorial, format, record, telemetry, value. Must not know: rdkafka, tokio, clap.
 
+mod drop_tombstones;
 mod error;
+mod evaluate;
 mod factorial;
+mod fields;
 mod filter;
+mod headers;
 mod identity;
+mod key;
+mod map;
 mod number;
 mod registry;
+mod sample;
 mod settings;
+mod split;
 
 pub use error::OperatorError;
 pub use factorial::Factorial;
@@ -25,7 +33,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use crate::record::Record;
+use crate::record::{Offset, Record, TopicPartition};
 
 /// Says that nobody wants what is being computed any more. Cheap to clone; all clones are one.
 #[derive(Clone, Default, Debug)]
@@ -53,18 +61,32 @@ impl Cancel {
 pub struct Output {
     records: Vec<Record>,
     cancel: Cancel,
+    place: Option<(TopicPartition, Offset)>,
 }
 
 impl Output {
     /// An empty output, wanted until `cancel` says otherwise.
     pub fn until(cancel: &Cancel) -> Self {
-        Output { records: Vec::new(), cancel: cancel.clone() }
+        Output { cancel: cancel.clone(), ..Output::default() }
     }
 
     /// Whether nobody wants the output any more. An operator that takes long asks for it now and then, and returns
     /// any error once it is so.
     pub fn cancel(&self) -> &Cancel {
         &self.cancel
+    }
+
+    /// Where the record that is computed was read; `None` where there is no topic, as in `pipeline test`.
+    pub fn place(&self) -> Option<(&TopicPartition, Offset)> {
+        self.place.as_ref().map(|(partition, offset)| (partition, *offset))
+    }
+
+    /// The next record was read there. Cheap where it is the partition of the one before.
+    pub fn set_place(&mut self, partition: &TopicPartition, offset: Offset) {
+        match &mut self.place {
+            Some((known, place)) if known.is_same(partition) => *place = offset,
+            place => *place = Some((partition.clone(), offset)),
+        }
     }
 
     /// Hands a record on to the next operator, or to the sink.

@@ -1,6 +1,9 @@
 //! Every operator by the name that a pipeline's file uses.
 
-use super::{Built, factorial::Factorial, filter::Filter, identity::Identity};
+use super::{
+    Built, drop_tombstones::DropTombstones, factorial::Factorial, filter::Filter, headers::SetHeaders,
+    identity::Identity, key::SetKey, map::Map, sample::Sample, split::Split,
+};
 use crate::format::Formats;
 
 /// How an operator is made from its table in a pipeline's file.
@@ -20,9 +23,15 @@ pub struct Factory {
 #[rustfmt::skip] // one line an operator
 pub fn registry() -> &'static [Factory] {
     const ALL: &[Factory] = &[
+        Factory { name: "drop_tombstones", settings: DropTombstones::settings, summary: "drops records without a value", build: DropTombstones::build },
         Factory { name: "factorial", settings: Factorial::settings, summary: "computes n! of each n", build: Factorial::build },
         Factory { name: "filter", settings: Filter::settings, summary: "drops what a condition does not hold for", build: Filter::build },
+        Factory { name: "headers", settings: SetHeaders::settings, summary: "sets and removes headers", build: SetHeaders::build },
         Factory { name: "identity", settings: Identity::settings, summary: "passes every record on as it came", build: Identity::build },
+        Factory { name: "key", settings: SetKey::settings, summary: "gives records another key", build: SetKey::build },
+        Factory { name: "map", settings: Map::settings, summary: "makes another value, or sets and removes fields", build: Map::build },
+        Factory { name: "sample", settings: Sample::settings, summary: "passes a part of the records on", build: Sample::build },
+        Factory { name: "split", settings: Split::settings, summary: "makes a record of each element of a list", build: Split::build },
     ];
     ALL
 }

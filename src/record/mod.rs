@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-pub use names::{CORRELATION_ID, DEADLINE, REPLY_PARTITION, WORKER, error};
+pub use names::{CORRELATION_ID, DEADLINE, INDEX, REPLY_PARTITION, WORKER, error};
 pub use size::{FRAME, wire_size};
 
 /// A place in a partition. The next record to be read has the offset that is committed.
@@ -42,6 +42,11 @@ impl TopicPartition {
     /// The partition of that number of that topic.
     pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
         TopicPartition { topic: topic.into(), partition }
+    }
+
+    /// Whether it is a copy of the other one, found without comparing names: `false` says nothing.
+    pub fn is_same(&self, other: &TopicPartition) -> bool {
+        self.partition == other.partition && Arc::ptr_eq(&self.topic, &other.topic)
     }
 }
 

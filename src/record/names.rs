@@ -9,6 +9,8 @@ pub const DEADLINE: &str = "pipeline.deadline";
 pub const CORRELATION_ID: &str = "correlation-id";
 /// A header of a result that was wanted at a partition: the worker that computed it.
 pub const WORKER: &str = "pipeline.worker";
+/// A header of a record that was made from an element of a list: the element's place there, from 0.
+pub const INDEX: &str = "pipeline.index";
 
 /// The headers of a dead letter.
 pub mod error {

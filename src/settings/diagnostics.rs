@@ -47,6 +47,11 @@ impl Diagnostics {
         &self.file
     }
 
+    /// A part of the file's text.
+    pub(super) fn text(&self, span: Range<usize>) -> Option<&str> {
+        self.text.get(span)
+    }
+
     /// Adds one. Said twice is said once.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if !self.list.contains(&diagnostic) {

@@ -81,6 +81,14 @@ impl<'a> Reader<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
+    /// The place within a string, `at` bytes from its beginning; `None` where the file does not have it letter by letter, as
+    /// with escapes.
+    pub fn within(&self, string: &Origin, value: &str, at: usize) -> Option<Origin> {
+        let Origin::File(span) = string else { return None };
+        let start = span.start + self.diagnostics.borrow().text(span.clone())?.find(value)? + at;
+        Some(Origin::File(start..start + 1))
+    }
+
     /// Where the table was written.
     pub fn origin(&self) -> &Origin {
         &self.origin

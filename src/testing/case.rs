@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::TestDriver;
 use crate::{
     config::{Pipeline, TestCase, TestRecord},
@@ -10,12 +12,12 @@ use crate::{
     record::{Headers, Record},
 };
 
-/// Where a case's outcome is not what it says.
+/// A difference between a case and its outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
     /// What is compared, such as `result 2` or `result 2's key`.
     pub what: String,
-    /// What the case says.
+    /// What the case expects.
     pub expected: String,
     /// What came out.
     pub actual: String,
@@ -28,10 +30,12 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Runs one case. Of a result's key and headers, what the case names is compared; of dead letters, the classes.
+/// Runs one case. Of a result's key and headers, only what the case names is compared; of dead letters, the
+/// classes.
 ///
-/// Values are text in the file whatever the topics' formats: for `bincode` they are translated, `30` to a
-/// request and `5;120` from a result.
+/// JSON is compared as JSON: blanks and the order of fields do not count. Values are text in the file
+/// whatever the topics' formats: for `bincode` they are converted, `30` to a request and `5;120` from a
+/// result.
 ///
 /// # Errors
 /// A fatal error of an operator.
@@ -45,7 +49,7 @@ pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>,
     let passes = pipeline.steps.iter().all(|step| step.operator.keeps_value());
     for index in 0..results.len().max(case.output.len()) {
         let actual = results.get(index).map(|record| output(record, pipeline.sink.format, passes));
-        compare(index + 1, case.output.get(index), actual.as_ref(), &mut differences);
+        compare(index + 1, pipeline.sink.format, case.output.get(index), actual.as_ref(), &mut differences);
     }
     let classes: Vec<&str> = driver.dead_letters().iter().map(|letter| letter.class).collect();
     if classes != case.dead_letters {
@@ -90,8 +94,36 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Whether two texts are the same value.
+fn same_value(format: Format, expected: Option<&str>, actual: Option<&str>) -> bool {
+    let json = |text: &str| serde_json::from_str(text).ok();
+    match (format, expected, actual) {
+        _ if expected == actual => true,
+        (Format::Json, Some(expected), Some(actual)) => {
+            json(expected).zip(json(actual)).is_some_and(|(one, other)| same_json(&one, &other))
+        }
+        _ => false,
+    }
+}
+
+/// JSON has numbers of one kind: 501 and 501.0 are the same.
+fn same_json(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_json(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let same = |(name, value)| other.get(name).is_some_and(|other| same_json(value, other));
+            one.len() == other.len() && one.iter().all(same)
+        }
+        _ => one == other,
+    }
+}
+
 fn compare(
     number: usize,
+    format: Format,
     expected: Option<&TestRecord>,
     actual: Option<&TestRecord>,
     differences: &mut Vec<Difference>,
@@ -103,7 +135,7 @@ fn compare(
         };
         return differences.push(Difference { what, expected: shown(expected), actual: shown(actual) });
     };
-    if expected.value != actual.value {
+    if !same_value(format, expected.value.as_deref(), actual.value.as_deref()) {
         let (expected, actual) = (expected.value.as_deref(), actual.value.as_deref());
         let same = common(expected.unwrap_or_default(), actual.unwrap_or_default());
         differences.push(Difference {
@@ -129,12 +161,12 @@ fn compare(
     }
 }
 
-/// Bytes that both begin with, up to a character's end.
+/// The length of the common prefix, up to a character boundary.
 fn common(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
 }
 
-/// A value in quotes; of a long one what is around `from`, and its length.
+/// A value in quotes; of a long one the part around `from`, and its length.
 fn value(value: Option<&str>, from: usize) -> String {
     const SHOWN: usize = 60;
     let Some(text) = value else { return "a tombstone".into() };

@@ -19,11 +19,11 @@ use crate::{
 /// A record that could not be computed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadLetter {
-    /// The record as it came.
+    /// The record as it was read.
     pub record: Record,
-    /// The kind of wrong, such as `not-a-number`.
+    /// The class, such as `not-a-number`.
     pub class: &'static str,
-    /// One sentence that says what is wrong.
+    /// What is wrong, in one sentence.
     pub message: String,
 }
 
@@ -51,7 +51,7 @@ pub struct TestDriver {
 }
 
 impl TestDriver {
-    /// A driver for that pipeline's operators.
+    /// Creates a driver for that pipeline's operators.
     pub fn new(pipeline: &Pipeline) -> Self {
         TestDriver {
             topology: Topology::new(pipeline.steps.iter().map(|step| step.operator.clone())),
@@ -60,9 +60,9 @@ impl TestDriver {
         }
     }
 
-    /// Takes a record through the operators and gives its results. Bad input goes to the
-    /// [dead letters](TestDriver::dead_letters), and so does what fails in passing as often as the pipeline
-    /// tries, without the pauses between.
+    /// Takes a record through the operators and returns its results. Bad input goes to the [dead
+    /// letters](TestDriver::dead_letters), and so does a record that still fails after the pipeline's number
+    /// of attempts, which are made without pauses.
     ///
     /// # Errors
     /// A fatal error of an operator, on which the pipeline would stop.
@@ -105,7 +105,7 @@ mod tests {
         operator::{Operator, Output},
     };
 
-    /// Fails in passing until it was tried often enough; stops everything on an empty value.
+    /// Fails in passing until it was tried often enough; fails fatally on an empty value.
     struct Moody {
         works_at: u32,
         tried: AtomicU32,

@@ -1,13 +1,14 @@
 //! What is said about a file, as a person reads it.
 
 mod gateway;
+mod meanings;
 mod settings;
 mod together;
 
 use std::{net::SocketAddr, time::Duration};
 
 use super::*;
-use crate::settings::{Diagnostics, Environment};
+use crate::settings::{Diagnostic, Diagnostics, Environment};
 
 struct Empty;
 

@@ -1,0 +1,205 @@
+//! Every setting of a pipeline's file, its default and its meaning, in one place. `docs/settings.md` is made from it.
+
+use std::fmt::Write as _;
+
+use super::kafka::OWNED;
+use crate::operator::registry;
+
+/// What holds where a file does not have a setting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Otherwise {
+    /// The file is refused.
+    Refused,
+    /// This value, as a file would have it.
+    Value(&'static str),
+    /// Something else, in words.
+    Words(&'static str),
+}
+
+use Otherwise::{Refused, Value, Words};
+
+/// A setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its key in its table.
+    pub key: &'static str,
+    /// What holds without it.
+    pub otherwise: Otherwise,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn set(key: &'static str, otherwise: Otherwise, meaning: &'static str) -> Setting {
+    Setting { key, otherwise, meaning }
+}
+
+/// A table of a pipeline's file.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Its path, such as `source`: with a key behind it, that of a setting.
+    pub path: &'static str,
+    /// How the document calls it.
+    pub title: &'static str,
+    /// What it is about, where that needs words.
+    pub about: &'static str,
+    /// Its settings; none where any key may be written.
+    pub settings: &'static [Setting],
+}
+
+/// All tables.
+#[rustfmt::skip] // one line a setting
+pub const TABLES: &[Table] = &[
+    Table { path: "", title: "Above all tables", about: "", settings: &[
+        set("name", Refused, "The pipeline's name: a label on every metric, and the consumer group's name."),
+        set("guarantee", Value("\"at-least-once\""), "What holds when something fails. `\"at-least-once\"`: nothing is lost, and a result may come twice. `\"exactly-once\"`: each batch of results and its offsets are one transaction."),
+        set("order", Value("\"partition\""), "Which results leave in the order of their records: all of a partition (`\"partition\"`), those of one key in a partition (`\"key\"`), or none (`\"none\"`)."),
+    ] },
+    Table { path: "source", title: "`[source]`", about: "Where records come from.", settings: &[
+        set("topic", Refused, "The topic that is read. It is created if it is missing."),
+        set("group", Words("the pipeline's name"), "The consumer group: workers of one group share the partitions."),
+        set("format", Value("\"text\""), "How values are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8) or `\"bytes\"`."),
+        set("requests", Value("false"), "`true`: a record may say by its headers where its reply is wanted, and until when ([gateway.md](gateway.md#the-same-from-any-kafka-client))."),
+        set("partitions", Words("as the broker has it"), "Number of partitions, if the topic has to be created."),
+        set("replication", Words("as the broker has it"), "Number of replicas of each partition, if the topic has to be created."),
+        set("config", Words("as the broker has it"), "The topic's own settings, if it has to be created: `config.retention.ms = 3_600_000` (in ms)."),
+        set("kafka", Words("see [`[kafka]`](#kafka)"), "Properties of librdkafka for the consumer alone."),
+    ] },
+    Table { path: "operators.NAME", title: "`[operators.NAME]`", about: "What is done to each record, in the order in which the tables are written; at least one.", settings: &[
+        set("operator", Words("the table's own name"), "Which operator it is: `operator = \"filter\"` where the table has another name."),
+    ] },
+    Table { path: "operators.factorial", title: "Operator `factorial`", about: "", settings: &[
+        set("max_n", Value("200_000"), "The largest n that is computed; a larger one becomes a dead letter."),
+        set("memory", Value("\"128 MiB\""), "Bytes that may be kept of results, for later ones; they are not part of `limits.memory`."),
+    ] },
+    Table { path: "operators.filter", title: "Operator `filter`", about: "A record is handed on, as it came, if all conditions that are written hold. At least one must be written.", settings: &[
+        set("when", Words("any"), "An [expression](expressions.md) that must hold."),
+        set("min", Words("any"), "The smallest number that the value may be. A value that is no number becomes a dead letter."),
+        set("max", Words("any"), "The largest number that the value may be. A value that is no number becomes a dead letter."),
+        set("key_prefix", Words("any"), "What the key must begin with."),
+        set("header", Words("any"), "A header that the record must have: `{ name = \"tier\", equals = \"gold\" }`."),
+    ] },
+    Table { path: "operators.map", title: "Operator `map`", about: "Another value, or other fields of a JSON object. All expressions see the record as it came.", settings: &[
+        set("value", Words("the value stays"), "An [expression](expressions.md) that gives the new value."),
+        set("set", Words("no field"), "Expressions by the field that they set: `set.total = \"value.price * value.count\"`."),
+        set("remove", Words("no field"), "The fields that are taken out: `[\"card\", \"customer.email\"]`."),
+    ] },
+    Table { path: "operators.key", title: "Operator `key`", about: "", settings: &[
+        set("to", Refused, "An [expression](expressions.md) that gives the new key; `null` is none."),
+    ] },
+    Table { path: "operators.headers", title: "Operator `headers`", about: "", settings: &[
+        set("set", Words("no header"), "[Expressions](expressions.md) by the header that they set: `set.region = \"value.region\"`; `null` sets none."),
+        set("remove", Words("no header"), "The names of the headers that are taken out."),
+    ] },
+    Table { path: "operators.split", title: "Operator `split`", about: "Each record has the key, headers and timestamp of the one that had the list, and the header `pipeline.index`, from 0.", settings: &[
+        set("into", Refused, "An [expression](expressions.md) that gives a list; each element becomes a record."),
+    ] },
+    Table { path: "operators.sample", title: "Operator `sample`", about: "Which records are handed on is no chance: a record that is done again is decided the same way.", settings: &[
+        set("rate", Refused, "The part that is handed on, from 0 to 1."),
+        set("by", Words("the key and the value"), "An [expression](expressions.md): records for which it gives the same go or stay together."),
+    ] },
+    Table { path: "sink", title: "`[sink]`", about: "Where results go.", settings: &[
+        set("topic", Refused, "The topic that is written. It is created if it is missing."),
+        set("format", Value("\"text\""), "How values are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8) or `\"bytes\"`."),
+        set("partitions", Words("as the broker has it"), "Number of partitions, if the topic has to be created."),
+        set("replication", Words("as the broker has it"), "Number of replicas of each partition, if the topic has to be created."),
+        set("config", Words("as the broker has it"), "The topic's own settings, if it has to be created: `config.max.message.bytes = 2_000_000` (in bytes)."),
+        set("kafka", Words("see [`[kafka]`](#kafka)"), "Properties of librdkafka for the producer alone."),
+    ] },
+    Table { path: "dead_letters", title: "`[dead_letters]`", about: "", settings: &[
+        set("topic", Words("the source's, with `.dlq`"), "Where records go that cannot be computed, unchanged and with the reason in their headers. It is created as the source's topic is, if it is missing."),
+    ] },
+    Table { path: "commit", title: "`[commit]`", about: "When offsets are committed, or a transaction ends: whichever comes first.", settings: &[
+        set("interval", Value("\"100 ms\""), "The longest time between two commits while there is something to commit."),
+        set("records", Value("10_000"), "Records done since the last commit."),
+    ] },
+    Table { path: "limits", title: "`[limits]`", about: "", settings: &[
+        set("memory", Value("\"256 MiB\""), "Bytes of record data that this process may hold: fetched, being computed, and not yet acknowledged. At least 16 MiB."),
+        set("fair_by", Words("first come, first served"), "Requesters get equal shares of the cores, however much one of them asks for. They are told apart by the record's key (`\"key\"`) or by a header (`\"header NAME\"`, with `order = \"none\"`)."),
+    ] },
+    Table { path: "retry", title: "`[retry]`", about: "For failures of an operator that pass by themselves.", settings: &[
+        set("attempts", Value("5"), "How often a record is tried in all, before it becomes a dead letter; 1 to 1000."),
+        set("backoff", Value("\"100 ms\""), "The pause before the second attempt. It doubles with each one, and is shortened by chance to half at the most."),
+        set("max_backoff", Value("\"10 s\""), "The longest pause; `backoff` itself, where that is longer."),
+    ] },
+    Table { path: "shutdown", title: "`[shutdown]`", about: "", settings: &[
+        set("timeout", Value("\"10 s\""), "How long a worker may take to finish what is in flight: at a stop, and when it hands a partition over."),
+    ] },
+    Table { path: "metrics", title: "`[metrics]`", about: "", settings: &[
+        set("listen", Value("\"127.0.0.1:9464\""), "Where metrics, `/healthz` and `/readyz` are served. An address that is written must be free; if the default is taken, the next free port is announced at the start."),
+    ] },
+    Table { path: "kafka", title: "`[kafka]`", about: "Any property of librdkafka, such as `bootstrap.servers`, for all clients; in `[source.kafka]` for the consumer alone, in `[sink.kafka]` for the producer alone. `PIPELINE_BOOTSTRAP_SERVERS` wins over the file's `bootstrap.servers`. Some properties have defaults of our own: with `session.timeout.ms = 8000` a dead worker's partitions are another's after 8 s.", settings: &[] },
+    Table { path: "test", title: "`[[test]]`", about: "A test case for `pipeline test`; there may be many.", settings: &[
+        set("name", Words("`test` and its number"), "What the case shows."),
+        set("input", Refused, "The record that goes in, or an array of them."),
+        set("output", Words("no result"), "The results that must come out, in order. A key or a header is compared only where it is written."),
+        set("dead_letters", Words("no dead letter"), "The classes of the dead letters that must come out, in order, such as `\"not-a-number\"`."),
+    ] },
+    Table { path: "test.input", title: "A record of a test", about: "In `input` and `output`: a value alone, or `{ key = \"k\", value = \"30\", headers = { name = \"x\" } }`.", settings: &[
+        set("key", Words("no key"), "The record's key."),
+        set("value", Words("none: a tombstone"), "The record's value; a table or an array stands for JSON, which is compared as JSON."),
+        set("headers", Words("no headers"), "The record's headers, by name."),
+    ] },
+];
+
+const INTRODUCTION: &str = "\
+# Settings of a pipeline
+
+Made from `src/config/meanings.rs` (`UPDATE=1 cargo test settings_document`); a test holds it against what is read.
+
+[`pipelines/factorial.toml`](../pipelines/factorial.toml) is the whole worker. `pipeline check FILE` reports
+everything that is wrong with such a file at once, `pipeline graph FILE` draws it, and `pipeline test FILE` runs its
+test cases.
+
+Every setting can be overridden: `pipeline run factorial.toml --set guarantee=exactly-once --set limits.memory=\"1
+GiB\"`.
+
+A time is written with its unit (`\"100 ms\"`, `\"10 s\"`, `\"5 min\"`), a size too (`\"256 MiB\"`), or as a number of
+bytes. Secrets do not belong in the file: `${env:NAME}`, `${env:NAME:-default}` and `${file:/path}` are filled in,
+in every string but expressions, and not printed.
+
+Results keep the key, headers and timestamp of their record. (So a request with an old timestamp has an old result,
+which the topic's `retention.ms` may delete at once.) With `order = \"partition\"` results without a key go to the
+result partition with their record's partition number, modulo the number of partitions, so that they stay in order.
+";
+
+/// `docs/settings.md`.
+pub fn settings_document() -> String {
+    let mut text = String::from(INTRODUCTION);
+    for table in TABLES {
+        // Writing to memory does not fail.
+        let _ = write!(text, "\n## {}\n", table.title);
+        if !table.about.is_empty() {
+            let _ = write!(text, "\n{}\n", table.about);
+        }
+        if !table.settings.is_empty() {
+            text.push_str("\n| setting | default | meaning |\n|---|---|---|\n");
+        }
+        for Setting { key, otherwise, meaning } in table.settings {
+            let _ = match otherwise {
+                Refused => writeln!(text, "| `{key}` | must be written | {meaning} |"),
+                Value(value) => writeln!(text, "| `{key}` | `{value}` | {meaning} |"),
+                Words(words) => writeln!(text, "| `{key}` | {words} | {meaning} |"),
+            };
+        }
+        match table.path {
+            "operators.NAME" => text.push_str(&operators()),
+            "kafka" => text.push_str(&owned()),
+            _ => {}
+        }
+    }
+    text
+}
+
+fn operators() -> String {
+    let rows = registry().iter().map(|factory| {
+        let keys: Vec<String> = (factory.settings)().iter().map(|key| format!("`{key}`")).collect();
+        let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+        format!("| `{}` | {} | {keys} |\n", factory.name, factory.summary)
+    });
+    format!("\n| operator | what it does | its settings |\n|---|---|---|\n{}", rows.collect::<String>())
+}
+
+fn owned() -> String {
+    let rows = OWNED.iter().map(|(property, instead)| format!("| `{property}` | {instead} |\n"));
+    format!("\n| cannot be written | because |\n|---|---|\n{}", rows.collect::<String>())
+}

@@ -1,0 +1,152 @@
+//! `docs/settings.md` says what is so.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use super::{
+    super::meanings::{Otherwise, Setting, TABLES, settings_document},
+    *,
+};
+use crate::operator::registry;
+
+type Keys = BTreeMap<String, BTreeSet<String>>;
+
+#[test]
+fn settings_document_agrees_with_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, settings_document()).unwrap();
+    }
+    let committed = fs::read_to_string(path).unwrap();
+    assert!(committed == settings_document(), "make it anew: UPDATE=1 cargo test settings_document");
+}
+
+/// The keys of each table, as the document has them. A table within another one is a key of it.
+fn documented() -> Keys {
+    let mut keys = Keys::new();
+    let mut add = |table: &str, key: &str| {
+        keys.entry(table.to_owned()).or_default().insert(key.to_owned());
+    };
+    for table in TABLES {
+        for setting in table.settings {
+            add(table.path, setting.key);
+        }
+        let (outer, inner) = match table.path.split_once('.') {
+            Some(("operators", _)) => ("", "operators"),
+            Some(split) => split,
+            None => ("", table.path),
+        };
+        if !inner.is_empty() {
+            add(outer, inner);
+        }
+    }
+    let of_each = keys.remove("operators.NAME").unwrap();
+    for factory in registry() {
+        let path = format!("operators.{}", factory.name);
+        // The list of operators has their keys, whether or not a table of their own says what each means.
+        let listed = || (factory.settings)().iter().map(|key| (*key).to_owned()).collect();
+        keys.entry(path).or_insert_with(listed).extend(of_each.clone());
+    }
+    keys
+}
+
+/// The keys of each table, as its reader names them where there is one that it does not know.
+fn read(tables: impl Iterator<Item = String>) -> Keys {
+    let text: String = tables
+        .map(|table| match table.as_str() {
+            "" => "'?' = 1\n".to_owned(),
+            "test" => "[[test]]\n'?' = 1\n".to_owned(),
+            "test.input" => "[[test]]\ninput = { '?' = 1 }\n".to_owned(),
+            table => format!("[{table}]\n'?' = 1\n"),
+        })
+        .collect();
+    let wrong = parsed(&text, &[]).unwrap_err();
+    let of_one = |diagnostic: &Diagnostic| {
+        let table = diagnostic.sentence.strip_prefix("`?` is not a setting of ")?;
+        let table = table.strip_prefix("`[").map_or("", |table| table.trim_end_matches("]`"));
+        let known = diagnostic.help.as_deref()?.strip_prefix("its settings are ")?;
+        let known = known.split(", ").map(|key| key.trim_matches('`').to_owned());
+        Some((table.to_owned(), known.collect()))
+    };
+    wrong.iter().filter_map(of_one).collect()
+}
+
+#[test]
+fn what_is_documented_is_read_and_what_is_read_is_documented() {
+    let documented = documented();
+    let read = read(documented.keys().cloned());
+    for (table, keys) in &documented {
+        assert_eq!(
+            read.get(table),
+            Some(keys),
+            "`[{table}]`: what is read, and what src/config/meanings.rs has"
+        );
+    }
+}
+
+/// The path of a table, and each of its settings.
+fn settings() -> impl Iterator<Item = (&'static str, &'static Setting)> {
+    TABLES.iter().flat_map(|table| table.settings.iter().map(|setting| (table.path, setting)))
+}
+
+fn path(table: &str, key: &str) -> String {
+    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+}
+
+#[test]
+fn the_words_that_a_setting_may_be_are_those_in_its_meaning() {
+    let mut found = 0;
+    for (table, setting) in settings() {
+        let path = path(table, setting.key);
+        let Err(wrong) = parsed(GOOD, &[&format!("{path}=?")]) else { continue };
+        let sentence = format!("`{path}` cannot be \"?\"");
+        let about = |diagnostic: &&Diagnostic| diagnostic.sentence == sentence;
+        let help = wrong.iter().find(about).and_then(|diagnostic| diagnostic.help.as_deref());
+        let Some(words) = help.and_then(|help| help.strip_prefix("one of ")) else { continue };
+        let words: BTreeSet<&str> = words.split(", ").map(|word| word.trim_matches('`')).collect();
+        let said = setting.meaning.split("`\"").skip(1).filter_map(|rest| Some(rest.split_once("\"`")?.0));
+        assert_eq!(said.collect::<BTreeSet<_>>(), words, "{path}");
+        found += 1;
+    }
+    assert_eq!(found, 4, "guarantee, order and two formats");
+}
+
+#[test]
+fn what_must_be_written_is_missed() {
+    let operators = registry().iter().map(|factory| format!("[operators.{}]\n", factory.name));
+    let text = format!("[[test]]\noutput = 'a'\n{}", operators.collect::<String>());
+    let wrong = parsed(&text, &[]).unwrap_err();
+    let missed = |Diagnostic { sentence, .. }: &Diagnostic| {
+        // serde's words, of which there is one for each operator.
+        if let Some((table, key)) = sentence.split_once("`: missing field `") {
+            return Some((table.trim_start_matches('`').to_owned(), key.trim_end_matches('`').to_owned()));
+        }
+        let (key, place) = sentence.split_once("` is missing")?;
+        let table = place.strip_prefix(" in `[").map_or("", |table| table.trim_end_matches("]`"));
+        Some((table.to_owned(), key.trim_start_matches('`').to_owned()))
+    };
+    let missed: BTreeSet<(String, String)> = wrong.iter().filter_map(missed).collect();
+    let needed = settings().filter(|(_, setting)| setting.otherwise == Otherwise::Refused);
+    let needed: BTreeSet<(String, String)> =
+        needed.map(|(table, setting)| (table.to_owned(), setting.key.to_owned())).collect();
+    assert_eq!(missed, needed);
+}
+
+#[test]
+fn a_file_that_writes_a_default_is_the_file_without_it() {
+    let shown = |sets: &[&str]| {
+        let mut pipeline = good("", sets);
+        // Whether the address was written is what decides if another one will do.
+        pipeline.metrics.explicit = false;
+        let largest: Vec<Option<u64>> =
+            pipeline.steps.iter().map(|step| step.operator.largest_output()).collect();
+        format!("{pipeline:?} {largest:?}")
+    };
+    for (table, setting) in settings() {
+        let Otherwise::Value(value) = setting.otherwise else { continue };
+        let set = format!("{}={value}", path(table, setting.key));
+        assert_eq!(shown(&[&set]), shown(&[]), "{set}");
+    }
+}

@@ -1,0 +1,87 @@
+//! What is wrong with an expression, or with what it was applied to, in sentences.
+
+use cel::ExecutionError;
+use thiserror::Error;
+
+use super::check::sign;
+
+/// Why an expression cannot be used at all.
+#[derive(Error, Clone, PartialEq, Eq, Debug)]
+#[error("{reason}")]
+pub struct ExpressionError {
+    /// Where in the expression, in bytes from its beginning.
+    pub at: usize,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// Why an expression gives nothing for a record.
+#[derive(Error, Clone, PartialEq, Eq, Debug)]
+#[error("`{expression}`, column {column}: {reason}")]
+pub struct Failure {
+    /// The expression; of a long one, the beginning.
+    pub expression: String,
+    /// Where it failed, in characters from 1.
+    pub column: usize,
+    /// What happened there.
+    pub reason: String,
+}
+
+/// What the interpreter says, in a sentence.
+pub fn describe(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(name) => format!("there is no field `{name}`"),
+        ExecutionError::NoSuchOverload(call) => applied(call.function(), call.argument_types()),
+        ExecutionError::UnsupportedBinaryOperator(word, left, right) => {
+            applied(word, &[left.type_of().to_string(), right.type_of().to_string()])
+        }
+        ExecutionError::ValuesNotComparable(left, right) => {
+            format!("{} and {} cannot be compared", left.type_of(), right.type_of())
+        }
+        ExecutionError::UnexpectedType { got, want } => format!("this is {got}, and {want} is needed"),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "a division by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "the result does not fit 64 bits".to_owned(),
+        ExecutionError::IndexOutOfBounds(_) => "the list has no such place".to_owned(),
+        ExecutionError::FunctionError { function, message } if function.starts_with('@') => message.clone(),
+        ExecutionError::FunctionError { function, message } => format!("`{function}`: {message}"),
+        other => {
+            let text = other.to_string();
+            let mut characters = text.chars();
+            let first = characters.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
+            first + characters.as_str()
+        }
+    }
+}
+
+fn applied(function: &str, types: &[String]) -> String {
+    let name = match function {
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "rem" => "%",
+        other => sign(other).unwrap_or(other),
+    };
+    match types {
+        [of, _] if name == "." || name == "[]" => format!("{of} has no fields"),
+        [one] => format!("`{name}` cannot be applied to {one}"),
+        many => format!("`{name}` cannot be applied to {}", many.join(" and ")),
+    }
+}
+
+/// The beginning of a long expression.
+pub fn short(source: &str) -> String {
+    const SHOWN: usize = 120;
+    match source.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &source[..end]),
+        None => source.to_owned(),
+    }
+}
+
+/// What the parser says, without the list of all that could have stood there.
+pub fn syntax(message: &str) -> String {
+    let message = message.split(" expecting ").next().unwrap_or(message);
+    message.replace("<EOF>", "the end").trim_start_matches("Syntax error: ").to_owned()
+}

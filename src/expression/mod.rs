@@ -1,0 +1,237 @@
+//! Expressions over a record, in Google's Common Expression Language (CEL, <https://cel.dev>).
+//!
+//! An expression is parsed and checked when the file is read ([`Expression::new`]), and says which parts of a record it looks
+//! into ([`Needs`]), so that nothing else is read. Then it is evaluated for one record after another ([`Scope`]), within a
+//! bounded number of steps. Numbers of different kinds may be mixed; all else is CEL.
+//!
+//! Knows: record, value. Must not know: rdkafka, tokio, serde.
+
+mod bounds;
+mod check;
+mod error;
+mod functions;
+mod guarded;
+mod needs;
+mod numbers;
+mod regexes;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod values;
+mod walk;
+
+use std::sync::{Arc, LazyLock};
+
+use cel::{
+    Context, Env, ExecutionError, Value as Evaluated,
+    common::{
+        ast::{Expr, IdedExpr, SourceInfo, operators},
+        types::CelBool,
+        value::CowVal,
+    },
+    extensions,
+};
+
+pub use error::{ExpressionError, Failure};
+pub use scope::{Needs, Scope};
+
+use crate::value::Value;
+use check::Kind;
+
+/// The functions and macros that there are, for all expressions.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    for extension in [extensions::strings, extensions::lists, extensions::math, extensions::encoders] {
+        let added = env.add_extension(extension);
+        debug_assert!(added.is_ok(), "two extensions have a function of one name");
+    }
+    numbers::install(&mut env);
+    regexes::install(&mut env);
+    guarded::install(&mut env);
+    bounds::install(&mut env);
+    Arc::new(env)
+});
+
+/// The longest expression, in bytes.
+const LONGEST: usize = 10_000;
+
+/// A checked expression.
+///
+/// ```
+/// use pipeline::{expression::{Expression, Scope}, record::Record, value::Value};
+///
+/// let expression = Expression::condition("key.startsWith('eu-') && size(headers) == 0").unwrap();
+/// let record = Record { key: Some("eu-7".into()), ..Record::default() };
+/// let scope = Scope::new(&record, None, expression.needs(), Value::Null);
+/// assert_eq!(expression.holds(&scope), Ok(true));
+///
+/// let error = Expression::condition("value.amount > 'a' + 1").err().unwrap();
+/// assert_eq!((error.at, error.reason.as_str()), (19, "`+` cannot be applied to a string and an int"));
+/// ```
+pub struct Expression {
+    source: String,
+    root: IdedExpr,
+    places: SourceInfo,
+    needs: Needs,
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl Expression {
+    /// An expression that gives any value.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn new(source: &str) -> Result<Expression, ExpressionError> {
+        Ok(Expression::parse(source)?.0)
+    }
+
+    /// An expression that gives true or false.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn condition(source: &str) -> Result<Expression, ExpressionError> {
+        let (expression, gives) = Expression::parse(source)?;
+        if !matches!(gives, Kind::Any | Kind::Bool) {
+            let reason = format!("a condition must be true or false, and this is {}", gives.describe());
+            return Err(ExpressionError { at: 0, reason });
+        }
+        Ok(expression)
+    }
+
+    fn parse(source: &str) -> Result<(Expression, Kind), ExpressionError> {
+        if source.len() > LONGEST {
+            let reason = format!("an expression may have {LONGEST} bytes, and this has {}", source.len());
+            return Err(ExpressionError { at: 0, reason });
+        }
+        let (mut root, places) = ENVIRONMENT.parser().parse_with_source_info(source).map_err(|errors| {
+            let first = errors.errors.first();
+            let at = first.map_or(0, |error| byte_at(source, error.pos));
+            let reason = first.map_or("it cannot be read", |error| error.msg.as_str());
+            ExpressionError { at, reason: error::syntax(reason) }
+        })?;
+        let place = |id| places.offset_for(id).map_or(0, |(start, _)| byte_of(source, start as usize));
+        let gives = check::check(&root)
+            .map_err(|wrong| ExpressionError { at: place(wrong.id), reason: wrong.reason })?;
+        let needs = needs::of(&root);
+        numbers::replace(&mut root);
+        guarded::put_in(&mut root);
+        bounds::bound(&mut root);
+        Ok((Expression { source: source.to_owned(), root, places, needs }, gives))
+    }
+
+    /// Which parts of a record it looks into.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// As it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the condition holds for a record.
+    ///
+    /// # Errors
+    /// What went wrong, and in which part of the expression.
+    pub fn holds(&self, scope: &Scope<'_>) -> Result<bool, Failure> {
+        self.with(scope, |context| {
+            let found = Evaluated::resolve_val(&self.root, context)?;
+            match found.downcast_ref::<CelBool>() {
+                Some(yes) => Ok(*yes.inner()),
+                None => Err(needs_bool(&found)),
+            }
+        })
+    }
+
+    /// What it gives for a record. The fields of a map that is written in the expression keep their order, and a part of the
+    /// value that is only copied stays as it came.
+    ///
+    /// # Errors
+    /// What went wrong, and in which part of the expression.
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
+        self.with(scope, |context| values::build(&self.root, scope, context))
+    }
+
+    fn with<T>(
+        &self,
+        scope: &Scope<'_>,
+        evaluate: impl Fn(&Context<'_, '_>) -> Result<T, ExecutionError>,
+    ) -> Result<T, Failure> {
+        bounds::begin();
+        let mut context = Context::with_env(ENVIRONMENT.clone());
+        context.set_variable_resolver(scope);
+        evaluate(&context).map_err(|error| {
+            bounds::begin();
+            let (part, error) = self.blame(&self.root, error, &context);
+            let at = self.places.offset_for(part.id).map_or(0, |(start, _)| start as usize);
+            Failure {
+                expression: error::short(&self.source),
+                column: at + 1,
+                reason: error::describe(&error),
+            }
+        })
+    }
+
+    /// The innermost part that fails, and how. It is looked for only when something has failed.
+    fn blame<'e>(
+        &'e self,
+        part: &'e IdedExpr,
+        error: ExecutionError,
+        context: &Context<'_, '_>,
+    ) -> (&'e IdedExpr, ExecutionError) {
+        let conditional: Vec<&IdedExpr>;
+        let parts: &[&IdedExpr] = match &part.expr {
+            Expr::Call(call) if call.func_name == operators::CONDITIONAL => {
+                // The branch that is not taken may fail as it likes.
+                let condition = Evaluated::resolve_val(&call.args[0], context);
+                let taken = match condition.as_ref().ok().and_then(|value| value.downcast_ref::<CelBool>()) {
+                    None => 0,
+                    Some(yes) if *yes.inner() => 1,
+                    Some(_) => 2,
+                };
+                conditional = vec![&call.args[taken]];
+                &conditional
+            }
+            Expr::Call(call) => {
+                conditional = call.target.as_deref().into_iter().chain(&call.args).collect();
+                &conditional
+            }
+            Expr::Select(select) => &[&*select.operand],
+            Expr::List(list) => {
+                conditional = list.elements.iter().collect();
+                &conditional
+            }
+            Expr::Comprehension(comprehension) => &[&comprehension.iter_range],
+            _ => &[],
+        };
+        for &inner in parts {
+            match Evaluated::resolve_val(inner, context) {
+                Ok(_) => {}
+                // A namespace, such as `math`, is no value.
+                Err(ExecutionError::UndeclaredReference(_)) => {}
+                Err(error) => return self.blame(inner, error, context),
+            }
+        }
+        (part, error)
+    }
+}
+
+fn needs_bool(found: &CowVal<'_, '_>) -> ExecutionError {
+    ExecutionError::UnexpectedType { got: found.get_type().name().to_owned(), want: "bool".to_owned() }
+}
+
+/// The byte at which a character of the text begins.
+fn byte_of(source: &str, character: usize) -> usize {
+    source.char_indices().nth(character).map_or(source.len(), |(at, _)| at)
+}
+
+/// The byte of a line and a column, both from 1, as the parser counts them.
+fn byte_at(source: &str, (line, column): (isize, isize)) -> usize {
+    let before: usize = source.split_inclusive('\n').take((line.max(1) - 1) as usize).map(str::len).sum();
+    before + byte_of(&source[before..], (column.max(1) - 1) as usize)
+}

@@ -1,0 +1,303 @@
+//! A record, as the interpreter sees it: variables that are made when they are looked at.
+
+use std::collections::HashMap;
+
+use cel::{
+    ExecutionError,
+    common::{
+        traits::Indexer,
+        types::{
+            CelBool, CelBytes, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString,
+            CelTimestamp, CelUInt, MAP_TYPE, Type,
+        },
+        value::{CowVal, Val},
+    },
+    context::VariableResolver,
+};
+use chrono::DateTime;
+
+use super::bounds;
+use crate::{
+    record::{Offset, Record, TopicPartition},
+    value::{Fields, Value, Wanted, read_json},
+};
+
+/// What expressions look into, of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Of its value.
+    pub value: Wanted,
+    /// Of its headers, by name.
+    pub headers: Wanted,
+}
+
+impl Needs {
+    /// What another expression looks into is needed too.
+    pub fn extend(&mut self, other: &Needs) {
+        self.value.extend(&other.value);
+        self.headers.extend(&other.headers);
+    }
+}
+
+/// One record, for expressions to look into.
+pub struct Scope<'a> {
+    record: &'a Record,
+    place: Option<(&'a TopicPartition, Offset)>,
+    needs: &'a Needs,
+    value: Value,
+    headers: Value,
+}
+
+impl<'a> Scope<'a> {
+    /// A record whose value was read as `needs` says. Where it was read is unknown in a test without a topic.
+    pub fn new(
+        record: &'a Record,
+        place: Option<(&'a TopicPartition, Offset)>,
+        needs: &'a Needs,
+        value: Value,
+    ) -> Self {
+        Scope { record, place, needs, value, headers: headers(record, &needs.headers) }
+    }
+
+    /// The value at a path below `value`, as it was read: a part that is copied stays as it came.
+    pub fn at(&self, path: &[&str]) -> Option<&Value> {
+        path.iter().try_fold(&self.value, |value, name| match value {
+            Value::Map(fields) => fields.get(name),
+            _ => None,
+        })
+    }
+
+    /// The record's value, as it was read.
+    pub fn into_value(self) -> Value {
+        self.value
+    }
+}
+
+/// Those that are wanted; of several with one name, the last.
+fn headers(record: &Record, wanted: &Wanted) -> Value {
+    if *wanted == Wanted::Nothing {
+        return Value::Null;
+    }
+    let mut fields = Fields::default();
+    for header in record.headers.iter().filter(|header| wanted.field(&header.name).is_some()) {
+        let value = header.value.clone().map_or(Value::Null, text_or_bytes);
+        fields.set(&header.name, value);
+    }
+    Value::Map(fields)
+}
+
+fn text_or_bytes(bytes: bytes::Bytes) -> Value {
+    match crate::value::ByteString::try_from(bytes.clone()) {
+        Ok(text) => Value::String(text),
+        Err(_) => Value::Bytes(bytes),
+    }
+}
+
+impl VariableResolver for Scope<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let part = |value, wanted| Some(CowVal::owned(View { value, wanted }));
+        match variable {
+            "value" => match (&self.value, &self.needs.value) {
+                (value @ Value::Map(_), wanted @ Wanted::Fields(_)) => part(value, wanted),
+                (value, _) => Some(give(value).unwrap_or_else(failed)),
+            },
+            "headers" => match &self.needs.headers {
+                wanted @ Wanted::Fields(_) => part(&self.headers, wanted),
+                _ => Some(give(&self.headers).unwrap_or_else(failed)),
+            },
+            "key" => Some(match self.record.key.as_deref() {
+                None => CowVal::owned(CelNull),
+                Some(bytes) => match std::str::from_utf8(bytes) {
+                    Ok(text) => CowVal::owned(CelString::from(text)),
+                    Err(_) => CowVal::owned(CelBytes::from(bytes)),
+                },
+            }),
+            "topic" => {
+                Some(CowVal::owned(CelString::from(self.place.map_or("", |(place, _)| &*place.topic))))
+            }
+            "partition" => Some(int(self.place.map_or(0, |(place, _)| place.partition.into()))),
+            "offset" => Some(int(self.place.map_or(0, |(_, offset)| offset.0))),
+            "timestamp" => Some(
+                self.record
+                    .timestamp
+                    .and_then(DateTime::from_timestamp_millis)
+                    .map_or(CowVal::owned(CelNull), |time| {
+                        CowVal::owned(CelTimestamp::from(time.fixed_offset()))
+                    }),
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn int<'b>(n: i64) -> CowVal<'b, 'b> {
+    CowVal::owned(CelInt::from(n))
+}
+
+/// A value that could not be read, of which the interpreter hears when it does anything with it.
+fn failed<'b>(error: ExecutionError) -> CowVal<'b, 'b> {
+    CowVal::owned(Failed(error.to_string()))
+}
+
+#[derive(Clone, Debug)]
+struct Failed(String);
+
+impl Val for Failed {
+    fn get_type(&self) -> &Type {
+        &MAP_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &MAP_TYPE
+    }
+
+    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(self.clone())
+    }
+}
+
+impl Indexer for Failed {
+    fn get<'b, 'v>(&'b self, _: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        Err(ExecutionError::function_error("@read", &self.0))
+    }
+
+    fn steal<'v>(self: Box<Self>, _: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        Err(ExecutionError::function_error("@read", &self.0))
+    }
+}
+
+/// An object that was read as far as it is wanted. It can only be asked for a field: whatever else an expression does with an
+/// object makes all of it wanted.
+#[derive(Clone, Copy, Debug)]
+struct View<'a> {
+    value: &'a Value,
+    wanted: &'a Wanted,
+}
+
+impl Val for View<'_> {
+    fn get_type(&self) -> &Type {
+        &MAP_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &MAP_TYPE
+    }
+
+    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(*self)
+    }
+}
+
+impl Indexer for View<'_> {
+    fn get<'b, 'v>(&'b self, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        self.field(name)
+    }
+
+    fn steal<'v>(self: Box<Self>, name: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        Ok(self.field(name)?.into_owned())
+    }
+}
+
+impl<'a> View<'a> {
+    /// What is found borrows from the record, not from this view of it.
+    fn field<'b, 'v>(self, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        'a: 'v,
+    {
+        let Some(name) = name.downcast_ref::<CelString>() else {
+            let types = vec!["map".to_owned(), name.get_type().name().to_owned()];
+            return Err(ExecutionError::no_such_overload("_[_]", types));
+        };
+        let name = name.inner();
+        let Value::Map(fields) = self.value else { return Err(ExecutionError::no_such_key(name)) };
+        match (fields.get(name), self.wanted.field(name)) {
+            (None, _) => Err(ExecutionError::no_such_key(name)),
+            (Some(value @ Value::Map(_)), Some(wanted @ Wanted::Fields(_))) => {
+                Ok(CowVal::owned(View { value, wanted }))
+            }
+            (Some(value), _) => give(value),
+        }
+    }
+}
+
+/// A value as the interpreter's own, reading it where it is still text.
+fn give<'b, 'v, 'a: 'v>(value: &'a Value) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    Ok(match value {
+        Value::String(text) => CowVal::owned(CelString::from(&**text)),
+        Value::Bytes(bytes) => CowVal::owned(CelBytes::from(&**bytes)),
+        Value::Json(text) => match plain_string(text) {
+            Some(string) => CowVal::owned(CelString::from(string)),
+            None => {
+                bounds::spend_on_reading(text)?;
+                CowVal::Owned(owned(read_json(text).map_err(unreadable)?)?)
+            }
+        },
+        other => CowVal::Owned(owned(other.clone())?),
+    })
+}
+
+/// The string that a JSON text is, where nothing in it is escaped.
+fn plain_string(text: &[u8]) -> Option<&str> {
+    let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    (!inner.contains(&b'\\')).then(|| std::str::from_utf8(inner).ok())?
+}
+
+fn owned<'v>(value: Value) -> Result<Box<dyn Val + 'v>, ExecutionError> {
+    Ok(match value {
+        Value::Null => Box::new(CelNull),
+        Value::Bool(value) => Box::new(CelBool::from(value)),
+        Value::Int(value) => Box::new(CelInt::from(value)),
+        Value::UInt(value) => Box::new(CelUInt::from(value)),
+        Value::Float(value) => Box::new(CelDouble::from(value)),
+        Value::String(text) => Box::new(CelString::from(text.to_string())),
+        Value::Bytes(bytes) => Box::new(CelBytes::from(bytes.to_vec())),
+        Value::Json(text) => owned(read_json(&text).map_err(unreadable)?)?,
+        Value::Array(values) => {
+            let values: Result<Vec<Box<dyn Val + 'v>>, _> = values.into_iter().map(owned).collect();
+            Box::new(CelList::from(values?))
+        }
+        Value::Map(fields) => {
+            let mut map: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::with_capacity(fields.len());
+            for (name, value) in fields.iter() {
+                map.insert(CelMapKey::from(name.to_string()), owned(value.clone())?);
+            }
+            Box::new(CelMap::from(map))
+        }
+    })
+}
+
+fn unreadable(error: crate::value::JsonError) -> ExecutionError {
+    ExecutionError::function_error("@read", error)
+}

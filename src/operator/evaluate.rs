@@ -1,0 +1,68 @@
+//! What operators with expressions have in common: reading a record as far as it is needed, and what a failure is.
+
+use super::{Cost, OperatorError, Output};
+use crate::{
+    expression::{Expression, Failure, Needs, Scope},
+    format::{Format, ValueError},
+    record::Record,
+    value::{Others, Value, Wanted},
+};
+
+/// How an operator reads its records.
+#[derive(Debug)]
+pub(super) struct Input {
+    format: Format,
+    others: Others,
+    needs: Needs,
+}
+
+impl Input {
+    /// For these expressions, which look into values of this format; `others` says what becomes of fields that none of them
+    /// names.
+    pub(super) fn new<'a>(
+        format: Format,
+        others: Others,
+        expressions: impl IntoIterator<Item = &'a Expression>,
+    ) -> Self {
+        let mut needs = Needs::default();
+        expressions.into_iter().for_each(|expression| needs.extend(expression.needs()));
+        Input { format, others, needs }
+    }
+
+    /// The field at this path is looked into too.
+    pub(super) fn want(&mut self, path: &[&str]) {
+        self.needs.value.add(path);
+    }
+
+    /// The record, as far as it is looked into. Its value is not read where nothing is.
+    ///
+    /// # Errors
+    /// Bad input, where the value is none of its format.
+    pub(super) fn scope<'a>(
+        &'a self,
+        record: &'a Record,
+        out: &'a Output,
+    ) -> Result<Scope<'a>, OperatorError> {
+        let value = match (&self.needs.value, &record.value) {
+            (Wanted::Nothing, _) | (_, None) => Value::Null,
+            (wanted, Some(bytes)) => self.format.read(bytes, wanted, self.others).map_err(bad_value)?,
+        };
+        Ok(Scope::new(record, out.place(), &self.needs, value))
+    }
+}
+
+/// A value that is none of its format, or does not fit it.
+pub(super) fn bad_value(error: ValueError) -> OperatorError {
+    OperatorError::BadInput { class: error.class(), message: error.to_string() }
+}
+
+/// What an expression cannot do for a record.
+pub(super) fn failed(failure: Failure) -> OperatorError {
+    OperatorError::BadInput { class: "expression-failed", message: failure.to_string() }
+}
+
+/// Reading and evaluating: about a nanosecond a byte, and some calls.
+pub(super) fn cost(record: &Record) -> Cost {
+    let bytes = record.size() as u64;
+    Cost { nanos: 1_000 + bytes, bytes }
+}
