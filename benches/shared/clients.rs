@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pipeline::{
     config::{Guarantee, Order},
     engine::{Budget, Machine, Plan, RetryPolicy, Topology, run},
-    kafka::{KafkaSink, KafkaSource, Topics},
+    kafka::{KafkaSink, KafkaSource, SinkTopics},
     operator::{Operator, registry},
     telemetry::{MetricsServer, Progress, Recorded, Subject, install_metrics},
 };
@@ -86,7 +86,7 @@ pub fn run_pipeline(
             None => None,
         };
         let source = KafkaSource::new(consumer, from, input, progress.clone()).unwrap();
-        let topics = Topics {
+        let topics = SinkTopics {
             requests: false,
             in_order: true,
             results: to.to_owned(),

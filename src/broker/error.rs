@@ -6,17 +6,17 @@ use thiserror::Error;
 
 use super::KAFKA_VERSION;
 
-/// Why there is no broker: each a sentence that names the thing and says what to do.
+/// Why a broker could not be started; each message names the cause and what to do.
 #[derive(Error, Debug)]
 pub enum BrokerError {
-    /// A program that is needed is not installed.
+    /// A required program is not installed.
     #[error(
         "`{program}` was not found, and {purpose} needs it: install it (Debian: apt-get install {package})"
     )]
     Missing {
         /// The program's name.
         program: String,
-        /// What it is for.
+        /// What needs it.
         purpose: &'static str,
         /// The Debian package that has it.
         package: &'static str,
@@ -27,12 +27,12 @@ pub enum BrokerError {
          apt-get install default-jre-headless) or set JAVA_HOME to it"
     )]
     OldJava {
-        /// The program that was asked.
+        /// The Java program.
         program: String,
-        /// The version that it gave.
+        /// Its version.
         found: String,
     },
-    /// Neither the XDG variable nor `HOME` says where files belong.
+    /// Neither the XDG variable nor `HOME` is set.
     #[error("neither {variable} nor HOME is set, so there is no folder to keep {what} in: set one of them")]
     NoHome {
         /// The XDG variable.
@@ -40,7 +40,7 @@ pub enum BrokerError {
         /// What would be kept there.
         what: &'static str,
     },
-    /// Maven could not bring the jars.
+    /// Maven could not fetch the jars.
     #[error(
         "Maven could not fetch Apache Kafka {KAFKA_VERSION}; is its repository reachable? It said:\n{output}"
     )]
@@ -48,14 +48,14 @@ pub enum BrokerError {
         /// The last lines of Maven's output.
         output: String,
     },
-    /// A file, folder or process refused.
+    /// An operation on a file, folder or process failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
-        /// The file or folder that it failed on.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Another cluster runs on the data.
@@ -75,7 +75,7 @@ pub enum BrokerError {
         /// The port.
         port: u16,
     },
-    /// Nothing could be listened on.
+    /// No port is free.
     #[error("found no free port on 127.0.0.1 between 20000 and 32000: is something using them up?")]
     NoFreePort,
     /// The ports would end above 65535.
@@ -98,7 +98,7 @@ pub enum BrokerError {
         folder: PathBuf,
         /// How many nodes have data in it.
         found: usize,
-        /// How many were asked for.
+        /// The requested number.
         asked: usize,
     },
     /// A node's data folder could not be prepared.
@@ -124,9 +124,9 @@ pub enum BrokerError {
     NotReady {
         /// The node's id.
         node: usize,
-        /// How long it was waited for.
+        /// How long it had.
         seconds: u64,
-        /// Its log.
+        /// The node's log.
         log: PathBuf,
         /// The log's last lines.
         lines: String,
@@ -134,14 +134,14 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
-    /// For `map_err`: what was tried, and on what.
+    /// For `map_err`: makes [`BrokerError::Io`] from what was tried, and on what.
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| BrokerError::Io { action, path, source }
     }
 }
 
-/// The last lines of a program's output, as many as help and fit on a screen.
+/// The last lines of a program's output, few enough for a screen.
 pub(super) fn last_lines(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();

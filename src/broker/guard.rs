@@ -1,6 +1,6 @@
-//! Processes and folders that cannot outlive this process, whatever ends it.
+//! Processes and folders that never outlive this process, however it ends.
 //!
-//! `PR_SET_PDEATHSIG` would be Linux's way; a pipe whose other end closes with its owner is everybody's.
+//! `PR_SET_PDEATHSIG` would only work on Linux; a pipe that closes with its owner works everywhere.
 
 use std::{
     ffi::OsString,
@@ -12,15 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A running program, ended with this process at the latest.
+/// A running program, killed when this process ends.
 pub(super) struct Guarded {
     shell: Child,
-    /// A line is a signal to send; the end of it means SIGKILL.
+    /// Each line is a signal to send; end of file means SIGKILL.
     orders: Option<ChildStdin>,
 }
 
 impl Guarded {
-    /// Starts `command` in `folder`, with its output in `server.log` and its id in `pid` there.
+    /// Starts `command` in `folder`, where `server.log` gets its output and `pid` its process id.
     pub(super) fn start(folder: &Path, command: &[OsString]) -> io::Result<Self> {
         let (shell, orders) = shell(include_str!("guard.sh"), folder, command)?;
         Ok(Guarded { shell, orders: Some(orders) })
@@ -29,12 +29,12 @@ impl Guarded {
     /// Sends the program a signal, by its name without `SIG`.
     pub(super) fn signal(&mut self, name: &str) {
         if let Some(orders) = &mut self.orders {
-            // Fails only where the shell is gone, and the program with it.
+            // Fails only if the shell is gone, and the program with it.
             let _ = writeln!(orders, "{name}");
         }
     }
 
-    /// Whether the program has ended, after waiting for that as long as `limit`.
+    /// Waits up to `limit`; returns whether the program has ended.
     pub(super) fn ended_within(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {
@@ -56,17 +56,17 @@ impl Drop for Guarded {
     }
 }
 
-/// Kills a child of this process that outlives it.
+/// Kills a child process if this process ends first.
 pub struct Watch {
     shell: Child,
     _owner: ChildStdin,
 }
 
 impl Watch {
-    /// Watches over that child until this value is dropped, which must not be before the child was waited for.
+    /// Guards that child until dropped, which must not be before the child was waited for.
     ///
     /// # Errors
-    /// No shell can be started.
+    /// The shell cannot be started.
     pub fn over(child: &Child) -> io::Result<Self> {
         let id = child.id().to_string().into();
         let (shell, owner) = shell(r#"read -r _; kill -9 "$1""#, Path::new("/"), &[id])?;
@@ -76,13 +76,13 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Before the pipe closes: the child has ended by now, and its id may be somebody else's.
+        // Before the pipe closes: the child has ended by now, and its id may have been reused.
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
 }
 
-/// A folder that is removed with this value, or with this process.
+/// A temporary folder, removed when dropped or when this process ends.
 pub(super) struct TemporaryFolder {
     path: PathBuf,
     shell: Child,
@@ -90,11 +90,11 @@ pub(super) struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
-    /// Makes a folder with a name of its own in the system's folder for such.
+    /// Creates a folder with a unique name in the system's temporary folder.
     pub(super) fn create() -> io::Result<Self> {
         let name = format!("pipeline-broker-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let path = std::env::temp_dir().join(name);
-        // More than one try: a node that was killed just now may still be writing.
+        // Tries several times: a node that was just killed may still be writing.
         let script = r#"read -r _; for _ in 1 2 3 4 5; do rm -rf "$1" && exit; sleep 1; done"#;
         let (shell, owner) = shell(script, Path::new("/"), &[path.clone().into_os_string()])?;
         let folder = TemporaryFolder { path, shell, owner: Some(owner) };
@@ -102,7 +102,7 @@ impl TemporaryFolder {
         Ok(folder)
     }
 
-    /// Where it is.
+    /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -123,7 +123,8 @@ fn shell(script: &str, folder: &Path, arguments: &[OsString]) -> io::Result<(Chi
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Ctrl-C at a terminal goes to the whole group: the program is to be stopped by us, in order.
+        // Ctrl-C at a terminal goes to the whole process group, but this process stops the program,
+        // gracefully.
         .process_group(0)
         .spawn()?;
     let stdin = shell.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -169,7 +170,7 @@ mod tests {
         let script = "trap '' TERM INT HUP; echo ready; while :; do sleep 0.05; done";
         let mut guarded = Guarded::start(folder.path(), &arguments(script)).unwrap();
         let read = |file| std::fs::read_to_string(folder.path().join(file)).unwrap_or_default();
-        // The program may be there before its guard has written who it is.
+        // The program may run before its guard has written its id.
         while read("server.log") != "ready\n" || !read("pid").ends_with('\n') {
             thread::sleep(Duration::from_millis(10));
         }

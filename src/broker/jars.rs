@@ -1,4 +1,4 @@
-//! Apache Kafka's jars: fetched once by Maven into the cache folder, and the Java that runs them.
+//! Apache Kafka's jars, which Maven fetches once into the cache folder, and the Java that runs them.
 
 use std::{
     ffi::OsString,
@@ -9,7 +9,7 @@ use std::{
 
 use super::{BrokerError, error::last_lines};
 
-/// The release that is run.
+/// The Kafka release.
 pub const KAFKA_VERSION: &str = "4.3.1";
 
 const COPY_DEPENDENCIES: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
@@ -22,11 +22,11 @@ pub struct Jars {
 }
 
 impl Jars {
-    /// Finds the jars in `$XDG_CACHE_HOME/pipeline/kafka-VERSION` (`~/.cache` where that is not set), or
-    /// has Maven fetch them, about 45 MB.
+    /// Finds the jars in `$XDG_CACHE_HOME/pipeline/kafka-VERSION` (`~/.cache` if that is not set), or has
+    /// Maven fetch them, about 45 MB.
     ///
-    /// Two processes may do so at once: each fetches into a folder of its own, and the first to finish
-    /// gives it the name that counts.
+    /// Two processes may do so at once: each fetches into its own folder, and the first to finish renames it
+    /// to the final name.
     ///
     /// # Errors
     /// Java 17 or Maven is missing, or Maven could not fetch.
@@ -41,15 +41,15 @@ impl Jars {
                 Err(_) if folder.is_dir() => Ok(()),
                 renamed => renamed.map_err(BrokerError::io("write", &folder)),
             });
-            // Still there if something failed, or if another process was first.
+            // It still exists if something failed, or if another process was first.
             let _ = fs::remove_dir_all(&unfinished);
             fetched?;
         }
         Ok(Jars { java, folder })
     }
 
-    /// The command line that runs a class of Kafka's, with `options` for the virtual machine, in a
-    /// folder that has `log4j2.properties`.
+    /// The command line that runs one of Kafka's classes, with `options` for the virtual machine, in a folder
+    /// with `log4j2.properties`.
     pub(super) fn command(&self, options: &[String], class: &str, arguments: &[&str]) -> Vec<OsString> {
         let mut command = vec![self.java.clone().into_os_string()];
         command.push("-Dlog4j2.configurationFile=log4j2.properties".into());
@@ -60,7 +60,7 @@ impl Jars {
     }
 }
 
-/// The folder for files of one kind: what the XDG variable says, or its default under `HOME`.
+/// An XDG base folder: from its variable, or its default under `HOME`.
 ///
 /// # Errors
 /// Neither is set.
@@ -69,7 +69,7 @@ pub(crate) fn xdg_folder(
     default: &str,
     what: &'static str,
 ) -> Result<PathBuf, BrokerError> {
-    // The specification has relative paths ignored.
+    // The specification says to ignore relative paths.
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
     absolute(variable)
@@ -92,12 +92,12 @@ fn java() -> Result<PathBuf, BrokerError> {
         Some(version) if version < 17 => {
             Err(BrokerError::OldJava { program: java.display().to_string(), found: version.to_string() })
         }
-        // One that words its version in a new way gets the chance to run.
+        // A version in an unknown format is accepted.
         _ => Ok(java),
     }
 }
 
-/// `openjdk version "17.0.15" …` is 17; before 9 it was `"1.8.0_292"`.
+/// Parses the major version: `openjdk version "17.0.15" …` is 17; before 9 it was `"1.8.0_292"`.
 fn java_version(said: &str) -> Option<u32> {
     let mut numbers = said.split('"').nth(1)?.split(|c: char| !c.is_ascii_digit());
     match numbers.next()?.parse().ok()? {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn javas_of_every_age_are_told_apart() {
+    fn javas_of_every_age_are_distinguished() {
         assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime"), Some(17));
         assert_eq!(java_version("openjdk version \"21\" 2023-09-19"), Some(21));
         assert_eq!(java_version("openjdk version \"25-ea\" 2025-09-16"), Some(25));

@@ -20,9 +20,9 @@ use super::{
     properties::server_properties,
 };
 
-/// A start takes about 8 s where two cores have nothing else to do.
+/// How long a start may take; on two idle cores it takes about 8 s.
 const START_LIMIT: Duration = Duration::from_secs(180);
-/// How long a node may take to stop in order before it is killed.
+/// How long a node may take to stop gracefully before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// What a node logs once it serves its clients.
 const STARTED: &[u8] = b"Kafka Server started";
@@ -49,33 +49,33 @@ impl Nodes {
 /// Where a cluster keeps its data.
 #[derive(Clone, Debug)]
 pub enum Data {
-    /// In this folder, which is made if it is not there, and used again by the next start.
+    /// In this folder, which is created if missing, and reused by the next start.
     Kept(PathBuf),
     /// In a temporary folder, removed when the cluster or this process ends.
     Temporary,
 }
 
-/// How a cluster is started.
+/// How to start a cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many nodes.
+    /// The number of nodes.
     pub nodes: Nodes,
     /// Where the data is.
     pub data: Data,
-    /// The first node's port for clients, the others taking the next ones; free ports where `None`.
+    /// The first node's port for clients, with the next ones for the others; `None`: free ports.
     pub port: Option<u16>,
     /// Each node's Java heap, in MiB.
     pub heap_mib: u32,
-    /// More lines for `server.properties`, or other values for its lines.
+    /// Additional or different lines for `server.properties`.
     pub properties: Vec<(String, String)>,
 }
 
-/// A running cluster; it ends with this value, or with this process, whatever ends that.
+/// A running cluster; ends when dropped, or with this process, however that ends.
 pub struct LocalCluster {
     nodes: Vec<Node>,
-    // After the nodes, so that it is removed once they have ended.
+    // Dropped after the nodes, so that it is removed once they have ended.
     temporary: Option<TemporaryFolder>,
-    /// Held for as long as the data is in use.
+    /// Locked as long as the data is in use.
     _lock: File,
 }
 
@@ -83,7 +83,7 @@ struct Node {
     id: usize,
     folder: PathBuf,
     address: SocketAddr,
-    /// Where its proxy reaches it.
+    /// The address at which its proxy reaches it.
     proxied: Option<SocketAddr>,
     command: Vec<std::ffi::OsString>,
     running: Option<Guarded>,
@@ -93,14 +93,15 @@ impl LocalCluster {
     /// Starts a cluster and waits until every node is ready.
     ///
     /// # Errors
-    /// A port is taken, the data is that of a cluster of another size, or a node did not come up: then with
-    /// the last lines of its log.
+    /// A port is taken, the data belongs to a cluster of another size, or a node did not become ready (with
+    /// the last lines of its log).
     pub fn start(jars: &Jars, settings: &Settings) -> Result<Self, BrokerError> {
         LocalCluster::start_behind(jars, settings, &[])
     }
 
-    /// The same, with a further listener for each node, `PROXIED`, that sends its clients to that node's proxy: whoever
-    /// begins there never reaches a node but through its proxy. The proxies must pass on to [`proxied`](Self::proxied).
+    /// The same, with one more listener for each node, `PROXIED`, which advertises that node's proxy: a
+    /// client that starts there reaches every node through its proxy. The proxies must pass on to
+    /// [`proxied`](Self::proxied).
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -114,7 +115,7 @@ impl LocalCluster {
         let (folder, temporary) = match &settings.data {
             Data::Kept(folder) => {
                 fs::create_dir_all(folder).map_err(BrokerError::io("create", folder))?;
-                // Absolute, since each node runs in a folder of its own.
+                // Absolute, since each node runs in its own folder.
                 (folder.canonicalize().map_err(BrokerError::io("open", folder))?, None)
             }
             Data::Temporary => {
@@ -134,20 +135,20 @@ impl LocalCluster {
         Ok(cluster)
     }
 
-    /// The nodes' addresses, as `bootstrap.servers` wants them.
+    /// The nodes' addresses, for `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.to_string()).collect();
         addresses.join(",")
     }
 
-    /// Where the nodes listen for their proxies; nothing where they have none.
+    /// The addresses at which the nodes listen for their proxies; empty without proxies.
     pub fn proxied(&self) -> Vec<SocketAddr> {
         self.nodes.iter().filter_map(|node| node.proxied).collect()
     }
 
-    /// Stops every node in order, and waits for that; one that takes more than 20 s is killed.
+    /// Stops every node gracefully, and waits; one that takes more than 20 s is killed.
     pub fn stop(&mut self) {
-        // All are told at once: the last ones of a quorum could not stop in order alone.
+        // All at once: the last ones of a quorum could not stop gracefully alone.
         for guarded in self.nodes.iter_mut().filter_map(|node| node.running.as_mut()) {
             guarded.signal("TERM");
         }
@@ -159,24 +160,24 @@ impl LocalCluster {
         }
     }
 
-    /// Stops every node and starts it again, on the same ports and data.
+    /// Restarts every node, on the same ports and data.
     ///
     /// # Errors
-    /// A node did not come up again.
+    /// A node did not become ready again.
     pub fn restart(&mut self) -> Result<(), BrokerError> {
         self.stop();
         self.start_all()
     }
 
-    /// Kills a node with SIGKILL, counted from 1; nothing happens to one that does not run.
+    /// Kills a node, counted from 1, with SIGKILL; does nothing if it is not running.
     ///
     /// # Panics
-    /// There is no such node. So in the next ones.
+    /// If there is no such node; the next methods do too.
     pub fn kill_node(&mut self, node: usize) {
         self.nodes[node - 1].running = None;
     }
 
-    /// Stops a node in order, or after 20 s by force.
+    /// Stops a node gracefully, or kills it after 20 s.
     pub fn stop_node(&mut self, node: usize) {
         if let Some(mut guarded) = self.nodes[node - 1].running.take() {
             guarded.signal("TERM");
@@ -184,12 +185,12 @@ impl LocalCluster {
         }
     }
 
-    /// Lets a node stand still, as SIGSTOP does.
+    /// Stops a node with SIGSTOP.
     pub fn freeze_node(&mut self, node: usize) {
         self.signal_node(node, "STOP");
     }
 
-    /// Lets a node that stands still go on.
+    /// Continues a node stopped with SIGSTOP.
     pub fn thaw_node(&mut self, node: usize) {
         self.signal_node(node, "CONT");
     }
@@ -203,16 +204,16 @@ impl LocalCluster {
     /// Starts a node that was stopped or killed, and waits until it is ready.
     ///
     /// # Errors
-    /// It did not come up.
+    /// It did not become ready.
     pub fn start_node(&mut self, node: usize) -> Result<(), BrokerError> {
         self.nodes[node - 1].start()?;
         self.nodes[node - 1].wait_until_ready()
     }
 
-    /// That no node has ended by itself.
+    /// Checks that no node has ended by itself.
     ///
     /// # Errors
-    /// The node that has, with the last lines of its log.
+    /// The node that has ended, with the last lines of its log.
     pub fn check(&mut self) -> Result<(), BrokerError> {
         self.nodes.iter_mut().try_for_each(Node::check)
     }
@@ -222,12 +223,12 @@ impl LocalCluster {
         self.nodes.iter_mut().try_for_each(Node::wait_until_ready)
     }
 
-    /// Prepares the data folders that are new, all at once: each is a Java of its own.
+    /// Prepares the new data folders in parallel: each needs its own Java process.
     fn format(&self, jars: &Jars, cluster_id: &str) -> Result<(), BrokerError> {
         thread::scope(|scope| {
             let new = self.nodes.iter().filter(|node| !node.folder.join("data/meta.properties").exists());
             let formats: Vec<_> = new.map(|node| scope.spawn(|| node.format(jars, cluster_id))).collect();
-            // A join fails only where the thread panicked, and then so do we.
+            // A join fails only if the thread panicked; passes the panic on.
             formats
                 .into_iter()
                 .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -237,7 +238,7 @@ impl LocalCluster {
 
 impl Drop for LocalCluster {
     fn drop(&mut self) {
-        // Data that goes with it need not be left in order.
+        // Temporary data needs no graceful stop.
         if self.temporary.is_none() {
             self.stop();
         }
@@ -278,7 +279,7 @@ impl Node {
     }
 
     fn format(&self, jars: &Jars, cluster_id: &str) -> Result<(), BrokerError> {
-        // Half a second of work: the better compiler would not pay.
+        // Half a second of work: the optimizing compiler would not pay off.
         let options = ["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog.level=warn"];
         let command = jars.command(
             &options.map(str::to_owned),
@@ -345,8 +346,8 @@ impl Node {
     }
 }
 
-/// Two clusters on the same data would end each other, or worse. The system lets go of it when this process ends, whatever
-/// ends it.
+/// Locks the data: two clusters on it would stop each other, or worse. The system releases the lock when this
+/// process ends, however it ends.
 fn lock(folder: &Path) -> Result<File, BrokerError> {
     let path = folder.join("in-use");
     let file = File::create(&path).map_err(BrokerError::io("create", &path))?;
@@ -357,8 +358,8 @@ fn lock(folder: &Path) -> Result<File, BrokerError> {
     }
 }
 
-/// The folder in which a cluster of this size keeps its data if nothing else is said:
-/// `$XDG_DATA_HOME/pipeline/broker` (`~/.local/share` where that is not set), with `-3` for three nodes.
+/// The default folder for the data of a cluster of this size:
+/// `$XDG_DATA_HOME/pipeline/broker` (`~/.local/share` if that is not set), with `-3` for three nodes.
 ///
 /// # Errors
 /// Neither `XDG_DATA_HOME` nor `HOME` is set.
@@ -374,7 +375,7 @@ fn node_folder(cluster: &Path, id: usize) -> PathBuf {
     cluster.join(format!("node{id}"))
 }
 
-/// The cluster's id, from its folder or else new.
+/// The cluster's id, from its folder or new.
 fn cluster_id(folder: &Path, nodes: Nodes) -> Result<String, BrokerError> {
     let asked = usize::from(nodes.count());
     let found = (1..=9).filter(|id| node_folder(folder, *id).exists()).count();
@@ -385,7 +386,7 @@ fn cluster_id(folder: &Path, nodes: Nodes) -> Result<String, BrokerError> {
     if let Ok(id) = fs::read_to_string(&file) {
         return Ok(id.trim().to_owned());
     }
-    // 'L' first: an id that began with a dash would be an option to Kafka's tools.
+    // 'L' first: Kafka's tools would take an id that begins with a dash as an option.
     let id = format!("L{}", &URL_SAFE_NO_PAD.encode(fastrand::u128(..).to_be_bytes())[1..]);
     fs::write(&file, &id).map_err(BrokerError::io("write", file))?;
     Ok(id)

@@ -1,7 +1,7 @@
-//! A real Apache Kafka on this machine, for tests and for a person without one: KRaft, one node or three,
-//! from the jars on Maven Central, listening on loopback alone.
+//! A real Apache Kafka on this machine, for tests and for users without one: KRaft, one node or three, from
+//! the jars on Maven Central, listening on loopback only.
 //!
-//! Of processes, ports and files: a broker is ready when its log says so and its port accepts.
+//! It deals with processes, ports and files: a broker is ready when its log says so and its port accepts.
 //!
 //! Knows: nothing else here. Must not know: rdkafka, clap.
 

@@ -1,21 +1,22 @@
-//! Which ports the nodes listen on.
+//! The ports of the nodes.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::BrokerError;
 
-/// Where the nodes of a cluster listen, on 127.0.0.1: node `n` has the ports at `n - 1`.
+/// The ports of a cluster's nodes, on 127.0.0.1: node `n` has those at `n - 1`.
 pub(super) struct Ports {
     /// For clients and the other nodes.
     pub(super) client: Vec<u16>,
     /// For the controllers' quorum.
     pub(super) controller: Vec<u16>,
-    /// For clients that come through a proxy; none where there is none.
+    /// For clients that come through a proxy; empty without proxies.
     pub(super) proxied: Vec<u16>,
 }
 
 impl Ports {
-    /// Ports for so many nodes, of which the first `proxied` ones have a proxy; for clients from `first` on, if given.
+    /// Chooses ports for the nodes, of which the first `proxied` have a proxy; those for clients begin at
+    /// `first`, if given.
     pub(super) fn choose(nodes: u16, first: Option<u16>, proxied: u16) -> Result<Self, BrokerError> {
         let mut client = match first {
             None => Vec::new(),
@@ -37,8 +38,8 @@ impl Ports {
     }
 }
 
-/// Free ports below those that the system gives to connections: one of its own choice could be somebody's
-/// end of a connection by the time a node is restarted on it.
+/// Finds free ports below the system's ephemeral range: an ephemeral port could be in use by a connection
+/// when a node is restarted on it.
 fn free_ports(count: u16, taken: &mut Vec<u16>) -> Result<Vec<u16>, BrokerError> {
     let mut ports = Vec::new();
     for _ in 0..count {

@@ -4,10 +4,11 @@ use std::{fmt::Write, net::SocketAddr};
 
 use super::ports::Ports;
 
-/// The settings of node `node` (from 1), with `extra` ones, which win. Where it has a proxy, a further listener, `PROXIED`,
-/// sends its clients there.
+/// The settings of node `node` (from 1), overridden by `extra`. With a proxy there is one more listener,
+/// `PROXIED`, which advertises the proxy.
 ///
-/// `data` is relative to the node's folder, in which Java runs: a path would need Kafka's escapes.
+/// `data` is relative to the node's folder, in which Java runs: an absolute path would need escaping for
+/// Kafka.
 pub(super) fn server_properties(
     node: usize,
     ports: &Ports,

@@ -1,17 +1,17 @@
-//! Asks other processes at the port where they serve their metrics.
+//! Requests to the metrics port of other processes.
 
 use std::time::Duration;
 
 use ureq::Agent;
 
-/// Who does not answer for so long is not there.
+/// How long a process may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What a process answers at that path. The URL may be `host:port` alone, and may end in `/metrics`.
+/// Fetches a path from a process. The URL may be just `host:port`, and may end in `/metrics`.
 ///
 /// # Errors
-/// A sentence, where there is no answer.
-pub fn ask(url: &str, path: &str) -> Result<String, String> {
+/// A sentence that says why there is no answer.
+pub fn get(url: &str, path: &str) -> Result<String, String> {
     let base = url.trim_end_matches('/').trim_end_matches("/metrics");
     let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
     let agent: Agent = Agent::config_builder().timeout_global(Some(LIMIT)).build().into();
@@ -20,9 +20,9 @@ pub fn ask(url: &str, path: &str) -> Result<String, String> {
     answer.map_err(|error| {
         let trouble = match error {
             ureq::Error::StatusCode(code) => {
-                format!("{base}{path} is not where a process serves its metrics (it answers {code})")
+                format!("{base}{path} does not serve a process's metrics (it answers {code})")
             }
-            error => format!("nobody answers at {base}{path}: {error}"),
+            error => format!("no answer from {base}{path}: {error}"),
         };
         format!("{trouble}; name the address that `pipeline run` announces for its metrics")
     })

@@ -8,23 +8,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Failure;
 use crate::broker::{Data, Jars, KAFKA_VERSION, LocalCluster, Nodes, Settings, data_folder};
 
-/// Where every command looks for a broker if nothing else is said.
+/// Where every command looks for a broker by default.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:9092";
 
 /// Start a real Apache Kafka on this machine, and keep its data
 ///
 /// Needs Java 17 or later, and Maven for the first start, which fetches about 45 MB. Listens on 127.0.0.1
-/// alone, without authentication, until it is stopped with Ctrl-C or SIGTERM.
+/// only, without authentication, until it is stopped with Ctrl-C or SIGTERM.
 #[derive(Args, Debug)]
 pub struct Broker {
-    /// How many nodes; three keep three copies of everything
+    /// The number of nodes; with three, everything is replicated three times
     #[arg(long, value_enum, default_value = "1")]
     nodes: NodeCount,
-    /// The folder that keeps the data [default: $XDG_DATA_HOME/pipeline/broker, or the same in
-    /// ~/.local/share; -3 is added for three nodes]
+    /// The data folder [default: $XDG_DATA_HOME/pipeline/broker, or the same in ~/.local/share; with -3
+    /// appended for three nodes]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The port for clients; of three nodes, the second and third have the next two
+    /// The port for clients; with three nodes, the others use the next two
     #[arg(long, default_value_t = 9092)]
     port: u16,
     /// Each node's Java heap in MiB
@@ -77,7 +77,7 @@ impl Broker {
 fn announce(address: &str) {
     println!("ready at {address}");
     if address == DEFAULT_ADDRESS {
-        println!("  nothing to set: it is where `pipeline` looks; stop it with Ctrl-C");
+        println!("  nothing to configure: `pipeline` looks there by default; stop it with Ctrl-C");
     } else {
         println!("  export PIPELINE_BOOTSTRAP_SERVERS={address}");
     }

@@ -1,4 +1,4 @@
-//! Which broker is used when nobody has said: the one at 127.0.0.1:9092, or else one in this process.
+//! The broker that is used if none is configured: the one at 127.0.0.1:9092, otherwise one in this process.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,13 +11,13 @@ use crate::{
 
 /// How long a broker on this machine may take to accept a connection.
 const CONNECT: Duration = Duration::from_millis(500);
-/// Partitions of the embedded broker's topics where the file does not say.
+/// Partitions of the embedded broker's topics unless the file sets them.
 const PARTITIONS: i32 = 2;
 
-/// Sees to it that the pipelines have a broker. The embedded one lives as long as what is returned.
+/// Makes sure that the pipelines have a broker. An embedded one lives as long as the returned value.
 ///
 /// # Errors
-/// Where a pipeline wants what the embedded broker cannot promise.
+/// A pipeline needs a guarantee that the embedded broker cannot give.
 pub async fn find_broker(pipelines: &mut [Pipeline]) -> Result<Option<EmbeddedBroker>, Failure> {
     if pipelines.iter().any(names_brokers) || answers(settings::DEFAULT_SERVERS).await {
         return Ok(None);
@@ -44,10 +44,10 @@ pub async fn find_broker(pipelines: &mut [Pipeline]) -> Result<Option<EmbeddedBr
     Ok(Some(broker))
 }
 
-/// The same for a gateway, whose workers may start the broker as well as it may.
+/// The same for a gateway; its workers may start the broker too.
 ///
 /// # Errors
-/// Where the embedded broker cannot be had.
+/// The embedded broker cannot be started.
 pub async fn find_broker_for_gateway(gateway: &mut Gateway) -> Result<Option<EmbeddedBroker>, Failure> {
     if names(&gateway.kafka) || answers(settings::DEFAULT_SERVERS).await {
         return Ok(None);
@@ -64,7 +64,7 @@ async fn start() -> Result<EmbeddedBroker, Failure> {
     let broker = EmbeddedBroker::start(9092).await.map_err(Failure::failed)?;
     announce(&format!(
         "no Kafka answers at 127.0.0.1:9092: started the embedded broker at {}, in memory. It ends with this process, and \
-         its data with it; it does at-least-once alone (`pipeline broker` starts a real one).",
+         its data with it; it only supports at-least-once (`pipeline broker` starts a real one).",
         broker.address()
     ));
     Ok(broker)
@@ -75,10 +75,10 @@ fn point_to(properties: &mut Properties, broker: &EmbeddedBroker) {
     properties.insert("bootstrap.servers".to_owned(), servers);
 }
 
-/// Refuses what would be a false promise: exactly-once on a broker that is librdkafka's mock cluster.
+/// Refuses exactly-once on a broker that is librdkafka's mock cluster, which cannot keep that promise.
 ///
 /// # Errors
-/// Where that is so.
+/// The pipeline is exactly-once and the broker is a mock cluster.
 pub fn refuse_false_promise(pipeline: &Pipeline, admin: &Admin) -> Result<(), Failure> {
     if pipeline.guarantee == Guarantee::ExactlyOnce && admin.is_embedded() {
         return Err(no_transactions(&pipeline.name, "the broker is an embedded one, and that"));

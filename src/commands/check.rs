@@ -5,7 +5,7 @@ use clap::Args;
 use super::{
     Failure,
     brokers::refuse_false_promise,
-    file::{Overrides, for_stderr, told},
+    file::{Overrides, for_stderr, load_error_text},
     stdout,
 };
 use crate::{
@@ -13,19 +13,19 @@ use crate::{
     kafka::{Admin, settings},
 };
 
-/// Checks pipelines without running them, and says everything that is wrong at once
+/// Checks pipelines without running them, and reports all errors at once
 ///
-/// Each error comes with file, line, column, the text underlined, and what was probably meant. Besides what each
-/// setting says by itself, settings are held against each other: retries against `max.poll.interval.ms`, the
-/// largest result against the memory and the topic's limit, librdkafka's properties against the guarantee.
+/// Each error comes with file, line, column, the text underlined, and what was probably meant. Settings are
+/// also checked against each other: retries against `max.poll.interval.ms`, the largest result against the
+/// memory and the topic's limit, librdkafka's properties against the guarantee.
 ///
-/// Exit code 0 if all can run (warnings do not count), else 2.
+/// Exit code 0 if all can run (warnings do not count), otherwise 2.
 #[derive(Args, Debug)]
 pub struct Check {
     /// Files as given, in pipelines/, or built in, such as factorial.toml
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Ask the brokers too: whether they answer, the topics, and what this user may do with them
+    /// Also check at the brokers: whether they answer, the topics, and what this user may do with them
     #[arg(long)]
     connect: bool,
     #[command(flatten)]
@@ -51,14 +51,15 @@ impl Check {
                         }
                     }
                 }
-                Err(error) => wrong.push(told(&error)),
+                Err(error) => wrong.push(load_error_text(&error)),
             }
         }
         if wrong.is_empty() { Ok(()) } else { Err(Failure::Usage(wrong.join("\n\n"))) }
     }
 }
 
-/// What the pipeline meets at its brokers, a line each; or all that keeps it from running.
+/// Checks the pipeline at its brokers. Returns what is fine, a line each, or everything that keeps it from
+/// running.
 fn connect(pipeline: &Pipeline) -> Result<String, Vec<String>> {
     let admin = Admin::new(&settings::common(pipeline)).map_err(|error| vec![error.to_string()])?;
     let survey = admin.survey(pipeline).map_err(|error| vec![error.to_string()])?;

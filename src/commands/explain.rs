@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::{Failure, admin_port::ask, stdout};
+use super::{Failure, admin_port::get, stdout};
 
-/// Ask a running process how it stands
+/// Show what a running process is doing
 ///
-/// Where the time of its partitions goes, how far behind each is, and how partitions came and went, with what
-/// took how long.
+/// Where the time of its partitions goes, how far behind each is, and its latest rebalances, with how long
+/// each step took.
 #[derive(Args, Debug)]
 pub struct Explain {
     /// Where the process serves its metrics
@@ -16,11 +16,11 @@ pub struct Explain {
 }
 
 impl Explain {
-    /// Prints what the process says.
+    /// Prints the process's explanation.
     ///
     /// # Errors
-    /// It does not answer.
+    /// The process does not answer.
     pub fn run(self) -> Result<(), Failure> {
-        stdout(&ask(&self.url, "/explain").map_err(Failure::Failed)?)
+        stdout(&get(&self.url, "/explain").map_err(Failure::Failed)?)
     }
 }

@@ -20,42 +20,42 @@ use sha2::{Digest, Sha256};
 use super::{Failure, request::parse_range, stdout};
 use crate::factorial::{Decimal, Factorials, MAX_N, Watch, factorial, factorial_watched, method};
 
-/// Compute factorials here, with no Kafka
+/// Compute factorials in this process, without Kafka
 ///
-/// Prints the digits of N! and nothing else; with --time one line of JSON about how long they took instead.
+/// Prints the digits of N! and nothing else; with --time, one line of JSON with timings instead.
 #[derive(Args, Debug)]
 pub struct Factorial {
-    /// Whose factorial
+    /// The n of n!
     #[arg(value_name = "N", required_unless_present = "random", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_N)))]
     n: Option<u32>,
     /// Write the digits to a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "random"])]
     output: Option<String>,
-    /// How many threads; without it one for each core
+    /// The number of threads [default: one for each core]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Print how long it takes, from nothing to decimal text, instead of the digits
+    /// Print how long it takes, from scratch to decimal text, instead of the digits
     #[arg(long)]
     time: bool,
-    /// How often it is computed to find the best and the median time
+    /// How many times to compute it for the best and the median time
     #[arg(long, value_name = "K", default_value_t = 1, requires = "time", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Time many, with random n of this range (both ends included), from checkpoints that are there already
+    /// Time many random n of this range (both ends included), with checkpoints computed in advance
     #[arg(long, value_name = "MIN..MAX", value_parser = parse_range, conflicts_with_all = ["n", "time"])]
     random: Option<RangeInclusive<u64>>,
-    /// How many random numbers; they are the same ones each time
+    /// How many random numbers; the same ones each time
     #[arg(long, value_name = "K", default_value_t = 1_000, requires = "random", value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 }
 
-/// What may be kept of results for later ones.
+/// The memory for checkpoints.
 const MEMORY: u64 = 128 << 20;
 
-/// A computation that takes longer shows how far it is.
+/// A computation that takes longer shows its progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Factorial {
-    /// Computes, and prints what is asked for.
+    /// Computes and prints.
     ///
     /// # Errors
     /// A number above the largest, or a file that cannot be written.
@@ -76,12 +76,12 @@ impl Factorial {
                     }
                 }
             }
-            (None, None) => Ok(()), // clap asks for one of both
+            (None, None) => Ok(()), // clap requires one of the two
         }
     }
 }
 
-/// n!, with a bar on the terminal if it takes long.
+/// Computes n!, with a progress bar on the terminal if it takes long.
 fn compute(pool: &ThreadPool, n: u32) -> Decimal<'static> {
     let watch = Watch::default();
     thread::scope(|scope| {
@@ -100,7 +100,7 @@ fn compute(pool: &ThreadPool, n: u32) -> Decimal<'static> {
         });
         let result = pool.install(|| factorial_watched(n, watch));
         drop(done);
-        // Nobody cancels it.
+        // Never cancelled.
         result.unwrap_or_else(|| factorial(0))
     })
 }
@@ -148,7 +148,7 @@ fn time_stream(
         to.len() as u64
     };
     let all = || pool.install(|| numbers.par_iter().map_init(Vec::new, |to, n| once(n, to)).sum::<u64>());
-    all(); // makes the checkpoints that are needed
+    all(); // computes the checkpoints in advance
     let start = Instant::now();
     let digits = all();
     let seconds = start.elapsed().as_secs_f64();

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
-/// Why a command ended without having done its work; decides the exit code.
+/// Why a command failed; decides the exit code.
 #[derive(Error, Debug)]
 pub enum Failure {
     /// The command line or a file is wrong: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// It went wrong while running: exit code 1.
+    /// It failed while running: exit code 1.
     #[error("{0}")]
     Failed(String),
 }
@@ -26,7 +26,7 @@ impl Failure {
         Failure::Usage(error.to_string())
     }
 
-    /// 1 for what failed while running, 2 for wrong usage or configuration.
+    /// 1 for a failure while running, 2 for wrong usage or configuration.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Usage(_) => ExitCode::from(2),

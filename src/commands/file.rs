@@ -10,13 +10,13 @@ use crate::{
     settings::Diagnostics,
 };
 
-/// Settings that win over the file's.
+/// Settings that override the file's.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Overrides {
     /// Overrides a setting of the file; may be given several times
     ///
-    /// The path's keys have dots between them, and so have librdkafka's properties. The value is TOML, and a
-    /// string where it is none: `--set commit.interval=50ms`, `--set operators.factorial.max_n=5`,
+    /// The path's keys are separated by dots, and librdkafka's properties may contain dots too. The value is
+    /// TOML, otherwise taken as a string: `--set commit.interval=50ms`, `--set operators.factorial.max_n=5`,
     /// `--set kafka.security.protocol=ssl`.
     #[arg(long = "set", value_name = "PATH=VALUE", global = true)]
     pub set: Vec<Override>,
@@ -27,7 +27,8 @@ pub struct Overrides {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_pipeline(file: &str, overrides: &Overrides) -> Result<Pipeline, Failure> {
-    let (pipeline, warnings) = load(file, &overrides.set).map_err(|error| Failure::Usage(told(&error)))?;
+    let (pipeline, warnings) =
+        load(file, &overrides.set).map_err(|error| Failure::Usage(load_error_text(&error)))?;
     if !warnings.is_empty() {
         eprintln!("{}", for_stderr(&warnings));
     }
@@ -39,23 +40,23 @@ pub fn load_pipeline(file: &str, overrides: &Overrides) -> Result<Pipeline, Fail
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_gateway(file: &str, overrides: &Overrides) -> Result<Gateway, Failure> {
-    let (gateway, warnings) =
-        config::load_gateway(file, &overrides.set).map_err(|error| Failure::Usage(told(&error)))?;
+    let (gateway, warnings) = config::load_gateway(file, &overrides.set)
+        .map_err(|error| Failure::Usage(load_error_text(&error)))?;
     if !warnings.is_empty() {
         eprintln!("{}", for_stderr(&warnings));
     }
     Ok(gateway)
 }
 
-/// What is wrong with a file, for standard error.
-pub fn told(error: &LoadError) -> String {
+/// The text of a load error, for standard error.
+pub fn load_error_text(error: &LoadError) -> String {
     match error {
         LoadError::Invalid(diagnostics) => for_stderr(diagnostics),
         error => error.to_string(),
     }
 }
 
-/// Diagnostics with colours, if standard error is a terminal and `NO_COLOR` is not set.
+/// Diagnostics as text, in colour if standard error is a terminal and `NO_COLOR` is not set.
 pub fn for_stderr(diagnostics: &Diagnostics) -> String {
     let colours =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

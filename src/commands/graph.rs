@@ -18,7 +18,7 @@ pub struct Graph {
     /// A file as given, in pipelines/, or built in, such as factorial.toml
     #[arg(value_name = "FILE")]
     file: String,
-    /// How it is drawn
+    /// The output format
     #[arg(long, value_enum, default_value_t = Drawing::Text)]
     format: Drawing,
     #[command(flatten)]
@@ -117,7 +117,8 @@ struct Edge {
     dead_letters: bool,
 }
 
-/// A box for each topic and operator, and who leads to whom; every operator can lead to the dead letters.
+/// A box for each topic and operator, and the arrows between them; every operator can lead to the dead
+/// letters.
 fn boxes(pipeline: &Pipeline) -> (Vec<Node<'_>>, Vec<Edge>) {
     let topic = |name| Node { name, is_topic: true };
     let mut nodes = vec![topic(&pipeline.source.topic.topic)];

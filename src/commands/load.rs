@@ -9,27 +9,28 @@ use super::{Failure, file, file::Overrides, signals::Signals, stdout};
 use crate::{
     kafka::{Admin, KafkaTarget, settings},
     load::{
-        Book, HttpTarget, Results, RunId, Script, Standing, Stop, Target, TargetSettings,
+        Book, HttpTarget, Interrupt, Results, RunId, Script, Standing, Target, TargetSettings,
         report::{self, Report, summary},
         run,
     },
     telemetry::{MetricsServer, announce, init_logging, install_metrics, status_line},
 };
 
-/// How often requests that have waited too long are looked for.
+/// How often to check for requests that have timed out.
 const TICK: Duration = Duration::from_millis(10);
-/// How often the status line is drawn.
+/// How often the status line is redrawn.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// Asks as a load script says, checks each answer, and reports how long they took
+/// Sends requests as a load script says, checks each answer, and reports latencies
 ///
-/// Requests are sent at their planned times whatever the answers do, and their latency counts from the plan; so a
-/// stall is not hidden. Each answer is known by its request's id and is held against the digits that it must
-/// have.
+/// Requests are sent at their planned times regardless of the answers, and latency counts from the planned
+/// time, so that a stall is not hidden. Each answer is matched to its request by id, and its digits are
+/// checked.
 ///
-/// The summary is on standard output; a page with plots, JSON and the histogram are in the script's folder for
-/// reports (load-reports). Exit code 0 if all thresholds are met and no answer is wrong, double or lost, 1 if
-/// not, 2 if the script is wrong. Ctrl-C stops asking, and reports what was done (exit code 1); once more stops waiting.
+/// The summary is on standard output; a page with plots, JSON and the histogram are in the script's folder
+/// for reports (load-reports). Exit code 0 if all thresholds are met and no answer is wrong, double or lost,
+/// 1 if not, 2 if the script is wrong. Ctrl-C stops sending, and reports what was done (exit code 1); once
+/// more stops waiting.
 #[derive(Args, Debug)]
 pub struct Load {
     /// A load script: a file as given, in pipelines/load/, or built in (smoke.toml, exercise.toml, ramp.toml,
@@ -44,10 +45,10 @@ impl Load {
     /// Runs the script.
     ///
     /// # Errors
-    /// A script that is wrong, a target that cannot be reached, or a threshold that is not met.
+    /// A wrong script, an unreachable target, or a threshold that is not met.
     pub fn run(self) -> Result<(), Failure> {
-        let script = crate::load::load(&self.file, &self.overrides.set)
-            .map_err(|error| Failure::Usage(file::told(&error)))?;
+        let script = crate::load::read_script(&self.file, &self.overrides.set)
+            .map_err(|error| Failure::Usage(file::load_error_text(&error)))?;
         init_logging();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -86,28 +87,28 @@ async fn load(script: &Script) -> Result<(String, Results), Failure> {
     let (target, words) = target(script, &book).await?;
     announce(&format!("{}: {words}", script.name));
     announce(&format!("metrics at http://{}/metrics", server.address()));
-    let stop = Arc::new(Stop::default());
-    let signals = tokio::spawn(stop_on_signals(caught, stop.clone()));
+    let interrupt = Arc::new(Interrupt::default());
+    let signals = tokio::spawn(interrupt_on_signals(caught, interrupt.clone()));
     let status = tokio::spawn(show(book.clone()));
     let expiry = tokio::spawn(expire(book.clone()));
-    let (tell, told) = oneshot::channel();
-    let (running, asked) = (script.clone(), book.clone());
-    // A thread of its own: what is planned must not wait for whatever else goes on.
+    let (ended, results) = oneshot::channel();
+    let (running, writing) = (script.clone(), book.clone());
+    // On its own thread, so that planned requests are never delayed by other tasks.
     thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
-            let stopped = run(&running, &*target, &asked, &stop);
-            let _ = tell.send(asked.results(stopped));
+            let stopped = run(&running, &*target, &writing, &interrupt);
+            let _ = ended.send(writing.results(stopped));
         })
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    let results = told.await.map_err(|_| Failure::failed("the run ended unexpectedly"))?;
+    let results = results.await.map_err(|_| Failure::failed("the run ended unexpectedly"))?;
     for side in [signals, status, expiry] {
         side.abort();
     }
     Ok((words, results))
 }
 
-/// What is asked, ready; and where that is, in words.
+/// Connects to the target; returns it with its address, in words.
 async fn target(script: &Script, book: &Arc<Book>) -> Result<(Box<dyn Target + Send>, String), Failure> {
     let topics = match &script.target {
         TargetSettings::Http { url, headers } => {
@@ -119,7 +120,7 @@ async fn target(script: &Script, book: &Arc<Book>) -> Result<(Box<dyn Target + S
     let config = settings::client(&script.name, [&script.kafka]);
     let book = book.clone();
     let clients = tokio::task::spawn_blocking(move || {
-        // Says what is wrong where no broker answers, which the clients themselves do not.
+        // Reports why no broker answers, which the clients themselves do not.
         let admin = Admin::new(&config).map_err(Failure::failed)?;
         let target = KafkaTarget::new(&admin.fit(&config), &topics, book).map_err(Failure::failed)?;
         Ok((target, admin.servers().to_owned()))
@@ -128,21 +129,19 @@ async fn target(script: &Script, book: &Arc<Book>) -> Result<(Box<dyn Target + S
     Ok((Box::new(target), report::target(script, &servers)))
 }
 
-async fn stop_on_signals(caught: Signals, stop: Arc<Stop>) {
+async fn interrupt_on_signals(caught: Signals, interrupt: Arc<Interrupt>) {
     caught
         .each(|signals| {
-            stop.stop();
+            interrupt.raise();
             announce(match signals {
-                1 => {
-                    "stopping: nothing more is asked; the answers are waited for (once more to stop at once)"
-                }
+                1 => "stopping: no more requests; waiting for the answers (once more to stop at once)",
                 _ => "stopped at once",
             });
         })
         .await;
 }
 
-/// Gives up what has waited too long, for ever.
+/// Gives up requests that have timed out, periodically, forever.
 async fn expire(book: Arc<Book>) {
     loop {
         tokio::time::sleep(TICK).await;
@@ -150,7 +149,7 @@ async fn expire(book: Arc<Book>) {
     }
 }
 
-/// Shows how the run stands, for ever; does nothing where there is no terminal.
+/// Shows the run's progress, forever; does nothing without a terminal.
 async fn show(book: Arc<Book>) {
     let Some(line) = status_line() else { return };
     let (mut before, mut at) = (0, Instant::now());

@@ -1,6 +1,6 @@
-//! The command line: one file a subcommand, each a struct that clap fills and a `run` that does it.
+//! The command line: a file for each subcommand, with a struct that clap fills and a `run` that executes it.
 //!
-//! Commands read settings, put parts together and print. They compute nothing and hold no state.
+//! Commands read settings, assemble parts and print. They compute nothing and hold no state.
 //!
 //! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, settings, simulate, telemetry, testing, verify. Must not know: rdkafka.
 
@@ -15,6 +15,7 @@ mod file;
 mod graph;
 mod load;
 mod manual;
+mod new;
 mod request;
 mod run;
 mod serve;
@@ -55,6 +56,7 @@ A first look, with nothing installed:
   pipeline factorial 1000           computes 1000! here, with no Kafka at all
 
 A pipeline of your own:
+  pipeline new mine --from json-filter   a file to begin with: mine.toml
   pipeline graph factorial.toml     what such a file describes
   pipeline check mine.toml          everything that is wrong with it, at once
   pipeline test mine.toml           its own [[test]] cases, without a broker
@@ -75,6 +77,7 @@ enum Command {
     Topics(topics::Topics),
     Check(check::Check),
     Graph(graph::Graph),
+    New(new::New),
     Test(test::Test),
     Explain(explain::Explain),
     Top(top::Top),
@@ -84,7 +87,7 @@ enum Command {
 }
 
 impl CommandLine {
-    /// Does what the command line says.
+    /// Executes the command.
     ///
     /// # Errors
     /// What went wrong, as a sentence, and whether it was the usage or the run.
@@ -100,6 +103,7 @@ impl CommandLine {
             Command::Topics(topics) => topics.run(),
             Command::Check(check) => check.run(),
             Command::Graph(graph) => graph.run(),
+            Command::New(new) => new.run(),
             Command::Test(test) => test.run(),
             Command::Explain(explain) => explain.run(),
             Command::Top(top) => top.run(),
@@ -111,7 +115,7 @@ impl CommandLine {
     }
 }
 
-/// Prints to standard output. That the reader went away, as `head` does, is no failure.
+/// Prints to standard output. A reader that has gone, such as `head`, is no failure.
 fn stdout(text: &str) -> Result<(), Failure> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

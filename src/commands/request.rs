@@ -16,29 +16,29 @@ use super::{
 use crate::{
     config::Pipeline,
     format::Format,
-    gateway::{Answer, Asked, Failure as NoResult, Question, Request as RequestNumber, Waiter},
-    kafka::{Acknowledgement, Admin, RequestEvent, RequestTopics, Requests, settings},
+    gateway::{Answer, CallerId, Failure as NoResult, Question, RequestId, Waiter},
+    kafka::{Acknowledgement, Admin, RequestClient, RequestEvent, RequestTopics, settings},
 };
 
-/// How often requests that have waited too long are looked for.
+/// How often to check for requests that have timed out.
 const TICK: Duration = Duration::from_millis(50);
-/// How long no result is taken for granted.
+/// How long without a result before a hint that a worker may be missing.
 const HINT: Duration = Duration::from_secs(3);
 
-/// Ask for factorials and wait for the answers
+/// Request factorials and wait for the answers
 ///
-/// Standard output has the results alone, one a line; where each request went and how long it took is on
+/// Standard output has only the results, one a line; where each request went and how long it took is on
 /// standard error.
 ///
-/// A result that was already on its way for the same n is an answer too, and who asks for the same n twice
-/// produces one request. A request that cannot be computed fails
-/// as soon as it is in the dead-letter topic, with the reason.
+/// A result that was already in flight for the same n is an answer too, and the same n given twice produces
+/// one request. A request that cannot be computed fails as soon as it is in the dead-letter topic, with the
+/// reason.
 #[derive(Args, Debug)]
 pub struct Request {
-    /// What to ask for
+    /// The numbers to request
     #[arg(value_name = "N", required_unless_present_any = ["random", "count"], allow_negative_numbers = true)]
     numbers: Vec<u64>,
-    /// Ask for random numbers in this range, such as 2000..10000 (both ends included)
+    /// Request random numbers in this range, such as 2000..10000 (both ends included)
     #[arg(long, value_name = "MIN..MAX", value_parser = parse_range, conflicts_with = "numbers")]
     random: Option<RangeInclusive<u64>>,
     /// How many random numbers [default: 1]
@@ -68,7 +68,7 @@ pub(super) fn parse_range(text: &str) -> Result<RangeInclusive<u64>, String> {
 }
 
 impl Request {
-    /// Asks, and prints what comes.
+    /// Sends the requests, and prints the answers.
     ///
     /// # Errors
     /// No broker, or a request without a result.
@@ -83,8 +83,8 @@ impl Request {
         };
         let config = admin.fit(&settings::common(&pipeline));
         let requests =
-            Requests::new(&config, topics, self.timeout, !self.no_wait).map_err(Failure::failed)?;
-        let mut asking = Asking {
+            RequestClient::new(&config, topics, self.timeout, !self.no_wait).map_err(Failure::failed)?;
+        let mut session = Session {
             timed_out: format!(
                 "no result in {} within {}: is a worker running? (pipeline run {})",
                 pipeline.sink.topic.topic,
@@ -98,13 +98,13 @@ impl Request {
             output: pipeline.sink.format,
             requests,
             waiter: Waiter::sharing(),
-            asked: HashMap::new(),
+            numbers: HashMap::new(),
             hint: Some(Instant::now() + HINT),
             unacknowledged: 0,
             failures: 0,
         };
-        asking.ask(&numbers)?;
-        match asking.failures {
+        session.ask(&numbers)?;
+        match session.failures {
             0 => Ok(()),
             1 => Err(Failure::Failed("one request got no result".to_owned())),
             failures => Err(Failure::Failed(format!("{failures} requests got no result"))),
@@ -113,21 +113,22 @@ impl Request {
 }
 
 impl Request {
-    /// What is asked for.
+    /// The numbers to request.
     fn numbers(&self) -> Result<Vec<u64>, Failure> {
         match (&self.random, self.count) {
             (Some(range), count) => {
                 Ok((0..count.unwrap_or(1)).map(|_| fastrand::u64(range.clone())).collect())
             }
-            (None, Some(_)) => Err(Failure::usage(
-                "--count says how many random numbers: say of which range too, such as --random 2000..10000",
-            )),
+            (None, Some(_)) => {
+                Err(Failure::usage("--count needs --random with a range, such as --random 2000..10000"))
+            }
             (None, None) => Ok(self.numbers.clone()),
         }
     }
 }
 
-/// Sees to the topics, so that the first caller need not wait for a worker to do it. Returns who sees to them.
+/// Creates the topics, so that the first caller need not wait for a worker to do it. Returns the admin
+/// client.
 fn prepare(pipeline: &Pipeline) -> Result<Admin, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
@@ -136,34 +137,34 @@ fn prepare(pipeline: &Pipeline) -> Result<Admin, Failure> {
     Ok(admin)
 }
 
-struct Asking {
-    /// What is said of a request that has waited too long.
+struct Session {
+    /// The message for a request that has timed out.
     timed_out: String,
     /// The pipeline's file.
     file: String,
-    /// Which number each request asks for, where there are several.
-    asked: HashMap<usize, u64>,
-    /// When to say that a worker may be missing, if no result has come by then.
+    /// The number of each request, if there are several.
+    numbers: HashMap<usize, u64>,
+    /// When to print the hint that a worker may be missing, if no result has come by then.
     hint: Option<Instant>,
     timeout: Duration,
-    /// Whether the results are waited for.
+    /// Whether to wait for the results.
     wait: bool,
     input: Format,
     output: Format,
-    requests: Requests,
+    requests: RequestClient,
     waiter: Waiter,
-    /// Requests that are produced, and no broker has said where.
+    /// Requests produced but not acknowledged yet.
     unacknowledged: usize,
     failures: usize,
 }
 
-impl Asking {
+impl Session {
     fn ask(&mut self, numbers: &[u64]) -> Result<(), Failure> {
         for (number, &n) in numbers.iter().enumerate() {
-            // Registered first, so that no result can slip by.
+            // Registered first, so that no result is missed.
             let request = if self.wait {
                 let (now, question) = (Instant::now(), Question::Number(n));
-                let produce = self.waiter.wait_for(Asked(number), question, now, now + self.timeout);
+                let produce = self.waiter.wait_for(CallerId(number), question, now, now + self.timeout);
                 match produce {
                     Some(produce) => produce.request.0,
                     None => continue,
@@ -172,7 +173,7 @@ impl Asking {
                 number
             };
             if numbers.len() > 1 {
-                self.asked.insert(request, n);
+                self.numbers.insert(request, n);
             }
             let value = self.input.encode_request(n);
             while !self.requests.send(request, &value).map_err(Failure::failed)? {
@@ -186,7 +187,7 @@ impl Asking {
         Ok(())
     }
 
-    /// Takes what has happened next, and gives up on what has waited too long.
+    /// Handles the next event, and gives up requests that have timed out.
     fn advance(&mut self) -> Result<(), Failure> {
         if let Some(event) = self.requests.next(TICK) {
             self.event(event)?;
@@ -195,7 +196,7 @@ impl Asking {
             self.hint = None;
             eprintln!("no result yet: is a worker running? (pipeline run {})", self.file);
         }
-        // All wait equally long, so nothing has to be produced again for somebody who waits longer.
+        // All have the same time-out, so no request has to be produced again for a longer one.
         let (late, _) = self.waiter.expire(Instant::now());
         self.print_all(&late)
     }
@@ -205,12 +206,12 @@ impl Asking {
         let answers = match event {
             RequestEvent::Acknowledged(Acknowledgement { request, place: Ok((partition, offset)), at }) => {
                 self.unacknowledged -= 1;
-                let n = self.asked.remove(&request).map_or_else(String::new, |n| format!("{n}: "));
+                let n = self.numbers.remove(&request).map_or_else(String::new, |n| format!("{n}: "));
                 let line = format!("{n}partition {partition}, offset {offset}\n");
                 if !self.wait {
                     return stdout(&line);
                 }
-                self.waiter.acknowledged(RequestNumber(request), partition, offset, at);
+                self.waiter.acknowledged(RequestId(request), partition, offset, at);
                 eprint!("{line}");
                 return Ok(());
             }
@@ -222,10 +223,10 @@ impl Asking {
                     eprintln!("{failure}");
                     return Ok(());
                 }
-                self.waiter.fail(RequestNumber(request), failure, now)
+                self.waiter.fail(RequestId(request), failure, now)
             }
             RequestEvent::Result(value) => {
-                // Results in another format than the file says are somebody else's.
+                // Results in another format than the file's belong to another caller.
                 let Ok((n, digits)) = self.output.decode_result(&value) else { return Ok(()) };
                 self.waiter.result(&Question::Number(n), &digits, now)
             }
@@ -242,17 +243,17 @@ impl Asking {
     }
 
     fn print(&mut self, answer: &Answer<String>) -> Result<(), Failure> {
-        // Nothing but numbers is asked for.
+        // Only numbers are requested.
         let Question::Number(n) = answer.question else { return Ok(()) };
         let total = answer.total.as_millis();
         self.hint = None;
         match (&answer.outcome, answer.acknowledged) {
-            // The digits come last: they may fill the screen.
+            // The digits come last, as they may fill the screen.
             (Ok(digits), Some(acknowledged)) => {
                 eprintln!("produce ack {} ms · total {total} ms", acknowledged.as_millis());
                 stdout(&format!("{n};{digits}\n"))?;
             }
-            // Somebody else's result, which was on its way.
+            // Another caller's result, which was in flight.
             (Ok(digits), None) => {
                 eprintln!("total {total} ms");
                 stdout(&format!("{n};{digits}\n"))?;

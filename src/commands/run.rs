@@ -22,9 +22,10 @@ use crate::{
     telemetry::{MetricsServer, Progress, Subject, announce, init_logging, install_metrics, status_line},
 };
 
-/// How much longer than its `shutdown.timeout` a process may be there: to leave its groups, and to close its clients.
+/// How much longer than its `shutdown.timeout` a process may run: to leave its groups, and to close its
+/// clients.
 const AT_LAST: Duration = Duration::from_secs(20);
-/// What a graceful stop does.
+/// What a graceful stop does, in words.
 const GRACEFULLY: &str = "finishing what is in flight, committing, leaving the group";
 
 /// Runs pipelines until SIGINT or SIGTERM: the first stops gracefully (finish what is in flight, commit,
@@ -56,31 +57,31 @@ impl Run {
         if let Some(line) = status_line() {
             line.finish_and_clear();
         }
-        // A commit to a broker that is gone must not keep a process that was told to stop.
+        // A commit to an unreachable broker must not keep a process from stopping.
         runtime.shutdown_background();
         result
     }
 }
 
-/// Their metrics and clients could not be told apart.
+/// Refuses two pipelines with one name: their metrics and clients would be mixed up.
 fn refuse_twins(pipelines: &[Pipeline]) -> Result<(), Failure> {
     let mut names = BTreeSet::new();
     match pipelines.iter().find(|pipeline| !names.insert(&pipeline.name)) {
         None => Ok(()),
         Some(twin) => Err(Failure::Usage(format!(
-            "two of the pipelines are called `{}`: give each a name of its own, or start another process for a second one",
+            "two of the pipelines are called `{}`: give each its own name, or start another process for the second one",
             twin.name
         ))),
     }
 }
 
-/// As many of malloc's arenas as there are cores, instead of eight times as many: what one thread allocates and another
-/// frees stays in its arena, and results go from the pool to librdkafka's threads. 70 MiB less are resident under a
-/// backlog on two cores (`benches/memory`).
+/// Limits malloc to one arena for each core, instead of eight: memory that one thread allocates and another
+/// frees stays in its arena, and results go from the pool to librdkafka's threads. This saves 70 MiB of
+/// resident memory under a backlog on two cores (`benches/memory`).
 #[cfg(target_env = "gnu")]
 fn bound_arenas() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // SAFETY: a number for malloc's own settings; before other threads are there, as its manual asks for.
+    // SAFETY: only sets a number; called before other threads start, as the manual requires.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, i32::try_from(cores).unwrap_or(i32::MAX)) };
 }
 
@@ -88,7 +89,7 @@ fn bound_arenas() {
 fn bound_arenas() {}
 
 async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
-    // First of all: a worker that is told to stop as it starts stops in order.
+    // First of all, so that a signal during the start also stops gracefully.
     let stop = CancellationToken::new();
     let signals = Signals::catch().stop(stop.clone(), GRACEFULLY, "what was not committed is done again");
     let signals = tokio::spawn(signals);
@@ -113,10 +114,10 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     let running = pipelines.into_iter().zip(progress).map(|(pipeline, progress)| {
         let supervised = Supervised { pipeline, machine: machine.clone(), progress, drain };
         let stop = stop.clone();
-        // A task each: one that waits for its broker holds up none of the others.
+        // A task for each: one that waits for its broker does not block the others.
         tokio::spawn(async move {
-            // Whether it failed or panicked, the others stop gracefully: a process that runs half of what it was told
-            // is hard to see. One that is drained leaves the others alone.
+            // If one fails or panics, the others stop gracefully: a process that runs only some of its
+            // pipelines is easily overlooked. One that is drained does not stop the others.
             let guard = stop.clone().drop_guard();
             let result = supervised.run(stop).await;
             if result.is_ok() {

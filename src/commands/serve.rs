@@ -15,21 +15,21 @@ use super::{
 use crate::{
     config::Gateway,
     gateway::{
-        Asker, Desk, Status,
+        Desk, DeskHandle, Status,
         http::{Served, Server, router, trouble},
     },
     kafka::{Admin, GatewayClients, settings},
     telemetry::{MetricsServer, RequestMetrics, announce, init_logging, install_metrics},
 };
 
-/// How long clients may take at the least, at a stop, to hear that there is no answer.
+/// At a stop, the least time for clients to receive that there is no answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Answer over HTTP what workers compute
+/// Serve the workers' results over HTTP
 ///
-/// `GET /factorial/10000` waits for the digits; a page for people is at `/`. Any number of gateways that serve the
-/// same file share the results' partitions. SIGINT or SIGTERM once stops gracefully (not ready, finish what is
-/// pending, leave the group), twice at once.
+/// `GET /factorial/10000` waits for the digits; a page for browsers is at `/`. Any number of gateways that
+/// serve the same file share the results' partitions. SIGINT or SIGTERM stops gracefully (not ready, finish
+/// what is pending, leave the group); a second one stops at once.
 #[derive(Args, Debug)]
 pub struct Serve {
     /// The gateway: a file as given, in pipelines/, or built in
@@ -40,10 +40,10 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Serves until it is told to stop.
+    /// Serves until it is stopped.
     ///
     /// # Errors
-    /// No broker at the start, or an address that cannot be had.
+    /// No broker at the start, or an address that cannot be bound.
     pub fn run(self) -> Result<(), Failure> {
         let gateway = load_gateway(&self.file, &self.overrides)?;
         init_logging();
@@ -52,7 +52,7 @@ impl Serve {
             .build()
             .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
         let result = runtime.block_on(serve(gateway));
-        // A broker that is gone must not keep a process that was told to stop.
+        // An unreachable broker must not keep a process from stopping.
         runtime.shutdown_background();
         result
     }
@@ -72,7 +72,7 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     let admin = admin.map_err(Failure::failed)?;
     admin.ensure_gateway_topics(&gateway).await.map_err(Failure::failed)?;
     let (mut routes, mut clients) = (Vec::new(), Vec::new());
-    let room = Arc::new(Semaphore::new(gateway.in_flight));
+    let permits = Arc::new(Semaphore::new(gateway.in_flight));
     for route in &gateway.routes {
         let status = Arc::new(Status::default());
         let GatewayClients { requests, events, replies } =
@@ -81,9 +81,9 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
         let cache = gateway.cache / gateway.routes.len() as u64;
         let desk =
             Desk::new(route.values, route.correlation, cache, requests, status.clone(), metrics.clone());
-        let asker = Asker::start(desk, events, room.clone(), status);
+        let desk = DeskHandle::start(desk, events, permits.clone(), status);
         let (timeout, batch) = (gateway.http.timeout, gateway.batch);
-        routes.push(Arc::new(Served { route: route.clone(), asker, timeout, batch }));
+        routes.push(Arc::new(Served { route: route.clone(), desk, timeout, batch }));
         clients.push(replies);
     }
     let (listen, ready) = (gateway.metrics, routes.clone());
@@ -106,17 +106,17 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
         ended = &mut serving => return Err(Failure::failed(format!("HTTP is not served any more: {ended:?}"))),
     }
     let deadline = Instant::now() + gateway.shutdown_timeout;
-    routes.iter().for_each(|served| served.asker.status().stop());
-    // All room is there once nobody waits.
+    routes.iter().for_each(|served| served.desk.status().stop());
+    // All permits are returned once no caller waits.
     let all = u32::try_from(gateway.in_flight).unwrap_or(u32::MAX);
-    let pending = tokio::time::timeout_at(deadline, room.acquire_many(all)).await.is_err();
-    room.close();
-    routes.iter().for_each(|served| served.asker.end());
+    let pending = tokio::time::timeout_at(deadline, permits.acquire_many(all)).await.is_err();
+    permits.close();
+    routes.iter().for_each(|served| served.desk.end());
     closed.cancel();
     if tokio::time::timeout_at(deadline.max(Instant::now() + LAST_WORDS), serving).await.is_err() || pending {
         tracing::warn!("not all could be answered within {:?}", gateway.shutdown_timeout);
     }
-    // Each waits for its thread, which leaves the group.
+    // Dropping each waits for its thread, which leaves the group.
     let left = tokio::task::spawn_blocking(move || drop(clients));
     left.await.map_err(Failure::failed)?;
     signals.abort();

@@ -1,4 +1,4 @@
-//! What the user or the system asks of the process: SIGINT and SIGTERM.
+//! SIGINT and SIGTERM.
 
 use std::{process, thread, time::Duration};
 
@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::announce;
 
-/// Ends the process if it is there yet so long after it was told to stop: a client of Kafka may wait for ever, for a
-/// broker or for a clock that was set back.
+/// Ends the process if it still runs this long after a stop: a Kafka client may wait forever, for a broker or
+/// for a clock that was set back.
 pub async fn end_at_last(stop: CancellationToken, limit: Duration) {
     stop.cancelled().await;
-    // Whatever holds up the tasks holds up no thread of its own.
+    // On its own thread, which blocked tasks do not block.
     thread::spawn(move || {
         thread::sleep(limit);
         announce(&format!(
@@ -21,7 +21,7 @@ pub async fn end_at_last(stop: CancellationToken, limit: Duration) {
     });
 }
 
-/// SIGINT and SIGTERM, from when this is made: they do not end the process any more. Needs a tokio runtime.
+/// Catches SIGINT and SIGTERM: from now on they do not end the process. Needs a tokio runtime.
 pub struct Signals(Option<(Signal, Signal)>);
 
 impl Signals {
@@ -29,13 +29,13 @@ impl Signals {
         match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
             (Ok(interrupt), Ok(terminate)) => Signals(Some((interrupt, terminate))),
             _ => {
-                tracing::warn!("signals cannot be caught: the process ends at once when it is told to");
+                tracing::warn!("signals cannot be caught: SIGINT and SIGTERM end the process at once");
                 Signals(None)
             }
         }
     }
 
-    /// Calls back at each of them, with how many there were, for ever.
+    /// Calls back at each signal, with how many there were, forever.
     pub async fn each(self, mut call: impl FnMut(usize)) {
         let Some((mut interrupt, mut terminate)) = self.0 else { return };
         for count in 1.. {
@@ -47,7 +47,7 @@ impl Signals {
         }
     }
 
-    /// The first stops gracefully, the second at once; both are said in words.
+    /// The first signal stops gracefully, the second at once; both are announced.
     pub async fn stop(self, stop: CancellationToken, gracefully: &str, at_once: &str) {
         self.each(|signals| {
             if signals == 1 {

@@ -11,20 +11,20 @@ use crate::{
     telemetry::status_line,
 };
 
-/// What `verify` simulates.
+/// Options of `verify` for the simulation.
 #[derive(Args, Debug)]
 pub struct Simulation {
-    /// Runs the engine against a simulated Kafka instead, in virtual time: thousands of histories a minute, each all that its
-    /// seed makes of it; the first that breaks a promise is shown, made as short as it can be
+    /// Run the engine against a simulated Kafka instead, in virtual time: thousands of histories a minute,
+    /// each determined by its seed; the first that breaks a promise is shortened and shown
     #[arg(long)]
     pub simulate: bool,
-    /// How many histories are simulated
+    /// How many histories to simulate
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000, requires = "simulate")]
     histories: u64,
 }
 
 impl Simulation {
-    /// Plays histories, from that seed on.
+    /// Runs histories, from that seed on.
     ///
     /// # Errors
     /// A history that broke a promise.
@@ -64,7 +64,7 @@ fn summary(report: &Report, seed: u64) -> String {
     match &report.found {
         None => text.push_str("no promise was broken\n"),
         Some(seed) => {
-            text.push_str(&format!("\nseed {seed}, made as short as it can be:\n"));
+            text.push_str(&format!("\nseed {seed}, made as short as possible:\n"));
             explain(*seed).shortest.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
     }

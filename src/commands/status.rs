@@ -1,4 +1,4 @@
-//! The one live line below the log.
+//! The live status line below the log.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::telemetry::{Progress, status_line};
 
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// Shows how the pipelines stand, for ever; does nothing where there is no terminal.
+/// Shows the pipelines' progress, forever; does nothing without a terminal.
 pub async fn show(pipelines: Vec<Arc<Progress>>) {
     let Some(line) = status_line() else { return };
     let mut before = out(&pipelines);

@@ -1,4 +1,4 @@
-//! Keeps one pipeline running: new clients where the old ones cannot go on.
+//! Keeps one pipeline running: recreates clients that cannot go on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,23 +7,23 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, brokers::refuse_false_promise};
 use crate::{
     config::{Guarantee, Order, Pipeline},
-    engine::{Budget, Environment, Machine, Plan, Stop, Topology, run},
-    kafka::{Admin, KafkaSink, KafkaSource, Limits, Topics, settings},
+    engine::{Budget, Machine, Plan, Runtime, Stop, Topology, run},
+    kafka::{Admin, KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings},
     telemetry::Progress,
 };
 
-/// The first pause before new clients are made, and the longest.
+/// The first pause before clients are recreated, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-/// Clients that lasted so long were well: the next pause is a short one again.
+/// Clients that lasted this long were healthy: the next pause is short again.
 const LASTED: Duration = Duration::from_secs(60);
 
-/// So long the topics' limits are not asked for again, where they were asked for and nothing had changed.
+/// How long to wait before fetching the topics' limits again when they had not changed.
 const LIMITS_HOLD: Duration = Duration::from_secs(60);
 
-/// How often the topics are asked whether they take again what they took at the start.
+/// How often to check whether the topics' limits are back to what they were at the start.
 const LIMITS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// One pipeline and what it runs on.
+/// One pipeline and its resources.
 pub struct Supervised {
     pub pipeline: Pipeline,
     pub machine: Arc<Machine>,
@@ -32,10 +32,10 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Runs until `stop` is cancelled, or all is drained.
+    /// Runs until `stop` is cancelled, or everything is drained.
     ///
     /// # Errors
-    /// Where somebody has to do something about it first.
+    /// Something that must be fixed before the pipeline can run again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
         let admin = tokio::select! {
             prepared = self.prepare() => prepared?,
@@ -48,9 +48,9 @@ impl Supervised {
             let began = self.machine.now();
             let ended = tokio::select! {
                 ended = self.session(&admin, limits, limits_hold, stop.clone()) => ended,
-                // Clients that know of a low limit send small batches.
+                // Clients that were created for a low limit send small batches.
                 () = self.change(&admin, limits), if limits != first => {
-                    Err(Stop::Limits("a topic takes more or less again".to_owned()))
+                    Err(Stop::TopicLimits("a topic takes more or less again".to_owned()))
                 }
             };
             let lasted = self.machine.now() - began > LASTED;
@@ -60,16 +60,17 @@ impl Supervised {
                     return Err(Failure::Failed(format!("{}: {reason}", self.pipeline.name)));
                 }
                 Err(Stop::Restart(reason)) => reason,
-                Err(Stop::Limits(reason)) => {
+                Err(Stop::TopicLimits(reason)) => {
                     let before = limits;
-                    limits = admin.limits(&self.pipeline).await;
-                    // Where the broker does not say, or it was changed back meanwhile, asking more often does not help.
+                    limits = admin.topic_limits(&self.pipeline).await;
+                    // If the broker does not report them, or they were changed back meanwhile, fetching more
+                    // often does not help.
                     limits_hold = if limits == before && !lasted { LIMITS_HOLD } else { Duration::ZERO };
                     reason
                 }
             };
             if stop.is_cancelled() {
-                // As in the pause below: there is nothing that anybody would have to do about it.
+                // As in the pause below: this needs no action by anybody.
                 tracing::warn!(
                     pipeline = self.pipeline.name,
                     reason,
@@ -90,7 +91,7 @@ impl Supervised {
         }
     }
 
-    /// Whether the pipeline fits its broker. Returns who sees to the topics.
+    /// Checks the pipeline against its broker. Returns the admin client.
     async fn prepare(&self) -> Result<Admin, Failure> {
         let config = settings::common(&self.pipeline);
         let admin =
@@ -100,11 +101,11 @@ impl Supervised {
         Ok(admin)
     }
 
-    /// Resolves once the topics have other limits than these.
-    async fn change(&self, admin: &Admin, limits: Limits) {
+    /// Resolves once the topics' limits differ from these.
+    async fn change(&self, admin: &Admin, limits: TopicLimits) {
         loop {
             tokio::time::sleep(LIMITS_INTERVAL).await;
-            if admin.limits(&self.pipeline).await != limits {
+            if admin.topic_limits(&self.pipeline).await != limits {
                 return;
             }
         }
@@ -114,7 +115,7 @@ impl Supervised {
     async fn session(
         &self,
         admin: &Admin,
-        limits: Limits,
+        limits: TopicLimits,
         limits_hold: Duration,
         stop: CancellationToken,
     ) -> Result<(), Stop> {
@@ -123,7 +124,7 @@ impl Supervised {
         let (input, budget) = (Budget::new(memory.input), Budget::new(memory.output));
         let consumer = settings::consumer(pipeline, admin.is_embedded());
         let producer = settings::producer(pipeline, limits);
-        let topics = Topics {
+        let topics = SinkTopics {
             requests: pipeline.source.requests,
             in_order: pipeline.order == Order::Partition,
             results: pipeline.sink.topic.topic.clone(),
@@ -131,7 +132,7 @@ impl Supervised {
         };
         let (topic, room) = (pipeline.source.topic.topic.clone(), input.clone());
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
-        // The producer first: a member of the group that cannot work yet would hold partitions for nothing.
+        // The producer first: a group member that cannot work yet would hold its partitions idle.
         let progress = self.progress.clone();
         let clients = tokio::task::spawn_blocking(move || {
             let mut sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;

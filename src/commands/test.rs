@@ -59,7 +59,7 @@ impl Test {
     }
 }
 
-/// Runs one case and reports on it.
+/// Runs one case and appends its outcome to the report.
 fn holds(pipeline: &Pipeline, case: &TestCase, file: &str, report: &mut String) -> bool {
     let differences = match run_case(pipeline, case) {
         Ok(differences) if differences.is_empty() => {

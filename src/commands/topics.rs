@@ -19,7 +19,7 @@ use crate::{
 pub struct Topics {
     #[command(subcommand)]
     action: Action,
-    /// The pipeline whose brokers and topics are meant
+    /// The pipeline whose brokers and topics to use
     #[arg(long, value_name = "FILE", default_value = "factorial.toml", global = true)]
     pipeline: String,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Topics {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Create a topic; without a name, those that the pipeline needs
+    /// Create a topic; without a name, the topics that the pipeline needs
     Create {
         /// The topic's name
         topic: Option<String>,
@@ -42,11 +42,11 @@ enum Action {
         #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting, requires = "topic")]
         config: Vec<(String, String)>,
     },
-    /// Delete a topic and all that is in it
+    /// Delete a topic with all its records
     Delete {
         /// The topic's name
         topic: String,
-        /// Do not ask; without a terminal there is nobody to ask
+        /// Do not ask for confirmation; required without a terminal
         #[arg(long)]
         yes: bool,
     },
@@ -67,7 +67,7 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl Topics {
-    /// Does what was asked for.
+    /// Executes the action.
     ///
     /// # Errors
     /// No broker, or it refuses.
@@ -93,7 +93,7 @@ async fn act(action: Action, admin: &Admin, pipeline: &Pipeline) -> Result<Strin
         Action::Create { topic: Some(topic), partitions, replication, config } => {
             if admin.is_embedded() && (partitions.is_some() || replication.is_some() || !config.is_empty()) {
                 return Err(Failure::failed(format!(
-                    "cannot create topic {topic} so: the embedded broker gives every topic settings of its own"
+                    "cannot create topic {topic} with these settings: the embedded broker gives every topic its own settings"
                 )));
             }
             let config = config.into_iter().collect();
@@ -178,7 +178,7 @@ fn confirm(admin: &Admin, topic: &TopicDescription) -> Result<bool, Failure> {
         let (first, next) = admin.offsets(&topic.name, partition.partition).map_err(Failure::failed)?;
         records += next - first;
     }
-    // Markers of transactions have offsets too.
+    // Transaction markers have offsets too.
     eprint!("Delete {} at {}, and up to {records} records in it? [y/N] ", topic.name, admin.servers());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;

@@ -13,15 +13,17 @@ use super::{
 };
 use crate::{
     broker::Nodes,
+    load::Interrupt,
     telemetry::{announce_plainly, status_line},
-    verify::{Kind, Report, Settings, Status, Stop, run, summary},
+    verify::{FaultKind, Report, Settings, Status, run, summary},
 };
 
-/// Breaks things around workers of a pipeline, and proves that nothing gets lost
+/// Breaks things around a pipeline's workers, and proves that nothing gets lost
 ///
-/// Starts real workers of the file and real brokers, asks, kills and stops and cuts what there is, in an order that the
-/// seed repeats, lets all come to rest, and then reads everything: nothing may be lost or wrong, and with
-/// exactly-once nothing double. What is right is told by the file's own operators, run without Kafka.
+/// Starts real workers of the file and real brokers, and sends requests. Kills, stops and cuts workers,
+/// brokers and connections, in an order that the seed repeats. Once everything is quiet it reads all results:
+/// nothing may be lost or wrong, and with exactly-once nothing double. The file's own operators, run without
+/// Kafka, decide what is right.
 ///
 /// Exit code 0 if every promise was kept, 1 if not.
 #[derive(Args, Debug)]
@@ -34,35 +36,35 @@ pub struct Verify {
         default_value_if("simulate", "true", "")
     )]
     file: String,
-    /// What happens: all, groups (workers, brokers), or names, with commas between them
+    /// The faults: all, groups (such as workers, brokers), or names, separated by commas
     #[arg(long, value_name = "LIST", default_value = "all")]
     faults: String,
-    /// How long things are broken
+    /// How long to inject faults
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
     minutes: f64,
-    /// A fault begins each so many seconds, for long runs [default: soon after the one before it, by chance]
+    /// Begin a fault every SECONDS, for long runs [default: soon after the one before, at random]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     every: Option<u32>,
-    /// What chance begins from: the same seed breaks the same things in the same order [default: one by chance]
+    /// The random seed: the same seed breaks the same things in the same order [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// How many workers there are while nothing is broken
+    /// How many workers run while nothing is broken
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=4))]
     workers: u8,
-    /// How many brokers are started
+    /// How many brokers to start
     #[arg(long, default_value_t = 3, value_parser = nodes)]
     nodes: u16,
-    /// Uses the brokers that the file or PIPELINE_BOOTSTRAP_SERVERS names, in topics of its own, instead of starting some;
-    /// what needs brokers of its own does not happen then
+    /// Use the brokers that the file or PIPELINE_BOOTSTRAP_SERVERS names, in new topics, instead of starting
+    /// some; faults that need own brokers do not happen then
     #[arg(long)]
     given_brokers: bool,
     /// Requests a second
     #[arg(long, default_value_t = 600)]
     rate: u32,
-    /// A file of values to ask for, one a line [default: numbers]
+    /// A file with the requests' values, one a line [default: numbers]
     #[arg(long, value_name = "FILE")]
     samples: Option<PathBuf>,
-    /// The folder for reports, logs, and the brokers' data where something was wrong
+    /// The folder for reports, logs, and the brokers' data if something was wrong
     #[arg(long, value_name = "DIR", default_value = "verify-reports")]
     reports: PathBuf,
     #[command(flatten)]
@@ -82,15 +84,15 @@ impl Verify {
     /// Runs, and reports.
     ///
     /// # Errors
-    /// A wrong file or command line, a run that could not come to its end, or a broken promise.
+    /// A wrong file or command line, a run that could not be completed, or a broken promise.
     pub fn run(self) -> Result<(), Failure> {
         if self.simulation.simulate {
             return self.simulation.run(self.seed);
         }
         let settings = self.settings()?;
-        let stop = Arc::new(Stop::default());
-        stop_on_signals(stop.clone())?;
-        let outcome = run(&settings, stop, &show);
+        let interrupt = Arc::new(Interrupt::default());
+        interrupt_on_signals(interrupt.clone())?;
+        let outcome = run(&settings, interrupt, &show);
         if let Some(line) = status_line() {
             line.finish_and_clear();
         }
@@ -113,7 +115,7 @@ impl Verify {
         }
     }
 
-    /// The command that does the same again, with the seed.
+    /// The command that repeats this run, with the seed.
     fn again(&self, settings: &Settings) -> String {
         let mut command = format!(
             "pipeline verify {} --faults {} --minutes {} --seed {} --workers {} --rate {}",
@@ -137,7 +139,7 @@ impl Verify {
 
     fn settings(&self) -> Result<Settings, Failure> {
         let pipeline = load_pipeline(&self.file, &self.overrides)?;
-        let mut kinds = Kind::parse_list(&self.faults).map_err(Failure::Usage)?;
+        let mut kinds = FaultKind::parse_list(&self.faults).map_err(Failure::Usage)?;
         kinds.retain(|kind| {
             let reason = kind.unavailable(!self.given_brokers);
             if let Some(reason) = reason {
@@ -185,7 +187,7 @@ fn samples(file: &PathBuf) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// The folder, or the same with the first number behind it that makes it new: what an earlier run left stays.
+/// Creates the folder, with a number appended if it exists: an earlier run's files stay.
 fn unused(folder: PathBuf) -> Result<PathBuf, Failure> {
     let numbered = |number: u32| match number {
         1 => folder.clone(),
@@ -198,16 +200,16 @@ fn unused(folder: PathBuf) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-fn stop_on_signals(stop: Arc<Stop>) -> Result<(), Failure> {
+fn interrupt_on_signals(interrupt: Arc<Interrupt>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let call = move |signals| {
-        stop.stop();
+        interrupt.raise();
         announce_plainly(match signals {
-            1 => "stopping: nothing more is broken; what was asked is waited for (once more to wait no more)",
-            _ => "nothing is waited for",
+            1 => "stopping: no more faults; waiting for the answers (once more to stop waiting)",
+            _ => "stopped waiting",
         });
     };
     thread::Builder::new()
@@ -229,11 +231,11 @@ fn show(status: Status<'_>) {
     }
 }
 
-/// The brokers' data is kept where something is wrong: all of it can be looked at again.
+/// Keeps the brokers' data if something is wrong, so that all of it can be examined.
 fn keep_or_remove(settings: &Settings, right: bool) -> Result<(), Failure> {
     let data = settings.folder.join("cluster");
     if right {
-        // Not there where the brokers were given.
+        // Missing if the brokers were given.
         let _ = fs::remove_dir_all(data);
         return Ok(());
     }

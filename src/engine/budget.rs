@@ -1,4 +1,4 @@
-//! Bytes that may be held. Reservations are counted, not allocated; giving one up wakes who waits.
+//! A budget of bytes. Reservations are counted, not allocated; giving one up wakes the next that waits.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ pub struct Budget(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     allowed: i64,
-    /// What is held of this one is held of that one too.
+    /// The budget that this one is a part of: what is held here is held there too.
     whole: Option<Budget>,
     state: Mutex<State>,
 }
@@ -34,7 +34,7 @@ pub struct Reservation {
 }
 
 impl Budget {
-    /// A budget of that many bytes.
+    /// A budget of this many bytes.
     pub fn new(bytes: u64) -> Self {
         Budget(Arc::new(Shared { allowed: bytes as i64, whole: None, state: Mutex::default() }))
     }
@@ -60,14 +60,14 @@ impl Budget {
         self.lock().used.max(0) as u64
     }
 
-    /// Takes the bytes whether there is room or not: for what has arrived already.
+    /// Takes the bytes whether there is room or not: for records that have arrived already.
     pub fn take(&self, bytes: u64) -> Reservation {
         self.add(bytes as i64);
         Reservation { budget: self.clone(), bytes: bytes as i64 }
     }
 
     /// Waits until there is room. A reservation larger than the whole budget is granted once nothing else is
-    /// held: it would wait for ever otherwise.
+    /// held: otherwise it would wait forever.
     pub async fn reserve(&self, bytes: u64) -> Reservation {
         let granted = {
             let mut state = self.lock();

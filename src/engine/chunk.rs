@@ -8,15 +8,15 @@ use crate::{
     record::{Batch, Offset, TopicPartition},
 };
 
-/// One core is busy with a chunk for about so long, so that a costly record gets a core of its own and no
-/// one waits long behind others' records. Nanoseconds.
+/// How long a core is busy with a chunk, about, in nanoseconds: so a costly record gets a core of its own,
+/// and nobody waits long behind the records of others.
 const NANOS: u64 = 2_000_000;
-/// Bytes of results that one chunk may be expected to have.
+/// The most bytes of results that a chunk is expected to have.
 const BYTES: u64 = 1 << 20;
-/// Records that one chunk may have.
+/// The most records of a chunk.
 pub const RECORDS: usize = 2_000;
 
-/// A batch and the room that it holds in the budget, for as long as one of its records is not done.
+/// A batch, and the room that it holds in the budget until all of its records are done.
 #[derive(Debug)]
 pub struct HeldBatch {
     pub batch: Batch,
@@ -25,7 +25,7 @@ pub struct HeldBatch {
     pub _room: Reservation,
 }
 
-/// Neighbours in a batch.
+/// Consecutive records of a batch.
 #[derive(Clone, Debug)]
 pub struct Part {
     pub held: Arc<HeldBatch>,
@@ -36,7 +36,7 @@ pub struct Part {
 #[derive(Clone, Debug)]
 pub struct Chunk {
     pub parts: Vec<Part>,
-    /// Bytes that the results are expected to have.
+    /// The expected size of the results, in bytes.
     pub bytes: u64,
 }
 
@@ -59,7 +59,7 @@ impl Chunk {
         chunks
     }
 
-    /// How many records there are.
+    /// How many records it has.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.range.len()).sum()
     }
@@ -128,7 +128,7 @@ impl Open {
     }
 }
 
-/// Adds a record to the last part if they are neighbours, else to a new one.
+/// Adds a record to the last part where it follows it, otherwise to a new one.
 pub fn push_place(parts: &mut Vec<Part>, held: &Arc<HeldBatch>, index: usize) {
     match parts.last_mut() {
         Some(part) if Arc::ptr_eq(&part.held, held) && part.range.end == index => part.range.end += 1,

@@ -1,4 +1,4 @@
-//! When is committed, and how: the one place where the two guarantees differ.
+//! When to commit, and how: the one place where the two guarantees differ.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::{
     record::Offset,
 };
 
-/// Where committing stands.
+/// The state of committing.
 #[derive(Default)]
 pub struct Committer {
     state: State,
     transactional: bool,
-    /// How much may be with the producer.
+    /// How many bytes may be with the producer.
     window: Window,
     /// When the first record since the last commit was done.
     since: Option<Duration>,
@@ -30,22 +30,22 @@ pub struct Committer {
     open: bool,
     /// When the last transaction was opened.
     opened: Duration,
-    /// When the commit that is under way began, and how many records it is about.
+    /// When the commit under way began, and how many records it covers.
     began: (Duration, u64),
-    /// Commits that did not go through since the last one that did.
+    /// Failed commits since the last one that succeeded.
     failures: u32,
-    /// Transactions in a row that were aborted for trouble that may last.
+    /// Consecutive transactions that were aborted for trouble that may last.
     aborts: u32,
-    /// Not before then, as the last commit did not go through.
+    /// The earliest time for the next commit, after one that failed.
     not_before: Duration,
 }
 
-/// Every so many failures in a row are worth a line.
-const FAILURES_TOLD: u32 = 30;
-/// The pause after a commit that did not go through, and after the second of transactions that are aborted in a row,
-/// doubled for each next one.
+/// How many consecutive failures are logged as one line.
+const FAILURES_A_LINE: u32 = 30;
+/// The pause after a failed commit, and after the second consecutive abort of a transaction, doubled for each
+/// next one.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause before a transaction that follows aborted ones.
+/// The longest pause after consecutive aborts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -56,25 +56,25 @@ enum State {
     Settling,
     Committing(Vec<(LaneId, Offset, String)>, BoxFuture<'static, Result<(), CommitError>>),
     Aborting(BoxFuture<'static, Result<(), Stop>>),
-    /// After an abort, until the source has gone back: whatever comes before that comes again.
+    /// After an abort, until the source has gone back: whatever comes before then comes again.
     Rewinding,
 }
 
-/// What has come to its end.
+/// A commit or an abort that has ended.
 pub enum Finished {
     Commit(Result<(), CommitError>),
     Abort(Result<(), Stop>),
 }
 
 impl Committer {
-    /// Of a sink that may hold so many bytes at most.
+    /// A committer for a producer that may hold `largest` bytes.
     pub fn new(guarantee: Guarantee, largest: u64) -> Self {
         let transactional = guarantee == Guarantee::ExactlyOnce;
         let window = if transactional { Window::growing(largest) } else { Window::fixed(largest) };
         Committer { transactional, window, ..Committer::default() }
     }
 
-    /// Whether another chunk may be handed over while so many bytes are not acknowledged.
+    /// Whether another chunk may be handed over while this many bytes are not acknowledged.
     pub fn has_room(&self, bytes: u64) -> bool {
         self.window.has_room(bytes)
     }
@@ -92,12 +92,12 @@ impl Committer {
         matches!(self.state, State::Idle)
     }
 
-    /// Whether a commit or an abort has begun and is not over.
+    /// Whether a commit or an abort has begun and has not ended.
     pub fn is_under_way(&self) -> bool {
         matches!(self.state, State::Committing(..) | State::Aborting(_))
     }
 
-    /// Whether a transaction is being taken back, and its records are not read again yet.
+    /// Whether a transaction is being taken back and its records are not read again yet.
     pub fn is_going_back(&self) -> bool {
         matches!(self.state, State::Aborting(_) | State::Rewinding)
     }
@@ -130,12 +130,12 @@ impl Committer {
         self.is_idle().then_some((self.since? + plan.commit_interval).max(self.not_before))
     }
 
-    /// When a commit that did not go through may be tried again; `None` where that is not so.
+    /// When a failed commit may be tried again; `None` where none has failed, or it may now.
     pub fn retry_at(&self, now: Duration) -> Option<Duration> {
         (self.not_before > now).then_some(self.not_before)
     }
 
-    /// Waits for the commit or the abort that is under way; for ever where there is none.
+    /// Waits for the commit or abort that is under way; never resolves where there is none.
     pub async fn finished(&mut self) -> Finished {
         match &mut self.state {
             State::Committing(_, commit) => Finished::Commit(commit.await),
@@ -146,7 +146,7 @@ impl Committer {
 }
 
 impl<S: Source, K: Sink> Engine<S, K> {
-    /// Commits where the time, the number of records, or the end of the work says so.
+    /// Commits where it is due by time or number of records, or where all work is finished.
     pub(super) fn commit_what_is_due(&mut self, now: Duration) {
         if matches!(self.committer.state, State::Idle) {
             let Some(due) = self.committer.due(&self.plan) else { return };
@@ -162,7 +162,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// Commits all that is done as soon as that is possible.
+    /// Commits all that is done, as soon as possible.
     pub(super) fn commit(&mut self, now: Duration) {
         if !self.committer.is_idle() || now < self.committer.not_before {
             return;
@@ -211,17 +211,17 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.committer.state = State::Committing(committing, commit);
     }
 
-    /// A commit or an abort has come to its end.
+    /// Handles the end of a commit or an abort.
     pub(super) fn committed(&mut self, finished: Finished) -> Result<(), Stop> {
         let state = std::mem::take(&mut self.committer.state);
         self.letting_go = None;
         match (finished, state) {
             (Finished::Commit(Ok(())), State::Committing(lanes, _)) => {
                 let (began, records) = self.committer.began;
-                let took = self.environment.now() - began;
+                let took = self.runtime.now() - began;
                 (self.committer.failures, self.committer.aborts) = (0, 0);
                 self.progress.committed(records, took);
-                self.next_lag = self.next_lag.min(self.environment.now() + LAG_AFTER_COMMIT);
+                self.next_lag = self.next_lag.min(self.runtime.now() + LAG_AFTER_COMMIT);
                 if self.committer.transactional {
                     let lasted = began + took - self.committer.opened;
                     self.committer.window.committed(lasted);
@@ -237,12 +237,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
             (Finished::Commit(Err(CommitError::Passing(reason))), _) => {
                 self.progress.commit_failed();
                 self.committer.failures += 1;
-                // A group that moves refuses commits for a moment, and that is normal.
-                if self.committer.failures.is_multiple_of(FAILURES_TOLD) {
+                // A group in a rebalance refuses commits for a moment, which is normal.
+                if self.committer.failures.is_multiple_of(FAILURES_A_LINE) {
                     let failures = self.committer.failures;
-                    tracing::warn!(reason, failures, "commits do not go through; they are tried again");
+                    tracing::warn!(reason, failures, "commits fail; they are tried again");
                 }
-                let now = self.environment.now();
+                let now = self.runtime.now();
                 self.committer.since = Some(now);
                 self.committer.not_before = now + RETRY_PAUSE;
             }
@@ -259,7 +259,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         Ok(())
     }
 
-    /// Takes the open transaction back for something that may be as wrong the next time: with a growing pause.
+    /// Takes the open transaction back for trouble that may last, with a growing pause.
     pub(super) fn abort_in_trouble(&mut self, reason: &str) {
         self.committer.window.aborted();
         let doublings = self.committer.aborts.min(16);
@@ -271,8 +271,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.take_back(reason, pause);
     }
 
-    /// Takes the open transaction back; its records are read again from the committed offsets. At-least-once the same
-    /// without a transaction: what was written stays.
+    /// Takes the open transaction back; its records are read again from the committed offsets. At-least-once
+    /// does the same without a transaction: what was written stays.
     pub(super) fn abort(&mut self, reason: &str) {
         self.take_back(reason, Duration::ZERO);
     }
@@ -286,15 +286,18 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.outbox.clear();
         let transactional = self.committer.transactional;
         let abort = if transactional {
-            tracing::warn!(reason, "the transaction is aborted; its records are done again");
-            self.progress.transaction_aborted(self.environment.now() - self.committer.opened);
+            tracing::warn!(reason, "the transaction is aborted, and its records are done again");
+            self.progress.transaction_aborted(self.runtime.now() - self.committer.opened);
             self.sink.abort()
         } else {
-            tracing::warn!(reason, "what is not committed is done again, so that the order is kept");
+            tracing::warn!(
+                reason,
+                "everything that is not committed is done again, so that the order is kept"
+            );
             self.sink.discard();
             self.end_of_commit()
         };
-        let pause = (!pause.is_zero()).then(|| self.environment.sleep(pause));
+        let pause = (!pause.is_zero()).then(|| self.runtime.sleep(pause));
         let aborting = async move {
             abort.await?;
             if let Some(pause) = pause {
@@ -311,12 +314,13 @@ impl<S: Source, K: Sink> Engine<S, K> {
         };
     }
 
-    /// Resolves once no commit is under way: one that comes after the source has gone back would be ahead of it.
+    /// Resolves once no commit is under way: one that took effect after the source has gone back would be
+    /// ahead of it.
     fn end_of_commit(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
         let state = std::mem::take(&mut self.committer.state);
         async move {
             if let State::Committing(_, commit) = state {
-                // Whether it went through is seen in the offsets that the source asks for.
+                // Whether it succeeded shows in the offsets that the source asks for.
                 let _ = commit.await;
             }
             Ok(())
@@ -324,7 +328,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         .boxed()
     }
 
-    /// Whether nothing that was read is still on its way.
+    /// Whether everything that was read is done.
     fn is_finished(&self) -> bool {
         self.outbox.is_empty() && self.lanes.values().all(Lane::is_idle)
     }

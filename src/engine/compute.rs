@@ -1,4 +1,4 @@
-//! Computes chunks on the machine's cores: results, dead letters, and what is tried again.
+//! Computes chunks on the machine's cores: results, dead letters, and retries.
 
 use std::{
     any::Any,
@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Destination, Environment, RetryPolicy, Stop, Topology,
+    Destination, RetryPolicy, Runtime, Stop, Topology,
     chunk::Chunk,
     dead_letter::{self, Origin},
     reply,
@@ -28,26 +28,26 @@ use crate::{
     trace::Span,
 };
 
-/// What librdkafka and we spend on a record that waits for its acknowledgement, in bytes.
+/// What a record that waits for its acknowledgement costs librdkafka and us besides its own bytes.
 pub const RECORD_OVERHEAD: u64 = 256;
 
-/// Everything that computing a chunk needs to know.
+/// Everything that computing a chunk needs.
 pub struct Compute {
     pub topology: Topology,
     pub retry: RetryPolicy,
-    pub environment: Arc<dyn Environment>,
-    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    pub runtime: Arc<dyn Runtime>,
+    /// Whether records are requests, whose headers may say where the reply is wanted, and until when.
     pub requests: bool,
     /// The largest record that the result topic takes, in bytes as [`wire_size`] counts.
     pub largest_result: AtomicU64,
-    /// The same of the dead-letter topic.
+    /// The same for the dead-letter topic.
     pub largest_dead_letter: u64,
 }
 
 /// One record to be sent.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// Which of the chunk's records caused it.
+    /// The index in the chunk of the record that caused it.
     pub cause: usize,
     pub to: Destination,
     pub record: Record,
@@ -57,69 +57,70 @@ pub struct Outgoing {
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub outgoing: Vec<Outgoing>,
-    /// A class for each dead letter, for the metrics.
+    /// The class of each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,
-    /// What each operator did.
+    /// How long each operator worked.
     pub work: Work,
-    /// Requests that nobody waited for any more.
+    /// Requests whose deadline had passed.
     pub expired: Vec<Offset>,
     pub fatal: Option<Stop>,
-    /// Whether it was given up in the middle: then it means nothing.
+    /// Whether computing was cancelled: then the rest means nothing.
     pub cancelled: bool,
 }
 
 impl Outcome {
-    /// What holding it costs, in bytes.
+    /// The bytes that it holds in memory.
     pub fn size(&self) -> u64 {
         self.outgoing.iter().map(|o| o.record.size() as u64 + RECORD_OVERHEAD).sum()
     }
 }
 
-/// Where computing a chunk stands: goes to the pool and comes back.
-struct Progress {
+/// A chunk that is being computed: it goes to the pool and comes back, for each retry again.
+struct Job {
     chunk: Chunk,
     outcome: Outcome,
-    /// The record that is next, and how often it was tried.
+    /// The index of the next record.
     next: usize,
+    /// How often that record has failed; 0 once the chunk is finished.
     failed: u32,
 }
 
 impl Compute {
-    /// Computes a chunk, with pauses where something failed in passing. Once `cancel` says so it is given up.
+    /// Computes a chunk, with pauses after failures that may pass, until it is finished or cancelled.
     pub async fn run(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
-        let mut progress = Progress { chunk, outcome, next: 0, failed: 0 };
+        let mut job = Job { chunk, outcome, next: 0, failed: 0 };
         loop {
             let (sender, receiver) = oneshot::channel();
             let compute = self.clone();
-            let (fallback, cancel) = (progress.chunk.clone(), cancel.clone());
-            self.environment.compute(Box::new(move || {
-                let start = compute.environment.now();
-                compute.step(&mut progress, &cancel);
-                progress.outcome.work.took += compute.environment.now() - start;
-                // Nobody waits where the lane is gone.
-                let _ = sender.send(progress);
+            let (fallback, cancel) = (job.chunk.clone(), cancel.clone());
+            self.runtime.compute(Box::new(move || {
+                let start = compute.runtime.now();
+                compute.step(&mut job, &cancel);
+                job.outcome.work.took += compute.runtime.now() - start;
+                // If the lane is gone, nobody receives it.
+                let _ = sender.send(job);
             }));
-            progress = match receiver.await {
-                Ok(progress) => progress,
+            job = match receiver.await {
+                Ok(job) => job,
                 // The pool went away with the work: the process is being torn down.
                 Err(_) => {
                     let fatal = Some(Stop::Fatal("the compute threads are gone".to_owned()));
                     return (fallback, Outcome { fatal, ..Outcome::default() });
                 }
             };
-            if progress.failed == 0 {
-                return (progress.chunk, progress.outcome);
+            if job.failed == 0 {
+                return (job.chunk, job.outcome);
             }
-            let pause = self.retry.pause(progress.failed, self.environment.random());
-            self.environment.sleep(pause).await;
+            let pause = self.retry.pause(job.failed, self.runtime.random());
+            self.runtime.sleep(pause).await;
         }
     }
 
-    /// Goes on until the chunk is finished (`failed` is 0) or a record has to be tried again later.
-    fn step(&self, progress: &mut Progress, cancel: &Cancel) {
-        let Progress { chunk, outcome, next, failed } = progress;
+    /// Goes on until the chunk is finished (`failed` is 0), or a record has to be tried again later.
+    fn step(&self, job: &mut Job, cancel: &Cancel) {
+        let Job { chunk, outcome, next, failed } = job;
         let (mut results, mut scratch) = (Vec::new(), Scratch::until(cancel));
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
             if cancel.is_cancelled() {
@@ -127,14 +128,15 @@ impl Compute {
                 return;
             }
             let record = held.batch.record(index);
-            if self.requests && reply::is_expired(&record, || self.environment.unix_millis()) {
+            if self.requests && reply::is_expired(&record, || self.runtime.unix_millis()) {
                 outcome.expired.push(held.batch.offset(index));
                 *failed = 0;
                 continue;
             }
-            let span = trace::below(&record.headers, &*self.environment)
-                .map(|span| (span, self.environment.now(), outcome.outgoing.len()));
-            let mut watch = outcome.work.watch(cause, &*self.environment);
+            let span = trace::below(&record.headers, &*self.runtime)
+                .map(|span| (span, self.runtime.now(), outcome.outgoing.len()));
+            let mut watch = outcome.work.watch(cause, &*self.runtime);
+            scratch.set_place(&held.batch.partition, held.batch.offset(index));
             let applied = catch_unwind(AssertUnwindSafe(|| {
                 let after = |place, records| watch.after(place, records);
                 self.topology.apply(record, &mut results, &mut scratch, after)
@@ -180,7 +182,7 @@ impl Compute {
         }
     }
 
-    /// Makes all that a record has caused, from the `first` outgoing on, a part of its trace.
+    /// Makes everything that a record has caused, from the `first` outgoing record on, a part of its trace.
     fn end_span(
         &self,
         span: Option<(Span, Duration, usize)>,
@@ -192,11 +194,11 @@ impl Compute {
         let caused = &mut outcome.outgoing[first..];
         caused.iter_mut().for_each(|outgoing| trace::adopt(&span, &mut outgoing.record.headers));
         let dead = caused.iter().any(|outgoing| outgoing.to == Destination::DeadLetter);
-        let (took, outcome) = (self.environment.now() - began, if dead { "dead-letter" } else { "ok" });
-        trace::computed(&span, &batch.partition, batch.offset(index), took, outcome);
+        let (took, outcome) = (self.runtime.now() - began, if dead { "dead-letter" } else { "ok" });
+        trace::log_computed(&span, &batch.partition, batch.offset(index), took, outcome);
     }
 
-    /// Takes a record's results, or makes a dead letter of it where one is larger than the topic takes.
+    /// Takes a record's results; makes it a dead letter where one is larger than the topic takes.
     fn collect(
         &self,
         cause: usize,
@@ -214,7 +216,7 @@ impl Compute {
             return;
         }
         if self.requests && reply::partition(&batch.record(index)).is_some() {
-            results.iter_mut().for_each(|result| reply::sign(result, self.environment.name()));
+            results.iter_mut().for_each(|result| reply::sign(result, self.runtime.name()));
         }
         let outgoing = results.drain(..).map(|record| Outgoing { cause, to: Destination::Result, record });
         outcome.outgoing.extend(outgoing);
@@ -245,18 +247,18 @@ impl Compute {
         outcome.dead_letters.push(class);
     }
 
-    /// The reply that reports a dead letter to the caller, where that is wanted and the result topic takes it.
+    /// The reply that reports a dead letter to the caller, where one is wanted and the result topic takes it.
     pub fn reply_to(&self, letter: &Record) -> Option<Record> {
         if !self.requests || reply::partition(letter).is_none() {
             return None;
         }
-        let reply = reply::of_dead_letter(letter, self.environment.name());
+        let reply = reply::of_dead_letter(letter, self.runtime.name());
         (wire_size(&reply) <= self.largest_result.load(Ordering::Relaxed)).then_some(reply)
     }
 }
 
-/// What was said with a panic, as far as it was words.
+/// The message of a panic, where it is text.
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it did not say why")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

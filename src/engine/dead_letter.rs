@@ -1,17 +1,17 @@
-//! Dead letters: records as they came, with headers that say what was wrong with them.
+//! Dead letters: records as they came, with headers that say what was wrong.
 
 use bytes::Bytes;
 
 use crate::record::{Headers, Offset, Record, TopicPartition, error, wire_size};
 
-/// The class of a result that is larger than its topic takes.
+/// The class of a record whose result is larger than its topic takes.
 pub const TOO_LARGE: &str = "result-too-large";
-/// The class of a result that the broker refuses for another reason.
+/// The class of a record whose result the broker refuses for another reason.
 pub const REFUSED: &str = "result-refused";
 /// The class of a record on which an operator panicked.
 pub const PANICKED: &str = "operator-panicked";
 
-/// Bytes of key and value that are kept of a dead letter that its topic refuses as it is.
+/// How many bytes of key and value a bare dead letter keeps, each.
 const BARE: usize = 512;
 
 /// Where a record was read.
@@ -20,7 +20,7 @@ pub struct Origin<'a> {
     pub offset: Offset,
 }
 
-/// The record as it came, with headers that say what was wrong with it and where it was:
+/// The record as it came, with headers that say what was wrong and where it was read:
 /// `pipeline.error.class`, `.message`, `.topic`, `.partition`, `.offset`, `.timestamp` (milliseconds since
 /// 1970 UTC, of the record) and `.attempts`.
 pub fn of(mut record: Record, origin: &Origin<'_>, class: &str, message: &str, attempts: u32) -> Record {
@@ -39,9 +39,9 @@ pub fn of(mut record: Record, origin: &Origin<'_>, class: &str, message: &str, a
     record
 }
 
-/// Cuts a dead letter that is larger than its topic takes: the value first, then the record's own headers and its
-/// key. The header `pipeline.error.cut` says so; the record itself is still in the source topic, for as long as
-/// that keeps it.
+/// Cuts a dead letter that is larger than its topic takes: the value first, then the record's own headers and
+/// its key. The header `pipeline.error.cut` says so. The whole record is in the source topic, for as long as
+/// that retains it.
 pub fn fit(letter: Record, largest: u64) -> Record {
     if wire_size(&letter) <= largest {
         return letter;
@@ -55,8 +55,8 @@ pub fn fit(letter: Record, largest: u64) -> Record {
     bare(letter)
 }
 
-/// What is left of a dead letter that its topic refuses: our own headers, the beginnings of key and value, and no
-/// timestamp, which may be what it was refused for.
+/// The least of a dead letter that its topic refuses: our own headers, the beginnings of key and value, and
+/// no timestamp, which may be what it was refused for.
 pub fn bare(letter: Record) -> Record {
     let ours = letter.headers.iter().filter(|header| header.name.starts_with(error::PREFIX));
     let ours = ours.filter_map(|header| Some((header.name.clone(), header.value.clone()?))).collect();

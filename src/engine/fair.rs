@@ -1,9 +1,8 @@
-//! Fair shares of the cores for those who ask: a requester with many costly records does not starve the others.
+//! Fair shares of the cores for requesters: one with many costly records does not starve the others.
 //!
-//! Weighted fair queueing (Demers, Keshav, Shenker: "Analysis and simulation of a fair queueing algorithm", SIGCOMM
-//! 1989), by what the operators expect
-//! each record to take: the one that has had the least is next. Who comes anew, or comes back, begins where the others
-//! are, so that waiting is not saved up.
+//! Weighted fair queueing (Demers, Keshav, Shenker: "Analysis and simulation of a fair queueing algorithm",
+//! SIGCOMM 1989), by what the operators expect each record to take: the requester that has had the least is
+//! next. One that is new, or comes back, begins where the others are, so that waiting is not saved up.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{operator::Cost, record::Record};
 
-/// By what requesters are told apart.
+/// What tells requesters apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FairBy {
     /// The record's key.
@@ -36,14 +35,15 @@ impl FairBy {
     }
 }
 
-/// One partition's records that wait, by requester. Records without the key or header are one requester's.
+/// The waiting records of one partition, by requester. Those without the key or header belong to one
+/// requester.
 pub struct FairQueue {
     by: FairBy,
     topology: Topology,
     requesters: HashMap<Option<Bytes>, Requester>,
-    /// Those who wait, with the nanoseconds that they have had; the first one is next.
+    /// The requesters that wait, by the nanoseconds that they have had; the first one is next.
     turns: BTreeSet<(u64, Option<Bytes>)>,
-    /// What somebody would have had who had waited all along: where those who come anew begin.
+    /// What a requester would have had that had waited all along: where new ones begin.
     now: u64,
 }
 
@@ -53,7 +53,7 @@ struct Requester {
     waiting: VecDeque<(Arc<HeldBatch>, usize, Cost)>,
 }
 
-/// Requesters without a record are forgotten when there are more of them.
+/// How many requesters without a waiting record are remembered.
 const REMEMBERED: usize = 1_000;
 
 impl FairQueue {
@@ -75,11 +75,11 @@ impl FairQueue {
         }
     }
 
-    /// The next records, as many as a chunk has; `None` where nobody waits.
+    /// The next records, up to a whole chunk; `None` where none wait.
     pub fn pop(&mut self) -> Option<Chunk> {
         let mut chunk = Open::default();
         while let Some((had, who)) = self.turns.pop_first() {
-            // Who has a turn is there, and waits.
+            // A requester with a turn has a record that waits.
             let requester = self.requesters.get_mut(&who)?;
             let (held, index, cost) = requester.waiting.pop_front()?;
             if chunk.is_full_with(cost) {
@@ -88,16 +88,17 @@ impl FairQueue {
                 break;
             }
             chunk.push(&held, index, cost);
-            // It goes on as each one's share does, so that those who come anew do not keep back who has had much.
+            // It advances with each one's share, so that new requesters do not hold back one that has had
+            // much.
             self.now = had.max(self.now + cost.nanos / (self.turns.len() as u64 + 1));
-            // Nothing costs nothing.
+            // Even a free record counts.
             requester.had = had.saturating_add(cost.nanos.max(1));
             if !requester.waiting.is_empty() {
                 self.turns.insert((requester.had, who));
             }
         }
         if self.turns.is_empty() {
-            // Nobody waits for anybody: all begin anew.
+            // Nobody waits: all start over.
             self.requesters.clear();
             self.now = 0;
         }

@@ -8,15 +8,15 @@ use super::{Destination, Reservation, Token, chunk::Chunk, lane::LaneId};
 pub struct InFlight {
     pub lane: LaneId,
     pub chunk: Chunk,
-    /// Records of it that are not acknowledged yet.
+    /// How many of its records are not acknowledged yet.
     pub remaining: usize,
-    /// Those of them that are not handed over yet.
+    /// How many of those are not handed over yet.
     pub unsent: usize,
     /// Bytes of all of them.
     pub bytes: u64,
     /// When its first record was handed to the sink.
     pub since: Duration,
-    /// Records of it, by their place, that were not delivered and are done again.
+    /// The places in the chunk of records that were not delivered and are done again.
     pub again: Vec<usize>,
     pub _room: Reservation,
 }
@@ -33,7 +33,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Adds a chunk; its number.
+    /// Adds a chunk; returns its number.
     pub fn push(&mut self, chunk: InFlight) -> u32 {
         self.bytes += chunk.bytes;
         self.chunks.push_back(Some(chunk));
@@ -58,14 +58,14 @@ impl Ring {
         Some(chunk)
     }
 
-    /// Forgets all; their numbers are not given again soon.
+    /// Forgets all chunks; their numbers are not given again soon.
     pub fn clear(&mut self) {
         self.base = self.base.wrapping_add(self.chunks.len() as u32);
         self.chunks.clear();
         (self.len, self.bytes) = (0, 0);
     }
 
-    /// Whether one of these lanes has a chunk.
+    /// Whether one of these lanes has a chunk in it.
     pub fn has_any_of(&self, lanes: &[LaneId]) -> bool {
         self.chunks.iter().flatten().any(|sent| lanes.contains(&sent.lane))
     }
@@ -84,7 +84,7 @@ impl Ring {
 const DEAD_LETTER: u32 = 1 << 31;
 
 impl Token {
-    /// Names the record that `cause` (an index in the chunk) has made.
+    /// Names what the record at the index `cause` of a chunk has led to.
     pub(super) fn new(chunk: u32, cause: usize, to: Destination) -> Token {
         let flag = if to == Destination::DeadLetter { DEAD_LETTER } else { 0 };
         Token((chunk as usize) << 32 | (cause as u32 | flag) as usize)
@@ -103,7 +103,7 @@ impl Token {
     }
 }
 
-// A token holds two 32-bit numbers, as librdkafka's opaque pointer does on every machine that we run on.
+// A token holds two 32-bit numbers, and has to fit librdkafka's opaque pointer.
 const _: () = assert!(usize::BITS == 64);
 
 #[cfg(test)]

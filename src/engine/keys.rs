@@ -1,4 +1,4 @@
-//! `order = "key"`: who has to wait for an earlier record of the same key.
+//! `order = "key"`: which records have to wait for an earlier one of the same key.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -12,19 +12,19 @@ use super::{
     chunk::{Chunk, HeldBatch, Part, RECORDS, push_place},
 };
 
-/// The keys of one lane that are being worked on, with the records that wait for them.
+/// The busy keys of one lane, with the records that wait for them.
 ///
-/// A key is busy from the moment one of its records is let through until the chunk that has it was sent.
+/// A key is busy from when one of its records is let through until the chunk with it is sent.
 #[derive(Default, Debug)]
 pub struct KeyGate {
     busy: HashMap<Bytes, VecDeque<(Arc<HeldBatch>, usize)>>,
 }
 
 impl KeyGate {
-    /// Lets those of the chunk's records through whose keys are free; keeps the others back.
+    /// Lets the records through whose keys are free; keeps the others back.
     pub fn admit(&mut self, chunk: Chunk) -> Option<Chunk> {
         let mut parts: Vec<Part> = Vec::new();
-        // Keys that this very chunk made busy: their later records go with it, in order.
+        // The keys that this chunk itself makes busy: their later records go with it, in order.
         let mut own: HashSet<Bytes> = HashSet::new();
         for (held, index) in chunk.places() {
             if let Some(key) = held.batch.record(index).key {
@@ -45,11 +45,11 @@ impl KeyGate {
         (!parts.is_empty()).then_some(Chunk { parts, bytes: chunk.bytes })
     }
 
-    /// A chunk has been sent: its keys are free, or their next records may go now.
+    /// A chunk has been sent. Its keys are free now, or their next records are returned.
     pub fn release(&mut self, chunk: &Chunk, topology: &Topology) -> Vec<Chunk> {
         let mut seen = HashSet::new();
         let keys = chunk.places().filter_map(|(held, index)| held.batch.record(index).key);
-        // In the records' order, so that a run in virtual time can be repeated.
+        // In the order of the records, so that a run in virtual time can be repeated.
         let keys: Vec<Bytes> = keys.filter(|key| seen.insert(key.clone())).collect();
         let mut next = Vec::new();
         // Records of different keys may share chunks.

@@ -1,4 +1,4 @@
-//! A lane: one partition's ordered work, from its batches to what may be committed.
+//! A lane: the ordered work of one partition, from its batches to what may be committed.
 
 use std::{
     collections::VecDeque,
@@ -31,21 +31,21 @@ use crate::{
     telemetry::{Lag, Stage},
 };
 
-/// Names a lane; a partition that comes back gets another one.
+/// Names a lane; a partition that comes back gets a new one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LaneId(pub u64);
 
-/// What a lane's stream gives.
+/// What a lane's stream yields.
 #[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, one a chunk")]
 pub enum LaneEvent {
-    /// A chunk has been computed, in the order that was asked for.
-    Computed(Computed),
-    /// Nothing more will come: the lane was stopped, and what was in work is finished.
+    /// A chunk has been computed; they come in the order of the pipeline.
+    Computed(ComputedChunk),
+    /// Nothing more will come: the lane was stopped, and all that was computing is finished.
     Ended(LaneId),
 }
 
 /// A chunk that can be sent.
-pub struct Computed {
+pub struct ComputedChunk {
     pub lane: LaneId,
     pub chunk: Chunk,
     pub outcome: Outcome,
@@ -53,19 +53,19 @@ pub struct Computed {
     pub room: Reservation,
 }
 
-/// How a lane's stream stands with the budget.
+/// What a lane's stream does, for the lane to see.
 #[derive(Default)]
-struct Room {
-    /// Whether a chunk waits for room.
+struct StreamState {
+    /// Whether a chunk waits for room in the budget.
     waits: AtomicBool,
-    /// Chunks that have the room they need, and are not computed yet.
+    /// Chunks that have their room and are not computed yet.
     computing: AtomicUsize,
 }
 
 /// What all lanes of a pipeline share.
 pub struct Shared {
     pub order: Order,
-    /// By what those who ask get fair shares, if they do.
+    /// What tells requesters apart, where they get fair shares.
     pub fair_by: Option<FairBy>,
     pub compute: Arc<Compute>,
     /// The budget for results.
@@ -76,33 +76,54 @@ pub struct Shared {
 
 /// One partition's ordered work.
 pub struct Lane {
+    /// The partition whose records go through the lane.
     pub partition: TopicPartition,
+    /// Which of its records are done, and so what may be committed.
     pub tracker: OffsetTracker,
-    /// What was committed last.
+    /// The last commit: its offset and metadata. Another one is made only where it would differ.
     pub committed: (Offset, String),
-    /// Chunks that are computed and not acknowledged yet.
+    /// Chunks that are computed and not acknowledged: a hand-over waits for them.
     pub sending: usize,
-    /// The partition's end, as last heard.
+    /// The partition's end, as last reported: lag counts up to it.
     pub high_watermark: Offset,
-    /// Whether the stream has ended.
+    /// Whether the stream has ended, so that nothing more is computed of a stopped lane.
     pub ended: bool,
+    /// Whether records may be done out of order, so that no more may be done above a gap than a commit can
+    /// remember.
     windowed: bool,
+    /// Chunks in the stream: those that wait for room or a core, and those that compute.
     computing: usize,
-    room: Arc<Room>,
-    /// Records taken in and not done yet.
+    /// Whether those wait or compute, as the stream sees it: for the metrics.
+    stream: Arc<StreamState>,
+    /// Records taken in and not done: the lane is idle without any.
     outstanding: u64,
-    /// Those of them that are computed.
+    /// Those of them that are computed: for the metrics.
     computed: u64,
+    /// The timestamps of what is not committed: for lag in seconds.
     timestamps: Timestamps,
+    /// Order by key: keeps records back whose key is busy.
     gate: Option<KeyGate>,
+    /// Chunks that wait until the window of completed offsets reaches them.
     waiting: VecDeque<Chunk>,
-    /// Where shares are fair: those of them that may be computed, and how many chunks may be computing.
+    /// Where shares are fair: the records that may be computed, and how many chunks may be computing.
     fair: Option<(FairQueue, usize)>,
-    /// `None` once the lane takes no more.
+    /// Where chunks enter the stream; `None` once the lane takes no more.
     input: Option<mpsc::UnboundedSender<Chunk>>,
+    /// Has the stream leave out the chunks that it has not begun, once the lane is stopped.
     stopped: Arc<AtomicBool>,
-    /// Ends what is computing, once nobody wants it any more.
+    /// Cancels what is computing, once it is no longer needed.
     cancel: Cancel,
+}
+
+/// What the whole engine is doing, as far as the stage of a lane depends on it.
+#[derive(Clone, Copy)]
+pub struct EngineState {
+    /// Whether the budget has room, for chunks that the streams have not looked at yet.
+    pub has_room: bool,
+    /// Whether the sink may be given more.
+    pub may_send: bool,
+    /// Whether a commit or an abort is under way.
+    pub committing: bool,
 }
 
 impl Drop for Lane {
@@ -112,13 +133,13 @@ impl Drop for Lane {
 }
 
 impl Lane {
-    /// A lane, and the stream that computes what goes into it.
+    /// A lane, and the stream that computes its chunks.
     pub fn new(id: LaneId, assignment: Assignment, shared: &Shared) -> (Lane, BoxStream<'static, LaneEvent>) {
         let (input, chunks) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
-        let room = Arc::<Room>::default();
+        let state = Arc::<StreamState>::default();
         let cancel = Cancel::default();
-        let stream = lane_stream(id, chunks, stopped.clone(), cancel.clone(), room.clone(), shared);
+        let stream = lane_stream(id, chunks, stopped.clone(), cancel.clone(), state.clone(), shared);
         let lane = Lane {
             tracker: OffsetTracker::new(assignment.start, &assignment.metadata),
             committed: (assignment.start, assignment.metadata),
@@ -128,7 +149,7 @@ impl Lane {
             ended: false,
             windowed: shared.order != Order::Partition,
             computing: 0,
-            room,
+            stream: state,
             outstanding: 0,
             computed: 0,
             timestamps: Timestamps::default(),
@@ -136,7 +157,7 @@ impl Lane {
             waiting: VecDeque::new(),
             fair: shared.fair_by.clone().map(|by| {
                 let queue = FairQueue::new(by, shared.compute.topology.clone());
-                // The fewer, the sooner is it somebody else's turn; so many keep the cores busy.
+                // With fewer it is sooner the next requester's turn; this many keep the cores busy.
                 (queue, shared.width / 2)
             }),
             input: Some(input),
@@ -146,7 +167,8 @@ impl Lane {
         (lane, stream)
     }
 
-    /// A lane in the place of one whose partition begins anew at `start`: what was committed says nothing any more.
+    /// A lane for a partition that begins anew at `start`, so that what was committed no longer means
+    /// anything.
     pub fn anew(
         id: LaneId,
         partition: TopicPartition,
@@ -155,12 +177,12 @@ impl Lane {
     ) -> (Lane, BoxStream<'static, LaneEvent>) {
         let assignment = Assignment { partition, start, metadata: String::new(), end: start };
         let (mut lane, stream) = Lane::new(id, assignment, shared);
-        // Below any watermark, so that even the start is worth a commit.
+        // Below any watermark, so that even the start is committed.
         lane.committed.0 = Offset(-1);
         (lane, stream)
     }
 
-    /// Takes records in.
+    /// Takes in a batch, and computes what may be computed of it.
     pub fn push(&mut self, batch: Batch, room: Reservation, topology: &Topology) {
         if self.input.is_none() {
             return;
@@ -175,7 +197,7 @@ impl Lane {
         self.pump();
     }
 
-    /// Lets through what the window of completed offsets has room for.
+    /// Lets chunks through as far as the window of completed offsets reaches.
     pub fn pump(&mut self) {
         while self.waiting.front().is_some_and(|chunk| self.fits(chunk)) {
             let Some(chunk) = self.waiting.pop_front() else { break };
@@ -196,7 +218,7 @@ impl Lane {
         }
     }
 
-    /// Keeps back what has to wait for an earlier record of its key.
+    /// Keeps back the records that have to wait for an earlier one of their key.
     fn admit(&mut self, chunk: Chunk) -> Option<Chunk> {
         match &mut self.gate {
             Some(gate) => gate.admit(chunk),
@@ -205,7 +227,7 @@ impl Lane {
     }
 
     /// A computed chunk has left the lane's stream, for the outbox.
-    pub fn computed(&mut self, chunk: &Chunk) {
+    pub fn chunk_computed(&mut self, chunk: &Chunk) {
         self.computing -= 1;
         self.sending += 1;
         self.computed += chunk.len() as u64;
@@ -222,8 +244,8 @@ impl Lane {
         }
     }
 
-    /// All that a chunk caused is acknowledged, but for the records at the places `again`: those are computed and
-    /// sent again.
+    /// All results of a chunk are acknowledged, except those of the records at the places `again`, which are
+    /// computed and sent again.
     pub fn done(&mut self, chunk: &Chunk, again: &[usize], topology: &Topology) {
         self.sending -= 1;
         self.outstanding -= (chunk.len() - again.len()) as u64;
@@ -238,7 +260,7 @@ impl Lane {
         self.pump();
     }
 
-    /// Takes no more; what is computing now still comes, then the stream ends.
+    /// Takes no more. What is computing is finished, then the stream ends.
     pub fn stop(&mut self) {
         self.stopped.store(true, Relaxed);
         self.input = None;
@@ -246,7 +268,7 @@ impl Lane {
         (self.gate, self.fair) = (None, None);
     }
 
-    /// Gives up what is computing: nobody waits for it any more.
+    /// Cancels what is computing: it is no longer needed.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -256,21 +278,21 @@ impl Lane {
         self.input.is_none()
     }
 
-    /// Records that are not computed yet, and that are computed and not acknowledged.
+    /// How many records are not computed yet, and how many are computed and not acknowledged.
     pub fn held(&self) -> (u64, u64) {
         (self.outstanding - self.computed, self.computed)
     }
 
-    /// What the lane is busy with. `has_room` is for a chunk that the stream has not looked at yet.
-    pub fn stage(&self, has_room: bool, may_send: bool, committing: bool) -> Stage {
+    /// What the lane is busy with.
+    pub fn stage(&self, engine: EngineState) -> Stage {
         if self.input.is_none() {
             Stage::Rebalance
         } else if self.computing > 0 {
-            let waits = self.room.waits.load(Relaxed) || !has_room;
-            if waits && self.room.computing.load(Relaxed) == 0 { Stage::Wait } else { Stage::Compute }
+            let waits = self.stream.waits.load(Relaxed) || !engine.has_room;
+            if waits && self.stream.computing.load(Relaxed) == 0 { Stage::Wait } else { Stage::Compute }
         } else if self.sending > 0 {
-            if may_send { Stage::Send } else { Stage::Commit }
-        } else if committing && self.timestamps.first_after(self.committed.0).is_some() {
+            if engine.may_send { Stage::Send } else { Stage::Commit }
+        } else if engine.committing && self.timestamps.first_after(self.committed.0).is_some() {
             Stage::Commit
         } else {
             Stage::Poll
@@ -282,21 +304,21 @@ impl Lane {
         self.outstanding == 0
     }
 
-    /// Whether a stopped lane has nothing more in work.
+    /// Whether a stopped lane has finished all of its work.
     pub fn is_drained(&self) -> bool {
         self.ended && self.sending == 0
     }
 
-    /// Whether more could be committed than was, though no record was done since: markers, and what an earlier owner
-    /// has done.
+    /// Whether the watermark is above the last commit, even where no record was done since: it moves over
+    /// transaction markers, and over what an earlier owner has done.
     pub fn has_moved(&self) -> bool {
         self.tracker.watermark() > self.committed.0
     }
 
-    /// What would be committed now; `None` where it has been already.
+    /// What a commit would have now; `None` where it would not differ from the last one.
     pub fn uncommitted(&self) -> Option<(Offset, String)> {
         let now = (self.tracker.watermark(), self.tracker.metadata());
-        // A partition that has just come may still know of completed records that it has not read again.
+        // Of a partition that has just come, records may be known as done that are not read again yet.
         (now.0 >= self.committed.0 && now != self.committed).then_some(now)
     }
 
@@ -329,13 +351,13 @@ impl Lane {
     }
 }
 
-/// The flow of one lane: wait for room, compute on the pool, and give back in the order that was asked for.
+/// The flow of one lane: waits for room, computes on the pool, and yields chunks in the pipeline's order.
 fn lane_stream(
     id: LaneId,
     chunks: mpsc::UnboundedReceiver<Chunk>,
     stopped: Arc<AtomicBool>,
     cancel: Cancel,
-    state: Arc<Room>,
+    state: Arc<StreamState>,
     shared: &Shared,
 ) -> BoxStream<'static, LaneEvent> {
     let (budget, compute) = (shared.budget.clone(), shared.compute.clone());
@@ -357,7 +379,7 @@ fn lane_stream(
                 let (chunk, outcome) = compute.run(chunk, cancel).await;
                 state.computing.fetch_sub(1, Relaxed);
                 room.resize(outcome.size());
-                LaneEvent::Computed(Computed { lane: id, chunk, outcome, room })
+                LaneEvent::Computed(ComputedChunk { lane: id, chunk, outcome, room })
             }
         });
     let computed = match shared.order {

@@ -1,10 +1,10 @@
 //! The engine: lanes, offsets, commits, the memory budget, rebalances and shutdown.
 //!
-//! Composed of streams over chunks of batches. It speaks to Kafka through [`Source`] and [`Sink`], and to the machine
-//! through [`Environment`], so that it runs without either.
+//! It is composed of streams over chunks of batches. It reaches Kafka through [`Source`] and [`Sink`], and
+//! the machine through [`Runtime`], so that it can be tested without either.
 //!
-//! One task owns all state, so there is no lock. What takes time (computing, committing) runs elsewhere
-//! and comes back as an event. `run.rs` is the loop, and the files beside it say what each event does.
+//! One task owns all state, so there is no lock. What takes time (computing, committing) runs elsewhere and
+//! comes back as an event. `run.rs` is the loop; the files beside it handle the events.
 //!
 //! Knows: operator, plant, record, telemetry, trace. Must not know: rdkafka, toml, clap.
 
@@ -13,7 +13,6 @@ mod chunk;
 mod commit;
 mod compute;
 mod dead_letter;
-mod environment;
 mod fair;
 mod in_flight;
 mod keys;
@@ -25,6 +24,7 @@ mod rebalance;
 mod refused;
 pub mod reply;
 mod run;
+mod runtime;
 mod send;
 mod sink;
 mod source;
@@ -39,11 +39,11 @@ mod window;
 mod work;
 
 pub use budget::{Budget, Reservation};
-pub use environment::{Environment, Machine};
 pub use fair::FairBy;
 pub use offsets::{OffsetTracker, WINDOW};
 pub use plan::{Guarantee, Order, Plan, RetryPolicy};
 pub use run::run;
+pub use runtime::{Machine, Runtime};
 pub use sink::{Delivery, DeliveryError, Destination, Refusal, SendError, Sink, Token};
 pub use source::{Assignment, CommitError, CommitOffset, Handover, Source, SourceEvent};
 pub use stop::Stop;

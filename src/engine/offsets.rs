@@ -9,13 +9,13 @@ use crate::{
     record::{Batch, Offset},
 };
 
-/// How far above the low watermark completed offsets can be remembered in a commit's metadata.
+/// How far above the low watermark a commit's metadata can remember completed offsets.
 ///
 /// One bit an offset in base64 is 2,731 bytes at most: two thirds of the 4,096 that a broker takes
 /// (`offset.metadata.max.bytes`), so that no combination of completed offsets can ever be refused.
 pub const WINDOW: i64 = 16_384;
 
-/// How the metadata begins: it is ours, and in this version. The offset that it counts from follows, a colon, and the
+/// How our metadata of this version begins. The offset that the bitmap counts from follows, a colon, and the
 /// bitmap in base64.
 const BITMAP: &str = "p2:";
 
@@ -29,9 +29,9 @@ pub struct OffsetTracker {
     done: VecDeque<bool>,
     /// The sequence number of the front.
     first: u64,
-    /// What may be committed where nothing is being worked on.
+    /// What may be committed where nothing is outstanding.
     next: Offset,
-    /// Offsets that an earlier owner has completed, from the commit's metadata.
+    /// Offsets that an earlier owner has done, from the commit's metadata.
     earlier: BTreeSet<i64>,
 }
 
@@ -61,13 +61,14 @@ impl OffsetTracker {
         first
     }
 
-    /// Whether the record was completed by an earlier owner, or has been since.
+    /// Whether the record is done, by us or by an earlier owner.
     pub fn is_done(&self, sequence: u64) -> bool {
         let index = (sequence - self.first.min(sequence)) as usize;
         sequence < self.first || self.done.get(index).copied().unwrap_or(false)
     }
 
-    /// Everything before `offset` has been read: markers and compacted records leave no record behind.
+    /// Everything before `offset` has been read. (Transaction markers and compacted records are offsets
+    /// without a record.)
     pub fn read_to(&mut self, offset: Offset) {
         if offset > self.next {
             self.offsets.push_back(offset.0 - 1);
@@ -77,7 +78,7 @@ impl OffsetTracker {
         }
     }
 
-    /// Marks records as done: all that they caused is acknowledged.
+    /// Marks records as done: all of their results are acknowledged.
     pub fn complete(&mut self, sequences: impl Iterator<Item = u64>) {
         for sequence in sequences {
             if let Some(done) = sequence.checked_sub(self.first).and_then(|i| self.done.get_mut(i as usize)) {
@@ -97,7 +98,7 @@ impl OffsetTracker {
         self.next
     }
 
-    /// Records that have been read and not committed yet, done ones above the watermark included.
+    /// Records that are read and not committed, including done ones above the watermark.
     pub fn len(&self) -> usize {
         self.offsets.len()
     }
@@ -138,16 +139,16 @@ fn encode(watermark: Offset, done: impl Iterator<Item = i64>) -> String {
     }
 }
 
-/// What is done from `start` on. Where the records before it were deleted, it is above the offset that was committed. One
-/// below that says that the records are other ones, and metadata that somebody else wrote says nothing to us: then
-/// records may be done again.
+/// The offsets that are done from `start` on. Where records were deleted, `start` is above the committed
+/// offset. A `start` below that means that the topic was made again, and metadata in another format is not
+/// ours: then nothing is taken as done, and records may be done again.
 fn decode(start: Offset, metadata: &str) -> BTreeSet<i64> {
     let parts = metadata.strip_prefix(BITMAP).and_then(|rest| rest.split_once(':'));
     let Some((Ok(base), bits)) = parts.map(|(base, bits)| (base.parse::<i64>(), bits)) else {
         return BTreeSet::new();
     };
     let base = if planted(Fault::OldBitmap) { start.0 } else { base };
-    // Longer than any of ours, it is not ours either.
+    // A longer one is not ours either.
     if base > start.0 || bits.len() > WINDOW as usize / 6 + 4 {
         return BTreeSet::new();
     }

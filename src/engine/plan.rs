@@ -1,15 +1,15 @@
-//! What the engine is to run, and what it promises.
+//! What the engine runs, and what it promises.
 
 use std::time::Duration;
 
 use super::{Budget, FairBy, Topology};
 
-/// What must hold of results when something fails.
+/// What holds for results when something fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Guarantee {
     /// Nothing is lost; a failure may repeat results.
     AtLeastOnce,
-    /// Nothing is lost and nothing is double, for consumers that read `read_committed`.
+    /// Nothing is lost and nothing is double, for consumers with `read_committed`.
     ExactlyOnce,
 }
 
@@ -18,13 +18,13 @@ pub enum Guarantee {
 pub enum Order {
     /// Those of one partition.
     Partition,
-    /// Those of one key in one partition; records without a key are free.
+    /// Those of one key in one partition; records without a key are in no order.
     Key,
     /// None.
     None,
 }
 
-/// How passing failures are tried again.
+/// How often and when a failure that may pass is tried again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetryPolicy {
     /// Attempts before the record becomes a dead letter; at least one.
@@ -36,8 +36,8 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The pause after so many failed attempts, shortened by chance to half at the most, so that workers
-    /// that failed together do not come back together. `random` is from 0 to under 1.
+    /// The pause after `failed` attempts, shortened at random by up to half, so that workers that failed
+    /// together do not try again together. `random` is from 0 to under 1.
     pub(super) fn pause(&self, failed: u32, random: f64) -> Duration {
         let doubled =
             self.backoff.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
@@ -45,36 +45,37 @@ impl RetryPolicy {
     }
 }
 
-/// What is to be run.
+/// Everything that the engine needs to know of a pipeline.
 pub struct Plan {
     /// The operators.
     pub topology: Topology,
-    /// What must hold when something fails.
+    /// What holds when something fails.
     pub guarantee: Guarantee,
     /// Which results leave in order.
     pub order: Order,
-    /// By what those who ask get fair shares, if they do.
+    /// What tells requesters apart, where they get fair shares of the cores.
     pub fair_by: Option<FairBy>,
-    /// Whether records are requests: they may say where their reply is wanted, and until when.
+    /// Whether records are requests, whose headers may say where the reply is wanted, and until when.
     pub requests: bool,
     /// The longest time between two commits while there is something to commit.
     pub commit_interval: Duration,
-    /// Records done that make a commit due before its time.
+    /// The number of done records that makes a commit due before its time.
     pub commit_records: u64,
-    /// How passing failures are tried again.
+    /// How failures that may pass are tried again.
     pub retry: RetryPolicy,
     /// The largest record that the result topic takes, in bytes as [`wire_size`](crate::record::wire_size) counts.
     pub largest_result: u64,
-    /// The same of the dead-letter topic.
+    /// The same for the dead-letter topic.
     pub largest_dead_letter: u64,
-    /// So long from the start the topics are known to take that much: what is refused for its size all the same is found
-    /// by sending records alone. Later, a refusal asks for new clients, with [`Stop::Limits`](super::Stop::Limits).
+    /// For how long from the start those sizes are certain: a record that is refused for its size
+    /// nevertheless is found by sending records alone. Later, a refusal asks for new clients, with
+    /// [`Stop::TopicLimits`](super::Stop::TopicLimits).
     pub limits_hold: Duration,
     /// Room for records that are read and not done, as the source counts them.
     pub input: Budget,
     /// Room for results, from their computing to their acknowledgement.
     pub budget: Budget,
-    /// How long a graceful stop, or the hand-over of partitions, may take.
+    /// How long a graceful stop, or a hand-over of partitions, may take.
     pub shutdown_timeout: Duration,
     /// Whether to stop once all that was in the source at the start is done and committed.
     pub drain: bool,

@@ -1,16 +1,16 @@
-//! Computed chunks that are not handed to the sink yet: the lanes take turns.
+//! ComputedChunk chunks that are not handed to the sink yet: the lanes take turns.
 
 use std::collections::VecDeque;
 
-use super::lane::{Computed, LaneId};
+use super::lane::{ComputedChunk, LaneId};
 
-/// Computed chunks by lane. One that has many, or large ones, does not hold up the others.
+/// Computed chunks by lane. A lane with many chunks, or with large ones, does not hold up the others.
 #[derive(Default)]
-pub struct Ready(VecDeque<(LaneId, VecDeque<Computed>)>);
+pub struct Ready(VecDeque<(LaneId, VecDeque<ComputedChunk>)>);
 
 impl Ready {
     /// Adds a chunk behind the others of its lane.
-    pub fn push(&mut self, computed: Computed) {
+    pub fn push(&mut self, computed: ComputedChunk) {
         match self.0.iter_mut().find(|(lane, _)| *lane == computed.lane) {
             Some((_, chunks)) => chunks.push_back(computed),
             None => self.0.push_back((computed.lane, VecDeque::from([computed]))),
@@ -18,7 +18,7 @@ impl Ready {
     }
 
     /// Takes the next chunk of the lane whose turn it is.
-    pub fn pop(&mut self) -> Option<Computed> {
+    pub fn pop(&mut self) -> Option<ComputedChunk> {
         let (lane, mut chunks) = self.0.pop_front()?;
         let next = chunks.pop_front();
         if !chunks.is_empty() {
@@ -28,7 +28,7 @@ impl Ready {
     }
 
     /// The next chunk of one of these lanes, if there is one.
-    pub fn pop_of(&mut self, lanes: &[LaneId]) -> Option<Computed> {
+    pub fn pop_of(&mut self, lanes: &[LaneId]) -> Option<ComputedChunk> {
         let at = self.0.iter().position(|(lane, _)| lanes.contains(lane))?;
         let next = self.0[at].1.pop_front();
         if self.0[at].1.is_empty() {
@@ -37,7 +37,7 @@ impl Ready {
         next
     }
 
-    /// Drops what there is of a lane.
+    /// Drops all chunks of a lane.
     pub fn abandon(&mut self, lane: LaneId) {
         self.0.retain(|(of, _)| *of != lane);
     }

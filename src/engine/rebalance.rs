@@ -1,4 +1,4 @@
-//! Partitions come and go. A shutdown is a revocation of all.
+//! Partitions come and go. A shutdown is a revocation of all partitions.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ pub struct Revocation {
     lanes: Vec<LaneId>,
     partitions: Vec<TopicPartition>,
     since: Duration,
-    /// When nothing was in work any more.
+    /// When all work of these partitions was finished.
     finished: Option<Duration>,
-    /// Until then what is in work is finished; then it is abandoned, and what is done is committed.
+    /// Until then work is finished. After it the rest is abandoned, and what is done is committed.
     deadline: Duration,
-    /// Until then that commit is tried.
+    /// Until then that commit is tried; after it the partitions go without it.
     last_call: Duration,
     _handover: Handover,
 }
@@ -39,12 +39,12 @@ impl Revocation {
 }
 
 impl<S: Source, K: Sink> Engine<S, K> {
-    /// A partition's records are other ones than before.
+    /// A partition has other records than before: its topic was made again, or has lost its end.
     pub(super) fn begin_anew(&mut self, partition: &TopicPartition, start: Offset) {
         if let Some(old) = self.by_partition.get(partition) {
             self.remove_lanes(&[*old]);
         }
-        // What was its end at the start is gone.
+        // Its end as it was at the start no longer means anything.
         self.targets.insert(partition.clone(), start);
         let id = self.next_lane_id();
         self.add_lane(id, Lane::anew(id, partition.clone(), start, &self.shared));
@@ -60,7 +60,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             let id = self.next_lane_id();
             self.add_lane(id, Lane::new(id, assignment, &self.shared));
         }
-        self.tell_lag();
+        self.report_lag();
         self.progress.assigned(numbers);
     }
 
@@ -81,7 +81,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.suspects.forget(&partitions);
         let lanes = self.lanes_of(&partitions);
         if lanes.is_empty() {
-            // Nothing of theirs can be committed any more: what there was is being taken back.
+            // Nothing of them is left to commit: their work is being taken back.
             self.progress.revoked(numbers(&partitions), vec![], "nothing of them was in work");
             return;
         }
@@ -90,7 +90,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 lane.stop();
             }
         }
-        let (now, timeout) = (self.environment.now(), self.plan.shutdown_timeout);
+        let (now, timeout) = (self.runtime.now(), self.plan.shutdown_timeout);
         self.revocation = Some(Revocation {
             lanes,
             partitions,
@@ -110,17 +110,17 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         self.progress.lost(numbers(partitions));
         if self.committer.has_transaction() && !planted(Fault::NoAbort) {
-            // The transaction may hold results of records that somebody else does now.
+            // The transaction may hold results of records that the next owner does again.
             self.abort("partitions were lost");
             return;
         }
-        // What is queued would be written behind the next owner's results.
+        // What is queued would be written after the next owner's results.
         lanes.iter().for_each(|id| self.outbox.cut_off(*id));
         if !self.committer.is_transactional() {
             self.sink.discard();
         }
         self.remove_lanes(&lanes);
-        // Offsets that are sent by the member that the worker becomes next could move the next owner's back.
+        // Sent as the member that this worker becomes next, the offsets could move the next owner's back.
         self.letting_go = self.committer.is_under_way().then_some(handover);
     }
 
@@ -148,7 +148,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
         }
         let uncommitted = ids.iter().any(|id| self.lanes.get(id).is_some_and(|l| l.uncommitted().is_some()));
-        // Late, a chunk may be half sent: its results must not stay in the transaction that the others go on with.
+        // When it is late, a chunk may be half sent: its results must not stay in the transaction that the
+        // others go on with.
         let is_left = self.outbox.has_begun_any_of(&ids);
         let at_rest = self.committer.is_idle() || self.committer.is_going_back();
         let waits = planted(Fault::WaitForNoTransaction) && self.committer.has_transaction();
@@ -164,7 +165,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let Some(revocation) = self.revocation.take() else { return };
         if !committed {
             tracing::warn!(
-                "partitions are handed over before all that was done is committed: it is done again"
+                "partitions are handed over before everything that is done is committed: it is done again"
             );
             if self.committer.has_transaction() {
                 self.abort("its partitions are handed over");
@@ -188,11 +189,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
             }
         }
-        self.tell_lag();
+        self.report_lag();
     }
 }
 
-/// The partitions' numbers, in order.
+/// The numbers of the partitions, in order.
 fn numbers(partitions: &[TopicPartition]) -> Vec<i32> {
     let mut numbers: Vec<i32> = partitions.iter().map(|partition| partition.partition).collect();
     numbers.sort_unstable();

@@ -1,8 +1,8 @@
-//! Records whose results or dead letters the broker has refused, and what becomes of them.
+//! What becomes of records whose results or dead letters the broker has refused.
 //!
-//! A broker refuses batches, so a refused record may only have had bad neighbours. It is sent again alone; what is
-//! refused then is a dead letter. Exactly-once the transaction is aborted each time, and this is what is remembered
-//! of it.
+//! A broker refuses whole batches, so a refused record may be good, and only in a batch with a bad one. It is
+//! sent again alone, and becomes a dead letter if it is refused again. Exactly-once, each step aborts the
+//! transaction, and only what is here is remembered.
 
 use std::collections::HashMap;
 
@@ -14,24 +14,24 @@ use super::{
 };
 use crate::record::{Offset, TopicPartition};
 
-/// Records that are sent alone, by where they were read.
+/// The records that are sent alone, by where they were read.
 #[derive(Default)]
 pub struct Suspects {
     records: HashMap<(TopicPartition, Offset), Suspect>,
-    /// Whether the record that was handed over last is to be alone.
+    /// Whether the record that was handed over last has to be alone.
     pub alone: bool,
 }
 
-/// What is known against a record.
+/// What is known about a suspect record.
 #[derive(Default)]
 struct Suspect {
-    /// Whether it was alone when it was sent last.
+    /// Whether it was alone when it was last sent.
     alone: bool,
-    /// Why its result was refused although it was alone: it becomes a dead letter.
+    /// Why its result was refused although it was alone, so that it becomes a dead letter.
     refusal: Option<Refusal>,
-    /// Whether what its caller is told of that dead letter was refused too.
+    /// Whether the reply that reports that dead letter to the caller was refused too.
     unanswered: bool,
-    /// Whether its dead letter was refused: only the bare one is left.
+    /// Whether its dead letter was refused, so that a bare one is sent instead.
     bare: bool,
 }
 
@@ -40,22 +40,23 @@ impl Suspects {
         self.records.is_empty()
     }
 
-    /// Whether the record is to be sent alone.
+    /// Whether the record has to be sent alone.
     pub fn contains(&self, partition: &TopicPartition, offset: Offset) -> bool {
         self.records.contains_key(&(partition.clone(), offset))
     }
 
-    /// The record is sent with no other under way.
+    /// The record is sent now, with no other in flight.
     pub fn sent_alone(&mut self, partition: &TopicPartition, offset: Offset) {
         if let Some(suspect) = self.records.get_mut(&(partition.clone(), offset)) {
             suspect.alone = true;
         }
     }
 
-    /// What the record has led to was refused. Returns whether it was alone, so that this is for certain.
+    /// A result or dead letter of the record was refused. Returns whether it was alone, so that it is
+    /// certainly the cause.
     ///
     /// # Errors
-    /// Where not even a bare dead letter is taken.
+    /// Where the topic does not even take a bare dead letter.
     pub fn refused(
         &mut self,
         partition: &TopicPartition,
@@ -74,14 +75,14 @@ impl Suspects {
             Destination::DeadLetter => {
                 return Err(Stop::Fatal(format!(
                     "the dead-letter topic does not take the dead letter of {partition} offset {offset}, cut to a \
-                     few bytes and without its timestamp: {refusal}. See to the topic's settings"
+                     few bytes and without its timestamp: {refusal}. Check the topic's settings"
                 )));
             }
         }
         Ok(true)
     }
 
-    /// Puts dead letters in the place of what was refused for certain.
+    /// Replaces results that were certainly refused by dead letters.
     pub fn replace(&self, chunk: &Chunk, outcome: &mut Outcome, compute: &Compute) {
         for (cause, (held, index)) in chunk.places().enumerate() {
             let origin = Origin { partition: &held.batch.partition, offset: held.batch.offset(index) };
@@ -94,7 +95,7 @@ impl Suspects {
                     if refusal.too_large.is_some() { dead_letter::TOO_LARGE } else { dead_letter::REFUSED };
                 let mut letter =
                     dead_letter::of(held.batch.record(index), &origin, class, &refusal.reason, 1);
-                // It may be what the broker has refused; a header has it.
+                // The broker may have refused the timestamp; a header has it.
                 letter.timestamp = None;
                 if let Some(reply) = compute.reply_to(&letter).filter(|_| !suspect.unanswered) {
                     outcome.outgoing.push(Outgoing { cause, to: Destination::Result, record: reply });
@@ -115,12 +116,12 @@ impl Suspects {
         }
     }
 
-    /// All of a partition before the offset is committed.
+    /// Forgets the records of a partition below the committed offset.
     pub fn committed(&mut self, partition: &TopicPartition, watermark: Offset) {
         self.records.retain(|(of, offset), _| of != partition || *offset >= watermark);
     }
 
-    /// Partitions are no longer ours.
+    /// Forgets the records of partitions that are no longer ours.
     pub fn forget(&mut self, gone: &[TopicPartition]) {
         self.records.retain(|(partition, _), _| !gone.contains(partition));
     }

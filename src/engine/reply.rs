@@ -1,26 +1,27 @@
-//! Requests that say where their reply is wanted, and until when.
+//! The headers of requests that say where the reply is wanted, and until when.
 
 use bytes::Bytes;
 
 use crate::record::{DEADLINE, REPLY_PARTITION, Record, WORKER};
 
-/// The partition of the result topic that a record is wanted at; `None` where its header is no such number.
+/// The partition of the result topic where the reply is wanted; `None` where the header is missing or no
+/// partition number.
 pub fn partition(record: &Record) -> Option<i32> {
     number(record, REPLY_PARTITION)
 }
 
-/// Whether nobody waits for the record's result any more. `now` is in milliseconds since 1970 UTC.
+/// Whether the record's deadline has passed. `now` is in milliseconds since 1970 UTC.
 pub fn is_expired(record: &Record, now: impl FnOnce() -> u64) -> bool {
     number::<u64>(record, DEADLINE).is_some_and(|deadline| deadline <= now())
 }
 
-/// Says in a result who has computed it.
+/// Names the worker in the headers of its result.
 pub fn sign(result: &mut Record, worker: &str) {
     result.headers.push(WORKER, Some(Bytes::copy_from_slice(worker.as_bytes())));
 }
 
-/// What the caller receives of a dead letter: its headers, and an empty value (which is not null, as that would
-/// delete a result of a compacted topic).
+/// The reply that reports a dead letter to the caller: its headers and an empty value. (A null value would
+/// delete a result in a compacted topic.)
 pub fn of_dead_letter(letter: &Record, worker: &str) -> Record {
     let mut reply = Record { value: Some(Bytes::new()), ..letter.clone() };
     sign(&mut reply, worker);
@@ -32,7 +33,7 @@ fn number<N: std::str::FromStr>(record: &Record, header: &str) -> Option<N> {
         return None;
     }
     let digits = record.headers.get(header)?;
-    // `parse` would take a sign.
+    // `parse` would accept a sign.
     let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
     digits.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The loop: waits for whatever happens next, and lets each part do what it can.
+//! The loop: waits for the next event, then lets each part do what it can.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,10 +11,10 @@ use std::{
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
 
 use super::{
-    Destination, Environment, Handover, Plan, Reservation, Sink, Source, SourceEvent, Stop,
+    Destination, Handover, Plan, Reservation, Runtime, Sink, Source, SourceEvent, Stop,
     commit::Committer,
     compute::Compute,
-    lane::{Lane, LaneEvent, LaneId, Shared},
+    lane::{EngineState, Lane, LaneEvent, LaneId, Shared},
     rebalance::Revocation,
     refused::Suspects,
     send::Outbox,
@@ -26,14 +26,14 @@ use crate::{
     telemetry::Progress,
 };
 
-/// How often lag is looked at.
+/// How often lag is reported.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon after a commit: what was old a moment ago is not any more.
+/// How soon after a commit lag is reported, as it has just changed.
 pub const LAG_AFTER_COMMIT: Duration = Duration::from_millis(50);
 
-/// What part of the room for results may be with the producer.
+/// The producer may hold one part in this many of the room for results.
 const SHARE_OF_PRODUCER: u64 = 8;
-/// How long leaving the group may take, after everything was handed over.
+/// How long leaving the group may take once everything is handed over.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs until `stop` resolves and everything in flight is finished and committed, or until `plan.drain` is
@@ -46,52 +46,67 @@ pub async fn run(
     plan: Plan,
     source: impl Source,
     sink: impl Sink,
-    environment: Arc<dyn Environment>,
+    runtime: Arc<dyn Runtime>,
     progress: Arc<Progress>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
-    let mut engine = Engine::new(plan, source, sink, environment, progress);
+    let mut engine = Engine::new(plan, source, sink, runtime, progress);
     let result = engine.run(stop).await;
-    // Whatever still waits for a hand-over must not wait for an engine that is gone.
+    // The source must not wait for a hand-over by an engine that is gone.
     (engine.revocation, engine.letting_go) = (None, None);
     result
 }
 
+/// All state of a running pipeline. One task owns it, so that nothing is locked.
 pub(super) struct Engine<S, K> {
+    /// What to run, and what to promise.
     pub plan: Plan,
+    /// The consumer, whose events drive the engine.
     pub source: S,
+    /// The producer, which takes results and dead letters.
     pub sink: K,
-    pub environment: Arc<dyn Environment>,
+    /// Clock, timers and cores: virtual ones in tests and simulations.
+    pub runtime: Arc<dyn Runtime>,
+    /// Where everything that happens is reported, for metrics and logs.
     pub progress: Arc<Progress>,
+    /// What all lanes share.
     pub shared: Shared,
-    /// In order, so that a run in virtual time can be repeated.
+    /// The lanes of the partitions that are ours. In order, so that a run in virtual time can be repeated.
     pub lanes: BTreeMap<LaneId, Lane>,
+    /// The current lane of each partition. Events name partitions; older lanes of a partition are not meant.
     pub by_partition: HashMap<TopicPartition, LaneId>,
+    /// The streams of all lanes as one, which yields what is computed.
     pub streams: SelectAll<BoxStream<'static, LaneEvent>>,
+    /// Computed chunks on their way to the sink.
     pub outbox: Outbox,
-    /// Records that led to what the broker has refused.
+    /// Records of which the broker has refused a result, so that they are sent alone.
     pub suspects: Suspects,
+    /// When and what to commit.
     pub committer: Committer,
+    /// The partitions that are being handed over, if any.
     pub revocation: Option<Revocation>,
-    /// Partitions that were lost during a commit, until that has come to its end.
+    /// Holds the source back after partitions were lost during a commit, until that commit has ended.
     pub letting_go: Option<Handover>,
-    /// `plan.drain`: what has to be read of the partitions that are ours, or were until they were lost.
+    /// `plan.drain`: up to where the partitions have to be done that are ours, or were until they were lost.
     pub targets: HashMap<TopicPartition, Offset>,
-    /// When a graceful stop began to be late; `None` while none was asked for.
+    /// When a graceful stop is too late, so that the engine fails; `None` before one is asked for.
     pub closing: Option<Duration>,
-    /// Whether the source has left its group.
+    /// Whether the source has left its group: the engine ends after the commit under way.
     pub ended: bool,
+    /// The number of the last lane; numbers are never used again.
     pub next_lane: u64,
+    /// How long lanes have been in each stage, for the metrics.
     pub stages: Stages,
-    /// When the engine began.
+    /// When the engine began: `plan.limits_hold` counts from then.
     pub began: Duration,
-    /// When the loop looked at the clock last.
+    /// When the loop last read the clock, so that it is not read for each record.
     pub now: Duration,
+    /// When lag is reported next.
     pub next_lag: Duration,
 }
 
-/// Reports which requests were dropped: their callers receive nothing.
-fn tell_expired(progress: &Progress, partition: &TopicPartition, requests: &[Offset]) {
+/// Reports the requests that were dropped; their callers receive nothing.
+fn report_expired(progress: &Progress, partition: &TopicPartition, requests: &[Offset]) {
     let Some(first) = requests.first() else { return };
     progress.expired(requests.len() as u64);
     tracing::warn!(
@@ -105,19 +120,13 @@ fn tell_expired(progress: &Progress, partition: &TopicPartition, requests: &[Off
 }
 
 impl<S: Source, K: Sink> Engine<S, K> {
-    fn new(
-        plan: Plan,
-        source: S,
-        sink: K,
-        environment: Arc<dyn Environment>,
-        progress: Arc<Progress>,
-    ) -> Self {
-        let (plan_guarantee, now) = (plan.guarantee, environment.now());
+    fn new(plan: Plan, source: S, sink: K, runtime: Arc<dyn Runtime>, progress: Arc<Progress>) -> Self {
+        let (plan_guarantee, now) = (plan.guarantee, runtime.now());
         let to_producer = plan.budget.size() / SHARE_OF_PRODUCER;
         let compute = Compute {
             topology: plan.topology.clone(),
             retry: plan.retry,
-            environment: environment.clone(),
+            runtime: runtime.clone(),
             requests: plan.requests,
             largest_result: plan.largest_result.into(),
             largest_dead_letter: plan.largest_dead_letter,
@@ -127,13 +136,13 @@ impl<S: Source, K: Sink> Engine<S, K> {
             fair_by: plan.fair_by.clone(),
             compute: Arc::new(compute),
             budget: plan.budget.clone(),
-            width: 4 * environment.cores(),
+            width: 4 * runtime.cores(),
         };
         Engine {
             plan,
             source,
             sink,
-            environment,
+            runtime,
             progress,
             shared,
             lanes: BTreeMap::new(),
@@ -184,7 +193,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Does all that can be done without waiting.
     fn advance(&mut self) -> Result<(), Stop> {
-        let now = self.environment.now();
+        let now = self.runtime.now();
         self.now = now;
         self.stages.report(now, &self.progress);
         self.send()?;
@@ -192,7 +201,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.advance_revocation(now);
         if now >= self.next_lag {
             self.next_lag = now + LAG_INTERVAL;
-            self.tell_lag();
+            self.report_lag();
             self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
             self.progress
                 .queues(self.outbox.queued(Destination::Result), self.outbox.queued(Destination::DeadLetter));
@@ -216,22 +225,26 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// Looks in which stages the lanes are, before the loop waits.
+    /// Records in which stage each lane is, before the loop waits.
     fn look_at_stages(&mut self) {
-        let has_room = self.plan.budget.has_room();
-        let (may_send, committing) = (self.committer.may_send(), !self.committer.is_idle());
-        self.stages.enter(self.lanes.values().map(|lane| lane.stage(has_room, may_send, committing)));
+        let engine = EngineState {
+            has_room: self.plan.budget.has_room(),
+            may_send: self.committer.may_send(),
+            committing: !self.committer.is_idle(),
+        };
+        self.stages.enter(self.lanes.values().map(|lane| lane.stage(engine)));
     }
 
-    /// Finish what is in flight, commit, leave the group.
+    /// Begins a graceful stop: finishes what is in flight, commits, and leaves the group.
     fn close(&mut self) {
-        self.closing = Some(self.environment.now() + self.plan.shutdown_timeout + LEAVE_TIMEOUT);
+        self.closing = Some(self.runtime.now() + self.plan.shutdown_timeout + LEAVE_TIMEOUT);
         self.source.close();
     }
 
     fn source_event(&mut self, event: SourceEvent) {
         match event {
-            // What is read before the source has gone back is read again after it, and so would be done twice.
+            // What is read before the source has gone back is read again afterwards, so it would be done
+            // twice.
             SourceEvent::Assigned(_)
                 if self.committer.is_going_back() && !planted(Fault::SendWhileRewinding) => {}
             SourceEvent::Assigned(assignments) => self.assign(assignments),
@@ -245,7 +258,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     lane.tracker.read_to(offset);
                     lane.high_watermark = lane.high_watermark.max(offset);
                     if lane.has_moved() {
-                        self.committer.done(0, self.environment.now());
+                        self.committer.done(0, self.runtime.now());
                     }
                 }
             }
@@ -280,23 +293,23 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let Some(lane) = self.lanes.get_mut(id) else { return };
         lane.push(batch, room, &self.shared.compute.topology);
         if lane.has_moved() {
-            self.committer.done(0, self.environment.now());
+            self.committer.done(0, self.runtime.now());
         }
     }
 
     fn lane_event(&mut self, event: LaneEvent) {
         match event {
             LaneEvent::Computed(computed) => {
-                // A lane that is gone has no use for its results, and has them given up.
+                // Results of a lane that is gone are dropped, and cancelled ones mean nothing.
                 if let Some(lane) = self.lanes.get_mut(&computed.lane)
                     && !computed.outcome.cancelled
                 {
-                    lane.computed(&computed.chunk);
+                    lane.chunk_computed(&computed.chunk);
                     for (operator, (records, took)) in computed.outcome.work.shares().enumerate() {
-                        self.progress.computed(operator, records, took);
+                        self.progress.operator_took(operator, records, took);
                     }
                     self.progress.retried(computed.outcome.retries);
-                    tell_expired(&self.progress, &lane.partition, &computed.outcome.expired);
+                    report_expired(&self.progress, &lane.partition, &computed.outcome.expired);
                     self.outbox.push(computed);
                 }
             }
@@ -308,8 +321,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// Whether everything that was in the partitions at the start is done. One that was lost counts until it
-    /// comes back, or others come in its place: having nothing is not having done it.
+    /// Whether everything that was in the partitions at the start is done. A partition that was lost counts
+    /// until it comes back, or others come instead: owning nothing is not having done it.
     fn is_read_to_target(&self) -> bool {
         let done = |partition, target: &Offset| {
             let lane = self.by_partition.get(partition).and_then(|id| self.lanes.get(id));
@@ -318,14 +331,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.progress.is_joined() && self.targets.iter().all(|(partition, target)| done(partition, target))
     }
 
-    /// Tells which partitions are owned, and how far behind each is.
-    pub fn tell_lag(&self) {
+    /// Reports which partitions are owned, and how far behind each is.
+    pub fn report_lag(&self) {
         let lag = self.lanes.values().map(|lane| (lane.partition.clone(), lane.lag()));
         self.progress.owns(lag.collect::<BTreeMap<_, _>>());
     }
 
     fn timer(&self) -> BoxFuture<'static, ()> {
-        let now = self.environment.now();
+        let now = self.runtime.now();
         let due = [
             self.committer.due(&self.plan),
             self.committer.retry_at(now),
@@ -333,6 +346,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.closing,
         ];
         let next = due.into_iter().flatten().fold(self.next_lag, Duration::min);
-        self.environment.sleep(next.saturating_sub(now))
+        self.runtime.sleep(next.saturating_sub(now))
     }
 }

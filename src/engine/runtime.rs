@@ -1,4 +1,4 @@
-//! The machine as the engine sees it: a clock, sleep, chance, and cores.
+//! What the engine runs on: a clock, timers, randomness, and cores.
 
 use std::{
     sync::Arc,
@@ -7,26 +7,26 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 
-/// Time, randomness and processors, so that the engine can be run with a virtual clock, seeded chance and a
-/// single thread.
-pub trait Environment: Send + Sync + 'static {
-    /// Time since some fixed moment; never goes back.
+/// What the engine runs on. It is a trait so that the engine can also run with a virtual clock, seeded
+/// randomness and a single thread.
+pub trait Runtime: Send + Sync + 'static {
+    /// The time since a fixed moment; never goes back.
     fn now(&self) -> Duration;
-    /// Milliseconds since 1970 UTC, which other machines agree on, more or less.
+    /// Milliseconds since 1970 UTC, as other machines count them, more or less.
     fn unix_millis(&self) -> u64;
-    /// What this process is called where others have to name it.
+    /// This process's name for others, in the headers of replies.
     fn name(&self) -> &str;
     /// Resolves after that time.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
-    /// A number from 0 to under 1.
+    /// A random number from 0 to under 1.
     fn random(&self) -> f64;
-    /// Runs work that takes its time, off the threads that wait for input and output.
+    /// Runs work that may take long, off the threads that wait for input and output.
     fn compute(&self, work: Box<dyn FnOnce() + Send>);
     /// How many pieces of work can run at once.
     fn cores(&self) -> usize;
 }
 
-/// The machine's own clock and cores.
+/// The machine's own clock and cores: the runtime in production.
 pub struct Machine {
     start: Instant,
     name: String,
@@ -37,7 +37,7 @@ impl Machine {
     /// A pool as wide as the machine has cores.
     ///
     /// # Errors
-    /// A sentence, where the threads cannot be started.
+    /// A sentence, where the pool's threads cannot be started.
     pub fn new() -> Result<Arc<Self>, String> {
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|index| format!("compute-{index}"))
@@ -47,7 +47,7 @@ impl Machine {
     }
 }
 
-/// The host's name and the process's number.
+/// The host's name and the process id.
 fn name() -> String {
     let mut buffer = [0_u8; 256];
     // SAFETY: the buffer is ours and of that length; the last byte stays zero.
@@ -57,7 +57,7 @@ fn name() -> String {
     format!("{host}/{}", std::process::id())
 }
 
-impl Environment for Machine {
+impl Runtime for Machine {
     fn now(&self) -> Duration {
         self.start.elapsed()
     }

@@ -6,7 +6,7 @@ use super::{
     Delivery, DeliveryError, Destination, Order, SendError, Sink, Source, Stop, Token,
     compute::Outgoing,
     in_flight::{InFlight, Ring},
-    lane::{Computed, LaneId},
+    lane::{ComputedChunk, LaneId},
     ready::Ready,
     run::Engine,
 };
@@ -19,14 +19,15 @@ use crate::{
 /// Computed chunks on their way to the sink.
 #[derive(Default)]
 pub struct Outbox {
-    /// Not handed over yet.
+    /// Chunks that are not handed over yet.
     ready: Ready,
     /// The chunk that is being handed over.
     open: Option<Open>,
-    /// The record that the sink had no room for, or that is to be sent alone.
+    /// The record that the sink had no room for, or that waits to be sent alone.
     held: Option<(Token, Outgoing)>,
+    /// Chunks that are handed over, at least in part, and not acknowledged.
     in_flight: Ring,
-    /// Records handed over and not acknowledged, by destination.
+    /// Records that are handed over and not acknowledged, by destination.
     queued: [u64; 2],
 }
 
@@ -34,28 +35,30 @@ pub struct Outbox {
 struct Open {
     number: u32,
     lane: LaneId,
-    /// The number of the partition that it was read from.
+    /// The partition that it was read from.
     partition: i32,
+    /// Its records that are not handed over yet.
     left: vec::IntoIter<Outgoing>,
 }
 
 impl Outbox {
     /// Adds a chunk at the end.
-    pub fn push(&mut self, computed: Computed) {
+    pub fn push(&mut self, computed: ComputedChunk) {
         self.ready.push(computed);
     }
 
-    /// Whether nothing is half handed over and everything sent is acknowledged: where a transaction can end.
+    /// Whether no chunk is half handed over and everything sent is acknowledged, so that a transaction can
+    /// end.
     pub fn is_settled(&self) -> bool {
         self.open.is_none() && self.held.is_none() && self.in_flight.is_empty()
     }
 
-    /// Records handed over and not acknowledged.
+    /// Records to that destination that are handed over and not acknowledged.
     pub fn queued(&self, to: Destination) -> u64 {
         self.queued[to as usize]
     }
 
-    /// Whether there is nothing at all.
+    /// Whether nothing waits and nothing is in flight.
     pub fn is_empty(&self) -> bool {
         self.is_settled() && self.ready.is_empty()
     }
@@ -65,23 +68,23 @@ impl Outbox {
         self.queued == [0, 0]
     }
 
-    /// Whether something of these lanes was begun to be handed over, and is not acknowledged to the end.
+    /// Whether a chunk of these lanes is handed over, at least in part, and not acknowledged as a whole.
     pub fn has_begun_any_of(&self, lanes: &[LaneId]) -> bool {
         // A chunk that is open is among those in flight.
         self.in_flight.has_any_of(lanes)
     }
 
-    /// Drops chunks of that lane that were not begun.
+    /// Drops the chunks of a lane of which nothing is handed over.
     pub fn abandon(&mut self, lane: LaneId) {
         self.ready.abandon(lane);
     }
 
-    /// Drops all of that lane that was not handed over, a chunk that was begun too.
+    /// Drops everything of a lane that is not handed over, including the rest of a chunk that was begun.
     pub fn cut_off(&mut self, lane: LaneId) {
         self.abandon(lane);
         let Some(Open { number, .. }) = self.open.take_if(|open| open.lane == lane) else { return };
         self.held.take_if(|(token, _)| token.chunk() == number);
-        // What still comes of it is about nobody any more; but it counts as long as it is on its way.
+        // What was handed over still counts until it is acknowledged.
         if let Some(sent) = self.in_flight.get_mut(number) {
             sent.remaining -= sent.unsent;
             sent.unsent = 0;
@@ -91,7 +94,7 @@ impl Outbox {
         }
     }
 
-    /// Drops everything; deliveries that still come are not known any more.
+    /// Drops everything; deliveries that still come are ignored.
     pub fn clear(&mut self) {
         self.ready.clear();
         (self.open, self.held) = (None, None);
@@ -100,7 +103,7 @@ impl Outbox {
     }
 }
 
-/// Acknowledgements of the same chunk, one after another: told as one.
+/// Consecutive acknowledgements of the same chunk, reported as one.
 #[derive(Default)]
 struct AckRun {
     now: Duration,
@@ -113,13 +116,13 @@ impl AckRun {
     fn add(&mut self, since: Duration, to: Destination, progress: &Progress) {
         let dead_letters = to == Destination::DeadLetter;
         if (self.since, self.dead_letters) != (since, dead_letters) {
-            self.tell(progress);
+            self.report(progress);
             (self.records, self.since, self.dead_letters) = (0, since, dead_letters);
         }
         self.records += 1;
     }
 
-    fn tell(&self, progress: &Progress) {
+    fn report(&self, progress: &Progress) {
         if self.records > 0 {
             progress.acknowledged_after(self.now - self.since, self.records, self.dead_letters);
         }
@@ -127,7 +130,7 @@ impl AckRun {
 }
 
 impl<S: Source, K: Sink> Engine<S, K> {
-    /// Hands over what the sink has room for.
+    /// Hands over as much as the sink has room for.
     pub(super) fn send(&mut self) -> Result<(), Stop> {
         loop {
             let Some(Open { number, partition, left, .. }) = &mut self.outbox.open else {
@@ -154,14 +157,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Begins to hand over the next chunk; `false` where there is none.
     fn open_next(&mut self) -> Result<bool, Stop> {
-        // What the producer has queued goes in order: behind more of it, a small result would wait for long.
+        // The producer's queue is in order: behind much of it, a small result would wait long.
         if !self.committer.has_room(self.outbox.in_flight.bytes()) {
             return Ok(false);
         }
-        // What is to be handed over goes first.
+        // Partitions that are being handed over go first.
         let leaving = self.revocation.as_ref().and_then(|r| self.outbox.ready.pop_of(r.lanes()));
         let Some(computed) = leaving.or_else(|| self.outbox.ready.pop()) else { return Ok(false) };
-        let Computed { lane, chunk, mut outcome, room } = computed;
+        let ComputedChunk { lane, chunk, mut outcome, room } = computed;
         let Some(partition) = self.lanes.get(&lane).map(|lane| lane.partition.partition) else {
             return Ok(true);
         };
@@ -202,8 +205,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// `false` where the sink has no room, or the record has to wait until it is alone: it is kept, and goes first
-    /// when it may.
+    /// Sends one record. Returns `false` where the sink has no room, or the record has to wait until it is
+    /// alone: then it is kept, and goes first.
     fn send_one(&mut self, partition: i32, token: Token, outgoing: Outgoing) -> Result<bool, Stop> {
         if !self.suspects.is_empty() && !self.may_be_next(token) {
             self.outbox.held = Some((token, outgoing));
@@ -255,15 +258,15 @@ impl<S: Source, K: Sink> Engine<S, K> {
         nothing_under_way
     }
 
-    /// Counts acknowledgements.
+    /// Counts acknowledgements, and handles what was not delivered.
     pub(super) fn delivered(&mut self, deliveries: &mut Vec<Delivery>) -> Result<(), Stop> {
         let (mut results, mut dead_letters, mut abort) = (0, 0, None);
-        let mut run = AckRun { now: self.environment.now(), ..AckRun::default() };
+        let mut run = AckRun { now: self.runtime.now(), ..AckRun::default() };
         for Delivery { token, result } in deliveries.drain(..) {
             let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { continue };
             self.outbox.queued[token.destination() as usize] -= 1;
             if let Err(error) = result {
-                // Once the others are looked at: they may be refused as well.
+                // Only after the other deliveries, which may be refused as well.
                 abort = abort.or(self.not_delivered(token, error)?);
                 continue;
             }
@@ -275,7 +278,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             sent.remaining -= 1;
             self.done_if_over(token.chunk());
         }
-        run.tell(&self.progress);
+        run.report(&self.progress);
         self.progress.acknowledged(results, dead_letters);
         if let Some(error) = abort {
             self.abort_for(&error);
@@ -286,13 +289,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
     fn abort_for(&mut self, error: &DeliveryError) {
         match error {
             DeliveryError::Abort(reason) => self.abort_in_trouble(reason),
-            // What was refused is not sent again as it was, so there is nothing to wait for.
+            // What was refused is sent differently next time, so there is no need to wait.
             error => self.abort(&error.to_string()),
         }
     }
 
-    /// Sees to it that a record that was not delivered is done again: without an order by itself; otherwise, and
-    /// exactly-once, with all that is not committed, which is taken back for the error that is returned.
+    /// Has a record that was not delivered done again. Without an order, that record alone; with one, or
+    /// exactly-once, everything that is not committed: then the error is returned for which it has to be
+    /// taken back.
     fn not_delivered(&mut self, token: Token, error: DeliveryError) -> Result<Option<DeliveryError>, Stop> {
         let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { return Ok(None) };
         match &error {
@@ -300,7 +304,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             DeliveryError::Refused(refusal)
                 if refusal.too_large.is_some() && self.now - self.began >= self.plan.limits_hold =>
             {
-                return Err(Stop::Limits(format!("{refusal}, which is less than it said at the start")));
+                return Err(Stop::TopicLimits(format!("{refusal}, which is less than it said at the start")));
             }
             DeliveryError::Refused(refusal) => {
                 let Some((partition, offset)) = sent.chunk.place(token.cause()) else { return Ok(None) };
@@ -312,7 +316,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
             DeliveryError::Abort(_) | DeliveryError::Again(_) => {}
         }
-        // What was sent behind it would overtake it otherwise.
+        // Otherwise what was sent after it would overtake it.
         let is_ordered = self.plan.order != Order::None && self.lanes.contains_key(&sent.lane);
         if self.committer.is_transactional() || is_ordered {
             return Ok(Some(error));
@@ -325,7 +329,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         Ok(None)
     }
 
-    /// Lets the lane know of a chunk of which nothing more is to come.
+    /// Marks a chunk as done where none of its records are outstanding.
     fn done_if_over(&mut self, number: u32) {
         let is_open = self.outbox.open.as_ref().is_some_and(|open| open.number == number);
         let is_over = self.outbox.in_flight.get_mut(number).is_some_and(|sent| sent.remaining == 0);
@@ -339,7 +343,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if let Some(lane) = self.lanes.get_mut(&sent.lane) {
             lane.done(&sent.chunk, &sent.again, &self.shared.compute.topology);
             let done = sent.chunk.len() - sent.again.len();
-            self.committer.done(done as u64, self.environment.now());
+            self.committer.done(done as u64, self.runtime.now());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine asks of a consumer.
+//! What the engine needs of a consumer.
 
 use futures::{Stream, future::BoxFuture};
 use tokio::sync::oneshot;
@@ -6,37 +6,37 @@ use tokio::sync::oneshot;
 use super::{DeliveryError, Reservation, Stop};
 use crate::record::{Batch, Offset, TopicPartition};
 
-/// A partition that is ours from now on.
+/// A partition that is ours from now on, and where to begin.
 #[derive(Clone, Debug)]
 pub struct Assignment {
-    /// The partition that is ours from now on.
+    /// The partition.
     pub partition: TopicPartition,
     /// The next offset to be read.
     pub start: Offset,
-    /// What the last commit carried, or nothing.
+    /// The metadata of the last commit, or nothing.
     pub metadata: String,
     /// The offset after the last record that was there when the source began.
     pub end: Offset,
 }
 
-/// What a source tells, in the order in which it happened.
+/// What a source reports, in the order in which it happened.
 #[derive(Debug)]
 pub enum SourceEvent {
     /// Partitions that are ours from now on.
     Assigned(Vec<Assignment>),
-    /// The source has gone back: all partitions that are ours, none included. Records that came before this
-    /// event are read again after it.
+    /// The source has gone back to the committed offsets: all partitions that are ours, which may be none.
+    /// Records from before this event are read again after it.
     Rewound(Vec<Assignment>),
     /// Records, with the room that they take in the budget.
     Batch(Batch, Reservation),
-    /// A partition has been read to its end: everything before the offset has been told.
+    /// A partition has been read to its end: everything before the offset has been reported.
     End(TopicPartition, Offset),
-    /// The ends of partitions, as last heard: for lag.
+    /// The current ends of partitions, for lag.
     HighWatermarks(Vec<(TopicPartition, Offset)>),
-    /// Partitions that are taken away once `Handover` is dropped: until then they can be committed.
+    /// Partitions that go to another member once `Handover` is dropped; until then offsets can be committed.
     Revoked(Vec<TopicPartition>, Handover),
-    /// Partitions that somebody else may already own: nothing of theirs can be committed. The group is joined
-    /// again once `Handover` is dropped: from then on a commit under way would pass for one of the new member.
+    /// Partitions that another member may own already: no offset can be committed. The group is joined again
+    /// once `Handover` is dropped; from then on a commit under way would pass for one of the new member.
     Lost(Vec<TopicPartition>, Handover),
 }
 
@@ -45,7 +45,7 @@ pub enum SourceEvent {
 pub struct Handover(#[allow(dead_code, reason = "dropping it is the signal")] oneshot::Sender<()>);
 
 impl Handover {
-    /// A handover, and what wakes when it is dropped.
+    /// A handover, and the receiver that wakes when it is dropped.
     pub fn new() -> (Handover, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
         (Handover(sender), receiver)
@@ -55,9 +55,9 @@ impl Handover {
 /// What is committed for a partition.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommitOffset {
-    /// Which partition.
+    /// The partition that the offset is in.
     pub partition: TopicPartition,
-    /// The next offset to be read by the partition's next owner.
+    /// The offset at which the partition's next owner begins.
     pub offset: Offset,
     /// What is done above it (see [`OffsetTracker`](super::OffsetTracker)).
     pub metadata: String,
@@ -66,13 +66,13 @@ pub struct CommitOffset {
 /// Why a commit did not happen.
 #[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
 pub enum CommitError {
-    /// It may work later: the group is moving, or the broker is away.
+    /// It may succeed later: the group is in a rebalance, or the broker does not answer.
     #[error("{0}")]
     Passing(String),
     /// The transaction has to be aborted, and its records done again from the committed offsets.
     #[error("{0}")]
     Abort(String),
-    /// These clients can commit nothing any more.
+    /// These clients cannot commit anything any more.
     #[error("{0}")]
     Stop(#[from] Stop),
 }
@@ -87,13 +87,19 @@ impl From<DeliveryError> for CommitError {
 }
 
 /// Where records come from. The stream ends after [`close`](Source::close), once everything is handed over.
+/// An error on the stream is final: these clients cannot go on, and [`Stop`] says whether new ones can.
 pub trait Source: Stream<Item = Result<SourceEvent, Stop>> + Unpin + Send {
     /// Commits offsets; resolves once the broker has them.
+    ///
+    /// # Errors
+    /// [`CommitError::Passing`] where the commit can be tried again, and [`CommitError::Stop`] where these
+    /// clients cannot go on.
     fn commit(&self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>>;
 
-    /// Goes back to the committed offsets of all that is assigned; reports `Rewound` once it has.
+    /// Goes back to the committed offsets of all assigned partitions; reports `Rewound` once it has, or an
+    /// error on the stream.
     fn rewind(&mut self);
 
-    /// Leaves the group: tells `Revoked` for what is assigned, then ends.
+    /// Leaves the group: reports `Revoked` for what is assigned, then ends the stream.
     fn close(&mut self);
 }

@@ -1,10 +1,10 @@
-//! Where the lanes' time goes: each is in one stage at a time.
+//! Where the time of the lanes goes: each is in one stage at a time.
 
 use std::time::Duration;
 
 use crate::telemetry::{Progress, Stage};
 
-/// How many lanes are in which stage since when.
+/// How many lanes are in each stage, and since when.
 #[derive(Default)]
 pub struct Stages {
     since: Duration,
@@ -23,7 +23,7 @@ impl Stages {
         }
     }
 
-    /// The stage of each lane from now on.
+    /// Records the stage of each lane from now on.
     pub fn enter(&mut self, stages: impl Iterator<Item = Stage>) {
         self.lanes = [0; Stage::ALL.len()];
         stages.for_each(|stage| self.lanes[stage as usize] += 1);

@@ -5,13 +5,13 @@ use thiserror::Error;
 /// Why a pipeline cannot go on with the clients that it has. The text is a sentence.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
 pub enum Stop {
-    /// New clients may do better: they were fenced, or lost their place in a way that only a new start mends.
+    /// New clients may go on: these were fenced, or have failed in a way that only new ones mend.
     #[error("{0}")]
     Restart(String),
-    /// A topic takes less than was known when the clients were made: new ones, which know, do better.
+    /// A topic takes less than when the clients were made, so new ones have to be made that know its limit.
     #[error("{0}")]
-    Limits(String),
-    /// Somebody has to do something about it first.
+    TopicLimits(String),
+    /// No client can go on until a person changes something.
     #[error("{0}")]
     Fatal(String),
 }

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use crate::record::{Batch, Offset};
 
-/// Timestamps that differ by less are one, in milliseconds: most records come in the order of their time.
+/// Timestamps that differ by less than this, in milliseconds, count as one: most records come in the order of
+/// their time.
 const SAME: u64 = 100;
 
-/// The timestamps of a lane's records that are not committed, by stretches of offsets.
+/// The timestamps of the records that are not committed, by stretches of offsets.
 #[derive(Default, Debug)]
 pub struct Timestamps {
     /// The first offset of each stretch, and its timestamp.
@@ -17,7 +18,7 @@ pub struct Timestamps {
 }
 
 impl Timestamps {
-    /// Records are read; all before `committed` can be forgotten.
+    /// Adds the records of a batch, and forgets those before `committed`.
     pub fn extend(&mut self, batch: &Batch, committed: Offset) {
         let forgotten = self.stretch_of(committed);
         self.stretches.drain(..forgotten);

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     operator::{Cancel, Cost, Operator, OperatorError, Output},
-    record::Record,
+    record::{Offset, Record, TopicPartition},
 };
 
 /// The operators of a pipeline, in order.
@@ -20,12 +20,12 @@ impl Topology {
         Topology(operators.into_iter().collect())
     }
 
-    /// What a record is expected to take: the time of all operators, the last one's bytes.
+    /// What a record is expected to cost: the time of all operators, and the bytes of the last one.
     pub fn cost(&self, record: &Record) -> Cost {
         let mut cost = Cost::default();
         for operator in &self.0 {
-            // An operator that panics here does so again when it is to compute the record, which is then a dead
-            // letter.
+            // An operator that panics here panics again when it computes the record, which then becomes a
+            // dead letter.
             let step = catch_unwind(AssertUnwindSafe(|| operator.cost(record)));
             let step = step.unwrap_or(Cost { nanos: 100, bytes: record.size() as u64 });
             cost = Cost { nanos: cost.nanos.saturating_add(step.nanos), bytes: step.bytes };
@@ -43,8 +43,8 @@ impl Topology {
         self.0.is_empty()
     }
 
-    /// Takes one record through all operators; appends what comes out. `after` is told each operator's place
-    /// once it is through, and how many records it was given.
+    /// Takes one record through all operators and appends the results. `after` receives the place of each
+    /// operator once it has finished, and how many records it was given.
     ///
     /// # Errors
     /// The first error of an operator; then nothing is appended.
@@ -55,7 +55,7 @@ impl Topology {
         Scratch { given, made }: &mut Scratch,
         mut after: impl FnMut(usize, usize),
     ) -> Result<(), OperatorError> {
-        // An earlier record's error may have left something.
+        // An earlier record that failed may have left something.
         given.drain();
         made.drain();
         let Some((first, rest)) = self.0.split_first() else {
@@ -80,7 +80,7 @@ impl Topology {
     }
 }
 
-/// What records pass through between operators, kept from one record to the next.
+/// The buffers between operators, kept from one record to the next.
 #[derive(Default)]
 pub struct Scratch {
     given: Output,
@@ -88,8 +88,14 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// For records whose results are wanted until `cancel` says otherwise.
+    /// Buffers for records whose results are wanted until `cancel` is cancelled.
     pub fn until(cancel: &Cancel) -> Self {
         Scratch { given: Output::until(cancel), made: Output::until(cancel) }
+    }
+
+    /// The next record was read there.
+    pub fn set_place(&mut self, partition: &TopicPartition, offset: Offset) {
+        self.given.set_place(partition, offset);
+        self.made.set_place(partition, offset);
     }
 }

@@ -2,30 +2,30 @@
 
 use std::time::Duration;
 
-use super::Environment;
+use super::Runtime;
 use crate::{
     record::{Headers, Offset, TopicPartition},
     trace::{Span, TRACEPARENT},
 };
 
-/// A span below the one that the headers name; `None` where they name none, or not well.
-pub fn below(headers: &Headers, environment: &dyn Environment) -> Option<Span> {
-    // Most records have no headers, and this is asked for each.
+/// A span below the one that the headers name; `None` where there is none, or it is malformed.
+pub fn below(headers: &Headers, runtime: &dyn Runtime) -> Option<Span> {
+    // Most records have no headers, and this runs for each.
     if headers.is_empty() {
         return None;
     }
-    // Half of it at a time: a random number has 53 bits.
-    let half = || (environment.random() * 4_294_967_296.0) as u64;
+    // In two halves: a random number has 53 bits.
+    let half = || (runtime.random() * 4_294_967_296.0) as u64;
     Span::below(headers.get(TRACEPARENT)?, half() << 32 | half())
 }
 
-/// Makes what the record has caused a child of its span.
+/// Makes a result or dead letter a child of the record's span.
 pub fn adopt(span: &Span, headers: &mut Headers) {
     headers.set(TRACEPARENT, span.traceparent().into());
 }
 
-/// Says that the record is computed.
-pub fn computed(span: &Span, partition: &TopicPartition, offset: Offset, took: Duration, outcome: &str) {
+/// Logs that the record is computed, which is exported as a span.
+pub fn log_computed(span: &Span, partition: &TopicPartition, offset: Offset, took: Duration, outcome: &str) {
     tracing::debug!(
         target: "pipeline::trace",
         trace_id = span.trace,

@@ -1,17 +1,17 @@
-//! How much may be with the producer at once.
+//! How many bytes may be with the producer at once.
 //!
-//! At-least-once, what its share of the budget is. Exactly-once, no more than comes to its end well within the
-//! transaction's time: behind a slow broker, or where a topic takes small batches alone, all of the share takes longer, and
-//! the transaction would be aborted, and the next one, for ever. So the window grows while transactions are short, and
-//! shrinks where one was long or in trouble, as a TCP sender's does.
+//! At-least-once, its whole share of the budget. Exactly-once, no more than is acknowledged well within the
+//! transaction's time: with a slow broker, or a topic that takes only small batches, the whole share would
+//! take longer, and one transaction after another would be aborted. So the window grows while transactions
+//! are short, and shrinks after one that was long or failed, as a TCP sender's does.
 
 use std::time::Duration;
 
-/// What a transaction begins with, and never falls below: about one chunk, in bytes.
+/// The first size, and the least: about one chunk, in bytes.
 const SMALLEST: u64 = 1 << 20;
-/// The window grows after transactions that took less.
+/// The window grows after transactions that took less than this.
 const SHORT: Duration = Duration::from_secs(1);
-/// It shrinks after those that took more; the default time for one is 10 s.
+/// It shrinks after transactions that took more than this; one may take 10 s by default.
 const LONG: Duration = Duration::from_secs(3);
 
 /// Bytes of results that may be with the producer.
@@ -22,22 +22,22 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window that stays as it is.
+    /// A window that keeps its size.
     pub fn fixed(largest: u64) -> Window {
         Window { size: largest, largest }
     }
 
-    /// A window that begins small.
+    /// A window that begins small and grows up to `largest`.
     pub fn growing(largest: u64) -> Window {
         Window { size: SMALLEST.min(largest), largest }
     }
 
-    /// Whether another chunk may be handed over while there are so many bytes with the producer.
+    /// Whether another chunk may be handed over while the producer has this many bytes.
     pub fn has_room(self, bytes: u64) -> bool {
         bytes <= self.size
     }
 
-    /// A transaction that took so long, from its first record on, was committed.
+    /// A transaction was committed, `took` after its first record.
     pub fn committed(&mut self, took: Duration) {
         if took < SHORT {
             self.size = (2 * self.size).min(self.largest);

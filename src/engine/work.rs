@@ -1,27 +1,27 @@
-//! How long each operator has worked on a chunk.
+//! How long each operator works on a chunk.
 
 use std::time::Duration;
 
-use super::Environment;
+use super::Runtime;
 
-/// In a chunk of more records each is cheap, and a clock is read for one of them in so many.
+/// In a chunk with more records than this, each is cheap, and only one in this many is timed.
 const EVERY: usize = 16;
 
-/// What the operators did of one chunk.
+/// How the operators worked on one chunk.
 #[derive(Clone, Default, Debug)]
 pub struct Work {
     /// How long a core was busy with the chunk.
     pub took: Duration,
-    /// By operator: records given to it, and its time with those that a clock was read for.
+    /// By operator: the records given to it, and its time with those that are timed.
     operators: Vec<(usize, Duration)>,
-    /// Which records a clock is read for.
+    /// One record in this many is timed; `None` where none is.
     every: Option<usize>,
 }
 
 impl Work {
-    /// Nothing has been done yet of a chunk of so many records.
+    /// For a chunk of `records` records of which nothing is done yet.
     pub fn new(operators: usize, records: usize) -> Self {
-        // One operator has all the time, and no clock is needed.
+        // A single operator has all of the time, so no clock is needed.
         let every = match operators {
             0 | 1 => None,
             _ if records <= EVERY => Some(1),
@@ -31,13 +31,13 @@ impl Work {
     }
 
     /// Watches the operators at work on the record at `index`.
-    pub fn watch<'a>(&'a mut self, index: usize, environment: &'a dyn Environment) -> Watch<'a> {
+    pub fn watch<'a>(&'a mut self, index: usize, runtime: &'a dyn Runtime) -> Watch<'a> {
         let timed = self.every.is_some_and(|every| index.is_multiple_of(every));
-        let since = timed.then(|| environment.now());
-        Watch { work: self, environment, since }
+        let since = timed.then(|| runtime.now());
+        Watch { work: self, runtime, since }
     }
 
-    /// By operator: records, and its share of the time.
+    /// By operator: its records, and its share of the time.
     pub fn shares(&self) -> impl Iterator<Item = (usize, Duration)> {
         let watched: Duration = self.operators.iter().map(|(_, took)| *took).sum();
         self.operators.iter().map(move |(records, took)| {
@@ -54,18 +54,18 @@ impl Work {
 /// Watches the operators at work on one record.
 pub struct Watch<'a> {
     work: &'a mut Work,
-    environment: &'a dyn Environment,
-    /// When the last operator was through; `None` where no clock is read.
+    runtime: &'a dyn Runtime,
+    /// When the last operator finished; `None` where the record is not timed.
     since: Option<Duration>,
 }
 
 impl Watch<'_> {
-    /// The operator at that place is through with so many records.
+    /// The operator at that place has finished with this many records.
     pub fn after(&mut self, place: usize, records: usize) {
         let (given, took) = &mut self.work.operators[place];
         *given += records;
         if let Some(since) = &mut self.since {
-            let now = self.environment.now();
+            let now = self.runtime.now();
             *took += now - *since;
             *since = now;
         }
@@ -84,7 +84,7 @@ mod tests {
     #[derive(Default)]
     struct Clock(AtomicU64);
 
-    impl Environment for Clock {
+    impl Runtime for Clock {
         fn now(&self) -> Duration {
             Duration::from_millis(self.0.fetch_add(1, Relaxed))
         }

@@ -1,4 +1,4 @@
-//! Answers that are known, within a limit of bytes.
+//! Results that are kept, within a limit of bytes.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use lru::LruCache;
 
 use super::{Question, Reply};
 
-/// What an entry costs beside the value itself, in bytes.
+/// What an entry costs besides question and value, in bytes.
 const ENTRY: u64 = 256;
 
-/// Answers that are known already, as many as fit; what was not asked for the longest goes first.
+/// As many results as fit; the least recently used one goes first.
 pub struct Cache {
     answers: LruCache<Question, Arc<Reply>>,
     bytes: u64,
@@ -17,17 +17,17 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Holds at most so many bytes, and nothing where that is 0.
+    /// A cache of at most `limit` bytes; it keeps nothing where that is 0.
     pub fn new(limit: u64) -> Self {
         Cache { answers: LruCache::unbounded(), bytes: 0, limit }
     }
 
-    /// The answer, if it is known.
+    /// The result, if it is kept.
     pub fn get(&mut self, question: &Question) -> Option<Arc<Reply>> {
         self.answers.get(question).cloned()
     }
 
-    /// Keeps an answer, in the place of an older one.
+    /// Keeps a result, instead of an older one for the same question.
     pub fn put(&mut self, question: Question, reply: Arc<Reply>) {
         let needed = size(&question, &reply);
         if needed > self.limit {

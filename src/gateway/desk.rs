@@ -10,15 +10,15 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Answer, Asked, Cache, Failure, Produce, Question, Request, Status, Trace, Waiter};
+use super::{Answer, Cache, CallerId, Failure, Produce, Question, RequestId, Status, Trace, Waiter};
 use crate::{
     config::{Correlation, Values},
     telemetry::{RequestMetrics, RequestOutcome},
 };
 
-/// How long replies are asked for at one partition before it is the next one's turn.
+/// How long replies are asked for at one partition before the next one takes its turn.
 const TURN: Duration = Duration::from_millis(10);
-/// How much is taken from a channel at once.
+/// The most events or commands that are taken from a channel at once.
 const AT_ONCE: usize = 256;
 
 /// A result as it was read.
@@ -34,25 +34,25 @@ pub struct Reply {
     pub worker: Option<String>,
 }
 
-/// What the clients tell.
+/// What the Kafka clients report to the desk.
 #[derive(Debug)]
 pub enum Event {
     /// A request is in its topic, or will not be.
     Acknowledged {
         /// The number that it was produced with.
-        request: Request,
+        request: RequestId,
         /// Partition and offset, or why there is none.
         place: Result<(i32, i64), String>,
-        /// When that was told.
+        /// When that was known.
         at: Instant,
     },
     /// A result.
     Reply {
         /// Its `correlation-id`.
         id: Option<Uuid>,
-        /// What it says.
+        /// The result itself.
         reply: Reply,
-        /// Whether it was there before this gateway was: nobody here can have asked for it.
+        /// Whether it is older than this gateway, so that no caller here can have requested it.
         old: bool,
     },
     /// A request cannot be computed.
@@ -66,17 +66,17 @@ pub enum Event {
     },
     /// These partitions of the result topic are ours from now on.
     Assigned(Vec<i32>),
-    /// These are not any more.
+    /// These partitions are no longer ours.
     Revoked(Vec<i32>),
-    /// What was there at the start is read.
+    /// All results that were in our partitions at the start have been read.
     CaughtUp,
 }
 
 /// A request as it is produced.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Outgoing {
-    /// Which; named again when it is acknowledged.
-    pub request: Request,
+pub struct RequestRecord {
+    /// The number that its acknowledgement names.
+    pub request: RequestId,
     /// The record's value.
     pub value: Vec<u8>,
     /// Its `correlation-id`.
@@ -85,7 +85,7 @@ pub struct Outgoing {
     pub deadline: u64,
     /// The partition of the result topic where its reply is wanted.
     pub reply_partition: i32,
-    /// What it belongs to.
+    /// The trace that it belongs to, if any.
     pub trace: Option<Trace>,
 }
 
@@ -96,60 +96,70 @@ pub struct Wish {
     pub question: Question,
     /// When it was asked.
     pub since: Instant,
-    /// When it is too late.
+    /// When the caller stops waiting.
     pub deadline: Instant,
-    /// What it belongs to. A request that several wait for belongs to the trace of the first of them.
+    /// The trace that it belongs to. A request that several wait for belongs to the trace of the first of
+    /// them.
     pub trace: Option<Trace>,
 }
 
 /// Where requests go.
-pub trait Requests: Send + 'static {
+pub trait RequestSink: Send + 'static {
     /// Hands a request over; returns at once.
     ///
     /// # Errors
-    /// Why it cannot be taken.
-    fn send(&mut self, request: &Outgoing) -> Result<(), String>;
+    /// A sentence, where the request cannot be produced.
+    fn send(&mut self, request: &RequestRecord) -> Result<(), String>;
 }
 
 /// What a caller sends to the desk.
 pub(super) enum Command {
-    Ask { asked: Asked, wish: Wish, told: oneshot::Sender<Told> },
-    Forget(Asked),
+    Ask { caller: CallerId, wish: Wish, answer_to: oneshot::Sender<Answered> },
+    Forget(CallerId),
     End,
 }
 
-/// An answer, and where it comes from.
+/// An answer, and whether it came from the cache.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct Answered {
     /// What the caller receives.
     pub answer: Answer<Arc<Reply>>,
-    /// Whether it was known already, so that nothing was asked.
+    /// Whether it was in the cache, so that nothing was produced.
     pub known: bool,
 }
 
-/// One who waits.
-struct Waiting {
-    told: oneshot::Sender<Told>,
+/// A caller that waits.
+struct Caller {
+    answer_to: oneshot::Sender<Answered>,
     trace: Option<Trace>,
 }
 
 /// One task that owns what is pending of one route: nothing is locked.
 pub struct Desk<R> {
+    /// How questions are written as requests, and results read.
     values: Values,
+    /// Whether a result is matched with its request by its value or by its id.
     correlation: Correlation,
+    /// Which callers wait for which request, until when.
     waiter: Waiter,
+    /// Results that are kept, so that the same question is not produced again.
     cache: Cache,
+    /// The result partitions that are ours: replies can be asked for at these alone.
     owned: BTreeSet<i32>,
-    /// Which of the owned partitions is asked for, and since when.
+    /// The owned partition at which replies are asked for now, and since when: they take turns.
     turn: (i32, Instant),
-    waiting: HashMap<Asked, Waiting>,
+    /// Where the answer of each caller that waits goes.
+    callers: HashMap<CallerId, Caller>,
+    /// Produces the requests.
     requests: R,
+    /// What `/readyz` shows; the Kafka clients set a part of it.
     status: Arc<Status>,
+    /// Counts what becomes of each caller's question.
     metrics: Arc<RequestMetrics>,
 }
 
-impl<R: Requests> Desk<R> {
-    /// Nothing is pending yet. `cache` is in bytes.
+impl<R: RequestSink> Desk<R> {
+    /// A desk with nothing pending. `cache` is in bytes.
     pub fn new(
         values: Values,
         correlation: Correlation,
@@ -169,53 +179,53 @@ impl<R: Requests> Desk<R> {
             cache: Cache::new(cache),
             owned: BTreeSet::new(),
             turn: (-1, now()),
-            waiting: HashMap::new(),
+            callers: HashMap::new(),
             requests,
             status,
             metrics,
         }
     }
 
-    /// Runs until it is told to end.
+    /// Runs until a command ends it, or all its handles are dropped.
     pub(super) async fn run(
         mut self,
         mut commands: mpsc::UnboundedReceiver<Command>,
         mut events: mpsc::Receiver<Event>,
     ) {
-        let (mut asked, mut told) = (Vec::new(), Vec::new());
+        let (mut received, mut happened) = (Vec::new(), Vec::new());
         loop {
             let next = self.waiter.next_deadline().unwrap_or_else(|| now() + Duration::from_secs(60));
             tokio::select! {
-                count = events.recv_many(&mut told, AT_ONCE) => if count == 0 { return self.end() },
-                count = commands.recv_many(&mut asked, AT_ONCE) => if count == 0 { return self.end() },
+                count = events.recv_many(&mut happened, AT_ONCE) => if count == 0 { return self.end() },
+                count = commands.recv_many(&mut received, AT_ONCE) => if count == 0 { return self.end() },
                 () = tokio::time::sleep_until(next.into()) => {}
             }
-            told.drain(..).for_each(|event| self.event(event, now()));
-            for command in asked.drain(..) {
+            happened.drain(..).for_each(|event| self.event(event, now()));
+            for command in received.drain(..) {
                 match command {
-                    Command::Ask { asked, wish, told } => self.ask(asked, wish, told),
-                    Command::Forget(asked) => self.forget(asked),
+                    Command::Ask { caller, wish, answer_to } => self.ask(caller, wish, answer_to),
+                    Command::Forget(caller) => self.forget(caller),
                     Command::End => return self.end(),
                 }
             }
             self.expire(now());
-            self.metrics.in_flight(self.waiting.len());
+            self.metrics.in_flight(self.callers.len());
         }
     }
 
-    fn ask(&mut self, asked: Asked, wish: Wish, told: oneshot::Sender<Told>) {
+    fn ask(&mut self, caller: CallerId, wish: Wish, answer_to: oneshot::Sender<Answered>) {
         let Wish { question, since, deadline, trace } = wish;
         if let Some(reply) = self.cache.get(&question) {
             let total = now().saturating_duration_since(since);
             self.metrics.known(total);
             let answer =
-                Answer { asked, question, acknowledged: None, place: None, total, outcome: Ok(reply) };
+                Answer { caller, question, acknowledged: None, place: None, total, outcome: Ok(reply) };
             // The caller may be gone.
-            let _ = told.send(Told { answer, known: true });
+            let _ = answer_to.send(Answered { answer, known: true });
             return;
         }
-        self.waiting.insert(asked, Waiting { told, trace });
-        match self.waiter.wait_for(asked, question, since, deadline) {
+        self.callers.insert(caller, Caller { answer_to, trace });
+        match self.waiter.wait_for(caller, question, since, deadline) {
             Some(produce) => self.produce(produce),
             None => self.metrics.coalesced(),
         }
@@ -223,7 +233,7 @@ impl<R: Requests> Desk<R> {
 
     fn produce(&mut self, produce: Produce) {
         let Produce { request, id, question, deadline, first } = produce;
-        // While none is ours it waits for one.
+        // While no partition is ours, it waits for one.
         let Some(reply_partition) = self.next_partition() else { return };
         let value = match (&question, self.values) {
             (Question::Number(n), Values::Numbers { request, .. }) => request.encode_request(*n),
@@ -232,16 +242,16 @@ impl<R: Requests> Desk<R> {
         };
         self.waiter.replies_at(request, reply_partition);
         let deadline = unix_millis(deadline);
-        let trace = self.waiting.get(&first).and_then(|waiting| waiting.trace.clone());
-        let outgoing = Outgoing { request, value, id, deadline, reply_partition, trace };
+        let trace = self.callers.get(&first).and_then(|caller| caller.trace.clone());
+        let outgoing = RequestRecord { request, value, id, deadline, reply_partition, trace };
         if let Err(reason) = self.requests.send(&outgoing) {
             let answers = self.waiter.fail(request, Failure::NotProduced(reason), now());
-            self.tell(answers);
+            self.deliver(answers);
         }
     }
 
-    /// In turn, so that no partition gets more than another; but each for a while, so that results which are sent
-    /// at the same time share a batch.
+    /// The owned partitions take turns, so that none gets more replies than another; each for a while, so
+    /// that results that are sent at the same time share a batch.
     fn next_partition(&mut self) -> Option<i32> {
         let (current, since) = self.turn;
         if now().saturating_duration_since(since) < TURN && self.owned.contains(&current) {
@@ -262,7 +272,7 @@ impl<R: Requests> Desk<R> {
             }
             Event::Acknowledged { request, place: Err(reason), .. } => {
                 let answers = self.waiter.fail(request, Failure::NotProduced(reason), now);
-                self.tell(answers);
+                self.deliver(answers);
             }
             Event::Reply { id, reply, old } => self.reply(id, Arc::new(reply), old, now),
             Event::Refused { id, class, message } => {
@@ -302,7 +312,7 @@ impl<R: Requests> Desk<R> {
                 answers
             }
             (Correlation::Id, _) => id.map(|id| self.waiter.result_of(id, &reply, now)).unwrap_or_default(),
-            // No result at all; somebody else's.
+            // This is no result of ours.
             (Correlation::Value, None) => Vec::new(),
         };
         self.found(answers, old);
@@ -319,7 +329,7 @@ impl<R: Requests> Desk<R> {
         if answers.is_empty() && !old {
             self.metrics.late();
         }
-        self.tell(answers);
+        self.deliver(answers);
     }
 
     fn expire(&mut self, now: Instant) {
@@ -327,24 +337,24 @@ impl<R: Requests> Desk<R> {
             return;
         }
         let (late, again) = self.waiter.expire(now);
-        self.tell(late);
+        self.deliver(late);
         self.metrics.repeated(again.len());
         again.into_iter().for_each(|produce| self.produce(produce));
     }
 
-    fn tell(&mut self, answers: Vec<Answer<Arc<Reply>>>) {
+    fn deliver(&mut self, answers: Vec<Answer<Arc<Reply>>>) {
         for answer in answers {
             self.metrics.ended(outcome_of(&answer.outcome), answer.total);
-            if let Some(waiting) = self.waiting.remove(&answer.asked) {
+            if let Some(caller) = self.callers.remove(&answer.caller) {
                 // The caller may be gone.
-                let _ = waiting.told.send(Told { answer, known: false });
+                let _ = caller.answer_to.send(Answered { answer, known: false });
             }
         }
     }
 
-    fn forget(&mut self, asked: Asked) {
-        if self.waiting.remove(&asked).is_some()
-            && let Some(since) = self.waiter.forget(asked)
+    fn forget(&mut self, caller: CallerId) {
+        if self.callers.remove(&caller).is_some()
+            && let Some(since) = self.waiter.forget(caller)
         {
             self.metrics.ended(RequestOutcome::Expired, now().saturating_duration_since(since));
         }
@@ -352,7 +362,7 @@ impl<R: Requests> Desk<R> {
 
     fn end(&mut self) {
         let answers = self.waiter.end_all(&Failure::Stopping, now());
-        self.tell(answers);
+        self.deliver(answers);
         self.metrics.in_flight(0);
     }
 }
@@ -365,12 +375,12 @@ fn outcome_of<R>(outcome: &Result<R, Failure>) -> RequestOutcome {
     }
 }
 
-/// The clock that tests move.
+/// Tokio's clock, which tests can move.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// An instant on the clock that all machines share, more or less.
+/// The moment in milliseconds since 1970 UTC, as other machines count them, more or less.
 fn unix_millis(at: Instant) -> u64 {
     let left = at.saturating_duration_since(now());
     let since = (SystemTime::now() + left).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How HTTP handlers reach a route's desk.
+//! The handle by which HTTP handlers reach a route's desk.
 
 use std::sync::{
     Arc,
@@ -8,33 +8,33 @@ use std::sync::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    Answer, Asked, Failure, Status,
-    desk::{Command, Desk, Event, Requests, Told, Wish},
+    Answer, CallerId, Failure, Status,
+    desk::{Answered, Command, Desk, Event, RequestSink, Wish},
 };
 
-/// How a caller reaches the desk of a route.
+/// Reaches the desk of a route; cheap to clone.
 #[derive(Clone)]
-pub struct Asker {
+pub struct DeskHandle {
     commands: mpsc::UnboundedSender<Command>,
     next: Arc<AtomicUsize>,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     status: Arc<Status>,
 }
 
-/// Room for one who waits, given back when it is dropped.
-pub struct Room(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+/// Lets one caller wait for an answer; given back when it is dropped.
+pub struct Permit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
-impl Asker {
-    /// Starts a route's desk. `room` bounds who waits, at all desks that it is given to.
-    pub fn start<R: Requests>(
+impl DeskHandle {
+    /// Starts a route's desk. `permits` bounds how many callers wait, at all desks that share it.
+    pub fn start<R: RequestSink>(
         desk: Desk<R>,
         events: mpsc::Receiver<Event>,
-        room: Arc<Semaphore>,
+        permits: Arc<Semaphore>,
         status: Arc<Status>,
     ) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         tokio::spawn(desk.run(receiver, events));
-        Asker { commands, next: Arc::default(), room, status }
+        DeskHandle { commands, next: Arc::default(), permits, status }
     }
 
     /// Whether the route can be asked.
@@ -42,30 +42,30 @@ impl Asker {
         &self.status
     }
 
-    /// Room for one more; `None` where as many wait as may.
-    pub fn room(&self) -> Option<Room> {
-        self.room.clone().try_acquire_owned().ok().map(Room)
+    /// A permit for one more caller; `None` where as many wait as may.
+    pub fn permit(&self) -> Option<Permit> {
+        self.permits.clone().try_acquire_owned().ok().map(Permit)
     }
 
-    /// Waits for room.
-    pub async fn wait_for_room(&self) -> Option<Room> {
-        self.room.clone().acquire_owned().await.ok().map(Room)
+    /// Waits for a permit; `None` once the gateway stops.
+    pub async fn wait_for_permit(&self) -> Option<Permit> {
+        self.permits.clone().acquire_owned().await.ok().map(Permit)
     }
 
-    /// Asks, and waits until there is an answer of some kind; at the latest at the deadline. A caller that drops this
-    /// is forgotten.
-    pub async fn ask(&self, _room: Room, wish: Wish) -> Told {
-        let asked = Asked(self.next.fetch_add(1, Relaxed));
-        let (told, receiver) = oneshot::channel();
-        let forget = Forget { asked, commands: &self.commands, armed: true };
+    /// Asks, and waits for the answer, or for the failure that ends the wait at the deadline. A caller that
+    /// drops this future is forgotten.
+    pub async fn ask(&self, _permit: Permit, wish: Wish) -> Answered {
+        let caller = CallerId(self.next.fetch_add(1, Relaxed));
+        let (answer_to, receiver) = oneshot::channel();
+        let forget = Forget { caller, commands: &self.commands, armed: true };
         // A desk that is gone drops the sender, too.
-        let _ = self.commands.send(Command::Ask { asked, wish: wish.clone(), told });
+        let _ = self.commands.send(Command::Ask { caller, wish: wish.clone(), answer_to });
         let received = receiver.await;
         forget.disarm();
         let Wish { question, since, trace, .. } = wish;
-        let told = received.unwrap_or_else(|_| Told {
+        let answered = received.unwrap_or_else(|_| Answered {
             answer: Answer {
-                asked,
+                caller,
                 question,
                 acknowledged: None,
                 place: None,
@@ -75,20 +75,20 @@ impl Asker {
             known: false,
         });
         if let Some(trace) = trace {
-            trace.answered(told.answer.total, &told.answer.outcome);
+            trace.answered(answered.answer.total, &answered.answer.outcome);
         }
-        told
+        answered
     }
 
-    /// Ends all that is pending, and the desk.
+    /// Answers all callers that wait with a failure, and ends the desk.
     pub fn end(&self) {
         let _ = self.commands.send(Command::End);
     }
 }
 
-/// Tells the desk that nobody waits any more, unless the answer has come.
+/// On its drop, has the desk forget the caller, unless the answer has come.
 struct Forget<'a> {
-    asked: Asked,
+    caller: CallerId,
     commands: &'a mpsc::UnboundedSender<Command>,
     armed: bool,
 }
@@ -102,7 +102,7 @@ impl Forget<'_> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         if self.armed {
-            let _ = self.commands.send(Command::Forget(self.asked));
+            let _ = self.commands.send(Command::Forget(self.caller));
         }
     }
 }

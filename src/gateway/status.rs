@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// Whether a route can be asked; set by its desk and its clients, read by `/readyz`.
+/// Whether a route can answer; set by its desk and its Kafka clients, read by `/readyz`.
 #[derive(Default, Debug)]
 pub struct Status {
     /// Partitions of the result topic that are ours.
     partitions: AtomicUsize,
     /// Whether the group has been joined, with partitions or without.
     joined: AtomicBool,
-    /// Whether what was there at the start is read.
+    /// Whether all results that were there at the start are read.
     caught_up: AtomicBool,
     /// Whether no broker answers.
     away: AtomicBool,
@@ -17,7 +17,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Why nothing can be asked; `None` where it can.
+    /// Why the route cannot answer; `None` where it can.
     pub fn trouble(&self) -> Option<&'static str> {
         if self.stopping.load(Relaxed) {
             Some("the gateway is stopping")
@@ -37,13 +37,13 @@ impl Status {
         }
     }
 
-    /// So many partitions are ours now.
+    /// Records how many partitions are ours now.
     pub fn owns(&self, partitions: usize) {
         self.partitions.store(partitions, Relaxed);
         self.joined.store(true, Relaxed);
     }
 
-    /// What was there at the start is read.
+    /// Records that all results that were there at the start are read.
     pub fn caught_up(&self) {
         self.caught_up.store(true, Relaxed);
     }
@@ -53,7 +53,7 @@ impl Status {
         self.away.load(Relaxed)
     }
 
-    /// No broker answers, or one does again.
+    /// Records whether no broker answers, and logs a change.
     pub fn away(&self, away: bool) {
         if self.away.swap(away, Relaxed) != away {
             if away {
@@ -64,7 +64,7 @@ impl Status {
         }
     }
 
-    /// Nothing more is taken.
+    /// Records that the gateway stops and takes nothing more.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
     }

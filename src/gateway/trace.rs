@@ -8,24 +8,24 @@ use crate::trace::Span;
 /// The longest `tracestate` that is handed on, in bytes, as W3C Trace Context has it.
 const LONGEST_STATE: usize = 512;
 
-/// What a question belongs to.
+/// The trace that a question belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trace {
     /// The time from the question to its answer.
     pub span: Span,
-    /// Handed on as it is.
+    /// The `tracestate`, handed on as it is.
     pub state: Option<String>,
 }
 
 impl Trace {
-    /// The trace that `traceparent` and `tracestate` name; `None` where they name none, or not well.
+    /// The trace that `traceparent` and `tracestate` name; `None` where there is none, or it is malformed.
     pub fn below(parent: &[u8], state: Option<&str>) -> Option<Trace> {
         let span = Span::below(parent, fastrand::u64(..))?;
         let state = state.filter(|state| !state.is_empty() && state.len() <= LONGEST_STATE);
         Some(Trace { span, state: state.map(str::to_owned) })
     }
 
-    /// Says that there is an answer.
+    /// Logs the span, once there is an answer.
     pub fn answered<R>(&self, took: Duration, outcome: &Result<R, Failure>) {
         let outcome = match outcome {
             Ok(_) => "ok",

@@ -9,22 +9,22 @@ use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// What is asked for.
+/// What a caller asks for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Question {
     /// A number.
     Number(u64),
-    /// A value as it is.
+    /// Any bytes.
     Value(Bytes),
 }
 
-/// Names a caller that waits; given by the owner of the [`Waiter`].
+/// Names a caller that waits; chosen by the owner of the [`Waiter`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Asked(pub usize);
+pub struct CallerId(pub usize);
 
-/// Names a request that several may wait for.
+/// Names a request that several callers may wait for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Request(pub usize);
+pub struct RequestId(pub usize);
 
 /// Why there is no result.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
@@ -40,7 +40,7 @@ pub enum Failure {
     /// No broker has taken the request.
     #[error("it could not be produced: {0}")]
     NotProduced(String),
-    /// Nothing has come in time.
+    /// No result came in time.
     #[error("no result came in time")]
     TimedOut,
     /// The gateway is being stopped.
@@ -52,14 +52,14 @@ pub enum Failure {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer<R> {
     /// The caller that waits for it.
-    pub asked: Asked,
+    pub caller: CallerId,
     /// The question that it answers.
     pub question: Question,
-    /// From the produce to its acknowledgement; `None` where the answer was there first.
+    /// From producing the request to its acknowledgement; `None` where the answer was there first.
     pub acknowledged: Option<Duration>,
     /// Partition and offset of the request, once it is acknowledged.
     pub place: Option<(i32, i64)>,
-    /// From the asking to the answer.
+    /// From the question to the answer.
     pub total: Duration,
     /// The result, or why there is none.
     pub outcome: Result<R, Failure>,
@@ -69,72 +69,72 @@ pub struct Answer<R> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Produce {
     /// The number that its acknowledgement and its reply are known by.
-    pub request: Request,
+    pub request: RequestId,
     /// Its `correlation-id`, the same each time.
     pub id: Uuid,
     /// The question that it asks.
     pub question: Question,
-    /// When nobody waits any more.
+    /// When the last caller stops waiting.
     pub deadline: Instant,
-    /// The first of those who wait.
-    pub first: Asked,
+    /// The first of the callers that wait.
+    pub first: CallerId,
 }
 
 struct Pending {
     id: Uuid,
     question: Question,
-    /// What the record says, which was produced last.
+    /// The deadline in the record that was produced last.
     deadline: Instant,
     produced: Instant,
     acknowledged: Option<Duration>,
-    /// Where the broker has put it.
+    /// Its partition and offset, once acknowledged.
     place: Option<(i32, i64)>,
-    /// The partition of the result topic where the result was asked for.
+    /// The partition of the result topic where the result is wanted.
     reply_to: Option<i32>,
-    waiting: Vec<Asked>,
+    waiting: Vec<CallerId>,
 }
 
 struct Waiting {
-    request: Request,
+    request: RequestId,
     since: Instant,
     deadline: Instant,
 }
 
-/// Pairs results with who asked. A request is registered before it is produced, so that no result can slip by;
-/// the first result answers all who wait for it, and leaves nothing behind.
+/// Pairs results with callers. A request is registered before it is produced, so that no result can slip by;
+/// the first result answers all callers that wait for it, and leaves nothing behind.
 ///
-/// Pure: it is told what has happened and when, and says what to do.
+/// Pure: it receives what has happened and when, and returns what to do.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use pipeline::gateway::{Asked, Question, Waiter};
+/// use pipeline::gateway::{CallerId, Question, Waiter};
 ///
 /// let (now, deadline) = (Instant::now(), Instant::now() + Duration::from_secs(5));
 /// let mut waiter = Waiter::sharing();
-/// assert!(waiter.wait_for(Asked(1), Question::Number(5), now, deadline).is_some(), "to be produced");
-/// assert!(waiter.wait_for(Asked(2), Question::Number(5), now, deadline).is_none(), "is on its way");
+/// assert!(waiter.wait_for(CallerId(1), Question::Number(5), now, deadline).is_some(), "to be produced");
+/// assert!(waiter.wait_for(CallerId(2), Question::Number(5), now, deadline).is_none(), "is on its way");
 /// let answers = waiter.result(&Question::Number(5), &"120", now);
-/// assert_eq!(answers.iter().map(|answer| answer.asked).collect::<Vec<_>>(), [Asked(1), Asked(2)]);
+/// assert_eq!(answers.iter().map(|answer| answer.caller).collect::<Vec<_>>(), [CallerId(1), CallerId(2)]);
 /// assert!(waiter.is_empty());
 /// ```
 pub struct Waiter {
     shares: bool,
-    requests: HashMap<Request, Pending>,
-    waiting: HashMap<Asked, Waiting>,
-    by_question: HashMap<Question, Request>,
-    by_id: HashMap<Uuid, Request>,
-    by_place: HashMap<(i32, i64), Request>,
-    deadlines: BTreeSet<(Instant, Asked)>,
+    requests: HashMap<RequestId, Pending>,
+    waiting: HashMap<CallerId, Waiting>,
+    by_question: HashMap<Question, RequestId>,
+    by_id: HashMap<Uuid, RequestId>,
+    by_place: HashMap<(i32, i64), RequestId>,
+    deadlines: BTreeSet<(Instant, CallerId)>,
     next: usize,
 }
 
 impl Waiter {
-    /// For answers that are a function of the question: all who ask the same share one request.
+    /// For results that depend on the question alone: callers with the same question share one request.
     pub fn sharing() -> Self {
         Waiter::new(true)
     }
 
-    /// For answers that are each for one request alone, and known by its `correlation-id`.
+    /// For results that each belong to one request, known by its `correlation-id`.
     pub fn apart() -> Self {
         Waiter::new(false)
     }
@@ -152,24 +152,24 @@ impl Waiter {
         }
     }
 
-    /// Registers who asks. Returns the request if it has to be produced: to be done right after.
+    /// Registers a caller. Returns the request where it has to be produced, which is to be done right after.
     pub fn wait_for(
         &mut self,
-        asked: Asked,
+        caller: CallerId,
         question: Question,
         now: Instant,
         deadline: Instant,
     ) -> Option<Produce> {
         let shared = self.by_question.get(&question).copied();
-        let request = shared.unwrap_or(Request(self.next));
-        self.waiting.insert(asked, Waiting { request, since: now, deadline });
-        self.deadlines.insert((deadline, asked));
+        let request = shared.unwrap_or(RequestId(self.next));
+        self.waiting.insert(caller, Waiting { request, since: now, deadline });
+        self.deadlines.insert((deadline, caller));
         if let Some(pending) = self.requests.get_mut(&request) {
-            pending.waiting.push(asked);
+            pending.waiting.push(caller);
             return None;
         }
         self.next += 1;
-        // Nobody who asks must be able to guess it: who knows an id can answer in the place of a worker.
+        // Random, so that no client can guess it: whoever knows an id can answer instead of a worker.
         let id = Uuid::new_v4();
         if self.shares {
             self.by_question.insert(question.clone(), request);
@@ -183,27 +183,27 @@ impl Waiter {
             acknowledged: None,
             place: None,
             reply_to: None,
-            waiting: vec![asked],
+            waiting: vec![caller],
         };
         self.requests.insert(request, pending);
-        Some(Produce { request, id, question, deadline, first: asked })
+        Some(Produce { request, id, question, deadline, first: caller })
     }
 
-    /// The result is asked for at that partition of the result topic.
-    pub fn replies_at(&mut self, request: Request, partition: i32) {
+    /// Records the partition of the result topic at which the result is wanted.
+    pub fn replies_at(&mut self, request: RequestId, partition: i32) {
         if let Some(pending) = self.requests.get_mut(&request) {
             pending.reply_to = Some(partition);
         }
     }
 
-    /// Results at these partitions are not read any more: what comes there may never be.
+    /// Results at these partitions are no longer read, and may never be.
     pub fn unread(&mut self, partitions: &[i32]) {
         for pending in self.requests.values_mut() {
             pending.reply_to = pending.reply_to.filter(|partition| !partitions.contains(partition));
         }
     }
 
-    /// What has to be produced again because its result would come where nobody reads it any more.
+    /// The requests to produce again because their results would go to a partition that is no longer read.
     pub fn astray(&self, is_read: impl Fn(i32) -> bool) -> Vec<Produce> {
         let astray = |pending: &Pending| !pending.reply_to.is_some_and(&is_read);
         let requests = self.requests.iter().filter(|(_, pending)| astray(pending));
@@ -213,7 +213,7 @@ impl Waiter {
     /// The broker has the request, at that partition and offset. Returns how long that took.
     pub fn acknowledged(
         &mut self,
-        request: Request,
+        request: RequestId,
         partition: i32,
         offset: i64,
         at: Instant,
@@ -228,8 +228,8 @@ impl Waiter {
         Some(took)
     }
 
-    /// A result has come that names its question: answers all callers that wait for it, whichever of them it was computed for.
-    /// Nobody where it is late, or was never asked for.
+    /// A result has come that names its question: it answers all callers that wait for it, whichever of them
+    /// it was computed for. It answers no caller if it is late or was not requested here.
     pub fn result<R: Clone>(&mut self, question: &Question, result: &R, now: Instant) -> Vec<Answer<R>> {
         match self.by_question.get(question) {
             Some(request) => self.end(*request, Ok(result.clone()), now),
@@ -268,45 +268,45 @@ impl Waiter {
     }
 
     /// The request will have no result.
-    pub fn fail<R: Clone>(&mut self, request: Request, failure: Failure, now: Instant) -> Vec<Answer<R>> {
+    pub fn fail<R: Clone>(&mut self, request: RequestId, failure: Failure, now: Instant) -> Vec<Answer<R>> {
         self.end(request, Err(failure), now)
     }
 
-    /// Who asked does not want to know any more. Returns since when that one has waited.
-    pub fn forget(&mut self, asked: Asked) -> Option<Instant> {
-        let since = self.waiting.get(&asked)?.since;
-        self.leave(asked);
+    /// Forgets a caller that has gone. Returns since when it waited.
+    pub fn forget(&mut self, caller: CallerId) -> Option<Instant> {
+        let since = self.waiting.get(&caller)?.since;
+        self.leave(caller);
         Some(since)
     }
 
-    /// Ends what has waited until its deadline. Returns as well what has to be produced again, because the
-    /// record that is on its way was for somebody who waited less long, and may be dropped.
+    /// Fails the callers whose deadline has passed. Also returns the requests to produce again, because the
+    /// record that is on its way has the deadline of a caller that waited less long, and may be dropped.
     pub fn expire<R: Clone>(&mut self, now: Instant) -> (Vec<Answer<R>>, Vec<Produce>) {
         let (mut late, mut left) = (Vec::new(), BTreeSet::new());
-        while let Some(&(deadline, asked)) = self.deadlines.first()
+        while let Some(&(deadline, caller)) = self.deadlines.first()
             && deadline <= now
         {
             let Some((waiting, pending)) = self
                 .waiting
-                .get(&asked)
+                .get(&caller)
                 .and_then(|waiting| Some((waiting, self.requests.get(&waiting.request)?)))
             else {
                 self.deadlines.pop_first();
                 continue;
             };
-            late.push(answer(asked, waiting, pending, Err(Failure::TimedOut), now));
+            late.push(answer(caller, waiting, pending, Err(Failure::TimedOut), now));
             left.insert(waiting.request);
-            self.leave(asked);
+            self.leave(caller);
         }
         let again = left.into_iter().filter_map(|request| self.prolong(request, now)).collect();
         (late, again)
     }
 
-    /// Whether the record that was produced is for a deadline that has passed, while others wait longer.
-    fn prolong(&mut self, request: Request, now: Instant) -> Option<Produce> {
+    /// The request to produce again where the deadline in its record has passed and callers still wait.
+    fn prolong(&mut self, request: RequestId, now: Instant) -> Option<Produce> {
         let pending = self.requests.get(&request)?;
         let longest =
-            pending.waiting.iter().filter_map(|asked| Some(self.waiting.get(asked)?.deadline)).max()?;
+            pending.waiting.iter().filter_map(|caller| Some(self.waiting.get(caller)?.deadline)).max()?;
         if pending.deadline > now {
             return None;
         }
@@ -314,8 +314,8 @@ impl Waiter {
         self.again(request)
     }
 
-    /// The request as it is produced once more; `None` where nobody waits for it any more.
-    pub fn again(&self, request: Request) -> Option<Produce> {
+    /// The request to produce again; `None` if no caller waits for it any more.
+    pub fn again(&self, request: RequestId) -> Option<Produce> {
         let Pending { id, question, deadline, waiting, .. } = self.requests.get(&request)?;
         let (question, first) = (question.clone(), *waiting.first()?);
         Some(Produce { request, id: *id, question, deadline: *deadline, first })
@@ -326,13 +326,13 @@ impl Waiter {
         Some(self.deadlines.first()?.0)
     }
 
-    /// Ends all.
+    /// Fails all callers that wait.
     pub fn end_all<R: Clone>(&mut self, failure: &Failure, now: Instant) -> Vec<Answer<R>> {
-        let requests: Vec<Request> = self.requests.keys().copied().collect();
+        let requests: Vec<RequestId> = self.requests.keys().copied().collect();
         requests.into_iter().flat_map(|request| self.end(request, Err(failure.clone()), now)).collect()
     }
 
-    /// Whether nobody waits.
+    /// Whether no caller waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -349,33 +349,33 @@ impl Waiter {
 
     fn end<R: Clone>(
         &mut self,
-        request: Request,
+        request: RequestId,
         outcome: Result<R, Failure>,
         now: Instant,
     ) -> Vec<Answer<R>> {
         let Some(pending) = self.remove(request) else { return Vec::new() };
         let mut answers = Vec::with_capacity(pending.waiting.len());
-        for asked in &pending.waiting {
-            if let Some(waiting) = self.waiting.remove(asked) {
-                self.deadlines.remove(&(waiting.deadline, *asked));
-                answers.push(answer(*asked, &waiting, &pending, outcome.clone(), now));
+        for caller in &pending.waiting {
+            if let Some(waiting) = self.waiting.remove(caller) {
+                self.deadlines.remove(&(waiting.deadline, *caller));
+                answers.push(answer(*caller, &waiting, &pending, outcome.clone(), now));
             }
         }
         answers
     }
 
-    fn leave(&mut self, asked: Asked) {
-        let Some(Waiting { request, deadline, .. }) = self.waiting.remove(&asked) else { return };
-        self.deadlines.remove(&(deadline, asked));
+    fn leave(&mut self, caller: CallerId) {
+        let Some(Waiting { request, deadline, .. }) = self.waiting.remove(&caller) else { return };
+        self.deadlines.remove(&(deadline, caller));
         if let Some(pending) = self.requests.get_mut(&request) {
-            pending.waiting.retain(|other| *other != asked);
+            pending.waiting.retain(|other| *other != caller);
             if pending.waiting.is_empty() {
                 self.remove(request);
             }
         }
     }
 
-    fn remove(&mut self, request: Request) -> Option<Pending> {
+    fn remove(&mut self, request: RequestId) -> Option<Pending> {
         let pending = self.requests.remove(&request)?;
         self.by_id.remove(&pending.id);
         if self.shares {
@@ -389,14 +389,14 @@ impl Waiter {
 }
 
 fn answer<R>(
-    asked: Asked,
+    caller: CallerId,
     waiting: &Waiting,
     pending: &Pending,
     outcome: Result<R, Failure>,
     now: Instant,
 ) -> Answer<R> {
     Answer {
-        asked,
+        caller,
         question: pending.question.clone(),
         acknowledged: pending.acknowledged,
         place: pending.place,

@@ -1,4 +1,4 @@
-//! Connections that have not asked anything yet: where there is no room, the oldest of them goes.
+//! Connections that have not sent a request yet: the oldest one is closed when there is no room.
 
 use std::{
     collections::BTreeMap,
@@ -10,17 +10,17 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// All of a port, by the order in which they came.
+/// A port's newcomers, in the order in which they connected.
 #[derive(Clone, Default)]
-pub struct Newcomers(Arc<Mutex<Waiting>>);
+pub struct Newcomers(Arc<Mutex<Connections>>);
 
 #[derive(Default)]
-struct Waiting {
+struct Connections {
     came: u64,
     connections: BTreeMap<u64, CancellationToken>,
 }
 
-/// One of them, until it asks or ends.
+/// One newcomer, until it sends a request or ends.
 pub struct Newcomer {
     number: u64,
     all: Newcomers,
@@ -29,7 +29,7 @@ pub struct Newcomer {
 }
 
 impl Newcomers {
-    /// A connection that has just come.
+    /// Adds a connection that was just accepted.
     pub fn add(&self) -> Newcomer {
         let closed = CancellationToken::new();
         let mut waiting = self.lock();
@@ -40,27 +40,27 @@ impl Newcomers {
         Newcomer { number, all: self.clone(), is_new: AtomicBool::new(true), closed }
     }
 
-    /// Closes the one that has said nothing for the longest time, if there is one.
+    /// Closes the oldest newcomer, if there is one.
     pub fn close_oldest(&self) {
         if let Some((_, closed)) = self.lock().connections.pop_first() {
             closed.cancel();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Connections> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Newcomer {
-    /// It has asked: from now on it is not closed to make room.
+    /// It has sent a request: from now on it is not closed to make room.
     pub fn asks(&self) {
         if self.is_new.swap(false, Relaxed) {
             self.all.lock().connections.remove(&self.number);
         }
     }
 
-    /// Resolves when it has to make room.
+    /// Resolves when this connection has to make room.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
     }
@@ -88,6 +88,6 @@ mod tests {
         all.close_oldest();
         assert!(newest.closed.is_cancelled());
         all.close_oldest();
-        assert!(!asked.closed.is_cancelled(), "who is being answered stays");
+        assert!(!asked.closed.is_cancelled(), "a connection that is being answered stays");
     }
 }

@@ -1,4 +1,4 @@
-//! Serves connections until it is told to stop, each within its limits.
+//! Serves connections until it is stopped, each within its limits.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -20,29 +20,29 @@ use tower::ServiceExt;
 
 use super::newcomers::{Newcomer, Newcomers};
 
-/// Headers that a request may have.
+/// The most headers of a request.
 const HEADERS: usize = 64;
 
-/// What is accepted from a stranger who reaches a port.
+/// What a stranger who reaches a port may use.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections at once. Where one more comes, the oldest that has not asked anything yet is closed; where all
-    /// have asked, it waits.
+pub struct ConnectionLimits {
+    /// Connections at once. One more closes the oldest that has not sent a request yet; if all have sent one,
+    /// it waits.
     pub connections: usize,
-    /// How long a client may take to send a request's head, or to take a piece of an answer.
+    /// How long a client may take to send a request's head, or to read a piece of the response.
     pub patience: Duration,
-    /// Bytes of a request's head, at least 8 KiB, which hyper needs.
+    /// The most bytes of a request's head; at least 8 KiB, which hyper needs.
     pub head: usize,
-    /// Whether a connection may ask more than once.
+    /// Whether a connection may send more than one request.
     pub keep_alive: bool,
 }
 
-/// Answers until `closed`, then finishes what is being answered, for so long as `last` lets it.
+/// Serves until `closed`, then finishes the requests in progress, for at most `last`.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     router: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     closed: CancellationToken,
     last: Duration,
 ) {
@@ -58,7 +58,7 @@ pub async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, most likely: that may pass.
+                // Out of file descriptors, most likely: this may pass.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -86,23 +86,23 @@ pub async fn serve(
             };
             tokio::select! {
                 ended = answered => {
-                    // Clients come and go as they like.
+                    // Clients may disconnect at any time.
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended");
                     }
                 }
-                () = newcomer.closed() => tracing::debug!("a connection that asked nothing made room"),
+                () = newcomer.closed() => tracing::debug!("a connection without a request was closed to make room"),
             }
             drop(permit);
         });
     }
     drop(listener);
     if tokio::time::timeout(last, connections.shutdown()).await.is_err() {
-        tracing::warn!("some clients were still being answered when the time for it was over");
+        tracing::warn!("some clients were still being answered when the time limit was reached");
     }
 }
 
-fn builder(limits: Limits) -> http1::Builder {
+fn builder(limits: ConnectionLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -115,9 +115,10 @@ fn builder(limits: Limits) -> http1::Builder {
 
 type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
 
-/// A client that does not take its answer is not waited for.
+/// A client that does not read its response is not waited for.
 fn prepared(stream: TcpStream, patience: Duration) -> Stream {
-    // An answer is written at once; waiting for more would only delay it. A socket that refuses works all the same.
+    // A response is written at once; waiting for more would only delay it. The socket works without the
+    // option too.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(patience));

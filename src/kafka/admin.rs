@@ -1,4 +1,4 @@
-//! Asks a cluster about its topics, and creates and deletes them.
+//! Describes, creates and deletes topics.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,10 +17,10 @@ use thiserror::Error;
 use super::{reach::reach, settings};
 use crate::config::TopicSettings;
 
-/// How long a question may take.
+/// How long a request to the brokers may take.
 const ASK: Duration = Duration::from_secs(15);
 
-/// Why topics cannot be asked about or changed.
+/// Why topics cannot be described or changed.
 #[derive(Error, Debug)]
 pub enum AdminError {
     /// No broker answers.
@@ -28,37 +28,38 @@ pub enum AdminError {
         "no Kafka broker answers at {servers}{reason}: is one running, and is the address right? It is set by PIPELINE_BOOTSTRAP_SERVERS, or by bootstrap.servers in the pipeline's [kafka]"
     )]
     NoBroker {
-        /// Where one was looked for.
+        /// The addresses that were tried.
         servers: String,
         /// What librdkafka says, in parentheses, or nothing.
         reason: String,
     },
-    /// One of the two sides does not take the other for who it should be.
+    /// Client and brokers do not accept each other: wrong credentials, or a certificate that cannot be
+    /// verified.
     #[error("there is no way in to the Kafka brokers at {servers}: {reason}")]
     NoWayIn {
-        /// Where they are.
+        /// The addresses of the brokers.
         servers: String,
-        /// Who does not, and which setting it may be.
+        /// What is not accepted, and which setting it may be.
         reason: String,
     },
-    /// The settings cannot work.
+    /// librdkafka rejects the settings.
     #[error("these settings make no Kafka client: {0}")]
     Client(String),
-    /// A topic is not there.
+    /// The topic does not exist, or the user may not see it.
     #[error("there is no topic {topic} at {servers}, or this user lacks the right DESCRIBE on it")]
     NoTopic {
         /// Its name.
         topic: String,
-        /// Where it was looked for.
+        /// The addresses of the brokers.
         servers: String,
     },
-    /// The user may not.
+    /// The user lacks a right.
     #[error(
         "cannot {what} topic {topic}: this user lacks the right {right} on it{}; an ACL must give it",
         if *right == "CREATE" { ", or DESCRIBE if it is there already" } else { "" }
     )]
     NoRight {
-        /// What was asked for.
+        /// The operation, as a verb.
         what: &'static str,
         /// The topic's name.
         topic: String,
@@ -68,7 +69,7 @@ pub enum AdminError {
     /// The broker refused.
     #[error("cannot {what} topic {topic}: {reason}")]
     Refused {
-        /// What was asked for.
+        /// The operation, as a verb.
         what: &'static str,
         /// The topic's name.
         topic: String,
@@ -78,14 +79,14 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    /// No broker answers there, and what librdkafka says of it, if anything.
+    /// No broker answers; with librdkafka's reason, if there is one.
     pub(super) fn no_broker(servers: &str, reason: &str) -> AdminError {
         let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
         AdminError::NoBroker { servers: servers.to_owned(), reason }
     }
 }
 
-/// A topic, as it is.
+/// A topic as the brokers describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDescription {
     /// Its name.
@@ -94,20 +95,20 @@ pub struct TopicDescription {
     pub partitions: Vec<PartitionDescription>,
 }
 
-/// One partition of a topic, as it is.
+/// One partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionDescription {
     /// Its number.
     pub partition: i32,
     /// The broker that leads it; -1 where none does.
     pub leader: i32,
-    /// The brokers that have a copy.
+    /// The brokers that hold a replica.
     pub replicas: Vec<i32>,
     /// Those of them that are in sync.
     pub in_sync: Vec<i32>,
 }
 
-/// A client that asks about topics and changes them.
+/// A client that describes, creates and deletes topics.
 pub struct Admin {
     client: AdminClient<DefaultClientContext>,
     servers: String,
@@ -115,17 +116,17 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// A client for these brokers, once one of them has answered. Blocks until then.
+    /// A client for these brokers. Blocks until one of them answers.
     ///
     /// # Errors
-    /// Where none does within 15 seconds, or the client is not let in.
+    /// Where none answers within 15 seconds, or they do not accept this client.
     pub fn new(config: &ClientConfig) -> Result<Self, AdminError> {
         let servers = config.get("bootstrap.servers").unwrap_or_default().to_owned();
         reach(config, &servers, ASK)?;
         let client: AdminClient<_> =
             config.create().map_err(|error| AdminError::Client(error.to_string()))?;
         let id = client.inner().fetch_cluster_id(ASK);
-        // librdkafka's mock cluster has an id of its own making, whichever process it is in.
+        // librdkafka's mock clusters have such ids.
         let embedded = id.is_some_and(|id| id.starts_with("mockCluster"));
         Ok(Admin { client, servers, embedded })
     }
@@ -136,22 +137,22 @@ impl Admin {
         self.embedded
     }
 
-    /// A client's settings, made to fit the broker where it is the embedded one.
+    /// A client's settings, adapted to the embedded broker where that is used.
     pub fn fit(&self, config: &ClientConfig) -> ClientConfig {
         if self.embedded { settings::for_embedded(config) } else { config.clone() }
     }
 
-    /// The client, for calls that `rdkafka` lacks. It lives as long as this.
+    /// librdkafka's client, for calls that `rdkafka` lacks; valid as long as `self`.
     pub(super) fn native(&self) -> *mut rdkafka::bindings::rd_kafka_t {
         self.client.inner().native_ptr()
     }
 
-    /// Where the brokers were looked for.
+    /// The addresses of the brokers.
     pub fn servers(&self) -> &str {
         &self.servers
     }
 
-    /// All topics that this user may see, by name, without Kafka's own. Blocks.
+    /// All topics that this user may see, by name, without Kafka's internal ones. Blocks.
     ///
     /// # Errors
     /// Where no broker answers.
@@ -163,7 +164,8 @@ impl Admin {
         Ok(topics)
     }
 
-    /// A topic, if it is there. Blocks. Asks for all topics, as asking for one may create it.
+    /// A topic, if it exists. Blocks. Requests the metadata of all topics, as requesting that of one may
+    /// create it.
     ///
     /// # Errors
     /// Where no broker answers.
@@ -171,10 +173,10 @@ impl Admin {
         Ok(self.metadata(None)?.topics().iter().find(|found| found.name() == topic).map(describe))
     }
 
-    /// A topic that must be there. Blocks.
+    /// A topic that must exist. Blocks.
     ///
     /// # Errors
-    /// Where it is not.
+    /// Where it does not, or no broker answers.
     pub fn describe(&self, topic: &str) -> Result<TopicDescription, AdminError> {
         self.find(topic)?.ok_or_else(|| self.no_topic(topic))
     }
@@ -190,15 +192,15 @@ impl Admin {
             .map_err(|error| self.refused("read the offsets of", topic, "DESCRIBE", &error))
     }
 
-    /// A topic's settings, those alone that are not the cluster's; `None` where the broker does not say.
+    /// The settings of a topic that differ from the cluster's; `None` where the broker does not say.
     pub async fn topic_config(&self, topic: &str) -> Option<BTreeMap<String, String>> {
         let config = self.config(&ResourceSpecifier::Topic(topic)).await?;
         let own = config.entries.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         Some(own.map(|entry| (entry.name.clone(), entry.value.clone().unwrap_or_default())).collect())
     }
 
-    /// The largest record batch that a topic takes, in bytes; for one that is not there, what a new one will.
-    /// `None` where the broker does not say.
+    /// The largest record batch that a topic takes, in bytes; for a topic that does not exist, what a new one
+    /// would take. `None` where the broker does not say.
     pub async fn topic_limit(&self, topic: &str) -> Option<u64> {
         let config = self.config(&ResourceSpecifier::Topic(topic)).await;
         match config.and_then(|config| config.get("max.message.bytes")?.value.clone()) {
@@ -207,12 +209,12 @@ impl Admin {
         }
     }
 
-    /// Whether the first write to a topic creates it; no where the broker does not say.
+    /// Whether the first write to a topic creates it; false where the broker does not say.
     pub async fn auto_create_enabled(&self) -> bool {
         self.embedded || self.broker_setting("auto.create.topics.enable").await.as_deref() == Some("true")
     }
 
-    /// Creates a topic. Returns whether it was not there before; somebody else may create it meanwhile.
+    /// Creates a topic. Returns false where it exists already, as another process may create it meanwhile.
     ///
     /// # Errors
     /// Where the broker refuses.
@@ -232,10 +234,10 @@ impl Admin {
         }
     }
 
-    /// Deletes a topic and all that is in it.
+    /// Deletes a topic with all of its records.
     ///
     /// # Errors
-    /// Where there is none, or the broker refuses.
+    /// Where it does not exist, or the broker refuses.
     pub async fn delete(&self, topic: &str) -> Result<(), AdminError> {
         if self.embedded {
             let reason = "the embedded broker keeps its topics until its process exits".to_owned();
@@ -249,7 +251,8 @@ impl Admin {
         }
     }
 
-    /// The embedded broker creates a topic when a producer asks for it, with settings of its own.
+    /// Creates a topic at the embedded broker, which does so when a producer requests its metadata, with its
+    /// own settings.
     fn touch(&self, topic: &str) -> Result<bool, AdminError> {
         if self.find(topic)?.is_some() {
             return Ok(false);
@@ -291,7 +294,7 @@ impl Admin {
     ) -> AdminError {
         let topic = topic.to_owned();
         let code = match error {
-            // `rdkafka_error_code` has none for this one.
+            // `rdkafka_error_code` does not know this variant.
             KafkaError::AdminOp(code) => Some(*code),
             error => error.rdkafka_error_code(),
         };

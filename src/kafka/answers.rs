@@ -1,4 +1,4 @@
-//! Reads results and dead letters from now on, without a group, on a thread of its own.
+//! Reads new results and dead letters, without a group, on its own thread.
 
 use std::{
     collections::HashSet,
@@ -20,25 +20,25 @@ use rdkafka::{
 
 use super::{RequestError, RequestTopics, settings, threads};
 
-/// How long the brokers may take to answer a question.
+/// How long the brokers may take to answer.
 const ASK: Duration = Duration::from_secs(15);
-/// How long the consumer may take to stand at the end of all its partitions.
+/// How long the consumer may take to reach the end of all its partitions.
 const JOIN: Duration = Duration::from_secs(5);
-/// How long the thread waits for a record before it looks whether it is still wanted.
+/// How long the thread waits for a record before it checks whether to stop.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The thread that reads; it ends with this value.
+/// The thread that reads; dropping this ends it.
 pub struct Answers {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Answers {
-    /// Blocks until the consumer stands at the ends of the topics, then hands each record to `read` until that returns
-    /// false. `producer` is asked for the topics' partitions.
+    /// Blocks until the consumer is at the ends of the topics, then hands each new record to `read` until
+    /// that returns false. `producer` finds the topics' partitions.
     ///
     /// # Errors
-    /// Where the brokers do not answer, or a topic is not there.
+    /// Where the brokers do not answer, or a topic does not exist.
     pub fn start<C: ClientContext>(
         config: &ClientConfig,
         producer: &Client<C>,
@@ -74,7 +74,7 @@ impl Drop for Answers {
     }
 }
 
-/// A consumer that stands at the end of results and dead letters.
+/// A consumer at the end of results and dead letters.
 fn from_now<C: ClientContext>(
     config: &ClientConfig,
     producer: &Client<C>,
@@ -83,7 +83,7 @@ fn from_now<C: ClientContext>(
     // A partition's end is reported only when a fetch's time is over; records are reported at once.
     let mut config = settings::unless_set(config, &[("fetch.wait.max.ms", "50")]);
     config
-        // librdkafka wants a name even where no group is joined.
+        // librdkafka requires one even where no group is joined.
         .set("group.id", "pipeline-request")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
@@ -97,8 +97,8 @@ fn from_now<C: ClientContext>(
         }
     }
     consumer.assign(&list)?;
-    // Nothing can slip by, as the offsets are fixed; but what is asked before the first fetch would wait for
-    // connections, and that is nobody's latency.
+    // Nothing can slip by, as the offsets are fixed. But a request before the first fetch would also wait for
+    // connections, which must not count as its latency.
     let (deadline, mut ends, mut busy) = (Instant::now() + JOIN, 0, HashSet::new());
     while ends + busy.len() < list.count() && Instant::now() < deadline {
         match consumer.poll(Duration::from_millis(50)) {
@@ -112,7 +112,7 @@ fn from_now<C: ClientContext>(
     Ok(consumer)
 }
 
-/// The offset after a partition's last record. A topic that is new has no leaders at first.
+/// The offset after a partition's last record. Waits where a new topic has no leaders yet.
 fn end(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<i64, RequestError> {
     let deadline = Instant::now() + ASK;
     loop {
@@ -131,7 +131,8 @@ fn end(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<i64, Requ
     }
 }
 
-/// A topic's partitions. Asked by a producer, as that creates the topic where the broker does so.
+/// A topic's partitions. Requested by a producer, as this creates the topic where the broker creates topics
+/// itself.
 pub fn partitions<C: ClientContext>(producer: &Client<C>, topic: &str) -> Result<Vec<i32>, RequestError> {
     let deadline = Instant::now() + ASK;
     loop {

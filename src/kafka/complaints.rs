@@ -1,8 +1,8 @@
-//! What librdkafka's complaints about a connection mean, and which setting may mend it.
+//! What librdkafka's complaints about a connection mean, and which setting may help.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-/// What librdkafka's complaint means where trying again does not help.
+/// The meaning of a complaint, where trying again does not help.
 pub fn no_way_in(code: Code, text: &str) -> Option<String> {
     let said = words(text);
     if code == Code::Authentication {
@@ -25,7 +25,7 @@ pub fn no_way_in(code: Code, text: &str) -> Option<String> {
     (code == Code::SSL).then(|| format!("{said}; see `security.protocol` and `ssl.…` in [kafka]"))
 }
 
-/// The same where a broker may only be coming or going.
+/// The meaning of a complaint, where a broker may only be starting or stopping.
 pub fn hung_up(text: &str) -> String {
     let said = words(text);
     if said.contains("Disconnected") {
@@ -34,7 +34,7 @@ pub fn hung_up(text: &str) -> String {
     said.to_owned()
 }
 
-/// librdkafka's words without the connection's name before them and its age behind.
+/// librdkafka's words, without the name of the connection before them and its age after them.
 fn words(text: &str) -> &str {
     let text = text.rsplit_once(" (after ").map_or(text, |(said, _)| said);
     text.split_once("/bootstrap: ").map_or(text, |(_, said)| said)
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_the_way_is_told_with_the_setting_that_it_may_be() {
+    fn a_connection_error_names_the_setting_that_may_cause_it() {
         for (code, text, parts) in [
             (
                 Code::Authentication,

@@ -1,6 +1,6 @@
-//! librdkafka's own mock cluster as a broker for a first look: in this process, on loopback, in memory.
+//! librdkafka's mock cluster as a broker for a first look: in this process, on loopback, in memory.
 //!
-//! It has no admin API, no isolation of transactions and no fencing, so it is for at-least-once alone.
+//! It has no admin API, no isolation of transactions and no fencing, so it only does at-least-once.
 
 use std::{
     io,
@@ -28,12 +28,12 @@ const CONNECTIONS: usize = 1_000;
 /// rebalance; here it would only keep a newcomer waiting.
 const FIRST_REBALANCE_DELAY_MS: i32 = 10;
 
-/// Why the embedded broker cannot be had.
+/// Why the embedded broker cannot be used.
 #[derive(Error, Debug)]
 #[error("the embedded broker {0}")]
 pub struct EmbeddedError(String);
 
-/// A broker that lives as long as this, and so does all that is in it.
+/// A broker that exists, with all of its records, until this is dropped.
 pub struct EmbeddedBroker {
     /// Owns the cluster.
     client: BaseProducer,
@@ -42,10 +42,10 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Starts one at 127.0.0.1 and that port, or at another port if that one is taken.
+    /// Starts one at 127.0.0.1 and that port, or at another port where that one is taken.
     ///
     /// # Errors
-    /// Where the cluster or a port cannot be had.
+    /// Where the cluster does not start, or no port is free.
     pub async fn start(port: u16) -> Result<Self, EmbeddedError> {
         let cannot_start = |why: String| EmbeddedError(format!("cannot start: {why}"));
         let client: BaseProducer = ClientConfig::new()
@@ -69,15 +69,15 @@ impl EmbeddedBroker {
         Ok(EmbeddedBroker { client, address, forwarder: tokio::spawn(forward(listener, target)) })
     }
 
-    /// Where it is reached.
+    /// The address at which clients reach it.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Creates a topic, if it is not there yet.
+    /// Creates a topic where it does not exist yet.
     ///
     /// # Errors
-    /// Where that cannot be.
+    /// Where the cluster refuses.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), EmbeddedError> {
         let cluster = self.client.client().mock_cluster();
         match cluster.map(|cluster| cluster.create_topic(topic, partitions, 1)) {
@@ -94,7 +94,7 @@ impl Drop for EmbeddedBroker {
     }
 }
 
-/// Takes another port only where somebody else has this one.
+/// Binds another port only where this one is taken.
 async fn bind(port: u16) -> io::Result<TcpListener> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -104,7 +104,8 @@ async fn bind(port: u16) -> io::Result<TcpListener> {
     }
 }
 
-/// The cluster chooses its port and tells its clients; this is where they find it first.
+/// Passes connections on to the cluster, which chooses its port itself: clients find it here, and then learn
+/// its own address.
 async fn forward(listener: TcpListener, target: SocketAddr) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -164,7 +165,7 @@ mod tests {
         }
 
         fn producer(&self) -> BaseProducer {
-            let limits = crate::kafka::Limits { result: 1_048_588, dead_letter: 1_048_588 };
+            let limits = crate::kafka::TopicLimits { result: 1_048_588, dead_letter: 1_048_588 };
             settings::producer(&self.pipeline, limits).create().unwrap()
         }
     }

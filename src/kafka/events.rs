@@ -8,7 +8,7 @@ use crate::engine::{SourceEvent, Stop};
 
 type Sender = mpsc::UnboundedSender<Result<SourceEvent, Stop>>;
 
-/// Where events go; closed once the consumer has left its group.
+/// The channel to the engine; closed once the consumer has left its group.
 pub struct Events(Mutex<Option<Sender>>);
 
 impl Events {
@@ -27,7 +27,7 @@ impl Events {
         *self.sender() = None;
     }
 
-    /// Whether an engine is there.
+    /// Whether an engine still receives them.
     pub fn are_wanted(&self) -> bool {
         self.sender().as_ref().is_some_and(|sender| !sender.is_closed())
     }

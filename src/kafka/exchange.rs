@@ -1,5 +1,5 @@
-//! The clients of who asks without a group: requests go out, and what comes back is reported at once, on the thread that
-//! has it.
+//! The clients of a caller without a group: requests go out, and what comes back is reported at once, on the
+//! thread that reads it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,17 +12,17 @@ use thiserror::Error;
 
 use super::{
     answers::{Answers, partitions},
-    asking::{Acknowledgement, AskingProducer},
+    request_producer::{Acknowledgement, RequestProducer},
     settings,
 };
 
-/// Why nothing can be asked.
+/// Why requests cannot be sent.
 #[derive(Error, Debug)]
 pub enum RequestError {
     /// The clients cannot be made, or the brokers do not answer.
     #[error("cannot ask: {0}")]
     Clients(#[from] KafkaError),
-    /// A topic is not there.
+    /// A topic does not exist.
     #[error("there is no topic {0}, and it could not be created")]
     NoTopic(String),
     /// A thread cannot be started.
@@ -30,7 +30,7 @@ pub enum RequestError {
     Thread(std::io::Error),
 }
 
-/// Which topics a request and its answer go through.
+/// The topics that a request and its answer go through.
 #[derive(Clone, Debug)]
 pub struct RequestTopics {
     /// Where requests go.
@@ -43,29 +43,29 @@ pub struct RequestTopics {
 
 /// Receives what becomes of requests.
 pub trait Listener: Send + Sync + 'static {
-    /// The broker has the request, or why it has not.
+    /// The broker has the request, or will not have it.
     fn acknowledged(&self, acknowledgement: Acknowledgement);
 
-    /// A record of the results. Returns false where nobody listens any more.
+    /// A record of the result topic. Returns false to stop reading.
     fn result(&self, record: &BorrowedMessage<'_>) -> bool;
 
-    /// A record of the dead-letter topic, which may be shared with other pipelines. Returns false where nobody listens any
-    /// more.
+    /// A record of the dead-letter topic, which may be shared with other pipelines. Returns false to stop
+    /// reading.
     fn dead_letter(&self, record: &BorrowedMessage<'_>) -> bool;
 }
 
 /// A producer of requests, and a reader of what comes back.
 pub struct Exchange {
-    producer: AskingProducer,
+    producer: RequestProducer,
     _answers: Option<Answers>,
 }
 
 impl Exchange {
-    /// Clients that give up on a request that no broker has taken after `timeout`. Blocks until the reader stands at the
-    /// ends of the topics.
+    /// Clients that give up on a request that no broker has taken within `timeout`. Blocks until the reader
+    /// is at the ends of the topics.
     ///
     /// # Errors
-    /// Where the brokers do not answer, or a topic cannot be had.
+    /// Where the brokers do not answer, or a topic does not exist and is not created.
     pub fn new(
         config: &ClientConfig,
         topics: RequestTopics,
@@ -85,7 +85,7 @@ impl Exchange {
     /// The producer alone: what comes back is not read.
     ///
     /// # Errors
-    /// Where the brokers do not answer, or the topic of requests cannot be had.
+    /// Where the brokers do not answer, or the request topic does not exist and is not created.
     pub fn without_answers(
         config: &ClientConfig,
         topics: &RequestTopics,
@@ -94,16 +94,16 @@ impl Exchange {
     ) -> Result<Self, RequestError> {
         let config = settings::unless_set(config, &[("linger.ms", "0")]);
         let report = move |acknowledgement| listener.acknowledged(acknowledgement);
-        let producer = AskingProducer::new(&config, &topics.requests, Some(timeout), report)?;
-        // So that the first request need not wait for it.
+        let producer = RequestProducer::new(&config, &topics.requests, Some(timeout), report)?;
+        // So that the first request does not wait for it.
         partitions(producer.client(), &topics.requests)?;
         Ok(Exchange { producer, _answers: None })
     }
 
-    /// Produces a request; never waits. Returns false where there is no room for it at the moment.
+    /// Produces a request; never waits. Returns false where there is no room for it now.
     ///
     /// # Errors
-    /// Why it cannot be produced.
+    /// librdkafka's reason, where it refuses the request.
     pub fn send(
         &self,
         request: usize,
@@ -115,7 +115,7 @@ impl Exchange {
     }
 }
 
-/// The value of the last header of that name, as Kafka's own `lastHeader` does.
+/// The value of the last header of that name, like Kafka's `lastHeader`.
 pub fn header<'a>(record: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
     record.headers()?.iter().filter(|header| header.key == name).last()?.value
 }

@@ -1,8 +1,8 @@
 //! One queue for the data of all partitions, apart from the queue that rebalances and errors come through.
 //!
 //! So callbacks can be served while no data is taken, which is all that backpressure needs: nothing is
-//! paused, and what was fetched stays fetched. `rdkafka` splits queues by partition, each with a limit of
-//! its own; one queue for all has one limit. It calls librdkafka directly, for want of these calls in `rdkafka`.
+//! paused, and fetched records stay fetched. `rdkafka` splits queues by partition, each with its own limit;
+//! one queue for all has one limit. It calls librdkafka directly, as `rdkafka` lacks these calls.
 
 use std::{
     ffi::{CStr, CString},
@@ -18,7 +18,7 @@ use crate::record::{Headers, Offset};
 /// The most records that are taken before callbacks are served again.
 const BATCH: usize = 4_096;
 
-/// What is found in the queue.
+/// An entry of the queue.
 pub enum Fetched<'a> {
     /// A record of a partition.
     Record {
@@ -31,9 +31,9 @@ pub enum Fetched<'a> {
         value: Option<&'a [u8]>,
         headers: Headers,
     },
-    /// A partition was read to its end; the offset is the next one that will come.
+    /// A partition was read to its end, up to this offset.
     End { partition: i32, offset: Offset },
-    /// Something is wrong with a partition, at that offset where it is about records.
+    /// Something is wrong with a partition, at this offset where it is about records.
     Error { partition: i32, offset: Offset, code: rdkafka::types::RDKafkaErrorCode, reason: String },
 }
 
@@ -46,8 +46,8 @@ pub struct FetchQueue {
 // SAFETY: librdkafka's queues may be used from any thread; ours is moved to the poll thread and stays there.
 unsafe impl Send for FetchQueue {}
 
-/// Sends a partition's data to a [`FetchQueue`], as long as that is there: a consumer that is dropped after it may be
-/// assigned partitions to the last.
+/// Sends a partition's data to a [`FetchQueue`] for as long as that exists: a consumer that outlives it may
+/// still be assigned partitions.
 #[derive(Clone)]
 pub struct Forward(Arc<Mutex<Option<Target>>>);
 
@@ -70,7 +70,7 @@ impl FetchQueue {
         FetchQueue { queue, forward }
     }
 
-    /// What sends partitions' data here.
+    /// A handle that forwards partitions' data here.
     pub fn forward(&self) -> Forward {
         self.forward.clone()
     }
@@ -128,7 +128,7 @@ impl FetchQueue {
 
 impl Drop for FetchQueue {
     fn drop(&mut self) {
-        // A thread that is forwarding to it now is waited for, and none begins any more.
+        // Waits for a thread that is just forwarding to it; none begins to after this.
         *self.forward.target() = None;
         // SAFETY: made in `new`, destroyed once.
         unsafe { rd::rd_kafka_queue_destroy(self.queue) }
@@ -136,8 +136,8 @@ impl Drop for FetchQueue {
 }
 
 impl Forward {
-    /// Sends a partition's data to the queue from now on. To be called before the partition is assigned:
-    /// what was fetched before goes another way. Returns whether the partition could be found, and the queue is there.
+    /// Sends a partition's data to the queue from now on. To be called before the partition is assigned, as
+    /// earlier data goes another way. Returns false where the partition is not found, or the queue is gone.
     pub fn partition(&self, topic: &str, partition: i32) -> bool {
         let Ok(topic) = CString::new(topic) else { return false };
         let target = self.target();
@@ -155,7 +155,7 @@ impl Forward {
         true
     }
 
-    /// The partition's end as the last fetch told it; `None` before the first.
+    /// The partition's end, as of the last fetch; `None` before the first.
     pub fn high_watermark(&self, topic: &str, partition: i32) -> Option<Offset> {
         let topic = CString::new(topic).ok()?;
         let (mut low, mut high) = (-1, -1);

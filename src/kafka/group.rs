@@ -1,4 +1,4 @@
-//! A worker's place in its group, as a transaction needs it.
+//! A worker's membership in its group, as a transaction needs it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rdkafka::{
 
 use super::rebalance::Rebalances;
 
-/// The consumer group as a transaction needs it.
+/// The consumer group, for the offsets of a transaction.
 #[derive(Clone)]
 pub struct Group(Arc<BaseConsumer<Rebalances>>);
 
@@ -19,17 +19,18 @@ impl Group {
         Group(consumer)
     }
 
-    /// The member's place in its group right now; `None` while it has none.
+    /// The worker's current membership; `None` while it has none.
     ///
-    /// A broker takes offsets from who says that it is no member of anything (KIP-447 keeps that for clients of
-    /// before), so a worker that its group has put out must not ask: it would commit over the next owner.
+    /// A broker accepts offsets from clients that name no member (KIP-447 keeps that for older clients), so a
+    /// worker that its group has removed must not send any: it would commit over the next owner.
     pub fn metadata(&self) -> Option<ConsumerGroupMetadata> {
         let metadata = self.0.group_metadata()?;
-        // After that: who is put out in between stays so until the engine has taken notice.
+        // Checked afterwards: a worker that is removed in between does not join again before the engine has
+        // let go.
         self.is_joined().then_some(metadata)
     }
 
-    /// Whether the worker has a place in its group right now.
+    /// Whether the worker is a member of its group now.
     pub fn is_joined(&self) -> bool {
         // SAFETY: the consumer is live, and the metadata is destroyed once, after its last use.
         unsafe {

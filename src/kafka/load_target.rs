@@ -1,4 +1,4 @@
-//! Workers as what `pipeline load` asks, through their topics.
+//! The target of `pipeline load` that reaches workers through their topics.
 
 use std::{
     sync::Arc,
@@ -11,19 +11,20 @@ use rdkafka::{
 };
 
 use super::{
-    asking::Acknowledgement,
     exchange::{Exchange, Listener, RequestError, RequestTopics, header},
+    request_producer::Acknowledgement,
 };
 use crate::{
     format::Format,
-    load::{Answer, Book, Reading, Request, Target, Topics},
+    load::{Answer, Book, PlannedRequest, Reading, Target, TargetTopics},
     record::{CORRELATION_ID, error},
 };
 
-/// So long is waited for a second answer after the last one: an answer that was written is read within it.
+/// How long after the last answer a second one may still come: an answer that was written is read within this
+/// time.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
-/// Asks workers, by a record with an id in its header, which goes on to the result.
+/// Sends requests to workers as records with an id in a header, which the results have too.
 pub struct KafkaTarget {
     exchange: Exchange,
     book: Arc<Book>,
@@ -35,7 +36,7 @@ impl KafkaTarget {
     ///
     /// # Errors
     /// Where the brokers do not answer, or a topic is not there.
-    pub fn new(config: &ClientConfig, topics: &Topics, book: Arc<Book>) -> Result<Self, RequestError> {
+    pub fn new(config: &ClientConfig, topics: &TargetTopics, book: Arc<Book>) -> Result<Self, RequestError> {
         let listener = Reports { book: book.clone(), format: topics.result_format };
         let names = RequestTopics {
             requests: topics.requests.clone(),
@@ -48,9 +49,9 @@ impl KafkaTarget {
 }
 
 impl Target for KafkaTarget {
-    /// Produces a request, with its id as header and as key: each goes to whichever partition, and what becomes
-    /// of it has both.
-    fn send(&self, request: Request) -> Result<(), String> {
+    /// Produces a request, with its id as header and as key: requests are spread over the partitions, and
+    /// results and dead letters have both.
+    fn send(&self, request: PlannedRequest) -> Result<(), String> {
         let id = self.book.run().id(request.number);
         let headers =
             OwnedHeaders::new_with_capacity(1).insert(Header { key: CORRELATION_ID, value: Some(&id) });
@@ -67,14 +68,14 @@ impl Target for KafkaTarget {
     }
 }
 
-/// What the clients report, on its way into the book.
+/// Passes what the clients report into the book.
 struct Reports {
     book: Arc<Book>,
     format: Format,
 }
 
 impl Reports {
-    /// The number of the request that the record answers.
+    /// The number of the request that the record answers, if it is one of this run.
     fn number(&self, record: &BorrowedMessage<'_>) -> Option<u64> {
         self.book.run().number(header(record, CORRELATION_ID)?)
     }
@@ -106,7 +107,7 @@ impl Listener for Reports {
     }
 }
 
-/// Reads a result. Digits in text are read where they are, the others are unpacked first.
+/// Reads a result. Text is read in place; the other formats are decoded first.
 fn result(format: Format, value: &[u8]) -> Answer<'static> {
     let read = |digits: &[u8]| {
         let mut reading = Reading::default();

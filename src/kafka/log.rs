@@ -1,10 +1,10 @@
-//! librdkafka's log lines and errors, to ours.
+//! Passes librdkafka's log lines and errors to our log.
 
 use rdkafka::{config::RDKafkaLogLevel as Level, error::KafkaError};
 
 use super::complaints::no_way_in;
 
-/// One of librdkafka's log lines, through `tracing`: what a `ClientContext::log` calls.
+/// Logs a line of librdkafka's through `tracing`; for `ClientContext::log`.
 pub fn log(level: Level, facility: &str, line: &str) {
     match level {
         Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
@@ -16,11 +16,12 @@ pub fn log(level: Level, facility: &str, line: &str) {
     }
 }
 
-/// One of librdkafka's error events: what a `ClientContext::error` calls. Quietly, as librdkafka logs what
-/// went wrong as well, and with more of its circumstances; but credentials that are refused are somebody's to see to.
+/// Logs an error event of librdkafka's; for `ClientContext::error`. At the debug level, as librdkafka also
+/// logs what went wrong, with more detail. But refused credentials are a warning, as a person has to act on
+/// them.
 pub fn log_error(error: &KafkaError, reason: &str) {
     if let Some(why) = error.rdkafka_error_code().and_then(|code| no_way_in(code, reason)) {
-        tracing::warn!("not let in by a broker, which is tried again: {why}");
+        tracing::warn!("a broker does not accept this client, which tries again: {why}");
     }
     tracing::debug!(target: "librdkafka", %error, "{reason}");
 }

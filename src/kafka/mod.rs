@@ -1,11 +1,10 @@
-//! Kafka's clients: implements the engine's [`Source`](crate::engine::Source) and [`Sink`](crate::engine::Sink), and what the
-//! gateway, the load generator and the verifier need.
+//! Kafka's clients: implements the engine's [`Source`](crate::engine::Source) and
+//! [`Sink`](crate::engine::Sink), and the clients of the gateway, the load generator and the verifier.
 //!
 //! Knows: config, engine, format, gateway, load, plant, record, telemetry, trace. Must not know: operator, clap.
 
 mod admin;
 mod answers;
-mod asking;
 mod complaints;
 mod embedded;
 mod events;
@@ -13,7 +12,7 @@ mod exchange;
 mod fetch_queue;
 mod gateway;
 mod group;
-mod load;
+mod load_target;
 mod log;
 mod offsets;
 mod permanent;
@@ -22,7 +21,8 @@ mod poll;
 mod producer;
 mod reach;
 mod rebalance;
-mod requests;
+mod request_client;
+mod request_producer;
 mod rights;
 pub mod settings;
 mod shares;
@@ -41,15 +41,15 @@ mod transaction;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
-pub use asking::Acknowledgement;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use exchange::{RequestError, RequestTopics};
 pub use gateway::{GatewayClients, GatewayError};
 pub use group::Group;
-pub use load::KafkaTarget;
+pub use load_target::KafkaTarget;
 pub use log::{log, log_error};
-pub use requests::{RequestEvent, Requests};
-pub use sink::{KafkaSink, Topics};
+pub use request_client::{RequestClient, RequestEvent};
+pub use request_producer::Acknowledgement;
+pub use sink::{KafkaSink, SinkTopics};
 pub use source::KafkaSource;
 pub use survey::Survey;
-pub use topics::Limits;
+pub use topics::TopicLimits;

@@ -1,16 +1,16 @@
-//! Offsets between the engine and librdkafka.
+//! Converts offsets for librdkafka.
 
 use rdkafka::{Offset as RdOffset, TopicPartitionList, error::KafkaResult};
 
 use crate::{engine::CommitOffset, record::TopicPartition};
 
-/// The most bytes of one commit, as counted by [`parts`]: a broker keeps a commit as one batch of `__consumer_offsets`,
-/// which takes 1 MiB where nobody changed it.
+/// The most bytes of one commit, as counted by [`parts`]: a broker writes a commit as one batch to
+/// `__consumer_offsets`, which takes 1 MiB by default.
 const LARGEST: usize = 256 << 10;
-/// What an offset takes beside the names and the metadata, at most.
+/// The most bytes of an offset besides its topic and metadata.
 const OFFSET: usize = 128;
 
-/// Offsets in parts that a broker takes in one commit each, whatever their metadata.
+/// Splits offsets into parts that fit one commit each, however large their metadata is.
 pub fn parts(offsets: &[CommitOffset]) -> Vec<&[CommitOffset]> {
     let size = |offset: &CommitOffset| OFFSET + offset.partition.topic.len() + offset.metadata.len();
     let (mut parts, mut begin, mut sum) = (Vec::new(), 0, 0);
@@ -27,7 +27,7 @@ pub fn parts(offsets: &[CommitOffset]) -> Vec<&[CommitOffset]> {
     parts
 }
 
-/// Offsets as librdkafka wants them.
+/// Offsets as a list for librdkafka.
 pub fn commit_list(offsets: &[CommitOffset]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(offsets.len());
     for CommitOffset { partition, offset, metadata } in offsets {

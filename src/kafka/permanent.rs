@@ -1,15 +1,15 @@
-//! Trouble that no new try mends: somebody has to do something about it first.
+//! Permanent errors: no retry helps until a person changes something.
 
 use rdkafka::{ClientContext, client::Client, error::KafkaError, types::RDKafkaErrorCode as Code};
 
 use crate::engine::Stop;
 
-/// The stop that the error means, if it is one of those.
+/// The stop for an error, where it is one of those.
 pub fn of_error(error: &KafkaError) -> Option<Stop> {
     of_code(error.rdkafka_error_code()?, &error.to_string())
 }
 
-/// The stop that a client's fatal error means, if it has one of those.
+/// The stop for a client's fatal error, where it has one of those.
 pub fn of_client<C: ClientContext>(client: &Client<C>) -> Option<Stop> {
     let (code, reason) = client.fatal_error()?;
     of_code(code, &reason)

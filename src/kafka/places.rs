@@ -1,5 +1,5 @@
-//! Which partition a result goes to where librdkafka does not choose it: where its request says so, and where results that
-//! have no key keep their requests' order.
+//! Chooses the partition of a result where librdkafka does not: the one that its request names, and one that
+//! keeps results without a key in the order of their requests.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed},
@@ -11,49 +11,51 @@ use rdkafka::{
     producer::{BaseProducer, Producer, ProducerContext},
 };
 
+use super::SinkTopics;
 use crate::{engine::reply, record::Record};
 
-/// How long the broker may take to say how many partitions there are.
+/// How long the broker may take to answer.
 const ASK: Duration = Duration::from_secs(5);
-/// How often it is asked before the first request, and the pause in between.
+/// How many times it is asked before the first request, and the pause in between.
 const FIRST_TIMES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// How often it is asked at most.
+/// The shortest time between two requests after that.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many partitions the result topic has, as far as is known, and what follows from it.
+/// Knows how many partitions the result topic has, and so which one a result goes to.
 pub struct Places {
     requests: bool,
     in_order: bool,
     count: AtomicI32,
-    /// Whether a partition was wished for that is not known.
+    /// Whether a request has named a partition that is not known yet.
     asked_for_more: AtomicBool,
 }
 
 impl Places {
-    /// Of records that may wish for a partition where they are `requests`, and otherwise follow their source's partition
-    /// where they go `in_order`.
-    pub fn new(requests: bool, in_order: bool) -> Self {
+    /// For results whose requests may name a partition, or which are in order, as the topics say.
+    pub fn new(topics: &SinkTopics) -> Self {
+        let SinkTopics { requests, in_order, .. } = *topics;
         Places { requests, in_order, count: AtomicI32::new(0), asked_for_more: AtomicBool::new(false) }
     }
 
-    /// The partition that the result of a record from the source's partition `from` goes to; `None` where librdkafka
+    /// The partition for the result of a record from the source's partition `from`; `None` where librdkafka
     /// chooses, by the key if there is one.
     pub fn of(&self, record: &Record, from: i32) -> Option<i32> {
         let wish = if self.requests { reply::partition(record) } else { None };
         let count = self.count.load(Relaxed);
         match wish {
             Some(wish) if wish < count => return Some(wish),
-            // librdkafka would fail the record.
+            // librdkafka would fail a record for an unknown partition.
             Some(_) => self.asked_for_more.store(true, Relaxed),
             None => {}
         }
-        // librdkafka would choose anew for each batch, and for a record that is done again: that is no order.
+        // librdkafka would choose another partition for each batch, and for a record that is done again,
+        // which breaks the order.
         (self.in_order && record.key.is_none() && count > 0).then(|| from % count)
     }
 
-    /// Asks the broker, if it has not said yet or a partition was wished for that is not known. Blocks meanwhile, and
-    /// asks no more than once a second.
+    /// Asks the broker how many partitions there are, where that is not known or a request has named an
+    /// unknown one. Blocks meanwhile, and asks at most once a second.
     pub fn refresh<C: ProducerContext + ClientContext>(
         &self,
         producer: &BaseProducer<C>,
@@ -65,17 +67,17 @@ impl Places {
             return;
         }
         *next = Instant::now() + INTERVAL;
-        self.ask(producer, topic);
+        self.fetch_count(producer, topic);
     }
 
-    /// Asks the broker before the first request is answered: a few times, as a topic that is new is not known everywhere
-    /// at once, and soon no more, as it may only come with the first result.
+    /// Asks the broker before the first request is answered: several times, as not all brokers know a new
+    /// topic at once; and not for long, as the topic may only be created by the first result.
     pub fn ask_first<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
         if !self.matters() {
             return;
         }
         for _ in 0..FIRST_TIMES {
-            self.ask(producer, topic);
+            self.fetch_count(producer, topic);
             if self.count.load(Relaxed) > 0 {
                 return;
             }
@@ -87,8 +89,8 @@ impl Places {
         self.requests || self.in_order
     }
 
-    /// Asks the broker. Where it does not answer, it is asked again.
-    fn ask<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
+    /// Fetches the number of partitions; keeps the old one if the broker does not answer.
+    fn fetch_count<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
         let Ok(metadata) = producer.client().fetch_metadata(Some(topic), ASK) else { return };
         let count = metadata.topics().iter().map(|topic| topic.partitions().len()).sum::<usize>();
         if count > 0 {

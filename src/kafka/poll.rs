@@ -29,22 +29,22 @@ const DATA_WAIT: Duration = Duration::from_millis(50);
 const ROOM_WAIT: Duration = Duration::from_millis(2);
 /// How long to wait for callbacks while no partition is assigned.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
-/// How often the partitions' ends are told.
+/// How often the ends of the partitions are reported.
 const ENDS_INTERVAL: Duration = Duration::from_secs(1);
-/// How often it is said that brokers are away: librdkafka says so at every attempt to reach them.
+/// How often a warning says that brokers do not answer: librdkafka reports every attempt to reach them.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a broker may take to say where a partition ends.
 const ASK_END: Duration = Duration::from_secs(2);
 /// How long leaving the group may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the engine asks of the poll thread.
+/// A command of the engine to the poll thread.
 pub enum Command {
     Rewind,
     Close,
 }
 
-/// The thread's own: it has the consumer, and nobody else polls it.
+/// The state of the poll thread, the only one that polls the consumer.
 pub struct PollThread {
     // Before the consumer: fields are dropped in this order.
     queue: FetchQueue,
@@ -74,7 +74,7 @@ impl PollThread {
         }
     }
 
-    /// Polls until it is told to close, or until something is wrong that has to be told.
+    /// Polls until a command closes it, or until an error that has to be reported.
     pub fn run(mut self) {
         if let Err(stop) = self.poll() {
             self.context().events.send(Err(stop));
@@ -109,7 +109,7 @@ impl PollThread {
             }
             if Instant::now() >= self.next_ends {
                 self.next_ends = Instant::now() + ENDS_INTERVAL;
-                self.context().tell_ends();
+                self.context().report_ends();
                 self.look_for_stillness()?;
                 self.context().progress.is_paused(assigned && !room);
             }
@@ -125,7 +125,7 @@ impl PollThread {
         verdict.may_take
     }
 
-    /// Compares a partition of which nothing was heard for a while with what the broker says of its end.
+    /// Compares a partition from which nothing has come for a while with its end at the broker.
     fn look_for_stillness(&mut self) -> Result<(), Stop> {
         let (ours, paused) = self.context().assigned_and_paused();
         let Some(number) = self.stillness.quiet(Instant::now(), &ours, &paused) else { return Ok(()) };
@@ -136,7 +136,7 @@ impl PollThread {
         };
         if self.stillness.ends(number, Offset(end), Instant::now()) {
             return Err(Stop::Restart(format!(
-                "nothing is heard of {partition} although there is more to read before its end at {end}"
+                "no record comes from {partition} although there are more before its end at {end}"
             )));
         }
         Ok(())
@@ -159,10 +159,10 @@ impl PollThread {
         let mut ends: Vec<(TopicPartition, Offset)> = Vec::new();
         let mut failure = Ok(());
         self.queue.poll(DATA_WAIT, |fetched| match fetched {
-            // What comes after it must not be done before it.
+            // What comes after a failed partition must not be taken before it.
             _ if failure.is_err() => {}
             Fetched::Record { partition, offset, timestamp, key, value, headers } => {
-                // Offsets that go back, as those of a topic that was made again, begin another batch.
+                // Offsets that go back, as in a topic that was made again, begin another batch.
                 let goes_on = |batch: &BatchBuilder| batch.last().is_none_or(|last| last < offset);
                 let of_it = |batch: &BatchBuilder| batch.partition().partition == partition;
                 let at = open.iter().rposition(of_it).filter(|at| goes_on(&open[*at])).unwrap_or_else(|| {
@@ -183,7 +183,7 @@ impl PollThread {
         for batch in open {
             let batch = batch.build();
             let number = batch.partition.partition;
-            // An end that was reached in the middle is behind, one behind markers is ahead.
+            // An end before the last record of the batch is outdated; one after markers is ahead of it.
             let end = ends.iter().filter(|(partition, _)| partition.partition == number).map(|(_, end)| *end);
             let read = batch.offset(batch.len() - 1).next();
             self.stillness.heard(number, end.fold(read, Offset::max), now);
@@ -220,11 +220,11 @@ impl PollThread {
                 tracing::warn!(%topic, "the source topic does not exist; waiting for it");
                 Ok(())
             }
-            // Brokers come and go; librdkafka connects again by itself.
+            // Brokers come and go; librdkafka reconnects by itself.
             _ => {
                 if Instant::now() >= self.next_trouble {
                     self.next_trouble = Instant::now() + TROUBLE_INTERVAL;
-                    tracing::warn!(%topic, %error, "the consumer has trouble; it goes on by itself");
+                    tracing::warn!(%topic, %error, "the consumer reports an error, and goes on by itself");
                 }
                 Ok(())
             }

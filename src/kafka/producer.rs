@@ -1,4 +1,4 @@
-//! A producer with the thread that polls it: what is replaced where a transaction was not plain.
+//! A producer with the thread that polls it. Both are replaced after a transaction that was not plain.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ use rdkafka::{
 
 use super::{
     places::Places,
-    signs::{Signs, telling},
+    signs::{Signs, with_log},
     statistics, threads,
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     telemetry::{Client, Progress},
 };
 
-/// How long the poll thread waits for acknowledgements before it looks whether it is still wanted.
+/// How long the poll thread waits for acknowledgements before it checks whether to stop.
 const POLL: Duration = Duration::from_millis(100);
 
 /// A producer, its poll thread, and, where it is transactional, what its log says.
@@ -40,11 +40,11 @@ pub struct PolledProducer {
     producer: Arc<BaseProducer<Acknowledgements>>,
     stop: Arc<AtomicBool>,
     poll: Option<JoinHandle<()>>,
-    /// A call to it has not come back.
+    /// Whether a call to it has not returned.
     given_up: AtomicBool,
 }
 
-/// What every producer of a sink shares.
+/// What all producers of a sink are made with.
 #[derive(Clone)]
 pub struct Makes {
     pub config: ClientConfig,
@@ -55,11 +55,11 @@ pub struct Makes {
     pub progress: Arc<Progress>,
 }
 
-/// Collects what the poll threads are told, until the engine takes it.
+/// Collects the deliveries of the poll threads until the engine takes them.
 #[derive(Default)]
 pub struct Deliveries {
     waiting: Mutex<Vec<Delivery>>,
-    /// There is room again, although nothing was delivered.
+    /// Whether there is room again although nothing was delivered.
     room: AtomicBool,
     waker: AtomicWaker,
 }
@@ -71,12 +71,12 @@ impl Deliveries {
             return Poll::Ready(());
         }
         self.waker.register(context.waker());
-        // Once more: something may have come before the waker was there.
+        // Again: something may have come before the waker was registered.
         if self.take(deliveries) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Who was told that there is no room may try again.
-    pub fn room(&self) {
+    /// Wakes the engine to send again where there was no room.
+    pub fn room_again(&self) {
         self.room.store(true, Relaxed);
         self.waker.wake();
     }
@@ -96,7 +96,7 @@ impl Deliveries {
 pub struct Acknowledgements {
     deliveries: Arc<Deliveries>,
     transactional: bool,
-    /// Whether a record was not delivered within its time.
+    /// Whether a record was not delivered in time.
     timed_out: AtomicBool,
     progress: Arc<Progress>,
 }
@@ -135,10 +135,10 @@ impl ProducerContext for Acknowledgements {
 }
 
 impl PolledProducer {
-    /// A producer; a transactional one has not asked for its id yet.
+    /// A producer; a transactional one does not have its producer id yet.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// Where librdkafka rejects the settings, or the thread does not start.
     pub fn new(makes: &Makes) -> Result<Self, Stop> {
         let context = Acknowledgements {
             deliveries: makes.deliveries.clone(),
@@ -146,7 +146,7 @@ impl PolledProducer {
             timed_out: AtomicBool::new(false),
             progress: makes.progress.clone(),
         };
-        let config = if makes.transactional { telling(&makes.config) } else { makes.config.clone() };
+        let config = if makes.transactional { with_log(&makes.config) } else { makes.config.clone() };
         let producer: BaseProducer<Acknowledgements> = config
             .create_with_context(context)
             .map_err(|error| Stop::Fatal(format!("cannot make a producer: {error}")))?;
@@ -164,22 +164,23 @@ impl PolledProducer {
         &self.producer
     }
 
-    /// Whether a record was not delivered within its time. A producer may never deliver another one to that partition then.
+    /// Whether a record was not delivered in time. The producer may never deliver another one to that
+    /// partition then.
     pub fn has_timed_out(&self) -> bool {
         self.producer.context().timed_out.load(Relaxed)
     }
 
-    /// A call to it does not come back: nothing more can be asked of it.
+    /// Records that a call to it does not return, so that it must not be used any more.
     pub fn give_up(&self) {
         self.given_up.store(true, Relaxed);
     }
 
-    /// Whether nothing more can be asked of it.
+    /// Whether it must not be used any more.
     pub fn is_given_up(&self) -> bool {
         self.given_up.load(Relaxed)
     }
 
-    /// What its log says, where it is transactional.
+    /// What its log shows, where it is transactional.
     pub fn signs(&self) -> Option<&Signs> {
         self.signs.as_deref()
     }
@@ -201,7 +202,7 @@ fn spawn_poll(
             }
             places.refresh(&producer, &results, &mut next);
         }
-        // In this order, see `Signs`.
+        // In this order: see `Signs`.
         drop(signs);
         drop(producer);
     };
@@ -220,7 +221,7 @@ impl Drop for PolledProducer {
         }
         self.stop.store(true, Relaxed);
         if let Some(poll) = self.poll.take() {
-            // It ends within one poll.
+            // The thread ends within one poll.
             threads::join(poll);
         }
     }
@@ -238,7 +239,7 @@ pub fn delivery_error(error: &KafkaError, size: u64, transactional: bool) -> Del
         Some(Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation) => {
             Refusal { too_large: None, reason: reason("the broker refuses the record") }.into()
         }
-        // Its batch was refused for another record; or it was dropped before its end was known.
+        // Its batch was refused because of another record, or it was purged before it was acknowledged.
         Some(Code::InvalidDifferentRecord | Code::PurgeQueue | Code::PurgeInflight) => {
             DeliveryError::Again(error.to_string())
         }

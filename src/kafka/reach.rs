@@ -1,4 +1,4 @@
-//! Reaches a cluster for the first time, and says in a sentence what is in the way.
+//! Reaches a cluster for the first time, and says why where that fails.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -18,15 +18,15 @@ use super::{
 };
 use crate::telemetry::announce;
 
-/// How long the first attempt to reach a broker takes, before it is asked what goes wrong.
+/// How long the first attempt to reach a broker takes, before librdkafka's complaints are looked at.
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// How long is waited for what librdkafka has to say of an attempt.
+/// How long to wait for librdkafka's complaints about an attempt.
 const LISTEN: Duration = Duration::from_millis(20);
 
-/// Waits until a broker answers. By a producer, as an admin client does not tell what goes wrong.
+/// Waits until a broker answers. Uses a producer, as an admin client does not report what goes wrong.
 ///
 /// # Errors
-/// At once where waiting does not help; where none answers within the limit.
+/// At once where waiting does not help, and where no broker answers within the limit.
 pub fn reach(config: &ClientConfig, servers: &str, limit: Duration) -> Result<(), AdminError> {
     let probe: BaseProducer<Complaints> = config
         .create_with_context(Complaints::default())
@@ -34,7 +34,7 @@ pub fn reach(config: &ClientConfig, servers: &str, limit: Duration) -> Result<()
     let give_up = Instant::now() + limit;
     let (mut attempt, mut said) = (ATTEMPT, false);
     while probe.client().fetch_metadata(None, attempt).is_err() {
-        // A cluster's whole metadata may be long in coming.
+        // The metadata of a large cluster may take longer.
         attempt *= 2;
         probe.poll(LISTEN);
         let complaint = probe.client().context().last();
@@ -69,7 +69,7 @@ impl Complaints {
 
 impl ClientContext for Complaints {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        // A broker that hangs up is logged and no error: it often only restarts.
+        // A broker that hangs up is logged, and is no error event, as it often only restarts.
         if facility == "FAIL" && line.contains("Disconnected") && self.last().is_none() {
             self.add(Code::BrokerTransportFailure, line);
         }
@@ -77,7 +77,7 @@ impl ClientContext for Complaints {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // That all brokers are down follows from what was said about each.
+        // That all brokers are down says less than the complaints about each.
         if let KafkaError::Global(code) = error
             && code != Code::AllBrokersDown
         {

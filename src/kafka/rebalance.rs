@@ -1,4 +1,4 @@
-//! What happens when partitions come and go, told to the engine in order.
+//! Reports to the engine, in order, which partitions come and go.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,11 +39,11 @@ pub struct Rebalances {
 
 #[derive(Default)]
 struct State {
-    /// Partitions that are ours, by number, each named once.
+    /// The partitions that are ours, by number; their names are shared.
     assigned: BTreeMap<i32, TopicPartition>,
     /// Those of them that are paused.
     paused: BTreeSet<i32>,
-    /// Something went wrong in a callback, which itself cannot fail.
+    /// What went wrong in a callback, which itself cannot return an error.
     failure: Option<Stop>,
 }
 
@@ -83,9 +83,9 @@ impl Rebalances {
         }
     }
 
-    /// Where partitions' data is to go. To be set before the group is joined.
+    /// Sets where the data of partitions goes; to be called before the group is joined.
     pub fn forward_to(&self, forward: Forward) {
-        // Set once, by the one who made this context.
+        // Set once, right after this context is made.
         let _ = self.forward.set(forward);
     }
 
@@ -103,7 +103,7 @@ impl Rebalances {
         (state.assigned.keys().copied().collect(), state.paused.clone())
     }
 
-    /// Nothing more is fetched of these partitions for now.
+    /// Pauses these partitions: nothing more is fetched from them.
     pub fn pause(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
         if numbers.is_empty() {
             return;
@@ -114,7 +114,7 @@ impl Rebalances {
         }
     }
 
-    /// These partitions, which are paused, are fetched again.
+    /// Resumes these partitions, which are paused.
     pub fn resume(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
         if numbers.is_empty() {
             return;
@@ -133,19 +133,19 @@ impl Rebalances {
         list
     }
 
-    /// The partition of that number; its name is shared.
+    /// The partition of that number, whose name is shared.
     pub fn partition(&self, partition: i32) -> TopicPartition {
         let assigned = lock(&self.state).assigned.get(&partition).cloned();
         assigned.unwrap_or_else(|| TopicPartition::new(self.topic.clone(), partition))
     }
 
-    /// What went wrong in a callback, once.
+    /// Fails once with what went wrong in a callback, if anything did.
     pub fn take_failure(&self) -> Result<(), Stop> {
         lock(&self.state).failure.take().map_or(Ok(()), Err)
     }
 
-    /// Tells the partitions' ends, as the last fetches told them.
-    pub fn tell_ends(&self) {
+    /// Reports the ends of the partitions, as of the last fetches.
+    pub fn report_ends(&self) {
         let Some(forward) = self.forward.get() else { return };
         let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
         let ends = assigned
@@ -154,7 +154,7 @@ impl Rebalances {
         self.events.send(Ok(SourceEvent::HighWatermarks(ends.collect())));
     }
 
-    /// Whether the consumer can go on in spite of what it was told of a partition.
+    /// Succeeds where the consumer can go on in spite of an error of a partition.
     pub fn partition_error(
         &self,
         partition: i32,
@@ -164,33 +164,33 @@ impl Rebalances {
     ) -> Result<(), Stop> {
         let at = TopicPartition::new(self.topic.clone(), partition);
         match code {
-            // New clients ask for the committed offset again, and whether it is in the partition.
+            // New clients look again for the committed offset, and whether it is in the partition.
             Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                 Err(Stop::Restart(format!("a broker says that offset {offset} is not in {at}: {reason}")))
             }
             Code::TopicAuthorizationFailed => {
                 Err(Stop::Fatal(format!("the broker does not let this user read {at}: {code}")))
             }
-            // librdkafka goes on behind the batch, and its records would be lost.
+            // librdkafka would skip the batch, and its records would be lost.
             Code::BadMessage | Code::BadCompression | Code::NotImplemented | Code::CriticalSystemResource => {
                 Err(Stop::Fatal(format!(
-                    "the batch at offset {offset} of {at} cannot be read: {reason}. Nothing behind it is read, or its records would be \
-                     lost. Mend it (from a replica, or a copy of the topic), or give its records up: stop the group's workers and set \
-                     its offset of this partition behind the batch (`kafka-consumer-groups.sh --reset-offsets --to-offset`)"
+                    "the batch at offset {offset} of {at} cannot be read: {reason}. Nothing after it is read, or its records would be \
+                     lost. Repair it (from a replica, or a copy of the topic), or give its records up: stop the group's workers and set \
+                     its offset of this partition after the batch (`kafka-consumer-groups.sh --reset-offsets --to-offset`)"
                 )))
             }
             _ => {
-                tracing::warn!(partition = %at, error = %code, "a partition has trouble; the consumer goes on by itself");
+                tracing::warn!(partition = %at, error = %code, "a partition reports an error; the consumer goes on by itself");
                 Ok(())
             }
         }
     }
 
-    /// Goes back to the committed offsets of what is assigned, which may be nothing by now: the engine waits
-    /// for the answer all the same.
+    /// Goes back to the committed offsets of the assigned partitions. There may be none by now, but the
+    /// engine waits for the event.
     pub fn rewind(&self, consumer: &BaseConsumer<Self>) -> Result<(), Stop> {
         let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
-        let assignments = self.starts.ask(consumer, assigned, || self.events.are_wanted())?;
+        let assignments = self.starts.fetch(consumer, assigned, || self.events.are_wanted())?;
         starts::seek(consumer, &assignments)?;
         self.events.send(Ok(SourceEvent::Rewound(assignments)));
         Ok(())
@@ -202,15 +202,15 @@ impl Rebalances {
             new.iter().all(|p| self.forward.get().is_some_and(|f| f.partition(&p.topic, p.partition)));
         let began = Instant::now();
         let assignments = if forwarded {
-            self.starts.ask(consumer, new, || self.events.are_wanted())
+            self.starts.fetch(consumer, new, || self.events.are_wanted())
         } else {
-            Err(Stop::Restart(format!("the queues of {} could not be had", self.topic)))
+            Err(Stop::Restart(format!("the fetch queues of {} are not available", self.topic)))
         };
         match assignments {
             Ok(assignments) => {
                 let named = assignments.iter().map(|a| (a.partition.partition, a.partition.clone()));
                 lock(&self.state).assigned.extend(named);
-                self.progress.asked_offsets(began.elapsed());
+                self.progress.offsets_took(began.elapsed());
                 starts::assign(list, &assignments);
                 self.events.send(Ok(SourceEvent::Assigned(assignments)));
             }
@@ -223,16 +223,15 @@ impl Rebalances {
         let lost = consumer.assignment_lost();
         let (handover, handed_over) = Handover::new();
         if lost {
-            tracing::warn!(topic = %self.topic, partitions = %numbers(&gone), "lost: somebody else may own them already");
+            tracing::warn!(topic = %self.topic, partitions = %numbers(&gone), "partitions were lost: another member may own them already");
             self.events.send(Ok(SourceEvent::Lost(gone.clone(), handover)));
         } else {
             self.events.send(Ok(SourceEvent::Revoked(gone.clone(), handover)));
         }
-        // The engine lets go at once, or within its deadline; if it is gone, so is the sender.
-        // Not tokio's way of waiting: the last one who has the consumer may drop it, and so close it, in a task, where
-        // tokio panics.
+        // The engine lets go at once, or within its deadline; where it is gone, so is the sender. Tokio's way
+        // of blocking would panic where the last owner of the consumer drops it, and so closes it, in a task.
         let _ = futures::executor::block_on(handed_over);
-        // A partition that comes back would still be paused.
+        // Otherwise a partition that comes back would still be paused.
         let mut paused = lock(&self.state).paused.clone();
         paused.retain(|number| gone.iter().any(|p| p.partition == *number));
         self.resume(consumer, &paused.into_iter().collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Requests one by one, and what becomes of them as events to be taken.
+//! Sends requests one by one; what becomes of them comes as events.
 
 use std::{
     sync::{
@@ -11,22 +11,22 @@ use std::{
 use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
 
 use super::{
-    asking::Acknowledgement,
     exchange::{Exchange, Listener, RequestError, RequestTopics, header},
+    request_producer::Acknowledgement,
 };
 use crate::record::error;
 
-/// Events that wait to be taken; the sender of the next one waits.
+/// How many events may wait to be taken; beyond that their senders wait.
 const EVENTS: usize = 1_024;
 
-/// What the brokers report.
+/// What has become of requests.
 #[derive(Debug)]
 pub enum RequestEvent {
     /// What became of a request on its way into its topic.
     Acknowledged(Acknowledgement),
     /// A result's value.
     Result(Vec<u8>),
-    /// A record of the request topic that cannot be computed.
+    /// A request that cannot be computed.
     DeadLetter {
         /// Its partition.
         partition: i32,
@@ -38,18 +38,18 @@ pub enum RequestEvent {
 }
 
 /// A producer of requests and a reader of their answers.
-pub struct Requests {
-    // The first to be dropped: the others' threads may be waiting for room in it.
+pub struct RequestClient {
+    // Dropped first: the threads of the exchange may be waiting for room in it.
     events: Receiver<RequestEvent>,
     exchange: Exchange,
 }
 
-impl Requests {
-    /// Clients that can ask, and give up on a request that no broker has taken after `timeout`. The answers
-    /// are read from now on, if they are wanted.
+impl RequestClient {
+    /// Clients that give up on a request that no broker has taken within `timeout`. With `answers`, results
+    /// and dead letters are read from now on.
     ///
     /// # Errors
-    /// Where the brokers do not answer, or a topic cannot be had.
+    /// Where the brokers do not answer, or a topic does not exist and is not created.
     pub fn new(
         config: &ClientConfig,
         topics: RequestTopics,
@@ -62,25 +62,25 @@ impl Requests {
             true => Exchange::new(config, topics, timeout, listener)?,
             false => Exchange::without_answers(config, &topics, timeout, listener)?,
         };
-        Ok(Requests { events, exchange })
+        Ok(RequestClient { events, exchange })
     }
 
-    /// Produces a request, without a key: whichever worker is free may take it. Returns false where the
-    /// producer has no room before some events were taken by [`next`](Requests::next).
+    /// Produces a request, without a key, so that any worker may take it. Returns false where the producer
+    /// has no room until some events are taken by [`next`](RequestClient::next).
     ///
     /// # Errors
-    /// Why the producer refuses it.
+    /// librdkafka's reason, where it refuses the request.
     pub fn send(&self, request: usize, value: &[u8]) -> Result<bool, String> {
         self.exchange.send(request, None, value, None)
     }
 
-    /// What has happened next; `None` where nothing does for so long.
+    /// The next event; `None` where none comes within `timeout`.
     pub fn next(&self, timeout: Duration) -> Option<RequestEvent> {
         self.events.recv_timeout(timeout).ok()
     }
 }
 
-/// Passes on what is reported, to be taken.
+/// Turns what is reported into events.
 struct Channel {
     sender: SyncSender<RequestEvent>,
     requests: String,

@@ -1,4 +1,4 @@
-//! A producer of requests, which reports what becomes of each.
+//! A producer of requests that reports what becomes of each.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use rdkafka::{
 pub struct Acknowledgement {
     /// The number that the request was sent with.
     pub request: usize,
-    /// Its partition and offset, or librdkafka's words why no broker took it.
+    /// Its partition and offset, or librdkafka's reason why no broker took it.
     pub place: Result<(i32, i64), String>,
     /// When this was known.
     pub at: Instant,
@@ -49,23 +49,23 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// librdkafka's own words, without ours around them.
+/// librdkafka's own reason, without our words around it.
 fn reason(error: &KafkaError) -> String {
     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
 }
 
-/// Produces requests to one topic, each once. Its own thread reports what becomes of them.
-pub struct AskingProducer {
+/// Produces requests to one topic, each once; its own thread reports what becomes of them.
+pub struct RequestProducer {
     producer: ThreadedProducer<Deliveries, NoCustomPartitioner>,
     topic: String,
 }
 
-impl AskingProducer {
-    /// An idempotent producer to that topic. A request that no broker has taken is given up after `timeout`; never where
-    /// it is `None`.
+impl RequestProducer {
+    /// An idempotent producer to that topic. A request that no broker has taken is given up after `timeout`,
+    /// or never where that is `None`.
     ///
     /// # Errors
-    /// Settings that make no client.
+    /// Where librdkafka rejects the settings.
     pub fn new(
         config: &ClientConfig,
         topic: &str,
@@ -76,13 +76,13 @@ impl AskingProducer {
         let mut config = config.clone();
         config.set("enable.idempotence", "true").set("message.timeout.ms", timeout.to_string());
         let producer = config.create_with_context(Deliveries(Box::new(report)))?;
-        Ok(AskingProducer { producer, topic: topic.to_owned() })
+        Ok(RequestProducer { producer, topic: topic.to_owned() })
     }
 
-    /// Produces a request; never waits. Returns false where there is no room for it at the moment.
+    /// Produces a request; never waits. Returns false where there is no room for it now.
     ///
     /// # Errors
-    /// librdkafka's words why it refuses the request; then it will never be in the topic.
+    /// librdkafka's reason, where it refuses the request, which will then never be in the topic.
     pub fn send(
         &self,
         request: usize,
@@ -99,12 +99,12 @@ impl AskingProducer {
         }
     }
 
-    /// The client, to ask the brokers something.
+    /// The client, for other requests to the brokers.
     pub fn client(&self) -> &Client<impl ClientContext + use<>> {
         self.producer.client()
     }
 
-    /// Waits until what becomes of all requests is reported. Returns false where that takes longer.
+    /// Waits until the outcome of all requests is reported. Returns false where that takes longer.
     pub fn flush(&self, within: Duration) -> bool {
         self.producer.flush(within).is_ok()
     }

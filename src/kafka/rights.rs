@@ -1,5 +1,5 @@
-//! What this user may do with topics, a consumer group and transactions. The admin calls that tell it are not in `rdkafka`, so
-//! they are made here.
+//! What this user may do with topics, a consumer group and transactions. `rdkafka` lacks the admin calls for
+//! it, so they are made here.
 
 use std::{
     ffi::CString,
@@ -13,7 +13,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-/// The pause before a question is asked again.
+/// The pause before a request is repeated.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a user may do with a topic or group, by the names of Kafka's ACLs.
@@ -24,7 +24,7 @@ pub enum Right {
 }
 
 impl Right {
-    /// As ACLs name it.
+    /// Its name in ACLs.
     pub fn name(self) -> &'static str {
         match self {
             Right::Read => "READ",
@@ -40,7 +40,10 @@ impl Right {
     }
 }
 
-/// Whether the user has the right to a topic; an error says that the broker does not tell.
+/// Whether the user has the right to a topic.
+///
+/// # Errors
+/// Where the broker does not say.
 ///
 /// # Safety
 /// `client` must be a live client.
@@ -55,7 +58,7 @@ pub unsafe fn to_topic(
     // SAFETY: the caller vouches for `client`; the collection outlives the call, which copies it.
     unsafe {
         let topics = rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-        let answer = Answer::ask(
+        let answer = Answer::request(
             client,
             rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
             limit,
@@ -68,13 +71,16 @@ pub unsafe fn to_topic(
         if count == 0 {
             return Err(Code::BadMessage);
         }
-        told(rd::rd_kafka_TopicDescription_error(*found))?;
+        check(rd::rd_kafka_TopicDescription_error(*found))?;
         let operations = rd::rd_kafka_TopicDescription_authorized_operations(*found, &mut count);
         Ok(is_among(right, operations, count))
     }
 }
 
-/// Whether the user has the right to a consumer group, which need not be there.
+/// Whether the user has the right to a consumer group, which need not exist.
+///
+/// # Errors
+/// Where the broker does not say.
 ///
 /// # Safety
 /// `client` must be a live client.
@@ -88,7 +94,7 @@ pub unsafe fn to_group(
     loop {
         // SAFETY: the caller vouches for `client`.
         match unsafe { to_group_once(client, group, right, limit) } {
-            // A cluster's first group has its coordinator some seconds later.
+            // The first group of a new cluster gets its coordinator only after some seconds.
             Err(Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress | Code::NotCoordinator)
                 if Instant::now() < give_up =>
             {
@@ -109,7 +115,7 @@ unsafe fn to_group_once(
     let mut names = [name.as_ptr()];
     // SAFETY: the caller vouches for `client`; the names outlive the call, which copies them.
     unsafe {
-        let answer = Answer::ask(
+        let answer = Answer::request(
             client,
             rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
             limit,
@@ -122,16 +128,20 @@ unsafe fn to_group_once(
         if count == 0 {
             return Err(Code::BadMessage);
         }
-        told(rd::rd_kafka_ConsumerGroupDescription_error(*found))?;
+        check(rd::rd_kafka_ConsumerGroupDescription_error(*found))?;
         let operations = rd::rd_kafka_ConsumerGroupDescription_authorized_operations(*found, &mut count);
         Ok(is_among(right, operations, count))
     }
 }
 
-/// Whether the user may have transactions with the `transactional.id` of that configuration.
+/// Whether the user may use transactions with the `transactional.id` of that configuration.
 ///
-/// A broker looks at the right before it looks at the time that a transaction may take, and refuses this one: so nothing
-/// is changed by the question. (Where there is no limit to that time, the id is there afterwards, with no transaction.)
+/// A broker checks the right before the transaction timeout, and refuses the one that is sent here, so that
+/// nothing is changed. (Where the broker has no limit for it, the id exists afterwards, without a
+/// transaction.)
+///
+/// # Errors
+/// Where the broker does not say.
 pub fn to_transactions(config: &ClientConfig, limit: Duration) -> Result<bool, Code> {
     let mut config = config.clone();
     config.set("transaction.timeout.ms", i32::MAX.to_string());
@@ -144,13 +154,13 @@ pub fn to_transactions(config: &ClientConfig, limit: Duration) -> Result<bool, C
     }
 }
 
-/// The event that answers a question; destroyed once.
+/// The event that answers an admin call; destroyed once.
 struct Answer(*mut rd::rd_kafka_event_t);
 
 impl Answer {
     /// # Safety
-    /// `client` must be a live client, and `ask` put one event into the queue.
-    unsafe fn ask(
+    /// `client` must be a live client, and `ask` must have one event put into the queue.
+    unsafe fn request(
         client: *mut rd::rd_kafka_t,
         operation: rd::rd_kafka_admin_op_t,
         limit: Duration,
@@ -190,7 +200,7 @@ impl Drop for Answer {
 
 /// # Safety
 /// `error` must be null or live.
-unsafe fn told(error: *const rd::rd_kafka_error_t) -> Result<(), Code> {
+unsafe fn check(error: *const rd::rd_kafka_error_t) -> Result<(), Code> {
     // SAFETY: the caller vouches for it; no error has the code for none.
     match unsafe { rd::rd_kafka_error_code(error) } {
         rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),

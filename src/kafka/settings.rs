@@ -1,29 +1,31 @@
-//! From a pipeline to the settings of its clients: our defaults, then the file's, then what we answer for.
+//! The settings of a pipeline's clients: our defaults, over them the file's, over them what must not be
+//! changed.
 
 use std::sync::OnceLock;
 
 use rdkafka::ClientConfig;
 
-use super::{Limits, statistics};
+use super::{TopicLimits, statistics};
 use crate::config::{Gateway, Guarantee, Order, Pipeline, Properties, TRANSACTION_TIMEOUT};
 
-/// Where Kafka is looked for when nobody says where it is.
+/// The broker where nothing else is set.
 pub const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
 
-/// After so many milliseconds without a heartbeat a worker is taken for dead.
+/// A worker is taken for dead after this many milliseconds without a heartbeat.
 const SESSION_TIMEOUT: &str = "8000";
 
-/// After so many milliseconds without an answer a connection is given up; librdkafka's default is a minute, for which a
-/// partition stands still where its leader is cut off and nobody says so. (A transactional producer's is a little less
-/// than `transaction.timeout.ms`, as librdkafka has it.)
+/// A connection is given up after this many milliseconds without an answer. With librdkafka's default, a
+/// minute, a partition would stand still for that long where its leader is cut off silently. (For a
+/// transactional producer, librdkafka uses a little less than `transaction.timeout.ms`.)
 const SILENCE: &str = "10000";
 
-/// What a fetched record costs librdkafka beside its own bytes: an `rd_kafka_op_t`, in bytes.
+/// What a fetched record costs librdkafka besides its own bytes: an `rd_kafka_op_t`, in bytes.
 const FETCHED_OVERHEAD: u64 = 400;
-/// What a record that is being sent costs librdkafka beside its own bytes.
+/// What a record that is being sent costs librdkafka besides its own bytes.
 const SENT_OVERHEAD: u64 = 256;
 
-/// Other names that librdkafka has for what we set: beside ours they would be set in no order.
+/// Other names of librdkafka's for properties that we set. With both names, it would not be defined which
+/// value wins.
 const ALIASES: &[(&str, &str)] = &[
     ("delivery.timeout.ms", "message.timeout.ms"),
     ("max.in.flight.requests.per.connection", "max.in.flight"),
@@ -32,11 +34,11 @@ const ALIASES: &[(&str, &str)] = &[
     ("queue.buffering.max.ms", "linger.ms"),
 ];
 
-/// The shares of `limits.memory`. Together with what records cost librdkafka beside their bytes they stay
+/// The shares of `limits.memory`. Together with what records cost librdkafka besides their bytes, they stay
 /// within it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Memory {
-    /// Bytes that librdkafka fetches ahead, what it spends on small records included.
+    /// Bytes that librdkafka fetches ahead, including what small records cost it.
     pub prefetch: u64,
     /// Bytes of records that are read and not done.
     pub input: u64,
@@ -45,8 +47,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Shares out a budget in bytes: an eighth is fetched ahead, an eighth is in work, half is for results.
-    /// The rest is for the fetches and requests that are under way, which no limit of librdkafka counts.
+    /// Divides a budget in bytes: an eighth is fetched ahead, an eighth is read and not done, half is for
+    /// results. The rest is for fetches and requests in flight, which no limit of librdkafka counts.
     pub fn shares(limit: u64) -> Memory {
         Memory { prefetch: limit / 8, input: limit / 8, output: limit / 2 }
     }
@@ -62,7 +64,7 @@ pub fn of_gateway(gateway: &Gateway) -> ClientConfig {
     client(&gateway.name, [&gateway.kafka])
 }
 
-/// The settings of a client that goes by that name, with a file's tables for it, of which the later ones win.
+/// The settings of a client of that name, from the file's tables for it, of which later ones win.
 pub fn client<'a>(name: &str, tables: impl IntoIterator<Item = &'a Properties>) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, property) in tables.into_iter().flatten() {
@@ -80,7 +82,7 @@ pub fn client<'a>(name: &str, tables: impl IntoIterator<Item = &'a Properties>) 
     )
 }
 
-/// The settings of the source's consumer, at a broker that may be the embedded one.
+/// The settings of the source's consumer; `embedded` where the broker is the embedded one.
 pub fn consumer(pipeline: &Pipeline, embedded: bool) -> ClientConfig {
     let prefetch = Memory::shares(pipeline.limits.memory).prefetch;
     let mut config = client(&pipeline.name, [&pipeline.kafka, &pipeline.source.kafka]);
@@ -100,19 +102,20 @@ pub fn consumer(pipeline: &Pipeline, embedded: bool) -> ClientConfig {
             ("statistics.interval.ms", statistics::INTERVAL),
             ("auto.offset.reset", "earliest"),
             ("socket.timeout.ms", SILENCE),
-            // The default is a second, and each time the queue was full once the source idles for so long.
+            // With the default, a second, the source idles for that long each time the queue was full.
             ("fetch.queue.backoff.ms", "10"),
-            // One limit is in bytes of keys and values; the other, in records, is for what small ones cost beside
-            // those. Half of the share each. 20,000 records are far more than are computed in one such backoff.
+            // One limit is in bytes of keys and values; the other, in records, is for what small ones cost
+            // besides. Half of the share each. 20,000 records are far more than are computed in one such
+            // backoff.
             ("queued.max.messages.kbytes", &kib(prefetch / 2)),
             ("queued.min.messages", &small_records),
-            // A fetch that has begun is taken whole, whatever the queue's limits, and a record of a few bytes
-            // becomes 30 times as large in memory: so the fetches are small. A larger record is fetched anyway
-            // (KIP-74). `fetch.max.bytes` follows from the queue's limit.
+            // A fetch that has begun is taken whole, whatever the queue's limits are, and a record of a few
+            // bytes becomes 30 times as large in memory: so fetches are small. A larger record is fetched all
+            // the same (KIP-74). `fetch.max.bytes` follows from the queue's limit.
             ("fetch.message.max.bytes", &fetched_at_once),
         ],
     );
-    // KIP-848 leaves the assignment and the time-outs to the broker, and librdkafka refuses them then.
+    // With KIP-848 the broker decides on assignment and timeouts, and librdkafka refuses these settings.
     if !broker_assigns(&config) {
         config = unless_set(&config, &[("partition.assignment.strategy", "cooperative-sticky")]);
         notice_deaths(&mut config);
@@ -120,8 +123,8 @@ pub fn consumer(pipeline: &Pipeline, embedded: bool) -> ClientConfig {
     config
 }
 
-/// Where the file says nothing, a dead worker's partitions are somebody else's after 8 s; librdkafka's default is
-/// 45 s. Heartbeats have a thread of their own, which no slow record keeps from sending them.
+/// Where the file says nothing, the partitions of a dead worker go to another one after 8 s; librdkafka's
+/// default is 45 s. Heartbeats are sent by their own thread, which no slow record delays.
 fn notice_deaths(config: &mut ClientConfig) {
     if config.get("heartbeat.interval.ms").is_none() {
         *config = unless_set(config, &[("session.timeout.ms", SESSION_TIMEOUT)]);
@@ -133,19 +136,19 @@ fn notice_deaths(config: &mut ClientConfig) {
     }
 }
 
-/// Makes a client fit the embedded broker, unless the file says otherwise.
+/// Adapts a client to the embedded broker, unless the file says otherwise.
 pub fn for_embedded(config: &ClientConfig) -> ClientConfig {
-    // A fetch is answered only when its time is over.
+    // The embedded broker answers a fetch only when its time is over.
     let config = unless_set(config, &[("fetch.wait.max.ms", "20")]);
     let is_member = config.get("group.id").is_some();
     match is_member && !broker_assigns(&config) {
-        // A newcomer gets its share only when the group's session timeout, less a second, is over.
+        // It gives a new member its share only after the group's session timeout, less a second.
         true => unless_set(&config, &[("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")]),
         false => config,
     }
 }
 
-/// Our defaults, below what the file says.
+/// Adds our defaults for properties that the file does not set.
 pub fn unless_set(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
     let mut config = config.clone();
     for (name, value) in defaults {
@@ -156,10 +159,10 @@ pub fn unless_set(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientCon
     config
 }
 
-/// The settings of the sink's producer; `limits` is what its topics take.
-pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
+/// The settings of the sink's producer, whose topics take as much as `limits` says.
+pub fn producer(pipeline: &Pipeline, limits: TopicLimits) -> ClientConfig {
     let output = Memory::shares(pipeline.limits.memory).output;
-    // A record that is larger than the queue would wait for room in it for ever.
+    // A record larger than the queue would wait for room forever.
     let (smallest, largest) = (limits.smallest().min(1_000_000), limits.largest().min(1_000_000_000));
     let config = client(&pipeline.name, [&pipeline.kafka, &pipeline.sink.kafka]);
     let mut config = unless_set(
@@ -167,26 +170,28 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
         &[
             ("statistics.interval.ms", statistics::INTERVAL),
             ("enable.idempotence", "true"),
-            // librdkafka's clock for this has a step of a millisecond, and a request is answered in two.
+            // librdkafka counts this in whole milliseconds, and a request is answered in two.
             ("linger.ms", "0"),
-            // librdkafka has one request of an idempotent producer in flight for each partition, and asks without a
-            // pause whether the next may be sent: half of a worker's CPU where the broker is slower than it. Not so
-            // while another partition's request waits behind the connection's limit. A broker works on one request of
-            // a connection at a time whatever the limit is; it only matters where that broker is far away.
+            // librdkafka has one request of an idempotent producer in flight for each partition, and checks
+            // in a busy loop whether the next may be sent: half of a worker's CPU where the broker is slower
+            // than the worker. It does not while another partition's request waits for the connection's
+            // limit. A broker works on one request of a connection at a time whatever the limit is, so the
+            // limit only matters where the broker is far away.
             ("max.in.flight", "1"),
             ("queue.buffering.max.kbytes", &kib(output.max(largest + SENT_OVERHEAD))),
             ("queue.buffering.max.messages", &(output / SENT_OVERHEAD).clamp(1_000, 100_000).to_string()),
-            // The topic has the last word; librdkafka's own limit must only not be lower.
+            // The topic decides; librdkafka's own limit must only not be lower.
             ("message.max.bytes", &largest.max(1_000_000).to_string()),
-            // A topic's limit holds for a whole batch; librdkafka's default is a million.
+            // The topic's limit is for a whole batch; librdkafka's default is a million bytes.
             ("batch.size", &smallest.to_string()),
         ],
     );
     match pipeline.guarantee {
         Guarantee::AtLeastOnce => at_least_once(&mut config, pipeline.order),
         Guarantee::ExactlyOnce => {
-            // If a worker dies with a transaction open, readers that are `read_committed` wait for so long, and so
-            // does the next owner of its partitions: far above a commit interval, far below the default of a minute.
+            // Where a worker dies with an open transaction, `read_committed` readers and the next owner of
+            // its partitions wait for this long: far longer than a commit interval, far shorter than the
+            // default of a minute.
             let timeout = TRANSACTION_TIMEOUT.as_millis().to_string();
             config = unless_set(&config, &[("transaction.timeout.ms", &timeout)]);
             config.set("enable.idempotence", "true").set("transactional.id", transactional_id(pipeline));
@@ -197,22 +202,23 @@ pub fn producer(pipeline: &Pipeline, limits: Limits) -> ClientConfig {
 
 fn at_least_once(config: &mut ClientConfig, order: Order) {
     let defaults = [
-        // A broker that goes away is waited for, however long it takes; but from time to time with new clients, in case
-        // that these are why nothing is delivered.
+        // A broker that does not answer is waited for as long as it takes; but with new clients from time to
+        // time, in case these are the reason why nothing is delivered.
         ("message.timeout.ms", "300000"),
         ("socket.timeout.ms", SILENCE),
-        // A broker that waits for others says so before that.
+        // A broker that waits for other replicas answers before that.
         ("request.timeout.ms", "9000"),
     ];
     *config = unless_set(config, &defaults);
     if order != Order::None && config.get("enable.idempotence") == Some("true") {
-        // Nothing goes behind a batch that was refused until we have seen to it.
+        // Nothing is sent after a refused batch before we have handled it.
         config.set("enable.gapless.guarantee", "true");
     }
 }
 
-/// Its own for each worker: what fences a zombie is its place in the consumer group (KIP-447). The same as long as the
-/// process lives: clients that are made anew end what the old ones left open, and need not wait until its time is over.
+/// Each worker has its own: zombies are fenced by their membership in the consumer group (KIP-447). It stays
+/// the same while the process lives, so that new clients end what the old ones left open, instead of waiting
+/// for its timeout.
 fn transactional_id(pipeline: &Pipeline) -> String {
     static PROCESS: OnceLock<u64> = OnceLock::new();
     format!("{}-{:016x}", pipeline.name, PROCESS.get_or_init(|| fastrand::u64(..)))
@@ -231,7 +237,7 @@ mod tests {
     use super::*;
     use crate::config::load;
 
-    const LIMITS: Limits = Limits { result: 1_048_588, dead_letter: 1_064_972 };
+    const LIMITS: TopicLimits = TopicLimits { result: 1_048_588, dead_letter: 1_064_972 };
 
     fn pipeline(overrides: &[&str]) -> Pipeline {
         let overrides: Vec<_> = overrides.iter().map(|o| o.parse().unwrap()).collect();
@@ -357,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_largest_record_fits_the_producer_s_queue_and_no_batch_is_larger_than_the_smallest_topic_takes() {
-        let limits = Limits { result: 100_000, dead_letter: 50 << 20 };
+        let limits = TopicLimits { result: 100_000, dead_letter: 50 << 20 };
         let config = producer(&pipeline(&["limits.memory=16 MiB"]), limits);
         let number = |name| config.get(name).unwrap().parse::<u64>().unwrap();
         assert!(number("queue.buffering.max.kbytes") * 1_024 >= 50 << 20);
@@ -366,7 +372,7 @@ mod tests {
 
     #[test]
     fn librdkafka_takes_all_of_it() {
-        let huge = Limits { result: 1 << 40, dead_letter: 1 << 40 };
+        let huge = TopicLimits { result: 1 << 40, dead_letter: 1 << 40 };
         for overrides in
             [&[][..], &["guarantee=exactly-once"], &["limits.memory=16 MiB"], &["limits.memory=64 GiB"]]
         {

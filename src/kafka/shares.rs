@@ -1,9 +1,9 @@
 //! Each partition's share of the room for records that are read and not done.
 //!
-//! Half of the room is for all, the other half is shared out among the partitions. A partition whose records are slow
-//! fills the half for all; once that has lasted, the partitions that hold more than their share are paused, so that
-//! the others can go on with theirs. A pause throws away what was fetched ahead (librdkafka #5343), so it is not for
-//! the moments of an ordinary backlog.
+//! Half of the room is common, the other half is divided among the partitions. A partition with slow records
+//! fills the common half; once that has lasted for a while, the partitions that hold more than their share
+//! are paused, so that the others can go on with theirs. A pause throws away what was fetched ahead
+//! (librdkafka #5343), so it does not happen in the short moments of an ordinary backlog.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,23 +12,24 @@ use std::{
 
 use crate::engine::Budget;
 
-/// How long there must have been no room before partitions are paused.
+/// How long the common half must be full before partitions are paused.
 const PRESSURE: Duration = Duration::from_millis(250);
 
-/// What the partitions hold.
+/// How much room each partition holds.
 pub struct Shares {
     whole: Budget,
     partitions: BTreeMap<i32, Budget>,
     full_since: Option<Instant>,
 }
 
-/// What is to be done.
+/// What to do now.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Verdict {
     /// Whether records may be taken.
     pub may_take: bool,
-    /// Partitions that are to wait, and that are not to wait any longer.
+    /// Partitions to pause.
     pub pause: Vec<i32>,
+    /// Paused partitions to resume.
     pub resume: Vec<i32>,
 }
 
@@ -37,12 +38,12 @@ impl Shares {
         Shares { whole, partitions: BTreeMap::new(), full_since: None }
     }
 
-    /// The room of a partition.
+    /// The room of a partition, as a part of the whole.
     pub fn of(&mut self, partition: i32) -> &Budget {
         self.partitions.entry(partition).or_insert_with(|| self.whole.part())
     }
 
-    /// Looks how the partitions that are ours stand; some of them are paused.
+    /// Decides by what each of our partitions holds, and which of them are paused.
     pub fn look(&mut self, now: Instant, ours: &[i32], paused: &BTreeSet<i32>) -> Verdict {
         self.partitions.retain(|partition, held| ours.contains(partition) || held.used() > 0);
         let all = self.whole.size();
@@ -55,7 +56,7 @@ impl Shares {
         }
         let share = all / 2 / ours.len() as u64;
         let held = |partition: &i32| self.partitions.get(partition).map_or(0, Budget::used);
-        // What was taken away and is still being finished counts for all.
+        // Records of revoked partitions that are still being finished count as common.
         let beyond_shares = |(number, held): (&i32, &Budget)| {
             if ours.contains(number) { held.used().saturating_sub(share) } else { held.used() }
         };

@@ -1,13 +1,13 @@
-//! Whether a transaction was plain, as librdkafka's log lines betray it: the guard against KIP-890's hole.
+//! Whether a transaction was plain, as librdkafka's log lines show: the guard against KIP-890's hole.
 //!
 //! A request that was sent and not answered may still be on its way, and librdkafka sends it again. The broker works on
 //! the second one, and on the first whenever it comes: a late EndTxn ends the *next* transaction of the same producer
 //! id and epoch, a late TxnOffsetCommit moves its offsets back, and a late Produce of an aborted transaction becomes part
 //! of the next. Brokers from 4.0 protect clients that speak KIP-890's second part; librdkafka (to 2.15) does not.
 //!
-//! So librdkafka has to be asked whether each request was answered the first time, and no call of its tells it. Its
-//! log does, with `debug = "broker,eos"` ([`telling`]). The line is written before the request is sent again, so all
-//! lines about a transaction are there once its end has come back:
+//! So we have to know whether each request was answered the first time. No call of librdkafka's says that,
+//! but its log does, with `debug = "broker,eos"` ([`with_log`]). A line is written before the request is sent
+//! again, so all lines about a transaction are there once its end has been answered:
 //!
 //! | facility | what it says | written in |
 //! |---|---|---|
@@ -16,10 +16,10 @@
 //! | `ENDTXN` | an EndTxn was answered with an error, or not at all | `rd_kafka_txn_handle_EndTxn` |
 //! | `TXNCOORD`, `changed` | another broker coordinates the transactions | `rd_kafka_txn_coord_set` |
 //!
-//! A `FAIL` that repeats the one before is suppressed for 30 s but as a debug line, and librdkafka says nothing but
-//! that debug line of a connection that was idle for a minute and closed by the broker: that one is plain. A refusal that
-//! came back as an answer is plain too, such as CONCURRENT_TRANSACTIONS, which every busy producer meets. Statistics say
-//! no more (`txretries`, `req_timeouts`), and once a second: too late.
+//! A `FAIL` that repeats the one before is only a debug line for 30 s. Of a connection that was idle for a
+//! minute and closed by the broker, librdkafka also writes only a debug line: that one is plain. A refusal
+//! that came as an answer is plain too, such as CONCURRENT_TRANSACTIONS, which every busy producer meets.
+//! Statistics say no more (`txretries`, `req_timeouts`), and only once a second: too late.
 
 use std::{
     ffi::CStr,
@@ -29,9 +29,9 @@ use std::{
 
 use rdkafka::{ClientConfig, bindings as rd, config::RDKafkaLogLevel as Level};
 
-/// The configuration of a client whose log says enough: a few lines for a transaction, and none for a record or a
-/// request.
-pub fn telling(config: &ClientConfig) -> ClientConfig {
+/// The configuration of a client whose log says enough: a few lines for each transaction, and none for each
+/// record or request.
+pub fn with_log(config: &ClientConfig) -> ClientConfig {
     let mut config = config.clone();
     let theirs = config.get("debug").map_or(String::new(), |theirs| format!("{theirs},"));
     config.set("debug", format!("{theirs}broker,eos")).set("log.connection.close", "true");
@@ -39,11 +39,12 @@ pub fn telling(config: &ClientConfig) -> ClientConfig {
     config
 }
 
-/// What the log of one client says. Must be dropped before the client is.
+/// Reads the log of one client. Must be dropped before the client.
 pub struct Signs {
     client: *mut rd::rd_kafka_t,
     queue: *mut rd::rd_kafka_queue_t,
-    /// The first thing that was not plain. Held while lines are read, so that none is between queue and here.
+    /// The first sign that was not plain. Locked while lines are read, so that no line is between the queue
+    /// and here.
     found: Mutex<Option<String>>,
 }
 
@@ -53,7 +54,7 @@ unsafe impl Send for Signs {}
 unsafe impl Sync for Signs {}
 
 impl Signs {
-    /// Takes the log lines of the client from now on.
+    /// Takes over the client's log lines from now on.
     ///
     /// # Safety
     /// `client` must be a live client, and stay so until this is dropped.
@@ -67,22 +68,23 @@ impl Signs {
         Signs { client, queue, found: Mutex::default() }
     }
 
-    /// Logs what has been said since, and looks at it. Does not wait for anything.
+    /// Logs and examines the new lines; does not wait.
     pub fn read(&self) {
         drop(self.look());
     }
 
-    /// What was not plain since [`forget`](Signs::forget), if anything; what has been said by now is looked at first.
+    /// The first sign since [`forget`](Signs::forget) that was not plain, if any; examines the new lines
+    /// first.
     pub fn found(&self) -> Option<String> {
         self.look().clone()
     }
 
-    /// Something else was not plain.
+    /// Adds a sign from elsewhere than the log.
     pub fn add(&self, sign: impl FnOnce() -> String) {
         self.look().get_or_insert_with(sign);
     }
 
-    /// What has been said by now does not count.
+    /// Forgets all signs up to now.
     pub fn forget(&self) {
         *self.look() = None;
     }
@@ -137,7 +139,7 @@ fn is_plain(level: Level, facility: &str, line: &str) -> bool {
         "REQTMOUT" => false,
         "FAIL" if !line.contains(" in state UP") && !line.contains(" in state REAUTH") => true,
         "FAIL" if matches!(level, Level::Debug) => {
-            // All others are said once more at a higher level.
+            // All other failures are also logged at a higher level.
             line.contains("Disconnected") && !line.contains("error log suppressed")
         }
         "FAIL" => false,
@@ -210,7 +212,7 @@ mod tests {
                 "FAIL",
                 "c:9092/2: Connect to ipv4#127.0.0.1:2 failed: refused (after 0ms in state CONNECT)",
             ),
-            // It was idle, or else the line would be there once more at the level of information.
+            // It was idle: otherwise the line would also be there at the level of information.
             (
                 Level::Debug,
                 "FAIL",

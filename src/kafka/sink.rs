@@ -1,4 +1,5 @@
-//! Results and dead letters to a producer, and its transactions; where one was not plain, the next has a new producer.
+//! A producer as the engine's sink, with its transactions. After a transaction that was not plain, the next
+//! one has a new producer.
 
 use std::{
     sync::{
@@ -37,10 +38,10 @@ use crate::{
 
 /// The topics that a sink writes to.
 #[derive(Clone, Debug)]
-pub struct Topics {
-    /// Whether a record may say at which partition its result is wanted.
+pub struct SinkTopics {
+    /// Whether a record may name the partition of its result.
     pub requests: bool,
-    /// Whether results without a key keep the order of the partition that their requests were read from.
+    /// Whether results without a key keep the order of their source partition.
     pub in_order: bool,
     /// Where results go.
     pub results: String,
@@ -48,14 +49,14 @@ pub struct Topics {
     pub dead_letters: String,
 }
 
-/// How long what a producer has on its way may take to come to its end, once another one has taken its place.
+/// How long a replaced producer may take to finish what it has in flight.
 const FINISH: Duration = Duration::from_secs(10);
 
 /// A producer as the engine's sink.
 pub struct KafkaSink {
-    /// Where records go; exactly-once, those of the transaction that is open.
+    /// The current producer; exactly-once, that of the open transaction.
     producer: Arc<PolledProducer>,
-    topics: Topics,
+    topics: SinkTopics,
     makes: Makes,
     /// Exactly-once: the group whose offsets go into the transactions.
     group: Option<Group>,
@@ -65,36 +66,37 @@ pub struct KafkaSink {
 /// What commits and aborts, each on a thread of its own, share with the sink.
 struct Transactions {
     makes: Makes,
-    /// Whether a transaction is open; at-least-once, whether the sink has the producer whose turn it is.
+    /// Whether a transaction is open; at-least-once, whether the sink has the current producer.
     open: AtomicBool,
-    /// How often an abort was asked for: a commit from before gives up.
+    /// Counts the aborts that were asked for: a commit from before one gives up.
     aborts: AtomicU64,
-    /// One at a time: an abort waits for the commit that it gives up, and both for a new producer.
+    /// Held by one commit or abort at a time: an abort waits for the commit that it cancels, and both for a
+    /// new producer.
     turn: Mutex<()>,
-    /// Whose the next transaction is.
+    /// The producer of the next transaction.
     next: Mutex<Next>,
-    /// The sink is gone.
+    /// Whether the sink is gone.
     closed: AtomicBool,
 }
 
 /// The producer of the next transaction; at-least-once, of the next record.
 enum Next {
     Ready(Arc<PolledProducer>),
-    /// A new one is on its way: nothing is sent meanwhile.
+    /// A new one is being made: nothing is sent meanwhile.
     Renewing,
-    /// There can be none.
+    /// No new one can be made.
     Stopped(Stop),
 }
 
 impl KafkaSink {
-    /// A sink with a producer of its own. A transactional one asks the broker for its id first, so this
-    /// blocks; it must be told by [`commit_for`](KafkaSink::commit_for) whose offsets it commits.
+    /// A sink with its own producer. A transactional one requests its producer id, so this blocks; it needs
+    /// [`commit_for`](KafkaSink::commit_for) to know whose offsets it commits.
     ///
     /// # Errors
-    /// Where the producer cannot be made, or transactions cannot be had.
+    /// Where the producer cannot be made, or cannot use transactions.
     pub fn new(
         config: &ClientConfig,
-        topics: Topics,
+        topics: SinkTopics,
         transactional: bool,
         progress: Arc<Progress>,
     ) -> Result<Self, Stop> {
@@ -102,7 +104,7 @@ impl KafkaSink {
             config: config.clone(),
             results: topics.results.clone(),
             transactional,
-            places: Arc::new(Places::new(topics.requests, topics.in_order)),
+            places: Arc::new(Places::new(&topics)),
             deliveries: Arc::new(Deliveries::default()),
             progress,
         };
@@ -122,12 +124,12 @@ impl KafkaSink {
         Ok(KafkaSink { producer, topics, makes, group: None, transactions })
     }
 
-    /// The group whose offsets go into the transactions.
+    /// Sets the group whose offsets go into the transactions.
     pub fn commit_for(&mut self, group: Group) {
         self.group = Some(group);
     }
 
-    /// Takes the producer whose turn it is; exactly-once, begins a transaction with it.
+    /// Takes the next producer; exactly-once, begins a transaction with it.
     fn begin(&mut self) -> Result<(), SendError> {
         let next = match &*self.transactions.next() {
             Next::Ready(next) => next.clone(),
@@ -136,9 +138,9 @@ impl KafkaSink {
         };
         if !Arc::ptr_eq(&next, &self.producer) {
             let old = std::mem::replace(&mut self.producer, next);
-            // Its end waits for its threads.
+            // On another thread, as dropping it waits for its threads.
             spawn_blocking(move || {
-                // What does not come to its end is dropped, as all that is behind it was.
+                // What is not delivered in time is dropped, like everything that was queued after it.
                 let _ = old.client().flush(FINISH);
                 drop(old);
             });
@@ -150,11 +152,12 @@ impl KafkaSink {
         Ok(())
     }
 
-    /// What it means that librdkafka does not take a record.
+    /// The error where librdkafka does not take a record.
     fn not_taken(&self, error: &KafkaError, record: &Record) -> SendError {
         match error {
             KafkaError::MessageProduction(Code::QueueFull) => SendError::Full,
-            // A batch was refused, and nothing goes behind it; its deliveries, which say why, are about to be told.
+            // A batch was refused, and nothing is sent after it; its deliveries, which say why, are about to
+            // come.
             KafkaError::MessageProduction(Code::Fatal) if self.has_gap() => SendError::Full,
             error => {
                 let size = record.value.as_ref().map_or(0, |value| value.len() as u64);
@@ -174,11 +177,11 @@ impl Transactions {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The producer whose transaction it is, or would be.
+    /// The producer of the current transaction, or of the next one.
     fn producer(&self) -> Result<Arc<PolledProducer>, Stop> {
         match &*self.next() {
             Next::Ready(producer) => Ok(producer.clone()),
-            // The caller has the turn, and a renewal keeps its turn to the end.
+            // The caller holds the turn, which a renewal keeps until it has ended.
             Next::Renewing => Err(Stop::Restart("the new producer was given up".to_owned())),
             Next::Stopped(stop) => Err(stop.clone()),
         }
@@ -205,32 +208,36 @@ impl Transactions {
         }
         let producer = self.producer()?;
         if producer.is_given_up() {
-            // The next one's epoch ends its transaction.
-            self.renew("a call did not come back");
+            // The epoch of the next producer ends its transaction.
+            self.renew("a call did not return");
             return self.producer().map(drop);
         }
         transaction::abort(&producer)
     }
 
-    /// Does what `end` does, tells it, and then sees to a new producer where the transaction was not plain. From what it
-    /// has told on, no transaction is begun with the old one.
-    fn end<E: From<Stop>>(&self, tell: oneshot::Sender<Result<(), E>>, end: impl FnOnce() -> Result<(), E>) {
+    /// Calls `end`, reports its result, and then makes a new producer where the transaction was not plain.
+    /// Once the result is reported, no transaction begins with the old producer.
+    fn end<E: From<Stop>>(
+        &self,
+        report: oneshot::Sender<Result<(), E>>,
+        end: impl FnOnce() -> Result<(), E>,
+    ) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let result = end();
-        // What could not be committed has to be aborted yet.
+        // A transaction that could not be committed has to be aborted first.
         let not_plain = if result.is_ok() { self.not_plain() } else { None };
         if not_plain.is_some() {
-            // Before it is told.
+            // Before the result is reported.
             *self.next() = Next::Renewing;
         }
         // A sink that is gone does not need to know.
-        let _ = tell.send(result);
+        let _ = report.send(result);
         if let Some(sign) = not_plain {
             self.renew(&sign);
         }
     }
 
-    /// What was not plain about the producer's last transaction.
+    /// The sign that the producer's last transaction was not plain, if there is one.
     fn not_plain(&self) -> Option<String> {
         if planted(Fault::NoGuard) {
             return None;
@@ -242,12 +249,12 @@ impl Transactions {
         producer.signs()?.found()
     }
 
-    /// A new producer with the same `transactional.id`: its epoch is higher, and fences whatever of the old one's
-    /// requests is still on its way.
+    /// Makes a new producer with the same `transactional.id`, whose higher epoch fences all requests of the
+    /// old one that are still on their way.
     fn renew(&self, sign: &str) {
         tracing::warn!(
             sign,
-            "a request of the last transaction may still be on its way: a new producer takes this one's place"
+            "a request of the last transaction may still be on its way: a new producer replaces this one"
         );
         *self.next() = Next::Renewing;
         let renewed = PolledProducer::new(&self.makes).and_then(|producer| {
@@ -259,7 +266,7 @@ impl Transactions {
             Err(stop) => Next::Stopped(stop),
         };
         self.makes.progress.renewed();
-        self.makes.deliveries.room();
+        self.makes.deliveries.room_again();
     }
 }
 
@@ -291,8 +298,8 @@ impl Sink for KafkaSink {
 
     fn discard(&mut self) {
         self.producer.client().purge(PurgeConfig::default().queue());
-        // What was purged has left a gap in the numbers that an idempotent producer gives its records, and one that
-        // has met with a refusal takes nothing any more.
+        // Purging has left a gap in the sequence numbers of an idempotent producer, and one whose batch was
+        // refused takes no more records.
         *self.transactions.next() = match PolledProducer::new(&self.makes) {
             Ok(fresh) => Next::Ready(Arc::new(fresh)),
             Err(stop) => Next::Stopped(stop),
@@ -303,30 +310,35 @@ impl Sink for KafkaSink {
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
         let (transactions, group) = (self.transactions.clone(), self.group.clone());
         let aborts = transactions.aborts.load(SeqCst);
-        let (tell, told) = oneshot::channel();
+        let (report, result) = oneshot::channel();
         spawn_blocking(move || {
-            transactions.end(tell, || {
+            transactions.end(report, || {
                 let Some(group) = group else { return Ok(()) };
                 transactions.commit(&group, &offsets, || transactions.aborts.load(SeqCst) != aborts)
             });
         });
-        told.map(|told| told.unwrap_or_else(|_| Err(Stop::Restart("the commit panicked".to_owned()).into())))
+        result
+            .map(|result| {
+                result.unwrap_or_else(|_| Err(Stop::Restart("the commit panicked".to_owned()).into()))
+            })
             .boxed()
     }
 
     fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
         let transactions = self.transactions.clone();
         transactions.aborts.fetch_add(1, SeqCst);
-        let (tell, told) = oneshot::channel();
-        spawn_blocking(move || transactions.end(tell, || transactions.abort()));
-        told.map(|told| told.unwrap_or_else(|_| Err(Stop::Restart("the abort panicked".to_owned())))).boxed()
+        let (report, result) = oneshot::channel();
+        spawn_blocking(move || transactions.end(report, || transactions.abort()));
+        result
+            .map(|result| result.unwrap_or_else(|_| Err(Stop::Restart("the abort panicked".to_owned()))))
+            .boxed()
     }
 }
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
         self.transactions.closed.store(true, Relaxed);
-        // It may be the last one who has the consumer, which waits for its end.
+        // It may be the last owner of the consumer, which waits when it is dropped.
         let group = self.group.take();
         threads::block(|| drop(group));
     }

@@ -1,4 +1,4 @@
-//! The sink on librdkafka's mock of a cluster: what becomes of refusals, and of calls that do not come back.
+//! The sink on librdkafka's mock cluster: what becomes of refusals, and of calls that do not return.
 
 use std::{
     future::poll_fn,
@@ -16,7 +16,7 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
-use super::{KafkaSink, KafkaSource, Limits, Topics, settings};
+use super::{KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings};
 use crate::{
     config::{Pipeline, load},
     engine::{
@@ -82,8 +82,8 @@ async fn results_without_a_key_keep_together_by_the_partition_of_their_requests(
 }
 
 fn sink(pipeline: &Pipeline, transactional: bool) -> KafkaSink {
-    let limits = Limits { result: 1 << 20, dead_letter: 1 << 20 };
-    let topics = Topics {
+    let limits = TopicLimits { result: 1 << 20, dead_letter: 1 << 20 };
+    let topics = SinkTopics {
         requests: false,
         in_order: true,
         results: "results".to_owned(),
@@ -97,13 +97,13 @@ fn send(sink: &mut KafkaSink, token: usize) -> Result<(), SendError> {
     sink.send(Destination::Result, 0, &Record::default(), Token(token))
 }
 
-/// What became of so many records.
+/// What became of `count` records.
 async fn delivered(sink: &mut KafkaSink, count: usize) -> Vec<(usize, &'static str)> {
-    let (mut told, until) = (Vec::new(), Instant::now() + SOON);
-    while told.len() < count
+    let (mut reported, until) = (Vec::new(), Instant::now() + SOON);
+    while reported.len() < count
         && let Some(left) = until.checked_duration_since(Instant::now())
     {
-        let next = poll_fn(|context| sink.poll_deliveries(context, &mut told));
+        let next = poll_fn(|context| sink.poll_deliveries(context, &mut reported));
         let _ = tokio::time::timeout(left, next).await;
     }
     let became = |delivery: &Delivery| match delivery.result {
@@ -111,7 +111,7 @@ async fn delivered(sink: &mut KafkaSink, count: usize) -> Vec<(usize, &'static s
         Err(DeliveryError::Refused(_)) => "refused",
         Err(_) => "failed",
     };
-    told.iter().map(|delivery| (delivery.token.0, became(delivery))).collect()
+    reported.iter().map(|delivery| (delivery.token.0, became(delivery))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn offsets_that_nobody_takes_cost_the_producer_its_place_and_the_next_one_
     let cluster = cluster(3);
     cluster.coordinator(MockCoordinator::Group("factorial".to_owned()), 2).unwrap();
     let pipeline = pipeline(&cluster, "exactly-once");
-    let id = settings::producer(&pipeline, Limits { result: 1, dead_letter: 1 });
+    let id = settings::producer(&pipeline, TopicLimits { result: 1, dead_letter: 1 });
     let id = id.get("transactional.id").unwrap().to_owned();
     cluster.coordinator(MockCoordinator::Transaction(id), 1).unwrap();
     let progress = Arc::new(Progress::new(Subject::default()));

@@ -1,4 +1,4 @@
-//! A consumer as the engine's source: polled always, on a thread of its own.
+//! A consumer as the engine's source: polled all the time, on its own thread.
 
 use std::{
     pin::Pin,
@@ -41,10 +41,10 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    /// Joins the group and begins to read. `budget` bounds what is told and not done yet.
+    /// Joins the group and begins to read. `budget` bounds what is read and not done yet.
     ///
     /// # Errors
-    /// Where the consumer cannot be made.
+    /// Where the consumer or its thread cannot be made.
     pub fn new(
         config: &ClientConfig,
         topic: &str,
@@ -93,7 +93,8 @@ impl Source for KafkaSource {
     fn commit(&self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
         let (consumer, group) = (self.consumer.clone(), self.group());
         let commit = tokio::task::spawn_blocking(move || {
-            // A group that is empty takes offsets from anybody: those of a worker that it has put out would go back.
+            // An empty group accepts offsets from anybody: those of a worker that it has removed could move
+            // back.
             if !group.is_joined() {
                 return Err(CommitError::Passing("the worker is no member of its group".to_owned()));
             }
@@ -110,7 +111,7 @@ impl Source for KafkaSource {
     }
 
     fn rewind(&mut self) {
-        // A thread that is gone has told why.
+        // A thread that is gone has reported why.
         let _ = self.commands.send(Command::Rewind);
     }
 
@@ -122,7 +123,7 @@ impl Source for KafkaSource {
 impl Drop for KafkaSource {
     fn drop(&mut self) {
         let _ = self.commands.send(Command::Close);
-        // A hand-over that the engine did not take must not keep the thread waiting.
+        // The thread must not wait for a hand-over that the engine did not take.
         self.events.close();
         while self.events.try_recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
@@ -139,7 +140,7 @@ fn commit_error(error: KafkaError) -> CommitError {
         Some(Code::TopicAuthorizationFailed) => CommitError::Stop(Stop::Fatal(format!(
             "the broker does not let this user commit offsets: {error}"
         ))),
-        // What is fatal to the consumer, its poll thread reports.
+        // The poll thread reports errors that are fatal to the consumer.
         _ => CommitError::Passing(error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! Where partitions are read from, and to: asked of the brokers, and believed with care.
+//! Where partitions are read from, and to: the brokers' answers, which are not always to be believed.
 
 use std::{
     collections::BTreeMap,
@@ -19,21 +19,21 @@ use crate::{
     record::{Offset, TopicPartition},
 };
 
-/// How long one question to the broker may take while partitions are being assigned.
+/// How long one request to the broker may take while partitions are being assigned.
 const ASK: Duration = Duration::from_secs(10);
-/// How often it is asked before the clients are made anew.
+/// How many times the brokers are asked before new clients are made.
 const ASK_TIMES: u32 = 6;
-/// The pause before it is asked again, the longer the more often it was: 3 s in all, after which a broker that was stopped
-/// knows whether it is still a leader.
+/// The first pause before they are asked again, which grows each time: 3 s in all, after which a broker that
+/// was stopped knows whether it is still a leader.
 const ASK_PAUSE: Duration = Duration::from_millis(200);
-/// The pause before a partition is sought in again.
+/// The pause before a seek is repeated.
 const SEEK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where a partition is read from that has no usable commit: `auto.offset.reset`.
+/// Where a partition without a usable commit is read from: `auto.offset.reset`.
 ///
-/// It is we who look after it, and librdkafka is told to reset nothing. A broker that was stopped for a while and is
-/// not a partition's leader any more answers what was waiting for it as if it were, by a log that ends too early; who
-/// believes it at once reads a partition anew that is done, or goes to an end that is behind records that are not.
+/// We do this ourselves, and have librdkafka reset nothing. A broker that was stopped for a while and no
+/// longer leads a partition answers waiting requests as if it did, from a log that ends too early. A client
+/// that believes it at once reads a finished partition again, or skips records that are not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reset {
     Earliest,
@@ -42,7 +42,7 @@ pub enum Reset {
 }
 
 impl Reset {
-    /// As librdkafka calls them.
+    /// By librdkafka's names.
     pub fn named(name: Option<&str>) -> Reset {
         match name {
             Some("latest" | "end" | "largest") => Reset::Latest,
@@ -52,15 +52,15 @@ impl Reset {
     }
 }
 
-/// Asks where the partitions of a topic are read from.
+/// Finds out where the partitions of a topic are read from.
 pub struct Starts {
     topic: Arc<str>,
     reset: Reset,
-    /// The ends of partitions as they were when they were first asked for.
+    /// The ends of partitions as they were when first requested.
     ends: Mutex<BTreeMap<i32, Offset>>,
 }
 
-/// Why it is not known where partitions are to be read from.
+/// Why it is not known where partitions are read from.
 enum Unanswered {
     Again(String),
     Stop(Stop),
@@ -77,8 +77,12 @@ impl Starts {
         Starts { topic: topic.into(), reset, ends: Mutex::default() }
     }
 
-    /// Where partitions are to be read from, and to: asks the broker until it answers, or nobody wants to know any more.
-    pub fn ask<C: ConsumerContext>(
+    /// Where partitions are read from, and to. Repeats its requests until the brokers answer, or the answer
+    /// is no longer wanted.
+    ///
+    /// # Errors
+    /// [`Stop::Restart`] where they do not answer, and [`Stop::Fatal`] where nothing says where to begin.
+    pub fn fetch<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
         partitions: Vec<TopicPartition>,
@@ -91,13 +95,13 @@ impl Starts {
                 Err(Unanswered::Stop(stop)) => return Err(stop),
                 Err(Unanswered::Again(error)) if attempt == ASK_TIMES => {
                     return Err(Stop::Restart(format!(
-                        "the committed offsets of {} cannot be had: {error}",
+                        "the committed offsets of {} are not available: {error}",
                         self.topic
                     )));
                 }
                 Err(Unanswered::Again(error)) => error,
             };
-            tracing::warn!(error, topic = %self.topic, "the committed offsets cannot be had; asking again");
+            tracing::warn!(error, topic = %self.topic, "the committed offsets are not available yet; asking again");
             std::thread::sleep(ASK_PAUSE * attempt);
             attempt += 1;
         }
@@ -120,9 +124,7 @@ impl Starts {
         for element in committed.elements() {
             element.error()?;
             if !is_wanted() {
-                return Err(Unanswered::Stop(Stop::Restart(
-                    "nobody reads the partitions any more".to_owned(),
-                )));
+                return Err(Unanswered::Stop(Stop::Restart("the partitions are no longer read".to_owned())));
             }
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
             let partition = TopicPartition::new(self.topic.clone(), element.partition());
@@ -135,7 +137,7 @@ impl Starts {
                 }
                 RdOffset::Offset(offset) if !(low..=high).contains(&offset) => {
                     tracing::warn!(%partition, offset, low, high, "the committed offset is not in the partition any more; going on at auto.offset.reset");
-                    // Where records were deleted, what was done of those that are left is done.
+                    // Where records were deleted, those of the rest that were done are still done.
                     (None, if offset < low { metadata } else { String::new() })
                 }
                 RdOffset::Offset(offset) => (Some(offset), metadata),
@@ -157,12 +159,12 @@ impl Starts {
                 }
             };
             let end = *self.ends().entry(element.partition()).or_insert(Offset(high));
-            // A topic that was made again may have less than there was at the start.
+            // A topic that was made again may have fewer records than at the start.
             let end = end.min(Offset(high));
             assignments.push(Assignment { partition, start: Offset(start), metadata, end });
         }
-        // The end moves: another question, after an abort or a kill before the first commit, would find a later
-        // one, and nobody would read what came between.
+        // The end moves: after an abort, or a kill before the first commit, a later end would be found, and
+        // the records in between would be skipped.
         if !unsettled.is_empty() {
             consumer.commit(&commit_list(&unsettled)?, CommitMode::Sync)?;
         }
@@ -174,22 +176,22 @@ impl Starts {
     }
 }
 
-/// Has the partitions that are about to be assigned read from there.
+/// Sets the offsets at which newly assigned partitions begin.
 pub fn assign(list: &TopicPartitionList, assignments: &[Assignment]) {
     for mut element in list.elements() {
         let number = element.partition();
         if let Some(assignment) = assignments.iter().find(|a| a.partition.partition == number) {
-            // An offset that is a number can always be set.
+            // A plain offset can always be set.
             let _ = element.set_offset(RdOffset::Offset(assignment.start.0));
         }
     }
 }
 
-/// Goes back, or forward, to there.
+/// Moves assigned partitions to these offsets.
 pub fn seek<C: ConsumerContext>(consumer: &BaseConsumer<C>, assignments: &[Assignment]) -> Result<(), Stop> {
     let began = Instant::now();
     while let Err(error) = seek_once(consumer, assignments) {
-        // A partition that came a moment ago cannot be sought in before its fetching has begun.
+        // Seeking in a new partition fails before its fetching has begun.
         let passing = matches!(error.rdkafka_error_code(), Some(Code::State | Code::PreviousInProgress));
         if !passing || began.elapsed() > ASK {
             return Err(Stop::Restart(format!("cannot go back to the committed offsets: {error}")));
@@ -254,21 +256,21 @@ mod tests {
         consumer.commit(&commit_list(&[commit]).unwrap(), CommitMode::Sync).unwrap();
     }
 
-    /// Where the partition is read from, and what the engine is told to be done above that.
-    fn asked(consumer: &BaseConsumer, reset: Reset) -> Result<(i64, String), Stop> {
-        let asked = Starts::new("t", reset).ask(consumer, vec![TopicPartition::new("t", 0)], || true)?;
-        Ok((asked[0].start.0, asked[0].metadata.clone()))
+    /// Where the partition is read from, and the metadata that says what is done above that.
+    fn fetched(consumer: &BaseConsumer, reset: Reset) -> Result<(i64, String), Stop> {
+        let fetched = Starts::new("t", reset).fetch(consumer, vec![TopicPartition::new("t", 0)], || true)?;
+        Ok((fetched[0].start.0, fetched[0].metadata.clone()))
     }
 
     #[test]
     fn metadata_goes_with_the_offset_that_it_was_committed_with() {
         let cluster = ten_records();
         let consumer = config(&cluster.bootstrap_servers()).create().unwrap();
-        assert_eq!(asked(&consumer, Reset::Earliest), Ok((0, String::new())));
+        assert_eq!(fetched(&consumer, Reset::Earliest), Ok((0, String::new())));
         commit(&consumer, 4, "of 4");
-        assert_eq!(asked(&consumer, Reset::Earliest), Ok((4, "of 4".to_owned())));
+        assert_eq!(fetched(&consumer, Reset::Earliest), Ok((4, "of 4".to_owned())));
         commit(&consumer, 11, "of 11, which is behind the end");
-        assert_eq!(asked(&consumer, Reset::Earliest), Ok((0, String::new())));
+        assert_eq!(fetched(&consumer, Reset::Earliest), Ok((0, String::new())));
     }
 
     #[test]
@@ -276,13 +278,17 @@ mod tests {
         let cluster = ten_records();
         let servers = cluster.bootstrap_servers();
         let consumer = config(&servers).create().unwrap();
-        assert_eq!(asked(&consumer, Reset::Latest), Ok((10, String::new())));
+        assert_eq!(fetched(&consumer, Reset::Latest), Ok((10, String::new())));
         produce_ten(&servers);
-        assert_eq!(asked(&consumer, Reset::Latest), Ok((10, String::new())), "what came since is ours to do");
+        assert_eq!(
+            fetched(&consumer, Reset::Latest),
+            Ok((10, String::new())),
+            "what came since is ours to do"
+        );
         commit(&consumer, 21, "of 21, which is behind the end");
-        assert_eq!(asked(&consumer, Reset::Latest), Ok((20, String::new())));
+        assert_eq!(fetched(&consumer, Reset::Latest), Ok((20, String::new())));
         produce_ten(&servers);
-        assert_eq!(asked(&consumer, Reset::Latest), Ok((20, String::new())));
+        assert_eq!(fetched(&consumer, Reset::Latest), Ok((20, String::new())));
     }
 
     #[test]
@@ -296,21 +302,21 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(300));
                 produce_ten(&servers);
             });
-            assert_eq!(asked(&consumer, Reset::Earliest), Ok((15, "of 15".to_owned())));
+            assert_eq!(fetched(&consumer, Reset::Earliest), Ok((15, "of 15".to_owned())));
         });
     }
 
     #[test]
-    fn who_wants_no_reset_is_told_that_there_is_no_commit() {
+    fn without_a_reset_a_missing_commit_is_an_error() {
         let cluster = ten_records();
         let consumer = config(&cluster.bootstrap_servers()).create().unwrap();
-        let stop = asked(&consumer, Reset::Error).unwrap_err();
+        let stop = fetched(&consumer, Reset::Error).unwrap_err();
         assert!(
             matches!(&stop, Stop::Fatal(reason) if reason.contains("no committed offset for t[0]")),
             "{stop}"
         );
         commit(&consumer, 4, "");
-        assert_eq!(asked(&consumer, Reset::Error), Ok((4, String::new())));
+        assert_eq!(fetched(&consumer, Reset::Error), Ok((4, String::new())));
     }
 
     #[test]

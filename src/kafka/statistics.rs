@@ -1,4 +1,4 @@
-//! What of librdkafka's statistics is worth knowing (librdkafka STATISTICS.md).
+//! The useful part of librdkafka's statistics (librdkafka STATISTICS.md).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,19 +6,19 @@ use rdkafka::statistics::{Broker, Statistics};
 
 use crate::telemetry::{BrokerState, ClientStatistics};
 
-/// How often the clients tell their statistics, in milliseconds, unless the file says otherwise.
+/// How often the clients report statistics, in milliseconds, unless the file says otherwise.
 pub const INTERVAL: &str = "1000";
 
-/// The brokers that a client has ever been connected to, or has tried to, and what it has fetched ahead.
+/// The brokers that a client has connected to, or has tried to, and how many records it has fetched ahead.
 pub fn read(statistics: &Statistics) -> ClientStatistics {
-    // Who is known from the cluster has a number. The addresses that the client began with have none, and
-    // are left alone once the cluster is known.
+    // A broker that is known from the cluster has a number. The bootstrap addresses have none, and are left
+    // out once the cluster is known.
     let learned = |broker: &&Broker| broker.nodeid >= 0 && broker.source == "learned";
     let known = statistics.brokers.values().any(|broker| learned(&broker));
     let mut brokers: BTreeMap<String, BrokerState> = BTreeMap::new();
     for broker in statistics.brokers.values() {
         let counts = if known { learned(&broker) } else { broker.source == "configured" };
-        // librdkafka connects only where it has something to ask.
+        // librdkafka connects to a broker only when it needs it.
         let tried = broker.connects.unwrap_or(0) > 0 || broker.txerrs > 0 || broker.state != "INIT";
         if counts && tried {
             brokers.insert(broker.nodename.clone(), state_of(broker));

@@ -1,8 +1,9 @@
-//! Partitions of which nothing is heard although there is more to read.
+//! Finds partitions from which no records come although there are more to read.
 //!
-//! librdkafka may stop fetching a partition without a word: where its topic was made again, the new leader's epoch is
-//! lower than the one it knows, and it takes all that it hears of the partition for old. Others saw partitions stall
-//! for days (rust-rdkafka #665, #840). So a partition that is quiet is compared with what the broker says of its end.
+//! librdkafka may silently stop fetching a partition: where its topic was made again, the new leader's epoch
+//! is lower than the one it knows, and it takes everything about the partition as outdated. Others saw
+//! partitions stall for days (rust-rdkafka
+//! #665, #840). So a quiet partition is compared with its end at the broker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,10 +12,10 @@ use std::{
 
 use crate::record::Offset;
 
-/// How long a partition may be quiet before its end is asked for.
+/// How long a partition may be quiet before its end is requested.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// When each partition was heard of last.
+/// When something last came from each partition.
 #[derive(Default)]
 pub struct Stillness(BTreeMap<i32, Heard>);
 
@@ -22,22 +23,22 @@ struct Heard {
     at: Instant,
     /// The offset after what was read; `None` before anything was.
     position: Option<Offset>,
-    /// There was more to read when its end was asked for.
+    /// Whether there was more to read when its end was last requested.
     is_suspect: bool,
 }
 
 impl Stillness {
-    /// A partition was read up to there.
+    /// A partition was read up to `position`.
     pub fn heard(&mut self, partition: i32, position: Offset, now: Instant) {
         self.0.insert(partition, Heard { at: now, position: Some(position), is_suspect: false });
     }
 
-    /// Nothing could be heard of any: no records are taken.
+    /// No records are taken, so nothing can come from any partition.
     pub fn excuse(&mut self, now: Instant) {
         self.0.values_mut().for_each(|heard| (heard.at, heard.is_suspect) = (now, false));
     }
 
-    /// The partition that has been quiet for the longest time, and for too long, if there is one.
+    /// The partition that has been quiet the longest, where that is too long.
     pub fn quiet(&mut self, now: Instant, ours: &[i32], paused: &BTreeSet<i32>) -> Option<i32> {
         self.0.retain(|partition, _| ours.contains(partition) && !paused.contains(partition));
         for partition in ours.iter().filter(|partition| !paused.contains(partition)) {
@@ -47,8 +48,8 @@ impl Stillness {
         (now - heard.at >= QUIET).then_some(*partition)
     }
 
-    /// The broker says that a quiet partition ends there. Returns whether it stands still: it had more to read the last
-    /// time as well, and nothing has come since.
+    /// The broker says that a quiet partition ends at `end`. Returns whether it stands still: there was more
+    /// to read the last time too, and nothing has come since.
     pub fn ends(&mut self, partition: i32, end: Offset, now: Instant) -> bool {
         let Some(heard) = self.0.get_mut(&partition) else { return false };
         heard.at = now;

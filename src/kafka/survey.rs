@@ -1,20 +1,20 @@
-//! What a pipeline meets at its brokers, for `pipeline check --connect`.
+//! Checks brokers, topics and rights, for `pipeline check --connect`.
 
 use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::{
-    Admin, AdminError, Limits,
+    Admin, AdminError, TopicLimits,
     rights::{self, Right},
     settings,
 };
 use crate::config::{Guarantee, Pipeline};
 
-/// How long one question about rights may take.
+/// How long one request about rights may take.
 const ASK: Duration = Duration::from_secs(15);
 
-/// What a pipeline would meet at its brokers, a sentence each.
+/// What a pipeline would find at its brokers, in sentences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     /// What is as it must be.
@@ -24,7 +24,7 @@ pub struct Survey {
 }
 
 impl Admin {
-    /// Looks at the brokers, topics and rights that the pipeline needs; changes nothing.
+    /// Checks the brokers, topics and rights that the pipeline needs; changes nothing.
     ///
     /// # Errors
     /// Where no broker answers.
@@ -41,7 +41,8 @@ impl Admin {
             let allowed = unsafe { rights::to_group(self.native(), group, Right::Read, ASK) };
             survey.right(&format!("the group {group}"), "joined", Right::Read, allowed);
             if pipeline.guarantee == Guarantee::ExactlyOnce {
-                let config = settings::producer(pipeline, Limits { result: 1 << 20, dead_letter: 1 << 20 });
+                let config =
+                    settings::producer(pipeline, TopicLimits { result: 1 << 20, dead_letter: 1 << 20 });
                 let subject = format!("a transactional id that begins with {}-", pipeline.name);
                 let allowed = rights::to_transactions(&config, ASK);
                 survey.right(&subject, "used", Right::Write, allowed);
@@ -94,7 +95,7 @@ impl Survey {
                 "{subject} may not be {verb} by this user: it lacks the right {right}, and an ACL must give it"
             )),
             Err(reason) => self.wrong.push(format!(
-                "{subject} may not even be described by this user, who needs the right {right}: {reason}"
+                "{subject} cannot be described by this user, who needs the right {right}: {reason}"
             )),
         }
     }

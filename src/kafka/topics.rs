@@ -1,46 +1,46 @@
-//! The topics that a pipeline needs: what they take, and their creation.
+//! Creates the topics that a pipeline needs, and finds out how large their records may be.
 
 use super::{Admin, AdminError};
 use crate::config::{Gateway, Pipeline, TOPIC_LIMIT, TopicSettings};
 
-/// What a dead letter's headers may add to a record, in bytes.
+/// How many bytes a dead letter's headers may add to a record.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
 
-/// What the topics that a pipeline writes take.
+/// The size limits of the topics that a pipeline writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct TopicLimits {
     /// The largest record batch of the result topic, in bytes.
     pub result: u64,
     /// The largest record batch of the dead-letter topic, in bytes.
     pub dead_letter: u64,
 }
 
-impl Limits {
-    /// What both topics take.
+impl TopicLimits {
+    /// The smaller limit: what both topics take.
     pub fn smallest(self) -> u64 {
         self.result.min(self.dead_letter)
     }
 
-    /// What one of the topics takes.
+    /// The larger limit.
     pub fn largest(self) -> u64 {
         self.result.max(self.dead_letter)
     }
 }
 
 impl Admin {
-    /// Creates what the pipeline cannot do without, quietly where it is there already: the source topic and
-    /// the dead-letter topic. The result topic is created by the first write, or here where the broker does
-    /// not do that. Tells what the topics take.
+    /// Creates the source topic and the dead-letter topic where they do not exist. The result topic is
+    /// created by the first write, or here where the broker does not do that. Returns the limits of the
+    /// topics.
     ///
     /// # Errors
     /// Where no broker answers, or it refuses.
-    pub async fn ensure_topics(&self, pipeline: &Pipeline) -> Result<Limits, AdminError> {
+    pub async fn ensure_topics(&self, pipeline: &Pipeline) -> Result<TopicLimits, AdminError> {
         let (source, sink) = (&pipeline.source.topic, &pipeline.sink.topic);
         self.create_if_missing(source).await?;
         let new_sink = !self.auto_create_enabled().await && self.create_if_missing(sink).await?;
         let dead_letters = self.dead_letter_topic(pipeline).await?;
         let new_dead_letters = self.create_if_missing(&dead_letters).await?;
-        let limits = Limits {
+        let limits = TopicLimits {
             result: self.limit(sink, new_sink).await,
             dead_letter: self.limit(&dead_letters, new_dead_letters).await,
         };
@@ -48,15 +48,15 @@ impl Admin {
         Ok(limits)
     }
 
-    /// What the topics of the pipeline, which are there, take now.
-    pub async fn limits(&self, pipeline: &Pipeline) -> Limits {
-        Limits {
+    /// The current limits of the pipeline's topics, which exist.
+    pub async fn topic_limits(&self, pipeline: &Pipeline) -> TopicLimits {
+        TopicLimits {
             result: self.topic_limit(&pipeline.sink.topic.topic).await.unwrap_or(TOPIC_LIMIT),
             dead_letter: self.topic_limit(&pipeline.dead_letters).await.unwrap_or(TOPIC_LIMIT),
         }
     }
 
-    /// Creates what a gateway asks and is answered by, quietly where it is there already.
+    /// Creates the request and result topics of a gateway where they do not exist.
     ///
     /// # Errors
     /// Where no broker answers, or it refuses.
@@ -67,7 +67,7 @@ impl Admin {
         Ok(())
     }
 
-    /// Creates the topics of the pipeline that are not there. Returns all three, and whether each is new.
+    /// Creates the topics of the pipeline that do not exist. Returns all three, and whether each is new.
     ///
     /// # Errors
     /// Where no broker answers, or it refuses.
@@ -82,8 +82,8 @@ impl Admin {
         Ok(topics)
     }
 
-    /// The largest record batch that a topic takes, in bytes. What was created a moment ago takes what it was
-    /// created with: the broker that is asked may not have heard of it yet.
+    /// The largest record batch that a topic takes, in bytes. For a new topic, that is what it was created
+    /// with: the broker that answers may not know it yet.
     async fn limit(&self, topic: &TopicSettings, new: bool) -> u64 {
         let given = topic.config.get("max.message.bytes").and_then(|limit| limit.parse().ok());
         match given {
@@ -92,7 +92,7 @@ impl Admin {
         }
     }
 
-    async fn warn_of_small_dead_letters(&self, pipeline: &Pipeline, limits: Limits) {
+    async fn warn_of_small_dead_letters(&self, pipeline: &Pipeline, limits: TopicLimits) {
         let source = self.topic_limit(&pipeline.source.topic.topic).await.unwrap_or(TOPIC_LIMIT);
         if limits.dead_letter < source {
             tracing::warn!(
@@ -105,8 +105,9 @@ impl Admin {
         }
     }
 
-    /// As the source topic is, with room for what a dead letter adds: as many partitions, as everything may
-    /// turn out to be a dead letter; and as many replicas, as nothing else keeps these records.
+    /// The settings of the dead-letter topic: like the source topic, with room for the headers of a dead
+    /// letter. As many partitions, as every record may become a dead letter; as many replicas, as nothing
+    /// else keeps these records.
     async fn dead_letter_topic(&self, pipeline: &Pipeline) -> Result<TopicSettings, AdminError> {
         let source = &pipeline.source.topic;
         let is = self.find(&source.topic)?;
@@ -121,7 +122,7 @@ impl Admin {
         })
     }
 
-    /// Returns whether the topic is new. Two workers may try at once: one of them creates it.
+    /// Returns whether the topic is new. Where two workers try at once, one of them creates it.
     async fn create_if_missing(&self, topic: &TopicSettings) -> Result<bool, AdminError> {
         let created = self.find(&topic.topic)?.is_none() && self.create(topic).await?;
         if created {

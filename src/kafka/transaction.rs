@@ -1,8 +1,9 @@
 //! Exactly-once: results, dead letters and offsets in one transaction (KIP-98, KIP-447).
 //!
-//! Every call blocks, so none is made on a thread that has anything else to do. None but that for the offsets has a
-//! time limit: the broker ends what takes longer than `transaction.timeout.ms`, and then says so. What had to be done
-//! twice, or took long, is told to the producer's [`Signs`](super::signs::Signs).
+//! Every call blocks, so each is made on a thread that does nothing else. Only the call for the offsets has a
+//! time limit of ours: the broker ends a transaction that takes longer than `transaction.timeout.ms`, and
+//! then says so. What had to be repeated, or took long, is added to the producer's
+//! [`Signs`](super::signs::Signs).
 
 use std::{
     sync::{Arc, mpsc},
@@ -22,17 +23,17 @@ use crate::engine::{CommitError, CommitOffset, DeliveryError, Stop};
 
 /// How long the group's coordinator may take to accept offsets before the producer is given up.
 ///
-/// librdkafka (2.12 and later, its #5511) waits for ever where that broker was stopped in order and so is not named in
-/// metadata any more, whatever time limit the call was given.
+/// Whatever time limit the call has, librdkafka (2.12 and later, its #5511) waits forever where that broker
+/// was shut down in order and so is missing in the metadata.
 const OFFSETS: Duration = Duration::from_secs(6);
-/// How long one attempt of a call that is tried again may take.
+/// How long one attempt of a repeated call may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The end of a transaction that takes longer is not plain: most take milliseconds.
+/// A transaction whose end takes longer than this is not plain: most take milliseconds.
 const SUSPICIOUS: Duration = Duration::from_secs(5);
 
-/// What is to be done about a failed call.
+/// What to do about a failed call.
 enum Failed {
     Again(String),
     Abort(String),
@@ -57,7 +58,7 @@ impl From<KafkaError> for Failed {
     }
 }
 
-/// Makes a call until it does not ask for another.
+/// Repeats a call until it does not fail with [`Failed::Again`].
 fn again<T>(producer: &PolledProducer, mut call: impl FnMut() -> Result<T, Failed>) -> Result<T, Failed> {
     loop {
         match call() {
@@ -76,7 +77,7 @@ fn not_plain(producer: &PolledProducer, sign: impl FnOnce() -> String) {
     }
 }
 
-/// Times the end of a transaction.
+/// Runs the end of a transaction, and adds a sign where it takes long.
 fn timed<T>(producer: &PolledProducer, end: impl FnOnce() -> T) -> T {
     let began = Instant::now();
     let result = end();
@@ -87,7 +88,8 @@ fn timed<T>(producer: &PolledProducer, end: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Gets the producer its id and epoch: fences the producer that had the same `transactional.id`. Gives up once `go_on` says no.
+/// Requests the producer's id and epoch, which fences the producer that had the same `transactional.id`.
+/// Gives up once `go_on` returns false.
 pub fn init(producer: &PolledProducer, go_on: impl Fn() -> bool) -> Result<(), Stop> {
     let init = || -> Result<(), Failed> {
         if !go_on() {
@@ -96,14 +98,14 @@ pub fn init(producer: &PolledProducer, go_on: impl Fn() -> bool) -> Result<(), S
         Ok(producer.client().init_transactions(ATTEMPT)?)
     };
     again(producer, init).map_err(stop)?;
-    // Nothing that it has asked so far is about a transaction.
+    // No request so far was part of a transaction.
     if let Some(signs) = producer.signs() {
         signs.forget();
     }
     Ok(())
 }
 
-/// Begins a transaction; asks nobody.
+/// Begins a transaction; sends no request.
 pub fn begin(producer: &PolledProducer) -> Result<(), DeliveryError> {
     again(producer, || Ok(producer.client().begin_transaction()?)).map_err(|failed| match failed {
         Failed::Stop(stop) => DeliveryError::Stop(stop),
@@ -111,7 +113,7 @@ pub fn begin(producer: &PolledProducer) -> Result<(), DeliveryError> {
     })
 }
 
-/// Adds the offsets, and commits. Once `is_given_up` says so, no attempt is begun any more.
+/// Adds the offsets, and commits. Begins no more attempts once `is_given_up` returns true.
 pub fn commit(
     producer: &Arc<PolledProducer>,
     group: &Group,
@@ -121,8 +123,8 @@ pub fn commit(
     let add_offsets = |part: &[CommitOffset]| -> Result<(), Failed> {
         let deadline = Instant::now() + OFFSETS;
         again(producer, || {
-            // Asked for each time: a rebalance changes it. And before `is_given_up`: the place in the group
-            // that the worker has after it has lost partitions says nothing of who may commit them.
+            // Each time, as a rebalance changes it. And before `is_given_up`: with the membership that the
+            // worker gets after it has lost partitions, it must not commit them.
             let metadata = group.metadata();
             if is_given_up() {
                 return Err(Failed::Abort("partitions were lost during the commit".to_owned()));
@@ -153,9 +155,9 @@ pub fn commit(
     })
 }
 
-/// Makes a call that has a time limit, which it need not keep; `None` where it did not. Its thread waits on then, with all
-/// that it has: until a broker that has nothing to do for long closes its connection (`connections.max.idle.ms`), which
-/// librdkafka takes as a reason to look again.
+/// Makes a call whose time limit may not be kept; returns `None` where it is not. Then its thread keeps
+/// waiting, with everything that it holds, until a broker closes an idle connection
+/// (`connections.max.idle.ms`), after which librdkafka looks again.
 fn within<T: Send + 'static>(
     limit: Duration,
     call: impl FnOnce(Duration) -> T + Send + 'static,
@@ -163,20 +165,24 @@ fn within<T: Send + 'static>(
     if limit.is_zero() {
         return None;
     }
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let call = move || {
-        // Nobody waits for one that is late.
-        let _ = tell.send(call(limit));
+        // Nobody receives a late result.
+        let _ = sender.send(call(limit));
     };
     thread::Builder::new().name("send-offsets".to_owned()).spawn(call).ok()?;
-    // The call's own limit is to come first.
-    told.recv_timeout(limit + PAUSE).ok()
+    // A bit longer than the call's own limit.
+    receiver.recv_timeout(limit + PAUSE).ok()
 }
 
-/// Takes back what was sent; or says what no new try mends, if that is what has broken the transaction.
+/// Takes back what was sent.
+///
+/// # Errors
+/// Where the transaction failed for a reason that no new attempt mends, or it cannot be aborted.
 pub fn abort(producer: &PolledProducer) -> Result<(), Stop> {
-    // While a transaction is open this does nothing, but it tells what has broken it: the records that were to be a part
-    // of it were only purged, and its end would be refused for a transaction that the broker knows nothing of.
+    // While a transaction is open this does nothing but return what has broken it. Otherwise that would not
+    // be known: its records were only purged, and its end would be refused because the broker does not know
+    // the transaction.
     if let Err(broken) = producer.client().begin_transaction() {
         if broken.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) {
             return Err(Stop::Fatal(format!(

@@ -1,4 +1,4 @@
-//! The librdkafka that is built in: its version, and the properties that it knows. Opens no client.
+//! The librdkafka that is built in: its version and its properties. Opens no client.
 //!
 //! Knows: nothing else here. Must not know: tokio, clap.
 

@@ -1,27 +1,27 @@
-//! What librdkafka knows of its own properties, asked without a broker.
+//! librdkafka's own table of its properties; needs no broker.
 
 use std::collections::BTreeMap;
 
 use rdkafka::{ClientConfig, error::KafkaError, types::RDKafkaConfRes};
 
-/// Which clients a property is for.
+/// Which clients have a property.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
     /// Consumers and producers.
     Both,
-    /// Consumers alone.
+    /// Consumers only.
     Consumer,
-    /// Producers alone.
+    /// Producers only.
     Producer,
 }
 
-/// Every property by name, aliases included, from librdkafka's own table of them. Empty where no temporary file
-/// can be made, because librdkafka writes that table to a file and nowhere else.
+/// Every property by name, aliases included, from librdkafka's own table. Empty if no temporary file can be
+/// made, because librdkafka writes that table to a file only.
 pub fn known() -> BTreeMap<String, Scope> {
     printed_table().lines().filter_map(property).collect()
 }
 
-/// A line such as `client.id   |  *  |  | rdkafka | low | Client identifier.`
+/// Parses a line such as `client.id   |  *  |  | rdkafka | low | Client identifier.`
 fn property(line: &str) -> Option<(String, Scope)> {
     let mut cells = line.split('|').map(str::trim);
     let name = cells.next()?;
@@ -36,8 +36,8 @@ fn property(line: &str) -> Option<(String, Scope)> {
 
 fn printed_table() -> String {
     let mut table = Vec::new();
-    // SAFETY: the stream is librdkafka's and ours alone from `tmpfile` to `fclose`, and is checked to be there;
-    // `fread` gets a buffer of the length that it is told.
+    // SAFETY: the stream is not null, and from `tmpfile` to `fclose` only librdkafka and this function use
+    // it; `fread` gets a buffer of the given length.
     unsafe {
         let stream = libc::tmpfile();
         if stream.is_null() {
@@ -58,19 +58,19 @@ fn printed_table() -> String {
     String::from_utf8_lossy(&table).into_owned()
 }
 
-/// What librdkafka says about a property being set to a value.
+/// Why librdkafka refuses a property's value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// It has no property of that name.
+    /// There is no property of that name.
     Unknown,
-    /// The property cannot have that value; librdkafka's own words, which may repeat the value.
+    /// The value is invalid; librdkafka's own words, which may repeat the value.
     Invalid(String),
 }
 
-/// Sets one property on a configuration that no client is made of.
+/// Sets one property on a configuration that is used for nothing else.
 ///
 /// # Errors
-/// Why librdkafka refuses it.
+/// librdkafka refuses it.
 pub fn validate(name: &str, value: &str) -> Result<(), Refusal> {
     match ClientConfig::new().set(name, value).create_native_config() {
         Ok(_) => Ok(()),
@@ -80,7 +80,7 @@ pub fn validate(name: &str, value: &str) -> Result<(), Refusal> {
     }
 }
 
-/// What a property is where nobody sets it, as librdkafka prints it.
+/// A property's default, as librdkafka prints it.
 pub fn default_of(name: &str) -> Option<String> {
     ClientConfig::new().create_native_config().ok()?.get(name).ok()
 }

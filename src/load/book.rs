@@ -11,41 +11,40 @@ use super::{
     fingerprint::{Expected, Fingerprint},
     id::RunId,
     knee,
-    ledger::{Ledger, Pending, Told},
+    ledger::{Arrival, GivenUp, Ledger, Pending},
     measure::{Interval, PhaseResults, Results, Timeline, Totals, Window, micros},
-    script::{Load, Phase, Script, Target},
+    script::{LoadModel, Phase, Script, Target},
 };
 use crate::telemetry::{RequestMetrics, RequestOutcome};
 
-/// So many requests that were given up are remembered one by one: 10 MB.
+/// How many requests that were given up are remembered: 10 MB.
 const GIVEN_UP: usize = 100_000;
-/// So many answers that are not as they must be are told one by one.
+/// How many answers that are not as they must be are listed one by one.
 const SAMPLES: usize = 20;
-/// What a request that was given up is counted as.
+/// The kind of failure of a request that was given up.
 const IN_TIME: &str = "no answer in time";
 
-/// What came back.
+/// What came back for a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer<'a> {
-    /// A result: the number that it says it is for, if it says so, and what its digits are; `None` where it is
-    /// no result at all.
+    /// A result.
     Result {
-        /// The number.
+        /// The number that it says it is for, where it says so.
         n: Option<u64>,
-        /// Its digits.
+        /// Its digits; `None` where it is not a result at all.
         digits: Option<Fingerprint>,
     },
     /// An error, by its kind.
     Failed(&'a str),
 }
 
-/// Every request of a run and what became of it. Targets tell it what comes, from any thread.
+/// Every request of a run, and what became of it. Targets report to it from any thread.
 pub struct Book {
     run: RunId,
     timeout: Duration,
     in_flight: usize,
-    /// Whether what comes late is heard: then what does not come at all is lost. If not, the target itself says
-    /// what it has given up.
+    /// Whether late answers are received, so that what never comes is lost. Otherwise the target itself
+    /// reports what it has given up.
     hears_late: bool,
     expected: Expected,
     metrics: RequestMetrics,
@@ -57,21 +56,30 @@ struct State {
     began: SystemTime,
     ledger: Ledger,
     phases: Vec<PhaseResults>,
-    /// The phase that asks.
+    /// The phase that runs.
     current: usize,
-    /// Where the current phase's users are told that they have their answer, and whether it is an error.
-    free: Option<Sender<(u32, bool)>>,
+    /// Where the users of the current phase are reported whose request has ended.
+    freed: Option<Sender<Freed>>,
     timeline: Timeline,
-    /// Times since the last look.
+    /// Latencies since the last look.
     recent: Histogram<u32>,
     samples: Vec<String>,
     last_arrival: Instant,
 }
 
-/// How a run stands.
+/// A user, in a closed loop, whose request has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Freed {
+    /// The user's number.
+    pub user: u32,
+    /// Whether it ended without a right answer.
+    pub failed: bool,
+}
+
+/// The progress of a run.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// The phase that asks.
+    /// The phase that runs.
     pub phase: String,
     /// Requests planned so far.
     pub planned: u64,
@@ -79,14 +87,14 @@ pub struct Standing {
     pub answered: u64,
     /// Requests without a right answer so far.
     pub errors: u64,
-    /// Requests that wait.
+    /// Requests that wait for their answer.
     pub in_flight: usize,
-    /// Times since the last look, in microseconds.
+    /// Latencies since the last look, in microseconds.
     pub recent: Histogram<u32>,
 }
 
 impl Book {
-    /// An empty book for a run. Computes what is expected, which takes a while for large n.
+    /// An empty book for a run. Computes the expected fingerprints, which takes a while for large n.
     pub fn new(script: &Script, run: RunId) -> Book {
         let expected = Expected::up_to(script.largest());
         let start = Instant::now();
@@ -96,7 +104,7 @@ impl Book {
             ledger: Ledger::new(GIVEN_UP),
             phases: script.phases.iter().map(empty).collect(),
             current: 0,
-            free: None,
+            freed: None,
             timeline: Timeline::new(),
             recent: recent(),
             samples: Vec::new(),
@@ -113,31 +121,31 @@ impl Book {
         }
     }
 
-    /// The run's ids.
+    /// The run, which makes the ids of its requests.
     pub fn run(&self) -> RunId {
         self.run
     }
 
-    /// How long an answer is waited for, from the planned time on.
+    /// How long to wait for an answer, from the planned time on.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// The run begins: clients are there, and time counts.
+    /// The run begins: the clients are ready, and time counts.
     pub fn begins(&self, at: Instant) {
         let mut state = self.state();
         (state.start, state.began, state.last_arrival) = (at, SystemTime::now(), at);
     }
 
-    /// A phase begins; `free` is told the users who have their answer, and whether that is an error.
-    pub fn phase_begins(&self, phase: usize, at: Instant, free: Option<Sender<(u32, bool)>>) {
+    /// A phase begins. Users whose request has ended are sent to `freed`.
+    pub fn phase_begins(&self, phase: usize, at: Instant, freed: Option<Sender<Freed>>) {
         let mut state = self.state();
         state.current = phase;
-        state.free = free;
+        state.freed = freed;
         state.phases[phase].began = state.since(at);
     }
 
-    /// A phase has asked all that it asks.
+    /// A phase has sent all of its requests.
     pub fn phase_ends(&self, phase: usize, at: Instant, saturated: bool) {
         let mut state = self.state();
         let since = state.since(at);
@@ -147,8 +155,8 @@ impl Book {
         results.totals.lasted = results.totals.lasted.max(lasted);
     }
 
-    /// Registers a request right before it is sent: its number, or `None` where so many are in flight that it
-    /// must not be sent.
+    /// Registers a request right before it is sent. Returns its number, or `None` where too many are in
+    /// flight and it must not be sent.
     pub fn register(&self, request: Pending) -> Option<u64> {
         let mut state = self.state();
         let totals = &mut state.phases[request.phase].totals;
@@ -178,7 +186,7 @@ impl Book {
     /// The broker has the request.
     pub fn acknowledged(&self, number: u64, at: Instant) {
         let mut state = self.state();
-        // An answer may be here first; its acknowledgement is nobody's measure then.
+        // Where the answer came first, the acknowledgement is not measured.
         if let Some(pending) = state.ledger.pending(number).copied() {
             let took = at.saturating_duration_since(pending.sent);
             self.metrics.acknowledged(took);
@@ -186,7 +194,7 @@ impl Book {
         }
     }
 
-    /// The broker does not have the request, or does not say so; an answer would be late.
+    /// The broker does not have the request, or has not confirmed it; an answer would be late.
     pub fn not_produced(&self, number: u64, kind: &str) {
         let mut state = self.state();
         if let Some(request) = state.ledger.give_up(number, false) {
@@ -194,7 +202,7 @@ impl Book {
         }
     }
 
-    /// Nobody waits any longer, and nobody would hear an answer.
+    /// The wait for the request is over, and a late answer would not be received.
     pub fn timed_out(&self, number: u64, at: Instant) {
         let mut state = self.state();
         if let Some(request) = state.ledger.take_back(number) {
@@ -208,28 +216,28 @@ impl Book {
         let mut state = self.state();
         state.last_arrival = at;
         match state.ledger.answered(number) {
-            Told::First(request) => self.first(&mut state, number, &request, answer, at),
-            Told::Late(known) => {
+            Arrival::First(request) => self.first(&mut state, number, &request, answer, at),
+            Arrival::Late(known) => {
                 self.metrics.late();
-                let phase = known.map_or(state.current, |(request, _)| request.phase);
+                let phase = known.map_or(state.current, |given_up| given_up.request.phase);
                 let totals = &mut state.phases[phase].totals;
                 totals.late += 1;
-                if known.is_none_or(|(_, lost)| lost) {
+                if known.is_none_or(|given_up| given_up.lost) {
                     totals.lost = totals.lost.saturating_sub(1);
                 }
-                if let Some((request, _)) = known
+                if let Some(GivenUp { request, .. }) = known
                     && let Err(why) = self.check(&request, answer)
                 {
                     totals.wrong += 1;
                     state.sample(|| format!("{}: wrong, and late: {why}", self.name(number, request.n)));
                 }
             }
-            Told::Double => {
+            Arrival::Double => {
                 let current = state.current;
                 state.phases[current].totals.double += 1;
                 state.sample(|| format!("{}: double: one more answer", self.run.id(number)));
             }
-            Told::Unknown => {}
+            Arrival::Unknown => {}
         }
     }
 
@@ -268,7 +276,7 @@ impl Book {
         format!("{n}, id {}", self.run.id(number))
     }
 
-    /// Gives up what has waited too long, where the target does not do it.
+    /// Gives up requests that have waited too long, where the target does not do that itself.
     pub fn expire(&self, now: Instant) {
         let mut state = self.state();
         while self.hears_late
@@ -282,29 +290,29 @@ impl Book {
         self.metrics.in_flight(state.ledger.waiting());
     }
 
-    /// How many wait.
+    /// How many requests wait.
     pub fn waiting(&self) -> usize {
         self.state().ledger.waiting()
     }
 
-    /// How long no answer has come.
+    /// The time since the last answer.
     pub fn quiet(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.state().last_arrival)
     }
 
-    /// How many were sent and given up, and have not come since.
+    /// How many requests were given up and have no answer since.
     pub fn lost(&self) -> u64 {
         self.state().phases.iter().map(|phase| phase.totals.lost).sum()
     }
 
-    /// Whether in the phase's last two windows before this one more was asked than was answered.
+    /// Whether answers fell behind in the last two windows of the phase before this one.
     pub fn is_saturated(&self, phase: usize, window: usize) -> bool {
         let state = self.state();
         let windows = &state.phases[phase].windows[..window];
         windows.len() >= 2 && windows[window - 2..].iter().all(knee::falls_behind)
     }
 
-    /// How the run stands; times are those since the last look.
+    /// The progress of the run; latencies are those since the last look.
     pub fn standing(&self) -> Standing {
         let mut state = self.state();
         let totals = |count: fn(&Totals) -> u64| state.phases.iter().map(|phase| count(&phase.totals)).sum();
@@ -318,7 +326,7 @@ impl Book {
         }
     }
 
-    /// What the run amounts to; whatever still waits is abandoned.
+    /// The results of the run; requests that still wait are abandoned.
     pub fn results(&self, stopped: bool) -> Results {
         let state = self.state();
         let mut totals = Totals::default();
@@ -343,9 +351,9 @@ impl Book {
 }
 
 fn empty(phase: &Phase) -> PhaseResults {
-    let windows = match &phase.load {
-        Load::Open(profile) => profile.segments().iter().copied().map(Window::new).collect(),
-        Load::Closed { .. } => Vec::new(),
+    let windows = match &phase.model {
+        LoadModel::Open(profile) => profile.segments().iter().copied().map(Window::new).collect(),
+        LoadModel::Closed { .. } => Vec::new(),
     };
     PhaseResults {
         name: phase.name.clone(),
@@ -357,7 +365,7 @@ fn empty(phase: &Phase) -> PhaseResults {
     }
 }
 
-/// A minute at most, to two figures: what a person sees for a second.
+/// A minute at most, to two figures: it is only shown for a second.
 fn recent() -> Histogram<u32> {
     match Histogram::new_with_bounds(1, 60_000_000, 2) {
         Ok(histogram) => histogram,
@@ -381,7 +389,7 @@ impl State {
         self.phases[request.phase].windows.get_mut(request.window)
     }
 
-    /// The window that lasts at that time, whoever's request it is that is answered then.
+    /// The window at that time, whichever window the request is from that is answered then.
     fn window_at(&mut self, at: Instant) -> Option<&mut Window> {
         let since = self.since(at);
         let phase = &mut self.phases[self.current];
@@ -406,7 +414,7 @@ impl State {
         self.set_free(request, false);
     }
 
-    /// It waited so long and got nothing: that is its time, at least.
+    /// The request got no answer; it counts with the time that it has waited.
     fn gave_up(&mut self, request: &Pending, at: Instant) {
         self.waited(request, at);
         self.failed(request, IN_TIME);
@@ -436,9 +444,9 @@ impl State {
     }
 
     fn set_free(&self, request: &Pending, failed: bool) {
-        if let (Some(user), Some(free), true) = (request.user, &self.free, request.phase == self.current) {
+        if let (Some(user), Some(freed), true) = (request.user, &self.freed, request.phase == self.current) {
             // The phase may be over.
-            let _ = free.send((user, failed));
+            let _ = freed.send(Freed { user, failed });
         }
     }
 

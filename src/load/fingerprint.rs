@@ -1,18 +1,18 @@
-//! Digits checked as they come, modulo a prime and by their number.
+//! Checks digits as they come: modulo a prime, and by their number.
 
 use crate::factorial;
 
-/// 2^61 - 1, a prime: what is left of a number when it is divided by this is the number's fingerprint.
+/// 2^61 - 1, a prime: the remainder of a number divided by it is the number's fingerprint.
 ///
-/// It tells apart whatever goes wrong with digits in practice: one that was changed (the difference is d 10^k,
-/// which no prime but 2 and 5 divides above 9), two that were swapped, the result for another n. Anything else
-/// has the same fingerprint once in 10^18 times.
+/// It detects whatever goes wrong with digits in practice: a changed digit (the difference is d 10^k, which
+/// no prime above 9 divides), two swapped ones, the result for another n. Anything else has the same
+/// fingerprint once in 10^18 times.
 const PRIME: u64 = (1 << 61) - 1;
 
-/// Every so many numbers an n! is kept; from there to n is multiplied when it is asked for.
+/// The fingerprint is kept for every n that is a multiple of this, and multiplied up to others when needed.
 const KEPT_EVERY: u64 = 64;
 
-/// What is known of a result's digits once they have gone by.
+/// What is kept of a result's digits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Fingerprint {
     /// The number, modulo 2^61 - 1.
@@ -22,7 +22,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// What is wrong with digits that are not these.
+    /// How other digits differ from these, in words.
     pub(super) fn difference(self, found: Fingerprint) -> String {
         if self.digits == found.digits {
             "other digits, as many as there must be".to_owned()
@@ -32,7 +32,7 @@ impl Fingerprint {
     }
 }
 
-/// Takes digits as they come, and keeps nothing of them.
+/// Reads digits as they come, without keeping them.
 ///
 /// ```
 /// use pipeline::load::{Expected, Reading};
@@ -48,7 +48,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Takes more digits; returns false where there is anything else among them.
+    /// Reads more digits. Returns false where anything else is among them.
     pub fn take(&mut self, digits: &[u8]) -> bool {
         self.any |= !digits.is_empty();
         let zeros = match self.fingerprint.digits {
@@ -75,9 +75,9 @@ impl Reading {
         self.fingerprint.residue = add(multiply(self.fingerprint.residue, power), value);
     }
 
-    /// The fingerprint of what was taken; `None` where there were no digits.
+    /// The fingerprint of the digits read; `None` where there were none.
     pub fn fingerprint(self) -> Option<Fingerprint> {
-        // 0 is one digit, although a leading zero is none.
+        // 0 has one digit, although leading zeros do not count.
         let digits = self.fingerprint.digits.max(1);
         self.any.then_some(Fingerprint { digits, ..self.fingerprint })
     }
@@ -108,13 +108,13 @@ fn add(a: u64, b: u64) -> u64 {
     if sum >= PRIME { sum - PRIME } else { sum }
 }
 
-/// The fingerprints that the factorials must have: computed beforehand, so that checking costs the measurement
-/// next to nothing.
+/// The fingerprints that the factorials must have, computed beforehand, so that checking hardly disturbs the
+/// measurement.
 #[derive(Clone, Debug)]
 pub struct Expected(Vec<u64>);
 
 impl Expected {
-    /// Those of all n up to `largest`. Keeps 8 bytes for 64 of them, and takes 2 ns each.
+    /// For all n up to `largest`. Takes 2 ns each, and keeps 8 bytes for 64 of them.
     pub fn up_to(largest: u64) -> Expected {
         let mut product = 1;
         let mut kept = vec![product];
@@ -127,7 +127,7 @@ impl Expected {
         Expected(kept)
     }
 
-    /// That of n!; n must not be above the largest.
+    /// The fingerprint of n!; n must not be above the largest.
     pub fn of(&self, n: u64) -> Fingerprint {
         let near = n / KEPT_EVERY;
         let residue = (near * KEPT_EVERY + 1..=n).fold(self.0[near as usize], multiply);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn any_digit_changed_any_neighbours_swapped_and_any_length_but_the_right_one_is_told() {
+    fn any_digit_changed_any_neighbours_swapped_and_any_length_but_the_right_one_is_noticed() {
         let digits = factorial_decimal(200).into_bytes();
         let right = read(&digits).unwrap();
         for at in 0..digits.len() {

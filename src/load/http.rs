@@ -1,4 +1,4 @@
-//! Asks over HTTP.
+//! A target over HTTP.
 
 use std::{
     sync::Arc,
@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     config::Properties,
-    load::{Answer, Book, Reading, Request, Target},
+    load::{Answer, Book, PlannedRequest, Reading, Target},
     record::CORRELATION_ID,
 };
 
@@ -27,7 +27,8 @@ const ID: HeaderName = HeaderName::from_static(CORRELATION_ID);
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
-/// Asks by `GET`, each request on a connection that nobody else uses meanwhile; there are as many as are needed.
+/// Sends each request as a `GET`, on a connection that no other request uses meanwhile; it opens as many as
+/// it needs.
 pub struct HttpTarget {
     client: HttpClient,
     url: String,
@@ -37,13 +38,13 @@ pub struct HttpTarget {
 }
 
 impl HttpTarget {
-    /// Asks at that address, in which `{n}` stands for the number. Within a tokio runtime, which sends.
+    /// A target at an address in which `{n}` stands for the number. Needs a tokio runtime, which sends.
     pub fn new(url: &str, headers: &Properties, book: Arc<Book>) -> Self {
         allow_many_connections();
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let headers = headers.iter().filter_map(|(name, value)| {
-            // What is none was refused when the script was read.
+            // Invalid ones were refused when the script was read.
             Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(&value.value).ok()?))
         });
         HttpTarget {
@@ -56,21 +57,21 @@ impl HttpTarget {
     }
 }
 
-/// A process may have as many files open as it is allowed to ask for; often it starts with 1,024.
+/// Raises the limit of open files to the most that the process may have; often it starts at 1,024.
 fn allow_many_connections() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls get a pointer to a live value of the type that they expect.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
-            // Where it is refused, connections beyond the limit are errors that say so.
+            // Where that is refused, connections beyond the limit fail with an error that says so.
             libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
         }
     }
 }
 
 impl Target for HttpTarget {
-    fn send(&self, request: Request) -> Result<(), String> {
+    fn send(&self, request: PlannedRequest) -> Result<(), String> {
         let mut http = HttpRequest::get(self.url.replace("{n}", &request.n.to_string()))
             .body(Empty::new())
             .map_err(|error| format!("not sent: {error}"))?;
@@ -82,8 +83,8 @@ impl Target for HttpTarget {
         let deadline = (request.planned + book.timeout()).into();
         self.runtime.spawn(async move {
             match tokio::time::timeout_at(deadline, ask(&client, http)).await {
-                Ok(answered) => answered.tell(&book, request.number),
-                // The connection is closed with the request, so nothing can come late.
+                Ok(answer) => answer.report(&book, request.number),
+                // The connection is closed with the request, so no answer can come late.
                 Err(_) => book.timed_out(request.number, Instant::now()),
             }
         });
@@ -95,29 +96,30 @@ impl Target for HttpTarget {
     }
 }
 
-enum Answered {
+enum HttpAnswer {
+    /// What was read, and whether it is nothing but digits.
     Digits(Reading, bool),
     Failed(String),
 }
 
-impl Answered {
-    fn tell(self, book: &Book, number: u64) {
+impl HttpAnswer {
+    fn report(self, book: &Book, number: u64) {
         let at = Instant::now();
         match self {
-            Answered::Digits(reading, legal) => {
+            HttpAnswer::Digits(reading, legal) => {
                 let digits = reading.fingerprint().filter(|_| legal);
                 book.answered(number, Answer::Result { n: None, digits }, at);
             }
-            Answered::Failed(kind) => book.answered(number, Answer::Failed(&kind), at),
+            HttpAnswer::Failed(kind) => book.answered(number, Answer::Failed(&kind), at),
         }
     }
 }
 
-/// Reads the answer to its end, and keeps nothing of it.
-async fn ask(client: &HttpClient, request: HttpRequest<Empty<Bytes>>) -> Answered {
+/// Reads the whole answer, without keeping it.
+async fn ask(client: &HttpClient, request: HttpRequest<Empty<Bytes>>) -> HttpAnswer {
     let response = match client.request(request).await {
         Ok(response) => response,
-        Err(error) => return Answered::Failed(kind(&error)),
+        Err(error) => return HttpAnswer::Failed(kind(&error)),
     };
     let status = response.status();
     let mut body = response.into_body();
@@ -125,23 +127,23 @@ async fn ask(client: &HttpClient, request: HttpRequest<Empty<Bytes>>) -> Answere
     while let Some(frame) = body.frame().await {
         match frame.map(|frame| frame.into_data()) {
             Ok(Ok(data)) if status.is_success() => {
-                // A line may end as lines do.
+                // The digits may end with a newline.
                 let digits = data.strip_suffix(b"\n").unwrap_or(&data);
                 legal &= !ended && reading.take(digits);
                 ended |= digits.len() < data.len();
             }
             Ok(_) => {}
-            Err(error) => return Answered::Failed(kind(&error)),
+            Err(error) => return HttpAnswer::Failed(kind(&error)),
         }
     }
     if status.is_success() {
-        Answered::Digits(reading, legal)
+        HttpAnswer::Digits(reading, legal)
     } else {
-        Answered::Failed(format!("status {status}"))
+        HttpAnswer::Failed(format!("status {status}"))
     }
 }
 
-/// The kind of failure: the deepest reason, which names no address.
+/// The kind of failure: the innermost cause, which has no address in it.
 fn kind(error: &(dyn std::error::Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {

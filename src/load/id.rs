@@ -1,8 +1,8 @@
-//! A request's id: the run and its number.
+//! The id of a request: its run and its number.
 
 use uuid::Uuid;
 
-/// One run of the load generator: its requests' ids can be told from those of any other.
+/// One run of the load generator, whose request ids differ from those of any other run.
 ///
 /// An id is a UUID of version 8 (RFC 9562): the run's own random bits, then the request's number.
 ///
@@ -20,7 +20,7 @@ pub struct RunId(u64);
 const NUMBER: u64 = (1 << 62) - 1;
 
 impl RunId {
-    /// A run with these random bits; four of them give way to the version.
+    /// A run with these random bits, of which four are replaced by the version.
     pub fn new(random: u64) -> RunId {
         RunId(random & !0xF000 | 0x8000)
     }
@@ -31,7 +31,7 @@ impl RunId {
         uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
     }
 
-    /// The number of the request of that id; `None` where it is not of this run.
+    /// The number of the request with that id; `None` where it is not of this run.
     pub fn number(self, id: &[u8]) -> Option<u64> {
         let (run, number) = Uuid::try_parse_ascii(id).ok()?.as_u64_pair();
         (run == self.0).then_some(number & NUMBER)

@@ -1,38 +1,38 @@
-//! Where a ramp saturates.
+//! Finds where a ramp saturates.
 
 use super::measure::Window;
 
-/// A window falls behind where fewer than so many of the asked are answered while it lasts.
+/// A window falls behind where the answers in it are a smaller share of its requests than this.
 const KEEPS_UP: f64 = 0.95;
-/// A window is slow where its p99 is so many times that of the first ones.
+/// A window is slow where its p99 is this many times that of the first ones.
 const SLOW: f64 = 10.0;
 
 /// Where a rising load begins to saturate the workers.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Knee {
-    /// The last rate that was answered as it was asked, in requests a second; `None` where not even the first
+    /// The last rate that was answered in full, in requests a second; `None` where not even the first one
     /// was.
     pub rate: Option<f64>,
-    /// The p99 up to there, in microseconds.
+    /// The p99 up to that rate, in microseconds.
     pub p99: u64,
-    /// What was asked a second in the first window beyond it.
+    /// The rate of requests in the first window beyond it.
     pub beyond_rate: f64,
-    /// What was answered a second there.
+    /// The rate of answers there.
     pub beyond_answered: f64,
     /// The p99 there, in microseconds.
     pub beyond_p99: u64,
-    /// The most that was answered a second in any window.
+    /// The highest rate of answers in any window.
     pub most: f64,
 }
 
-/// Fewer are answered than are asked.
+/// Whether answers come more slowly than requests are sent.
 pub(super) fn falls_behind(window: &Window) -> bool {
     window.planned > 0 && window.answered_rate() < KEEPS_UP * window.asked_rate()
 }
 
-/// Finds the knee in the windows of a phase whose rate goes up: the last one before those that fall behind, or
-/// whose p99 is ten times what it was in the beginning. One slow window among quick ones is no knee. `None`
-/// where there is none, or the rate does not go up.
+/// Finds the knee in the windows of a phase whose rate goes up: the last window before those that fall
+/// behind, or whose p99 is ten times that at the beginning. One slow window among fast ones is no knee.
+/// `None` where there is no knee, or the rate does not go up.
 pub fn knee(windows: &[Window]) -> Option<Knee> {
     let used: Vec<&Window> = windows.iter().filter(|window| window.planned > 0).collect();
     if used.len() < 3 || !used.is_sorted_by(|a, b| a.segment.to < b.segment.to) {

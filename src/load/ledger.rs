@@ -1,4 +1,4 @@
-//! Which requests wait, by their number.
+//! The requests that wait, by their number.
 
 use std::{
     collections::BTreeMap,
@@ -8,29 +8,37 @@ use std::{
 /// A request that waits for its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pending {
-    /// What it asks for.
+    /// The number whose factorial it asks for.
     pub n: u64,
-    /// When it was to be sent; latency counts from here.
+    /// When it was to be sent; latency counts from then.
     pub planned: Instant,
     /// When it was sent.
     pub sent: Instant,
     /// Its phase, by number.
     pub phase: usize,
-    /// Its place in the phase's profile.
+    /// The window of the phase's profile that it is in.
     pub window: usize,
-    /// The user who asks, in a closed loop.
+    /// The user who sends it, in a closed loop.
     pub user: Option<u32>,
 }
 
-/// How an answer counts.
+/// A request that was given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Told {
+pub struct GivenUp {
+    /// The request.
+    pub request: Pending,
+    /// Whether it counts as lost as long as no answer comes.
+    pub lost: bool,
+}
+
+/// What an answer is to its request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
     /// The answer that was waited for.
     First(Pending),
-    /// An answer to what was given up: what that was, and whether it was taken for lost; `None` where that is
-    /// too long ago to be known.
-    Late(Option<(Pending, bool)>),
-    /// One more answer to what has one.
+    /// An answer to a request that was given up; `None` where that is too long ago to be known.
+    Late(Option<GivenUp>),
+    /// One more answer to a request that has one.
     Double,
     /// No request has that number.
     Unknown,
@@ -38,22 +46,23 @@ pub enum Told {
 
 /// Every request by its number, from its sending to its answer.
 ///
-/// Numbers go up, so that nothing has to be kept of a request that has its answer: whatever was sent, waits no
-/// more and was not given up has one.
+/// Numbers go up, so nothing has to be kept of a request that has its answer: one that was sent, does not
+/// wait and was not given up has one.
 #[derive(Debug)]
 pub struct Ledger {
     pending: BTreeMap<u64, Pending>,
-    /// Given up, and no answer has come since; and whether it is taken for lost.
-    given_up: BTreeMap<u64, (Pending, bool)>,
-    /// The most that are kept of those; beyond it the oldest are forgotten.
+    /// Requests that were given up and have no answer since.
+    given_up: BTreeMap<u64, GivenUp>,
+    /// How many of those are kept; beyond that the oldest are forgotten.
     most_given_up: usize,
-    /// Up to here, what was given up may be forgotten: a further answer is taken for a late one.
+    /// Requests below this number may be forgotten ones that were given up, so that their answers count as
+    /// late.
     forgotten_below: u64,
     next: u64,
 }
 
 impl Ledger {
-    /// Nothing was sent; remembers so many that were given up.
+    /// An empty ledger that remembers `most_given_up` requests that were given up.
     pub fn new(most_given_up: usize) -> Ledger {
         Ledger {
             pending: BTreeMap::new(),
@@ -64,7 +73,7 @@ impl Ledger {
         }
     }
 
-    /// Registers a request, right before it is sent; its number.
+    /// Registers a request right before it is sent. Returns its number.
     pub fn register(&mut self, request: Pending) -> u64 {
         let number = self.next;
         self.next += 1;
@@ -72,21 +81,21 @@ impl Ledger {
         number
     }
 
-    /// Takes back what could not be sent after all.
+    /// Takes back a request that could not be sent after all.
     pub fn take_back(&mut self, number: u64) -> Option<Pending> {
         self.pending.remove(&number)
     }
 
     /// An answer has come.
-    pub fn answered(&mut self, number: u64) -> Told {
+    pub fn answered(&mut self, number: u64) -> Arrival {
         if let Some(pending) = self.pending.remove(&number) {
-            return Told::First(pending);
+            return Arrival::First(pending);
         }
         match self.given_up.remove(&number) {
-            Some(given_up) => Told::Late(Some(given_up)),
-            None if number >= self.next => Told::Unknown,
-            None if number < self.forgotten_below => Told::Late(None),
-            None => Told::Double,
+            Some(given_up) => Arrival::Late(Some(given_up)),
+            None if number >= self.next => Arrival::Unknown,
+            None if number < self.forgotten_below => Arrival::Late(None),
+            None => Arrival::Double,
         }
     }
 
@@ -95,10 +104,11 @@ impl Ledger {
         self.pending.get(&number)
     }
 
-    /// No answer is waited for any longer; one that comes is late. `lost` says whether it is missed.
+    /// Stops waiting for an answer; one that comes is late. `lost` says whether the request counts as lost
+    /// until then.
     pub fn give_up(&mut self, number: u64, lost: bool) -> Option<Pending> {
         let pending = self.pending.remove(&number)?;
-        self.given_up.insert(number, (pending, lost));
+        self.given_up.insert(number, GivenUp { request: pending, lost });
         while self.given_up.len() > self.most_given_up
             && let Some((oldest, _)) = self.given_up.pop_first()
         {
@@ -107,7 +117,7 @@ impl Ledger {
         Some(pending)
     }
 
-    /// Gives up the next of what was planned longer ago than `limit`, the oldest first.
+    /// Gives up the oldest request, where it was planned longer ago than `limit`.
     pub fn expire_one(&mut self, limit: Duration, now: Instant) -> Option<(u64, Pending)> {
         let (number, oldest) = self.pending.first_key_value()?;
         let number = *number;
@@ -117,7 +127,7 @@ impl Ledger {
         self.give_up(number, true).map(|pending| (number, pending))
     }
 
-    /// How many wait.
+    /// How many requests wait.
     pub fn waiting(&self) -> usize {
         self.pending.len()
     }
@@ -144,10 +154,10 @@ mod tests {
     #[test]
     fn the_first_answer_is_the_one_that_was_waited_for_and_any_further_one_is_double() {
         let (mut ledger, _) = three();
-        let Told::First(pending) = ledger.answered(1) else { panic!("not the first") };
+        let Arrival::First(pending) = ledger.answered(1) else { panic!("not the first") };
         assert_eq!(pending.n, 10);
-        assert_eq!(ledger.answered(1), Told::Double);
-        assert_eq!(ledger.answered(3), Told::Unknown);
+        assert_eq!(ledger.answered(1), Arrival::Double);
+        assert_eq!(ledger.answered(3), Arrival::Unknown);
         assert_eq!(ledger.waiting(), 2);
     }
 
@@ -158,8 +168,8 @@ mod tests {
         assert_eq!(ledger.expire_one(2 * SECOND, start + 3 * SECOND).unwrap().0, 0);
         assert_eq!(ledger.expire_one(2 * SECOND, start + 3 * SECOND).unwrap().0, 1);
         assert_eq!(ledger.expire_one(2 * SECOND, start + 3 * SECOND), None);
-        let late = request(0, start);
-        assert_eq!((ledger.answered(0), ledger.answered(0)), (Told::Late(Some((late, true))), Told::Double));
+        let late = GivenUp { request: request(0, start), lost: true };
+        assert_eq!((ledger.answered(0), ledger.answered(0)), (Arrival::Late(Some(late)), Arrival::Double));
     }
 
     #[test]
@@ -167,9 +177,9 @@ mod tests {
         let (mut ledger, start) = three();
         while ledger.expire_one(SECOND, start + 9 * SECOND).is_some() {}
         assert_eq!(ledger.given_up.len(), 2);
-        assert_eq!(ledger.answered(0), Told::Late(None), "forgotten, and not taken for a double");
-        assert!(matches!(ledger.answered(2), Told::Late(Some(_))));
-        assert_eq!(ledger.answered(2), Told::Double);
+        assert_eq!(ledger.answered(0), Arrival::Late(None), "forgotten, and not taken for a double");
+        assert!(matches!(ledger.answered(2), Arrival::Late(Some(_))));
+        assert_eq!(ledger.answered(2), Arrival::Double);
     }
 
     #[test]

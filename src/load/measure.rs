@@ -1,4 +1,4 @@
-//! What a run amounts to: counts and histograms, by phase, by window of a phase, and over time.
+//! The results of a run: counts and histograms, by phase, by window of a phase, and over time.
 
 use std::{
     collections::BTreeMap,
@@ -9,10 +9,10 @@ use hdrhistogram::Histogram;
 
 use super::plan::Segment;
 
-/// How times are distributed, in microseconds, to three figures.
+/// A distribution of times, in microseconds, to three figures.
 pub type Distribution = Histogram<u64>;
 
-/// So many kinds of failure are told apart; what is beyond is "other".
+/// How many kinds of failure are counted apart; the rest are "other".
 const KINDS: usize = 50;
 /// The number of intervals at which neighbours are merged.
 const INTERVALS: usize = 600;
@@ -28,17 +28,17 @@ pub struct Totals {
     pub answered: u64,
     /// Requests without a right answer in time, by reason; wrong answers are counted apart.
     pub failures: BTreeMap<String, u64>,
-    /// Answers that are not what they must be.
+    /// Answers that are not right.
     pub wrong: u64,
     /// Requests that were sent, given up, and never answered.
     pub lost: u64,
     /// Answers beyond the first.
     pub double: u64,
-    /// Answers to what was given up.
+    /// Answers to requests that were given up.
     pub late: u64,
     /// From the first planned time to the last planned time or answer.
     pub lasted: Duration,
-    /// From the planned time to the answer, right ones and those given up: these waited at least so long.
+    /// From the planned time to the right answer, or to giving up: that request waited at least this long.
     pub latency: Distribution,
     /// From the planned time to the sending.
     pub delay: Distribution,
@@ -137,11 +137,11 @@ pub struct Window {
     pub segment: Segment,
     /// Requests that were to be sent in it.
     pub planned: u64,
-    /// Right answers that came while it lasted, to whatever request.
+    /// Right answers that came while it lasted, to any request.
     pub answered: u64,
-    /// Requests of it without a right answer.
+    /// Its requests without a right answer.
     pub errors: u64,
-    /// The times of its requests, in microseconds.
+    /// The latencies of its requests, in microseconds.
     pub latency: Histogram<u32>,
 }
 
@@ -150,31 +150,31 @@ impl Window {
         Window { segment, planned: 0, answered: 0, errors: 0, latency: coarse() }
     }
 
-    /// What was asked a second.
+    /// Requests a second.
     pub fn asked_rate(&self) -> f64 {
         self.planned as f64 / self.segment.lasts.as_secs_f64()
     }
 
-    /// What was answered a second.
+    /// Right answers a second.
     pub fn answered_rate(&self) -> f64 {
         self.answered as f64 / self.segment.lasts.as_secs_f64()
     }
 }
 
-/// A phase and what came of it.
+/// A phase and its results.
 #[derive(Clone, Debug)]
 pub struct PhaseResults {
     /// Its name.
     pub name: String,
-    /// Whether it counts.
+    /// Whether it counts for the totals and thresholds.
     pub measured: bool,
-    /// From the run's beginning.
+    /// When it began, from the beginning of the run.
     pub began: Duration,
     /// Its counts and times.
     pub totals: Totals,
     /// The parts of its profile; empty in a closed loop.
     pub windows: Vec<Window>,
-    /// Whether it ended early because more was asked than was answered.
+    /// Whether it ended early because answers fell behind.
     pub saturated: bool,
 }
 
@@ -185,13 +185,13 @@ pub struct Interval {
     pub planned: u64,
     /// Right answers that came in it.
     pub answered: u64,
-    /// Requests of it without a right answer.
+    /// Its requests without a right answer.
     pub errors: u64,
-    /// The times of the requests that were planned in it, in microseconds.
+    /// The latencies of the requests that were planned in it, in microseconds.
     pub latency: Histogram<u32>,
 }
 
-/// The run over time: up to 600 intervals, each twice as long once those do not suffice.
+/// The run over time: up to 600 intervals, which become twice as long when more are needed.
 #[derive(Clone, Debug)]
 pub(super) struct Timeline {
     pub length: Duration,
@@ -220,7 +220,7 @@ impl Timeline {
     }
 }
 
-/// Every so many neighbours as one.
+/// Merges each `together` neighbours into one interval.
 pub(super) fn merged(intervals: &[Interval], together: usize) -> Vec<Interval> {
     let merge = |part: &[Interval]| {
         let mut sum = part[0].clone();
@@ -236,14 +236,14 @@ pub(super) fn merged(intervals: &[Interval], together: usize) -> Vec<Interval> {
     intervals.chunks(together.max(1)).map(merge).collect()
 }
 
-/// Everything that a run amounts to.
+/// All results of a run.
 #[derive(Clone, Debug)]
 pub struct Results {
     /// When it began.
     pub began: SystemTime,
     /// The sum of the phases that are measured.
     pub totals: Totals,
-    /// Each phase, those too that do not count.
+    /// Each phase, including those that do not count.
     pub phases: Vec<PhaseResults>,
     /// The run over time.
     pub intervals: Vec<Interval>,
@@ -251,7 +251,7 @@ pub struct Results {
     pub interval: Duration,
     /// Whether it was stopped before its end.
     pub stopped: bool,
-    /// Requests that nobody waited for any longer when it was stopped.
+    /// Requests that still waited when it was stopped.
     pub abandoned: u64,
     /// The first few answers that were wrong, lost, double or late, each as a sentence.
     pub samples: Vec<String>,

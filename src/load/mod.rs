@@ -1,8 +1,8 @@
-//! The load generator: asks as a script says, checks each answer, and reports how long they took.
+//! The load generator: sends requests as a script says, checks each answer, and reports how long they took.
 //!
-//! A script's phases say what is sent when ([`Profile`]), its [`Values`] which numbers. A [`Book`] has every
-//! request by its id, from its planned time to its answer, and keeps nothing of what is done but counts and
-//! histograms; so memory is bounded whatever is asked. The targets report to the book what has come.
+//! The phases of a script say when requests are sent ([`LoadModel`]), and its [`Values`] which numbers they
+//! ask for. A [`Book`] has every request by its number, from its planned time to its answer; of finished ones
+//! it keeps counts and histograms alone, so memory is bounded. The targets report to the book what has come.
 //!
 //! Knows: config, factorial, format, record, settings, telemetry. Must not know: rdkafka, clap.
 
@@ -15,7 +15,7 @@ mod ledger;
 mod measure;
 mod plan;
 mod read;
-mod read_load;
+mod read_model;
 pub mod report;
 mod run;
 mod script;
@@ -31,8 +31,8 @@ pub use id::RunId;
 pub use knee::{Knee, knee};
 pub use measure::{Distribution, Interval, PhaseResults, Results, Totals, Window};
 pub use plan::{Due, Profile, Segment, Times};
-pub use read::{built_in, load, parse};
-pub use run::{Request, Stop, Target, run};
-pub use script::{Load, Phase, Script, Target as TargetSettings, Topics};
+pub use read::{built_in, parse, read_script};
+pub use run::{Interrupt, PlannedRequest, Target, run};
+pub use script::{LoadModel, Phase, Script, Target as TargetSettings, TargetTopics};
 pub use threshold::{Outcome, Threshold, ThresholdError};
 pub use values::{Draw, Values};

@@ -28,15 +28,15 @@ impl Segment {
     }
 }
 
-/// How the rate of a phase goes: what is sent when, whatever the answers do.
+/// The rate of a phase over time, which says when each request is sent, whatever the answers do.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Profile(Vec<Segment>);
 
-/// In so many windows a ramp is looked at, to tell where it saturates.
+/// A ramp is measured in this many windows, to find where it saturates.
 const RAMP_WINDOWS: u32 = 20;
 
 impl Profile {
-    /// The same rate all the time.
+    /// A constant rate.
     pub fn constant(rate: f64, lasts: Duration) -> Profile {
         Profile(vec![Segment { lasts, from: rate, to: rate }])
     }
@@ -57,7 +57,7 @@ impl Profile {
         Profile((0..count).map(step).collect())
     }
 
-    /// `base` all the time, but for a `peak` in its middle.
+    /// A constant rate `base`, except for a `peak` in the middle.
     pub fn spike(base: f64, peak: f64, peak_lasts: Duration, lasts: Duration) -> Profile {
         let around = lasts.saturating_sub(peak_lasts) / 2;
         let flat = |rate, lasts| Segment { lasts, from: rate, to: rate };
@@ -69,7 +69,7 @@ impl Profile {
         self.0.iter().map(|segment| segment.lasts).sum()
     }
 
-    /// Its parts, each of which is measured by itself.
+    /// Its segments, each of which is measured by itself.
     pub fn segments(&self) -> &[Segment] {
         &self.0
     }
@@ -94,7 +94,7 @@ pub struct Due {
     pub window: usize,
 }
 
-/// The planned times of a profile's requests, one after the other; nothing is kept of them.
+/// The planned times of a profile's requests, computed one after another.
 #[derive(Clone, Debug)]
 pub struct Times<'a> {
     segments: &'a [Segment],
@@ -113,7 +113,7 @@ impl Iterator for Times<'_> {
         loop {
             let segment = self.segments.get(self.index)?;
             let number = self.next - self.before;
-            // What falls on the boundary belongs to the next; a float may miss it by a hair.
+            // A request on the boundary belongs to the next segment; rounding may put it just before.
             if number < segment.requests() - 1e-6 {
                 self.next += 1.0;
                 let after = Duration::from_secs_f64(self.start + segment.time_of(number.max(0.0)));

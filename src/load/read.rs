@@ -1,4 +1,4 @@
-//! A load script from its file.
+//! Reads a load script from its file.
 
 use std::{
     cell::RefCell,
@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    read_load::{self, number},
-    script::{Load, Phase, Script, Target, Topics},
+    read_model::{self, number},
+    script::{LoadModel, Phase, Script, Target, TargetTopics},
     threshold::Threshold,
     values::Values,
 };
 use crate::{
-    config::{self, FORMATS, LoadError, Override, Properties, Property, positive, topic_name},
+    config::{self, LoadError, NUMBER_FORMATS, Override, Properties, Property, positive, topic_name},
     settings::{Diagnostics, Environment, Node, Origin, ProcessEnvironment, Reader, Value},
 };
 
@@ -36,17 +36,18 @@ pub fn built_in() -> impl Iterator<Item = &'static str> {
     config::loads()
 }
 
-/// Reads and checks a load script: the file of that name, else the one in `pipelines/` or `pipelines/load/`,
-/// else the one built in. Overrides win over `PIPELINE_BOOTSTRAP_SERVERS`, and that over the file.
+/// Reads and checks a load script: the file of that name, otherwise the one in `pipelines/` or
+/// `pipelines/load/`, otherwise the one built in. Overrides win over `PIPELINE_BOOTSTRAP_SERVERS`, which wins
+/// over the file.
 ///
 /// # Errors
 /// Everything that is wrong, at once, each with its place.
-pub fn load(name: &str, overrides: &[Override]) -> Result<Script, LoadError> {
+pub fn read_script(name: &str, overrides: &[Override]) -> Result<Script, LoadError> {
     let (file, text) = config::load_script(Path::new(""), name)?;
     parse(&file, &text, overrides, &ProcessEnvironment).map_err(LoadError::Invalid)
 }
 
-/// As [`load`], for a text that is at hand; `file` is its name in messages.
+/// Reads and checks a load script from its text; `file` is its name in messages.
 ///
 /// ```
 /// use pipeline::{load, settings::ProcessEnvironment};
@@ -111,7 +112,7 @@ fn script(root: Reader<'_>, file: &str) -> Option<Script> {
     })
 }
 
-/// The name becomes that of files.
+/// The reports are files of that name.
 fn is_file_name(root: &Reader<'_>, name: &str) -> bool {
     let legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let fits = name.chars().all(legal) && !name.starts_with('.') && name.len() <= 100;
@@ -131,13 +132,13 @@ fn target(table: &Reader<'_>) -> Option<Target> {
     }
 }
 
-/// Both tables are read whatever is asked, so that one file serves for both.
-fn topics(table: Reader<'_>) -> Topics {
+/// Both tables are read whichever target is used, so that one file serves for both.
+fn topics(table: Reader<'_>) -> TargetTopics {
     let requests = topic_name(&table, "requests").unwrap_or_else(|| "factorials-to-be-calculated".to_owned());
-    let topics = Topics {
-        request_format: table.choice("request_format", FORMATS).unwrap_or_default(),
+    let topics = TargetTopics {
+        request_format: table.choice("request_format", NUMBER_FORMATS).unwrap_or_default(),
         results: topic_name(&table, "results").unwrap_or_else(|| "factorials-result".to_owned()),
-        result_format: table.choice("result_format", FORMATS).unwrap_or_default(),
+        result_format: table.choice("result_format", NUMBER_FORMATS).unwrap_or_default(),
         dead_letters: topic_name(&table, "dead_letters").unwrap_or_else(|| format!("{requests}.dlq")),
         requests,
     };
@@ -239,14 +240,15 @@ fn list(table: &Reader<'_>, node: &Node) -> Option<Values> {
     None
 }
 
-/// One number a line; a path that is not absolute is looked for where the command was started.
+/// Reads one number a line. A relative path is looked for beside the script, then where the command was
+/// started.
 fn numbers_of_file(table: &Reader<'_>, script: &str) -> Option<Values> {
     let path = table.string("file")?;
     let wrong = |sentence: String, help: &str| {
         say(table, "file", sentence, help);
         None
     };
-    // Beside the script first: it may be run from anywhere.
+    // Beside the script first, as that may be run from anywhere.
     let beside = Path::new(script).parent().map(|folder| folder.join(&path));
     let found = beside.filter(|beside| beside.is_file()).unwrap_or_else(|| PathBuf::from(&path));
     let text = match fs::read_to_string(&found) {
@@ -293,7 +295,7 @@ fn phase(name: &str, table: Reader<'_>, common: Option<&Values>, file: &str) -> 
     let values = if table.node("values").is_some() { own } else { common.cloned() };
     let values = match values {
         None if table.node("values").is_none() && common.is_none() => {
-            let sentence = format!("nothing says which numbers `{}` asks for", table.path());
+            let sentence = format!("`{}` does not set which numbers to request", table.path());
             let help = "such as `values.uniform = { min = 1, max = 1_000 }`, here or for all phases";
             table.say(table.origin(), sentence, Some(help.to_owned()));
             None
@@ -302,17 +304,17 @@ fn phase(name: &str, table: Reader<'_>, common: Option<&Values>, file: &str) -> 
     };
     let time = positive(&table, "time");
     let count = table.integer("count", 1..=i64::MAX).map(i64::unsigned_abs);
-    let load = read_load::read(&table, time, count);
+    let model = read_model::read(&table, time, count);
     let measured = table.boolean("measured").unwrap_or(true);
     let until_saturated = table.boolean("until_saturated").unwrap_or(false);
-    if until_saturated && !matches!(&load, Some(Load::Open(profile)) if profile.rises()) {
+    if until_saturated && !matches!(&model, Some(LoadModel::Open(profile)) if profile.rises()) {
         let sentence = format!("`{}.until_saturated` needs a rate that goes up", table.path());
         say(&table, "until_saturated", sentence, "use `ramp` or `steps`");
     }
     table.finish();
     Some(Phase {
         name: name.to_owned(),
-        load: load?,
+        model: model?,
         time,
         count,
         values: values?,
@@ -344,7 +346,7 @@ fn threshold(root: &Reader<'_>, node: &Node) -> Option<Threshold> {
     parsed
         .inspect_err(|error| {
             let origin = match &node.origin {
-                // Within the quotes, where the text stands there as it is.
+                // Points into the quoted text, where it has no escapes.
                 Origin::File(span) if span.len() == text.value.len() + 2 => {
                     let start = span.start + 1;
                     Origin::File(start + error.at.start..start + error.at.end)

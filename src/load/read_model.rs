@@ -1,24 +1,24 @@
-//! How a phase asks: `rate`, `ramp`, `steps`, `spike` or `users`.
+//! Reads the load model of a phase: `rate`, `ramp`, `steps`, `spike` or `users`.
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{plan::Profile, script::Load, threshold};
+use super::{plan::Profile, script::LoadModel, threshold};
 use crate::{
     config::positive,
     settings::{Reader, Value},
 };
 
-/// Faster than any client is; beyond it a phase is a slip of the pen.
+/// The highest rate: no client is faster, so a higher one is a typing mistake.
 const FASTEST: f64 = 10_000_000.0;
 const KINDS: [&str; 5] = ["rate", "ramp", "steps", "spike", "users"];
 
-/// Reads the one of these that a phase has. All are asked for, so that each is known.
-pub(super) fn read(table: &Reader<'_>, time: Option<Duration>, count: Option<u64>) -> Option<Load> {
+/// Reads the one that the phase has. It looks for all of them, so that each counts as a known setting.
+pub(super) fn read(table: &Reader<'_>, time: Option<Duration>, count: Option<u64>) -> Option<LoadModel> {
     let given: Vec<&str> = KINDS.into_iter().filter(|kind| table.node(kind).is_some()).collect();
     let pause = table.duration("pause");
     let [kind] = given[..] else {
         let sentence = match given[..] {
-            [] => format!("nothing says how `{}` asks", table.path()),
+            [] => format!("`{}` does not set when to send requests", table.path()),
             _ => format!("`{}` asks in more than one way", table.path()),
         };
         let help = "write one of `rate`, `ramp`, `steps`, `spike` and `users`";
@@ -26,14 +26,15 @@ pub(super) fn read(table: &Reader<'_>, time: Option<Duration>, count: Option<u64
         return None;
     };
     if pause.is_some() && kind != "users" {
-        let sentence = format!("`{}.pause` is for `users`: at planned times nobody waits", table.path());
+        let sentence =
+            format!("`{}.pause` is for `users` only: planned times do not depend on answers", table.path());
         table.say(table.origin(), sentence, None);
     }
     match kind {
         "users" => {
             let users = table.integer("users", 1..=100_000).and_then(|users| u32::try_from(users).ok());
             needs_an_end(table, time.is_some() || count.is_some());
-            Some(Load::Closed { users: users?, pause: pause.unwrap_or_default() })
+            Some(LoadModel::Closed { users: users?, pause: pause.unwrap_or_default() })
         }
         "rate" => constant(table, time, count),
         _ => {
@@ -46,19 +47,19 @@ pub(super) fn read(table: &Reader<'_>, time: Option<Duration>, count: Option<u64
     }
 }
 
-fn constant(table: &Reader<'_>, time: Option<Duration>, count: Option<u64>) -> Option<Load> {
+fn constant(table: &Reader<'_>, time: Option<Duration>, count: Option<u64>) -> Option<LoadModel> {
     let rate = rate(table, "rate")?;
     needs_an_end(table, time.is_some() || count.is_some());
     if rate == 0.0 && time.is_none() {
         table.say(table.origin(), format!("`{}` never asks", table.path()), None);
         return None;
     }
-    // A count alone: as long as that takes, and a bit so that its last is in it.
+    // A count alone lasts as long as it takes, plus half an interval so that the last request is in it.
     let lasts = time.or_else(|| Duration::try_from_secs_f64((count? as f64 + 0.5) / rate).ok())?;
-    Some(Load::Open(Profile::constant(rate, lasts)))
+    Some(LoadModel::Open(Profile::constant(rate, lasts)))
 }
 
-fn varying(kind: &str, table: &Reader<'_>, time: Option<Duration>) -> Option<Load> {
+fn varying(kind: &str, table: &Reader<'_>, time: Option<Duration>) -> Option<LoadModel> {
     let required = |key: &str, what: &str| table.required(key, rate(table, key), what);
     let profile = match kind {
         "ramp" => {
@@ -86,7 +87,7 @@ fn varying(kind: &str, table: &Reader<'_>, time: Option<Duration>) -> Option<Loa
             Profile::spike(base?, peak?, lasts, time)
         }
     };
-    Some(Load::Open(profile))
+    Some(LoadModel::Open(profile))
 }
 
 fn needs_an_end(table: &Reader<'_>, has: bool) {

@@ -1,4 +1,4 @@
-//! Sends at the planned times, and waits for nothing.
+//! Sends requests at their planned times, without waiting for answers.
 
 use std::{
     cmp::Reverse,
@@ -12,103 +12,107 @@ use std::{
 };
 
 use super::{
-    book::Book,
+    book::{Book, Freed},
     ledger::Pending,
     plan::Profile,
-    script::{Load, Phase, Script},
+    script::{LoadModel, Phase, Script},
     values::Draw,
 };
 
-/// How long at most it takes to notice a stop.
+/// How long it takes at most to notice an interrupt.
 const NOTICE: Duration = Duration::from_millis(20);
-/// A user who got an error at once asks again after so long: errors can be had faster than they are of use.
+/// The least pause of a user after an error, as errors may come much faster than answers.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
-/// How long is slept at most while the last answers are waited for.
+/// How often the book is looked at while the last answers are waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A request that is to be sent now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Request {
-    /// Its number in the run, which its id is made of.
+pub struct PlannedRequest {
+    /// Its number in the run, which is part of its id.
     pub number: u64,
-    /// What it asks for.
+    /// The number whose factorial it asks for.
     pub n: u64,
     /// When it was to be sent.
     pub planned: Instant,
 }
 
-/// Who is asked.
+/// Where requests are sent.
 pub trait Target {
-    /// Sends a request without waiting for anything; what becomes of it is told to the book.
+    /// Sends a request without waiting; what becomes of it is reported to the book.
     ///
     /// # Errors
-    /// The kind of failure, where it cannot be sent.
-    fn send(&self, request: Request) -> Result<(), String>;
+    /// The kind of failure, where the request cannot be sent.
+    fn send(&self, request: PlannedRequest) -> Result<(), String>;
 
-    /// How long after the last answer one more may come that nobody waits for.
+    /// How long after the last answer an unexpected one, such as a duplicate, may still come.
     fn aftermath(&self) -> Duration;
 }
 
-/// Whether a run is to be stopped: asked first to ask no more, then to wait no more.
+/// Ends a run early: the first time it is raised nothing new is begun, the second time nothing is waited for.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
+pub struct Interrupt(AtomicU8);
 
-impl Stop {
-    /// Once: ask no more. Twice: wait no more.
-    pub fn stop(&self) {
+impl Interrupt {
+    /// Raises it, for the first or the second time.
+    pub fn raise(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    fn asking(&self) -> bool {
+    /// Whether anything new may be begun.
+    pub fn goes_on(&self) -> bool {
         self.0.load(Relaxed) == 0
     }
 
-    fn waiting(&self) -> bool {
+    /// Whether anything may be waited for.
+    pub fn waits(&self) -> bool {
         self.0.load(Relaxed) < 2
     }
 }
 
-/// Asks what the script says, and returns once all is answered or given up, or it was stopped. Blocks; keeps the
-/// thread that it is called on, so that nothing else makes it late. Somebody else must let the book
-/// [`expire`](Book::expire) meanwhile. Returns whether it was stopped.
-pub fn run(script: &Script, target: &dyn Target, book: &Book, stop: &Stop) -> bool {
+/// Runs the script until every request is answered or given up, or the run is interrupted, which it returns.
+/// Blocks: it keeps its thread, so that nothing else makes a request late. Meanwhile the caller must let the
+/// book [`expire`](Book::expire) requests.
+pub fn run(script: &Script, target: &dyn Target, book: &Book, interrupt: &Interrupt) -> bool {
     let mut start = Instant::now();
     book.begins(start);
     for (index, phase) in script.phases.iter().enumerate() {
-        if !stop.asking() {
+        if !interrupt.goes_on() {
             break;
         }
-        let asking = Asking { index, target, book, stop };
+        let run = PhaseRun { index, target, book, interrupt };
         let mut numbers = phase.values.draw(fastrand::u64(..));
-        start = match &phase.load {
-            Load::Open(profile) => asking.open(phase, profile, &mut numbers, start),
-            Load::Closed { users, pause } => {
+        start = match &phase.model {
+            LoadModel::Open(profile) => run.open(phase, profile, &mut numbers, start),
+            LoadModel::Closed { users, pause } => {
                 // Users ask when they are free, so there is nothing to catch up with.
-                asking.closed(phase, (*users, *pause), &mut numbers, Instant::now())
+                run.closed(phase, (*users, *pause), &mut numbers, Instant::now())
             }
         };
     }
-    while stop.waiting() && (book.waiting() > 0 || book.quiet(Instant::now()) < aftermath(target, book)) {
+    while interrupt.waits() && (book.waiting() > 0 || book.quiet(Instant::now()) < aftermath(target, book)) {
         thread::sleep(LOOK);
     }
-    !stop.asking()
+    !interrupt.goes_on()
 }
 
-/// What was given up may still come: it is waited for longer, so that late and lost can be told apart.
+/// How long to wait after the last answer; longer where requests were given up, so that late and lost answers
+/// can be told apart.
 fn aftermath(target: &dyn Target, book: &Book) -> Duration {
     if book.lost() > 0 { target.aftermath() * 5 } else { target.aftermath() }
 }
 
-struct Asking<'a> {
+/// One phase that is being run.
+struct PhaseRun<'a> {
     index: usize,
     target: &'a dyn Target,
     book: &'a Book,
-    stop: &'a Stop,
+    interrupt: &'a Interrupt,
 }
 
-impl Asking<'_> {
-    /// Sends at the planned times, whatever the answers do; what is overdue is sent at once. Returns when the
-    /// next phase is to begin.
+impl PhaseRun<'_> {
+    /// Sends at the planned times, however long answers take; overdue requests are sent at once. Returns when
+    /// the next phase begins.
     fn open(&self, phase: &Phase, profile: &Profile, numbers: &mut Draw<'_>, start: Instant) -> Instant {
         self.book.phase_begins(self.index, start, None);
         let (mut window, mut end, mut saturated) = (0, start + profile.lasts(), false);
@@ -134,7 +138,7 @@ impl Asking<'_> {
         end
     }
 
-    /// So many users, each of whom asks again once the answer is there and the pause is over.
+    /// Runs users, each of whom asks again after the answer and a pause. Returns when the next phase begins.
     fn closed(
         &self,
         phase: &Phase,
@@ -147,7 +151,7 @@ impl Asking<'_> {
         let mut due: BinaryHeap<_> = (0..users.0).map(|user| Reverse((start, user))).collect();
         let end = phase.time.map(|time| start + time);
         let mut left = phase.count.unwrap_or(u64::MAX);
-        while left > 0 && self.stop.asking() {
+        while left > 0 && self.interrupt.goes_on() {
             let now = Instant::now();
             if end.is_some_and(|end| now >= end) {
                 break;
@@ -163,7 +167,7 @@ impl Asking<'_> {
             let next = [due.peek().map(|Reverse((at, _))| *at), end].into_iter().flatten().min();
             let wait = next.map_or(NOTICE, |next| next.saturating_duration_since(now).min(NOTICE));
             match freed.recv_timeout(wait) {
-                Ok((user, failed)) => {
+                Ok(Freed { user, failed }) => {
                     let pause = if failed { users.1.max(AFTER_ERROR) } else { users.1 };
                     due.push(Reverse((Instant::now() + pause, user)));
                 }
@@ -178,16 +182,16 @@ impl Asking<'_> {
     fn send(&self, n: u64, planned: Instant, window: usize, user: Option<u32>) {
         let request = Pending { n, planned, sent: Instant::now(), phase: self.index, window, user };
         if let Some(number) = self.book.register(request)
-            && let Err(kind) = self.target.send(Request { number, n, planned })
+            && let Err(kind) = self.target.send(PlannedRequest { number, n, planned })
         {
             self.book.not_sent(number, &kind);
         }
     }
 
-    /// Returns false where the run is to be stopped.
+    /// Returns false where the run is interrupted.
     fn sleep_until(&self, at: Instant) -> bool {
         loop {
-            if !self.stop.asking() {
+            if !self.interrupt.goes_on() {
                 return false;
             }
             let now = Instant::now();

@@ -1,4 +1,4 @@
-//! A checked load script: what a TOML file says, after everything that can be known to be wrong was refused.
+//! A load script that was read and checked.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,22 +8,22 @@ use crate::{
     format::Format,
 };
 
-/// What is to be asked, of whom, and what must hold of it.
+/// What to ask, where, and what must hold.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// Its name: that of its reports, and a label on its metrics.
     pub name: String,
-    /// Properties of librdkafka, where it goes straight to Kafka.
+    /// Properties of librdkafka, for the target Kafka.
     pub kafka: Properties,
-    /// Who is asked.
+    /// Where requests are sent.
     pub target: Target,
-    /// How long an answer is waited for, from the planned time on.
+    /// How long to wait for an answer, from the planned time on.
     pub timeout: Duration,
     /// One after the other; at least one.
     pub phases: Vec<Phase>,
-    /// What decides the exit code.
+    /// What must hold: it decides the exit code.
     pub thresholds: Vec<Threshold>,
-    /// The most requests in flight: what is planned beyond it is not sent, and is an error.
+    /// The most requests in flight; those planned beyond it are not sent, and count as errors.
     pub in_flight: usize,
     /// The folder of the reports.
     pub reports: PathBuf,
@@ -31,11 +31,11 @@ pub struct Script {
     pub metrics: Metrics,
 }
 
-/// Who is asked.
+/// Where requests are sent.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// The workers, through their topics.
-    Kafka(Topics),
+    Kafka(TargetTopics),
     /// A server that answers `GET` at an address.
     Http {
         /// The address, with `{n}` where the number goes.
@@ -47,7 +47,7 @@ pub enum Target {
 
 /// The topics of the pipeline that answers.
 #[derive(Clone, Debug)]
-pub struct Topics {
+pub struct TargetTopics {
     /// Where requests go.
     pub requests: String,
     /// How they are written.
@@ -65,28 +65,28 @@ pub struct Topics {
 pub struct Phase {
     /// Its name.
     pub name: String,
-    /// How it asks.
-    pub load: Load,
-    /// At most so long.
+    /// When it sends requests.
+    pub model: LoadModel,
+    /// How long it lasts at most.
     pub time: Option<Duration>,
-    /// At most so many requests.
+    /// How many requests it sends at most.
     pub count: Option<u64>,
-    /// Which numbers are asked for.
+    /// Which numbers it asks for.
     pub values: Values,
     /// Whether it counts: a warm-up does not.
     pub measured: bool,
-    /// Whether it ends once more is asked than is answered.
+    /// Whether it ends once answers fall behind.
     pub until_saturated: bool,
 }
 
-/// How a phase asks.
+/// When requests are sent: an open or a closed model of load.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Load {
+pub enum LoadModel {
     /// At planned times, whatever the answers do.
     Open(Profile),
-    /// So many users, each of whom asks again when the answer is there.
+    /// By users, each of whom asks again after the answer.
     Closed {
-        /// Users that ask one after another at the same time.
+        /// How many users there are at the same time.
         users: u32,
         /// How long each waits before asking again.
         pause: Duration,

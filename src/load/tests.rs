@@ -89,9 +89,9 @@ phases.f = { rate = 10, count = 5 }
     let counts: Vec<usize> = script
         .phases
         .iter()
-        .map(|phase| match &phase.load {
-            Load::Open(profile) => profile.times().count(),
-            Load::Closed { users, .. } => *users as usize,
+        .map(|phase| match &phase.model {
+            LoadModel::Open(profile) => profile.times().count(),
+            LoadModel::Closed { users, .. } => *users as usize,
         })
         .collect();
     assert_eq!(counts, [100, 500, 60, 102, 5, 6]);
@@ -107,7 +107,10 @@ fn what_is_wrong_is_said_at_its_place_with_what_to_do() {
         ("thresholds = ['p99 < 1 s', 'erors = 0']", &["s.toml:6:29", "did you mean `errors`?"]),
         ("thresholds = [5]", &["a threshold is a string, not an integer"]),
         ("tresholds = []", &["`tresholds` is not a setting of a load script", "did you mean `thresholds`?"]),
-        ("[phases.x]\ntime = '1 s'", &["nothing says how `phases.x` asks", "one of `rate`, `ramp`"]),
+        (
+            "[phases.x]\ntime = '1 s'",
+            &["`phases.x` does not set when to send requests", "one of `rate`, `ramp`"],
+        ),
         ("[phases.x]\nrate = 1\nusers = 2\ntime = '1 s'", &["asks in more than one way"]),
         ("[phases.x]\nrate = 1", &["`phases.x` would never end", "`time`, `count`, or both"]),
         ("[phases.x]\nramp = { from = 1, to = 2 }", &["has a `ramp` and no `time`"]),
@@ -141,7 +144,7 @@ fn what_is_wrong_is_said_at_its_place_with_what_to_do() {
 #[test]
 fn numbers_that_are_missing_or_cannot_be_are_said_too() {
     let cases = [
-        ("", "nothing says which numbers `phases.x` asks for"),
+        ("", "`phases.x` does not set which numbers to request"),
         ("values.uniform = { min = 5, max = 1 }", "`min` is above `max`"),
         ("values.uniform = { min = 0, max = 10_000_001 }", "0 to 10000000"),
         ("values.list = []", "must be an array of integers"),
@@ -178,25 +181,25 @@ fn every_script_that_is_built_in_can_run() {
     let names: Vec<&str> = built_in().collect();
     assert_eq!(names, ["smoke.toml", "exercise.toml", "ramp.toml", "spike.toml", "soak.toml"]);
     for name in names {
-        let script = load(name, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let script = read_script(name, &[]).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(format!("{}.toml", script.name), name);
     }
-    let error = load("smok.toml", &[]).unwrap_err().to_string();
+    let error = read_script("smok.toml", &[]).unwrap_err().to_string();
     assert!(
         error.starts_with("there is no load script smok.toml") && error.ends_with("soak.toml"),
         "{error}"
     );
 }
 
-/// Answers by itself, each so long after it was asked, or not at all.
+/// A target that answers each request after a while, or never.
 struct Answering {
     book: Arc<Book>,
     after: Option<Duration>,
-    asked: Mutex<Vec<(Request, Instant)>>,
+    asked: Mutex<Vec<(PlannedRequest, Instant)>>,
 }
 
 impl Target for Answering {
-    fn send(&self, request: Request) -> Result<(), String> {
+    fn send(&self, request: PlannedRequest) -> Result<(), String> {
         self.asked.lock().unwrap().push((request, Instant::now()));
         let Some(after) = self.after else { return Ok(()) };
         let book = self.book.clone();
@@ -218,11 +221,11 @@ fn right(n: u64) -> Answer<'static> {
     Answer::Result { n: Some(n), digits: reading.fingerprint() }
 }
 
-fn run_against(text: &str, after: Option<Duration>) -> (Results, Vec<(Request, Instant)>) {
+fn run_against(text: &str, after: Option<Duration>) -> (Results, Vec<(PlannedRequest, Instant)>) {
     let script = good(text, &[]);
     let book = Arc::new(Book::new(&script, RunId::new(1)));
     let target = Answering { book: book.clone(), after, asked: Mutex::default() };
-    let stop = Arc::new(Stop::default());
+    let interrupt = Arc::new(Interrupt::default());
     let expiring = book.clone();
     let expiry = thread::spawn(move || {
         while Arc::strong_count(&expiring) > 2 {
@@ -230,7 +233,7 @@ fn run_against(text: &str, after: Option<Duration>) -> (Results, Vec<(Request, I
             thread::sleep(Duration::from_millis(5));
         }
     });
-    let stopped = run(&script, &target, &book, &stop);
+    let stopped = run(&script, &target, &book, &interrupt);
     let results = book.results(stopped);
     let asked = target.asked.into_inner().unwrap();
     drop(target.book);
@@ -253,7 +256,7 @@ fn planned_times_do_not_wait_for_answers_and_what_is_not_answered_is_lost_after_
     let (first, last) = (asked[0].0.planned, asked[99].0.planned);
     assert_eq!(last - first, Duration::from_millis(990), "the plan is kept to");
     assert!(asked.iter().all(|(request, sent)| *sent >= request.planned), "nothing is sent before its time");
-    assert_eq!(results.samples.len(), 20, "the first few are told one by one");
+    assert_eq!(results.samples.len(), 20, "the first few are kept one by one");
 }
 
 #[test]
@@ -274,10 +277,10 @@ fn what_is_beyond_the_limit_in_flight_is_not_sent_and_is_an_error() {
     let script = good(&text, &["phases.steady.count=20", "target.timeout=300ms"]);
     let book = Arc::new(Book::new(&script, RunId::new(1)));
     let target = Answering { book: book.clone(), after: None, asked: Mutex::default() };
-    let stop = Stop::default();
-    stop.stop();
-    stop.stop();
-    assert!(run(&script, &target, &book, &stop), "a run that is stopped says so");
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    interrupt.raise();
+    assert!(run(&script, &target, &book, &interrupt), "a run that is stopped says so");
     assert_eq!(book.results(true).totals.planned, 0, "and asks nothing");
     let (results, asked) = run_against(&format!("{text}\n").replace("'5 s'", "'2 s'"), None);
     assert_eq!((results.totals.planned, asked.len()), (100, 7));
@@ -286,7 +289,7 @@ fn what_is_beyond_the_limit_in_flight_is_not_sent_and_is_an_error() {
 }
 
 #[test]
-fn wrong_double_and_late_answers_are_each_told_by_their_id() {
+fn wrong_double_and_late_answers_are_each_recognized_by_their_id() {
     let script = good(GOOD, &["target.timeout=1s"]);
     let book = Book::new(&script, RunId::new(1));
     let start = Instant::now();

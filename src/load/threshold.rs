@@ -1,11 +1,11 @@
-//! What must hold of a run, such as `p99 < 50 ms`: read with positions, and held against what was measured.
+//! Thresholds, such as `p99 < 50 ms`: read with positions, and compared with what was measured.
 
 use std::{fmt, ops::Range, time::Duration};
 
 use super::measure::{Distribution, Totals};
 use crate::settings::closest;
 
-/// What must hold of a run.
+/// A condition that a run must meet.
 ///
 /// ```
 /// use pipeline::load::Threshold;
@@ -24,14 +24,14 @@ pub struct Threshold {
     limit: f64,
 }
 
-/// Why a text is no threshold.
+/// Why a text is not a threshold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ThresholdError {
-    /// What is wrong.
+    /// What is wrong, as a sentence.
     pub sentence: String,
-    /// The bytes of the text that are.
+    /// The part of the text that is wrong, in bytes.
     pub at: Range<usize>,
-    /// What to write.
+    /// What to write instead.
     pub help: String,
 }
 
@@ -46,7 +46,7 @@ impl std::error::Error for ThresholdError {}
 /// How a threshold turned out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
-    /// As it was written.
+    /// The threshold as it was written.
     pub threshold: String,
     /// What was measured.
     pub measured: String,
@@ -157,7 +157,7 @@ fn word(text: &str, range: Range<usize>) -> Range<usize> {
     if trimmed.is_empty() { range } else { trimmed }
 }
 
-/// What is measured, or what was probably meant.
+/// What the text names, or an error with what was probably meant.
 fn subject(text: &str) -> Result<Subject, Option<&'static str>> {
     let (timed, statistic) = match text.split_once(' ') {
         Some(("delay", rest)) => (Timed::Delay, rest.trim()),
@@ -226,7 +226,7 @@ impl fmt::Display for Threshold {
 }
 
 impl Threshold {
-    /// Holds it against what was measured. Where nothing was answered, no percentile is met.
+    /// Compares it with what was measured. Where nothing was answered, no percentile is met.
     pub fn check(&self, totals: &Totals) -> Outcome {
         let measured = match self.subject {
             Subject::Time(timed, statistic) => {
@@ -251,7 +251,7 @@ impl Threshold {
         Outcome { threshold: self.text.clone(), measured, met }
     }
 
-    /// Whether it is about answers of that kind, and so says how many of them are all right.
+    /// Whether it is about answers of that kind, and so says how many of them are acceptable.
     pub fn is_about(&self, kind: &str) -> bool {
         matches!(self.subject, Subject::Count(counted, _) if COUNTS.contains(&(kind, counted)))
     }

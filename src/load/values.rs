@@ -1,22 +1,22 @@
-//! Which numbers are asked for.
+//! The numbers that requests ask for.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
 use fastrand::Rng;
 
-/// Which numbers are asked for.
+/// The numbers that requests ask for.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Values {
-    /// All of a range alike.
+    /// All numbers of a range, equally often.
     Uniform(RangeInclusive<u64>),
-    /// Few of a range often and many seldom: the k-th of it `k^exponent` times less often than its first.
+    /// Few numbers of a range often, and many rarely: the k-th `k^exponent` times less often than the first.
     Zipf {
         /// The range; its smallest number is asked for most often.
         range: RangeInclusive<u64>,
-        /// Above 0; about 1 is what requests of people look like.
+        /// Above 0; about 1 resembles the requests of people.
         exponent: f64,
     },
-    /// These, one after the other, and from the start again.
+    /// These numbers in order, over and over.
     List(Arc<[u32]>),
 }
 
@@ -61,8 +61,9 @@ impl Draw<'_> {
     }
 }
 
-/// A rank from 1 to `count`, by rejection and inversion (Hörmann and Derflinger, 1996): no table, whatever the
-/// range. The area below `x^-exponent` is inverted, and the rank is taken if its own bar has the point in it.
+/// A rank from 1 to `count`, by rejection-inversion (Hörmann and Derflinger, 1996), which needs no table
+/// however large the range is. The area below `x^-exponent` is inverted, and the rank is accepted if the
+/// point is within its own bar.
 fn zipf(rng: &mut Rng, count: u64, exponent: f64) -> u64 {
     let area = |x: f64| if exponent == 1.0 { x.ln() } else { x.powf(1.0 - exponent) / (1.0 - exponent) };
     let inverse = |area: f64| match exponent {

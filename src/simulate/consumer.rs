@@ -1,6 +1,7 @@
-//! A consumer's place in its group, as librdkafka's main thread keeps it: heartbeats, joining, what is assigned.
+//! A consumer's membership of its group, as librdkafka's main thread keeps it: heartbeats, joining,
+//! assignment.
 //!
-//! It asks the poll thread (`poll.rs`) to call back where partitions come or go, and waits for it.
+//! It has the poll thread (`poll.rs`) run the callbacks when partitions come or go, and waits for it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -23,42 +24,42 @@ use crate::{
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 pub struct Consumer {
-    /// Not a member: none.
+    /// `None` if it is not a member.
     pub member: Option<MemberId>,
-    /// -1 while it has no place in the group.
+    /// -1 while it is not in the group.
     pub generation: i32,
     joining: bool,
-    /// Whether the poll thread calls back, or will.
+    /// Whether a callback is running on the poll thread, or due.
     rebalancing: bool,
-    /// What is to be assigned once something has been revoked.
+    /// The assignment that follows the revocation.
     added: Vec<i32>,
     rejoin: bool,
-    /// Whether what is assigned may belong to somebody else by now.
+    /// Whether the assigned partitions may belong to another member by now.
     pub lost: bool,
-    /// That was noticed during a callback.
+    /// The same, noticed during a callback.
     lost_meanwhile: bool,
-    /// Whether it leaves the group, or has left it.
+    /// Whether it is leaving the group, or has left it.
     pub leaving: bool,
     assigned: BTreeSet<i32>,
 
     pub thread: Thread,
-    /// Whether the poll thread goes on soon.
+    /// Whether the poll thread's next turn is scheduled.
     pub poked: bool,
     pub commands: VecDeque<Command>,
     pub callbacks: VecDeque<Callback>,
-    /// What the poll thread reads.
+    /// The positions that the poll thread reads from.
     pub positions: BTreeMap<i32, Position>,
-    /// The ends of partitions as they were when they were first asked for.
+    /// The ends of partitions when they were first fetched.
     pub targets: BTreeMap<i32, Offset>,
     pub input: Budget,
 
-    /// What the engine has not taken yet.
+    /// Events that the engine has not taken yet.
     pub events: VecDeque<Result<SourceEvent, Stop>>,
     pub ended: bool,
     pub waker: Option<Waker>,
-    /// How often the engine was told that a partition is assigned.
+    /// How often each partition was assigned to the engine.
     pub taken: BTreeMap<i32, u32>,
-    /// The script's: the next commit is refused.
+    /// Set by the script: the next commit is refused.
     pub refuse_commit: bool,
 }
 
@@ -90,14 +91,14 @@ impl Consumer {
         }
     }
 
-    /// The member's place in its group, for commits.
+    /// The member id and generation, for commits.
     pub fn place(&self) -> Option<(MemberId, i32)> {
         self.member.filter(|_| self.generation > 0).map(|id| (id, self.generation))
     }
 }
 
 impl World {
-    /// A consumer begins.
+    /// Starts a consumer.
     pub fn subscribe(&mut self, client: ClientId) {
         self.join(client);
         self.later(HEARTBEAT, client, move |world| world.heartbeat(client));
@@ -119,7 +120,7 @@ impl World {
     pub fn joined(&mut self, client: ClientId, answer: Result<(MemberId, i32), GroupError>) {
         let consumer = self.consumer(client);
         if consumer.leaving {
-            // The answer comes too late; it says who is to leave.
+            // The answer comes too late; it tells which member has to leave.
             match answer {
                 Ok((id, _)) if consumer.ended => {
                     self.request(Role::Group, move |world| world.leave_group(id))
@@ -186,14 +187,14 @@ impl World {
         }
         match answer {
             Ok(()) => {}
-            // It joins again once the rebalance that it is in is over.
+            // It joins again once its current rebalance is over.
             Err(GroupError::RebalanceInProgress) if consumer.rebalancing => consumer.rejoin = true,
             Err(GroupError::RebalanceInProgress) => self.join(client),
             Err(_) => self.lose_assignment(client),
         }
     }
 
-    /// The group has put the member out.
+    /// The group has removed the member.
     fn lose_assignment(&mut self, client: ClientId) {
         let consumer = self.consumer(client);
         (consumer.member, consumer.generation) = (None, -1);
@@ -218,13 +219,13 @@ impl World {
         self.poke(client);
     }
 
-    /// The poll thread has called back: partitions have come.
+    /// The callback has run: partitions were assigned.
     pub fn assigned(&mut self, client: ClientId, partitions: &[i32]) {
         self.consumer(client).assigned.extend(partitions);
         self.called_back(client);
     }
 
-    /// The poll thread has called back: partitions have gone.
+    /// The callback has run: partitions were revoked.
     pub fn revoked(&mut self, client: ClientId, partitions: &[i32]) {
         let consumer = self.consumer(client);
         consumer.assigned.retain(|partition| !partitions.contains(partition));
@@ -252,7 +253,7 @@ impl World {
         }
     }
 
-    /// All partitions are given back through the same callbacks, then the group is left.
+    /// Gives back all partitions through the same callbacks, then leaves the group.
     pub fn unsubscribe(&mut self, client: ClientId) {
         let consumer = self.consumer(client);
         if consumer.leaving {
@@ -270,7 +271,7 @@ impl World {
         }
     }
 
-    /// Says goodbye; the source's stream ends.
+    /// Sends LeaveGroup; the source's stream ends.
     pub fn leave(&mut self, client: ClientId) {
         let consumer = self.consumer(client);
         consumer.leaving = true;

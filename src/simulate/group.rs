@@ -13,14 +13,14 @@ use crate::engine::CommitOffset;
 
 /// `session.timeout.ms`.
 const SESSION: Duration = Duration::from_secs(10);
-/// `max.poll.interval.ms`: how long a rebalance waits for members that do not come back.
+/// `max.poll.interval.ms`: how long a rebalance waits for members that do not rejoin.
 const REBALANCE: Duration = Duration::from_secs(60);
 /// `group.initial.rebalance.delay.ms`.
 const INITIAL: Duration = Duration::from_millis(300);
 
 pub type MemberId = u32;
 
-/// Why the coordinator did not do it.
+/// Why the coordinator refused a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GroupError {
     UnknownMember,
@@ -34,14 +34,14 @@ pub struct Group {
     last: MemberId,
     pub generation: i32,
     state: State,
-    /// Counts rebalances.
+    /// The number of the current generation.
     rebalances: u32,
-    /// What each member gets in this generation.
+    /// The assignment of this generation, by member.
     assignment: BTreeMap<MemberId, BTreeSet<i32>>,
     committed: BTreeMap<i32, Committed>,
-    /// Offsets of transactions that are not at their end.
+    /// Offsets of open transactions.
     pending: Vec<(TransactionId, i32, Committed)>,
-    /// Commits in the order of the log.
+    /// All commits, in log order.
     log: u64,
 }
 
@@ -54,14 +54,14 @@ pub struct Committed {
 
 struct Member {
     client: ClientId,
-    /// Whether it waits for the others in JoinGroup.
+    /// Whether its JoinGroup waits for the other members.
     joined: bool,
-    /// Whether it waits for its assignment in SyncGroup.
+    /// Whether its SyncGroup waits for the assignment.
     syncing: bool,
-    /// What it says that it owns, and since which generation.
+    /// The partitions that it reports as owned, and their generation.
     owned: BTreeSet<i32>,
     claimed: i32,
-    /// Counts what was heard of it.
+    /// Counts its heartbeats, so that an old session timer can be told from the current one.
     beats: u32,
 }
 
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// SyncGroup: answered once the leader's is there, who is the first member.
+    /// SyncGroup: answered once that of the leader, the first member, has come.
     pub fn sync_group(&mut self, client: ClientId, id: MemberId, generation: i32) {
         let refused = match self.check_member(id, generation) {
             Ok(()) if self.group.state == State::Preparing => Some(GroupError::RebalanceInProgress),
@@ -168,7 +168,7 @@ impl World {
         self.group.state = State::Preparing;
         self.group.rebalances += 1;
         let number = self.group.rebalances;
-        // Who waits for an assignment of this generation gets none.
+        // Members that wait for an assignment of this generation get none.
         let generation = self.group.generation;
         let syncing: Vec<ClientId> = self
             .group
@@ -189,7 +189,7 @@ impl World {
         self.plan(REBALANCE, None, Step::Call(Box::new(late)));
     }
 
-    /// Where all members have joined: the next generation, and an assignment.
+    /// Once all members have joined: begins the next generation, with a new assignment.
     fn complete_rebalance(&mut self) {
         let group = &mut self.group;
         if group.state != State::Preparing || !group.members.values().all(|member| member.joined) {
@@ -214,7 +214,7 @@ impl World {
         }
     }
 
-    /// The session goes on; it ends if nothing more is heard.
+    /// Renews the session, which times out without another heartbeat.
     fn heard_of(&mut self, id: MemberId) {
         let Some(member) = self.group.members.get_mut(&id) else { return };
         member.beats += 1;
@@ -225,7 +225,7 @@ impl World {
 
     fn end_session(&mut self, id: MemberId, beats: u32) {
         let Some(member) = self.group.members.get(&id).filter(|member| member.beats == beats) else { return };
-        // The broker itself makes it wait.
+        // The broker itself delays it.
         if member.joined {
             return self.heard_of(id);
         }
@@ -259,7 +259,7 @@ impl World {
         Ok(())
     }
 
-    /// TxnOffsetCommit (KIP-447): seen once the transaction is committed.
+    /// TxnOffsetCommit (KIP-447): takes effect once the transaction is committed.
     pub fn commit_offsets_in_transaction(
         &mut self,
         transaction: TransactionId,
@@ -274,7 +274,7 @@ impl World {
         Ok(())
     }
 
-    /// A transaction's marker has come to the offsets.
+    /// Applies a transaction's marker to the offsets.
     pub fn end_offsets(&mut self, transaction: TransactionId, commit: bool) {
         let ended: Vec<_> = self.group.pending.extract_if(.., |(id, ..)| *id == transaction).collect();
         for (_, partition, committed) in ended {
@@ -303,7 +303,7 @@ impl Group {
         self.committed.get(&partition)
     }
 
-    /// Whether offsets of a transaction that is open are there: then the others are not told (KIP-447).
+    /// Whether an open transaction has pending offsets: then committed ones are not returned (KIP-447).
     pub fn is_unstable(&self, partition: i32) -> bool {
         self.pending.iter().any(|(_, of, _)| *of == partition)
     }
@@ -314,8 +314,8 @@ impl Group {
         (partition.partition, Committed { offset: offset.0, metadata, log: self.log })
     }
 
-    /// Each member keeps what it has up to its share. What goes from one to another goes to nobody at first: it is
-    /// assigned in the next generation, once its owner has let go (KIP-429).
+    /// Each member keeps what it has, up to its share. A partition that moves stays unassigned at first: its
+    /// new owner gets it in the next generation, once the old one has revoked it (KIP-429).
     fn assign(&self, partitions: i32) -> BTreeMap<MemberId, BTreeSet<i32>> {
         let mut owners: BTreeMap<i32, (i32, MemberId)> = BTreeMap::new();
         for (id, member) in &self.members {
@@ -341,7 +341,7 @@ impl Group {
         let mut counts: BTreeMap<MemberId, usize> =
             shares.iter().map(|(id, share)| (*id, share.len())).collect();
         for partition in free {
-            // The one with the fewest; there is none where the group is empty.
+            // The member with the fewest; `None` if the group is empty.
             let Some((id, count)) = counts.iter_mut().min_by_key(|(id, count)| (**count, **id)) else {
                 break;
             };

@@ -1,4 +1,4 @@
-//! Runs one history: takes step after step, in one thread, until all is at rest.
+//! Runs one history: step after step, in one thread, until everything is at rest.
 
 use std::{
     future::Future,
@@ -28,30 +28,30 @@ use crate::{
 
 /// The first pause before new clients are made, and the longest, as in `commands/supervise.rs`.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-/// How often is looked whether all is done.
+/// How often to check whether everything is done.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long it may take until more is committed, or a worker ends, once nothing goes wrong any more.
+/// How long after the last fault the next commit, or a worker's end, may take.
 const REST: Duration = Duration::from_secs(120);
-/// Steps of a history that is taken to hang.
+/// A history with more steps is taken to hang.
 const MOST_STEPS: u64 = 2_000_000;
 
 /// How a history ended.
 pub struct Ending {
     /// The promise that was broken.
     pub violation: Option<String>,
-    /// What happened, where that was asked for.
+    /// What happened, if lines were kept.
     pub lines: Vec<String>,
     /// How long it took, in the history's own time.
     pub took: Duration,
     pub steps: u64,
 }
 
-/// Runs a history to its end.
-pub fn play(script: &Script, tell: bool) -> Ending {
-    let mut history = History::new(Arc::new(script.clone()), tell);
+/// Runs a history to its end; `keep_lines` records what happens.
+pub fn play(script: &Script, keep_lines: bool) -> Ending {
+    let mut history = History::new(Arc::new(script.clone()), keep_lines);
     history.play();
     let History { world, engines, steps, .. } = history;
-    // As if all were killed: what they leave behind must not be taken for leaving in good order.
+    // As if all were killed: dropping them must not be taken for a graceful end.
     lock(&world).clients.iter_mut().for_each(|client| client.alive = false);
     drop(engines);
     let mut world = lock(&world);
@@ -63,7 +63,7 @@ pub fn play(script: &Script, tell: bool) -> Ending {
         steps,
     };
     drop(world);
-    // Work that was not computed holds its machine, and that the world.
+    // Work that was not computed refers to its machine, and that to the world.
     drop(left);
     ending
 }
@@ -74,13 +74,13 @@ struct History {
     engines: Vec<Option<Running>>,
     workers: Vec<Worker>,
     phase: Phase,
-    /// Commits that were seen, and when there was another.
+    /// The number of commits seen, and when the last one came.
     commits: u64,
     since: Duration,
     steps: u64,
 }
 
-/// An engine, and what it is told.
+/// An engine, and how to stop it.
 struct Running {
     future: Pin<Box<dyn Future<Output = Result<(), Stop>>>>,
     signal: Arc<Signal>,
@@ -94,24 +94,24 @@ struct Worker {
     client: Option<ClientId>,
     /// The next pause before new clients are made.
     pause: Duration,
-    /// How long after its end it is started again; `None` where it was not told to end.
+    /// How long after its end it is restarted; `None` if it was not stopped.
     again: Option<Duration>,
-    /// Whether it was told to end while something was wrong, and may be too slow for that.
+    /// Whether it was stopped during a fault, and may exceed its time limit for that reason.
     in_trouble: bool,
     progress: Arc<Progress>,
 }
 
-/// Where a history stands.
+/// The phase of a history.
 #[derive(PartialEq, Eq)]
 enum Phase {
     Working,
-    /// All is done, and the workers are told to stop.
+    /// Everything is done; the workers are being stopped.
     Closing,
 }
 
 impl History {
-    fn new(script: Arc<Script>, tell: bool) -> History {
-        let mut world = World::new(script.clone(), tell);
+    fn new(script: Arc<Script>, keep_lines: bool) -> History {
+        let mut world = World::new(script.clone(), keep_lines);
         for (worker, at) in script.workers.iter().enumerate() {
             world.plan(*at, None, Step::Start(worker));
         }
@@ -165,7 +165,7 @@ impl History {
                 return;
             }
             if self.steps > MOST_STEPS {
-                return self.violated(|| "hang: it comes to no end".to_owned());
+                return self.violated(|| "hang: the history does not end".to_owned());
             }
         }
     }
@@ -174,7 +174,7 @@ impl History {
         lock(&self.world).judge.violated(what);
     }
 
-    /// Engines that have something to do go on soon; when, chance says.
+    /// Schedules the engines that have something to do, after a random time.
     fn plan_engines(&mut self) {
         for (client, running) in self.engines.iter_mut().enumerate() {
             let Some(running) = running else { continue };
@@ -196,18 +196,18 @@ impl History {
         let Some(running) = &mut self.engines[client] else { return };
         running.planned = false;
         let polled = running.future.as_mut().poll(&mut Context::from_waker(&running.waker));
-        super::told::take(|line| lock(&self.world).say_of(client, |_| line));
+        super::log_lines::take(|line| lock(&self.world).say_of(client, |_| line));
         if let Poll::Ready(result) = polled {
             self.ended(client, result);
         }
         lock(&self.world).look_at_handover(client);
     }
 
-    /// An engine has come to its end.
+    /// An engine has ended.
     fn ended(&mut self, client: ClientId, result: Result<(), Stop>) {
         let number = lock(&self.world).clients[client].worker;
         lock(&self.world).say_of(client, |_| format!("its engine ends: {result:?}"));
-        // Its clients are still there when they are dropped: they leave the group.
+        // Its clients are dropped while they still work: they leave the group.
         drop(self.engines[client].take());
         let worker = &mut self.workers[number];
         let asked = worker.again.take();
@@ -218,20 +218,20 @@ impl History {
                 lock(&self.world).plan(again, None, Step::Start(number));
             }
             (Ok(()), None) => {
-                self.violated(|| format!("end: worker {number} ends although nobody told it to"))
+                self.violated(|| format!("end: worker {number} ends although it was not stopped"))
             }
-            (Err(Stop::Restart(_) | Stop::Limits(_)), None) => {
+            (Err(Stop::Restart(_) | Stop::TopicLimits(_)), None) => {
                 let pause = worker.pause;
                 worker.pause = (pause * 2).min(PAUSES.1);
                 worker.client = None;
                 lock(&self.world).plan(pause, None, Step::Start(number));
             }
-            // Told to stop while its clients could not go on: the process ends all the same.
-            (Err(Stop::Restart(_) | Stop::Limits(_)), Some(again)) => {
+            // Stopped while its clients could not go on: the process ends nevertheless.
+            (Err(Stop::Restart(_) | Stop::TopicLimits(_)), Some(again)) => {
                 worker.client = None;
                 lock(&self.world).plan(again, None, Step::Start(number));
             }
-            // It could not leave in time.
+            // It did not manage to leave in time.
             (Err(Stop::Fatal(_)), Some(again)) if worker.in_trouble => {
                 lock(&self.world).clients[client].alive = false;
                 worker.client = None;
@@ -300,7 +300,7 @@ impl History {
         let waker = Waker::from(signal.clone());
         let future = Box::pin(run(plan, source, sink, machine, progress, stopped));
         self.engines.push(Some(Running { future, signal, waker, planned: true, stop: Some(stop) }));
-        // The producer first, as a member of the group that cannot work yet would hold partitions for nothing.
+        // The producer first: a group member that cannot work yet would hold its partitions idle.
         let begin = move |world: &mut World| {
             world.subscribe(client);
             world.plan(Duration::ZERO, Some(client), Step::Engine);
@@ -410,7 +410,7 @@ impl History {
 }
 
 impl World {
-    /// Whether all that can be read is committed.
+    /// Whether everything that can be read is committed.
     fn is_at_rest(&self) -> bool {
         (0..self.script.settings.partitions).all(|partition| self.left(partition).is_none())
     }

@@ -1,7 +1,7 @@
-//! What must hold, and whether it did.
+//! Checks what must hold.
 //!
-//! - Nothing is committed that is not done: each record below a committed offset, or in its bitmap, has all its
-//!   results and dead letters where a reader sees them, then and there.
+//! - Nothing is committed before it is done: each record below a committed offset, or in its bitmap, has all
+//!   its results and dead letters visible to a reader at that moment.
 //! - Committed offsets never go back.
 //! - At rest each record has what its operator makes of it, and nothing else: at least once, or exactly once.
 //! - Order, exactly-once: the results of a partition, or of a key in a partition, are seen in the order of their
@@ -12,8 +12,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    script::{Kind, Script},
-    topics::{Partition, Topics, Written, source},
+    script::{RecordKind, Script},
+    topics::{Partition, TopicLogs, Written, source},
     transactions::Transactions,
     world::ClientId,
 };
@@ -22,16 +22,16 @@ use crate::{
     record::{BatchBuilder, Headers, Offset},
 };
 
-/// Faults are felt for so long after their end: a session that has timed out, a transaction.
+/// How long a fault has effects after its end: a session or a transaction that times out.
 const ECHO: Duration = Duration::from_secs(25);
 
-/// How often the first result, the second and the dead letter of a record are seen.
-type Seen = [u32; 3];
+/// How often a record's first result, second result and dead letter are visible.
+type Visible = [u32; 3];
 
 pub struct Judge {
     guarantee: Guarantee,
     order: Order,
-    seen: BTreeMap<(i32, i64), Seen>,
+    seen: BTreeMap<(i32, i64), Visible>,
     committed: BTreeMap<i32, i64>,
     /// How many commits have taken effect.
     pub commits: u64,
@@ -55,14 +55,14 @@ impl Judge {
         self.violation.get_or_insert_with(what);
     }
 
-    /// Something has been written.
+    /// A record was written.
     pub fn written(&mut self, written: &Written) {
         if written.transaction.is_none() {
             self.seen(written);
         }
     }
 
-    /// A reader sees it from now on.
+    /// A record has become visible to a reader.
     pub fn seen(&mut self, written: &Written) {
         let value = written.record.value.as_deref().unwrap_or_default();
         let text = String::from_utf8_lossy(value).into_owned();
@@ -76,7 +76,7 @@ impl Judge {
         }
     }
 
-    /// A commit has taken effect.
+    /// A commit took effect.
     pub fn committed(&mut self, partition: i32, offset: i64, metadata: &str, of: &Partition) {
         self.commits += 1;
         let before = self.committed.insert(partition, offset).unwrap_or(0);
@@ -100,7 +100,7 @@ impl Judge {
         }
     }
 
-    /// Partitions were handed over in good order.
+    /// Partitions were handed over gracefully.
     pub fn handed_over(&mut self, script: &Script, since: Duration, until: Duration) {
         let settings = script.settings;
         let longest = settings.shutdown_timeout;
@@ -115,8 +115,8 @@ impl Judge {
         }
     }
 
-    /// All is at rest.
-    pub fn end(&mut self, topics: &Topics, transactions: &Transactions) {
+    /// Everything is at rest.
+    pub fn end(&mut self, topics: &TopicLogs, transactions: &Transactions) {
         for (partition, of) in topics.source.iter().enumerate() {
             for record in of.from(0) {
                 let seen = self.seen.get(&(partition as i32, record.offset)).copied().unwrap_or_default();
@@ -137,7 +137,7 @@ impl Judge {
     }
 
     fn check_order<'a>(&mut self, seen: impl Iterator<Item = &'a Written>) {
-        /// Whose order: of a writer (at-least-once), a partition, and a partition of the result topic or a key.
+        /// By writer (at-least-once), partition, and partition of the result topic or key.
         type Whose = (Option<ClientId>, i32, Vec<u8>);
         // The last offset, and how often it went back.
         let mut last: BTreeMap<Whose, (i64, u32)> = BTreeMap::new();
@@ -154,7 +154,7 @@ impl Judge {
             let whose = ((!exactly_once).then_some(written.by), partition, of);
             let (before, back) = last.entry(whose).or_insert((offset, 0));
             *back += u32::from(offset < *before);
-            // The first assignment is no reason.
+            // The first assignment does not excuse going back.
             if *back > if exactly_once { 0 } else { written.again.saturating_sub(1) } {
                 let before = *before;
                 return self.violated(|| {
@@ -166,13 +166,13 @@ impl Judge {
     }
 }
 
-/// What a record must have.
-fn expected(value: &[u8]) -> Seen {
-    let is = |kind: Kind| value.starts_with(kind.name().as_bytes());
+/// The results and dead letters that a record must have.
+fn expected(value: &[u8]) -> Visible {
+    let is = |kind: RecordKind| value.starts_with(kind.name().as_bytes());
     match () {
-        () if is(Kind::Bad) || is(Kind::Refused) => [0, 0, 1],
-        () if is(Kind::Drop) => [0, 0, 0],
-        () if is(Kind::Twice) => [1, 1, 0],
+        () if is(RecordKind::Bad) || is(RecordKind::Refused) => [0, 0, 1],
+        () if is(RecordKind::Drop) => [0, 0, 0],
+        () if is(RecordKind::Twice) => [1, 1, 0],
         () => [1, 0, 0],
     }
 }
@@ -186,7 +186,7 @@ fn which(to: Destination, value: &[u8]) -> Option<usize> {
     }
 }
 
-/// Where a record, or what it has led to, comes from.
+/// The source of a record, or of the record that a result was made from.
 pub fn place_of(value: &[u8]) -> Option<(i32, i64)> {
     let place = std::str::from_utf8(value).ok()?.split(' ').nth(1)?;
     let (partition, offset) = place.split_once('/')?;

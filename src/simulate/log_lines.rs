@@ -1,4 +1,4 @@
-//! What an engine logs while it goes on, for who reads a history.
+//! Captures what an engine logs, for the reader of a history.
 
 use std::{
     cell::RefCell,
@@ -15,12 +15,12 @@ thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Does it with the engines' log lines kept for [`take`].
+/// Runs a closure while keeping the engines' log lines for [`take`].
 pub fn keeping<T>(run: impl FnOnce() -> T) -> T {
     tracing::subscriber::with_default(Keep, run)
 }
 
-/// Hands over what was logged in this thread since it was last asked for.
+/// Takes what was logged in this thread since the last call.
 pub fn take(mut of: impl FnMut(String)) {
     LINES.take().into_iter().for_each(&mut of);
 }

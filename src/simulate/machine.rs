@@ -1,4 +1,4 @@
-//! A worker's machine: virtual time, seeded chance, and work that is computed when the scheduler says so.
+//! A worker's machine: virtual time, seeded randomness, and work that is computed when the scheduler decides.
 
 use std::{
     future::Future,
@@ -14,9 +14,9 @@ use std::{
 use futures::future::BoxFuture;
 
 use super::world::{ClientId, Shared, Step, lock};
-use crate::engine::Environment;
+use crate::engine::Runtime;
 
-/// What the clock says at the start, in milliseconds since 1970 UTC.
+/// The clock's time at the start, in milliseconds since 1970 UTC.
 const EPOCH: u64 = 1_700_000_000_000;
 
 pub struct VirtualMachine {
@@ -25,7 +25,7 @@ pub struct VirtualMachine {
     pub name: String,
 }
 
-impl Environment for VirtualMachine {
+impl Runtime for VirtualMachine {
     fn now(&self) -> Duration {
         lock(&self.world).now
     }
@@ -60,7 +60,7 @@ impl Environment for VirtualMachine {
     }
 }
 
-/// A moment that somebody waits for.
+/// A timer.
 #[derive(Default)]
 pub struct Timer {
     over: AtomicBool,
@@ -92,7 +92,7 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        // Who waits no more is not to be woken.
+        // A timer that was dropped wakes nobody.
         *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -1,5 +1,6 @@
-//! The source: a consumer and its poll thread, which does one thing after another, as `kafka/poll.rs` does: what the
-//! engine asks for, callbacks, data. It does nothing else while it asks for offsets or waits for a hand-over.
+//! The source: a consumer and its poll thread, which does one thing after another, as `kafka/poll.rs` does:
+//! the engine's commands, callbacks, data. It does nothing else while it fetches offsets or waits for a
+//! hand-over.
 
 use std::{
     pin::Pin,
@@ -21,37 +22,37 @@ use crate::{
     record::{BatchBuilder, Headers, Offset},
 };
 
-/// How long it is asked for committed offsets before the clients are made anew.
+/// How long fetching committed offsets is retried before the clients are recreated.
 const ASK: Duration = Duration::from_secs(61);
-/// The pause before it is asked again.
+/// The pause before a retry.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long to wait for callbacks while there is no room for data.
 const ROOM_WAIT: Duration = Duration::from_millis(2);
-/// The most records that are taken at once.
+/// The most records of a batch.
 const MOST: usize = 8;
 
-/// What the engine asks of the poll thread.
+/// The engine's commands to the poll thread.
 pub enum Command {
     Rewind,
     Close,
 }
 
-/// What the main thread asks of the poll thread.
+/// The main thread's callbacks on the poll thread.
 pub enum Callback {
     Assign(Vec<i32>),
     Revoke(Vec<i32>),
 }
 
-/// What the poll thread does.
+/// What the poll thread is doing.
 pub enum Thread {
     Free,
-    /// It asks where partitions are to be read from.
+    /// It fetches the offsets to read partitions from.
     Asking,
     HandingOver(HandingOver),
     Gone,
 }
 
-/// The poll thread waits for the engine.
+/// A hand-over for which the poll thread waits.
 pub struct HandingOver {
     partitions: Vec<i32>,
     handed_over: oneshot::Receiver<()>,
@@ -59,16 +60,16 @@ pub struct HandingOver {
     lost: bool,
 }
 
-/// Where a partition is read.
+/// The position in a partition.
 #[derive(Clone, Copy)]
 pub struct Position {
     next: i64,
-    /// Whether the engine knows that this is the end.
-    end_told: bool,
+    /// Whether the engine was notified that this is the end.
+    end_reported: bool,
 }
 
 impl World {
-    /// The poll thread has something to do.
+    /// Wakes the poll thread.
     pub fn poke(&mut self, client: ClientId) {
         let longest = self.script.settings.network.as_micros() as u64;
         let soon = Duration::from_micros(self.random.u64(10..=longest));
@@ -92,7 +93,7 @@ impl World {
         if !matches!(consumer.thread, Thread::Free) {
             return;
         }
-        // Who leaves the group serves callbacks alone.
+        // A consumer that is leaving only runs callbacks.
         if !consumer.leaving {
             match consumer.commands.pop_front() {
                 Some(Command::Rewind) => return self.rewind(client),
@@ -109,7 +110,7 @@ impl World {
         }
     }
 
-    pub fn tell(&mut self, client: ClientId, event: Result<SourceEvent, Stop>) {
+    pub fn deliver(&mut self, client: ClientId, event: Result<SourceEvent, Stop>) {
         let consumer = self.consumer(client);
         if consumer.ended {
             return;
@@ -122,28 +123,28 @@ impl World {
 
     fn assign(&mut self, client: ClientId, partitions: Vec<i32>) {
         self.ask(client, partitions, move |world, assignments| {
-            world.say_of(client, |_| format!("is assigned {}", told(&assignments)));
+            world.say_of(client, |_| format!("is assigned {}", describe(&assignments)));
             let partitions: Vec<i32> = assignments.iter().map(|a| a.partition.partition).collect();
             world.read_from(client, &assignments);
-            world.tell(client, Ok(SourceEvent::Assigned(assignments)));
+            world.deliver(client, Ok(SourceEvent::Assigned(assignments)));
             world.assigned(client, &partitions);
         });
     }
 
-    /// Goes back to the committed offsets of what is assigned.
+    /// Rewinds the assigned partitions to their committed offsets.
     fn rewind(&mut self, client: ClientId) {
         let all: Vec<i32> = self.consumer(client).positions.keys().copied().collect();
         self.ask(client, all, move |world, assignments| {
-            world.say_of(client, |_| format!("goes back to {}", told(&assignments)));
+            world.say_of(client, |_| format!("goes back to {}", describe(&assignments)));
             world.read_from(client, &assignments);
-            world.tell(client, Ok(SourceEvent::Rewound(assignments)));
+            world.deliver(client, Ok(SourceEvent::Rewound(assignments)));
         });
     }
 
     fn read_from(&mut self, client: ClientId, assignments: &[Assignment]) {
         let positions = &mut self.consumer(client).positions;
         for Assignment { partition, start, .. } in assignments {
-            positions.insert(partition.partition, Position { next: start.0, end_told: false });
+            positions.insert(partition.partition, Position { next: start.0, end_reported: false });
         }
     }
 
@@ -158,10 +159,10 @@ impl World {
         let since = self.now;
         self.consumer(client).thread =
             Thread::HandingOver(HandingOver { partitions, handed_over, since, lost });
-        self.tell(client, Ok(event));
+        self.deliver(client, Ok(event));
     }
 
-    /// Looks whether the engine has handed over what the poll thread waits for.
+    /// Checks whether the engine has handed over the partitions that the poll thread waits for.
     pub fn look_at_handover(&mut self, client: ClientId) {
         let Thread::HandingOver(handing_over) = &mut self.consumer(client).thread else { return };
         if handing_over.handed_over.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
@@ -179,7 +180,7 @@ impl World {
         self.poke(client);
     }
 
-    /// Asks where partitions are to be read from, until there is an answer.
+    /// Fetches the offsets to read from, until there is an answer.
     fn ask(
         &mut self,
         client: ClientId,
@@ -208,7 +209,7 @@ impl World {
                         world.ask_until(deadline, client, partitions, then);
                     });
                 } else if unstable {
-                    world.stop_polling(client, "the committed offsets cannot be had");
+                    world.stop_polling(client, "the committed offsets cannot be fetched");
                 } else {
                     world.consumer(client).thread = Thread::Free;
                     then(world, assignments);
@@ -218,19 +219,19 @@ impl World {
         });
     }
 
-    /// Where a partition is to be read from.
+    /// The assignment of a partition, with where to read from.
     fn start(&mut self, client: ClientId, partition: i32) -> Assignment {
         let (low, high) = (self.topics.of(partition).low, self.topics.of(partition).high);
         let committed = self.group.committed(partition).cloned().unwrap_or_default();
         let end = *self.consumer(client).targets.entry(partition).or_insert(Offset(high));
-        // Where records were deleted, what the metadata says to be done above them may still be there.
+        // If records were deleted, later ones that the metadata marks as done may still exist.
         let start = Offset(committed.offset.max(low));
         Assignment { partition: source(partition), start, metadata: committed.metadata, end }
     }
 
-    /// Something is wrong that only new clients can mend.
+    /// Reports an error that only new clients can recover from.
     fn stop_polling(&mut self, client: ClientId, reason: &str) {
-        self.tell(client, Err(Stop::Restart(reason.to_owned())));
+        self.deliver(client, Err(Stop::Restart(reason.to_owned())));
         self.leave(client);
     }
 
@@ -248,7 +249,7 @@ impl World {
             .positions
             .clone()
             .into_iter()
-            .filter(|(partition, at)| at.next < self.topics.of(*partition).high || !at.end_told)
+            .filter(|(partition, at)| at.next < self.topics.of(*partition).high || !at.end_reported)
             .map(|(partition, _)| partition)
             .collect();
         if waiting.is_empty() {
@@ -266,7 +267,7 @@ impl World {
         if position.next < of.low {
             // OffsetOutOfRange, and auto.offset.reset: the consumer goes on by itself.
             let next = of.low;
-            self.consumer(client).positions.insert(partition, Position { next, end_told: false });
+            self.consumer(client).positions.insert(partition, Position { next, end_reported: false });
             return;
         }
         let records = of.from(position.next);
@@ -281,15 +282,15 @@ impl World {
             }
             let batch = batch.build();
             let room = self.consumer(client).input.take(batch.size() as u64);
-            self.tell(client, Ok(SourceEvent::Batch(batch, room)));
+            self.deliver(client, Ok(SourceEvent::Batch(batch, room)));
         }
         if ends {
-            self.tell(client, Ok(SourceEvent::End(source(partition), Offset(next))));
+            self.deliver(client, Ok(SourceEvent::End(source(partition), Offset(next))));
         }
-        self.consumer(client).positions.insert(partition, Position { next, end_told: ends });
+        self.consumer(client).positions.insert(partition, Position { next, end_reported: ends });
     }
 
-    /// OffsetCommit, on a thread of its own.
+    /// OffsetCommit, on its own thread.
     fn commit(
         &mut self,
         client: ClientId,
@@ -298,12 +299,12 @@ impl World {
     ) {
         let back = self.back(Role::Group);
         if back > self.now {
-            // It is kept until the coordinator is there, and is then sent as whoever the member is then.
+            // It waits until the coordinator is reachable, and is then sent with the member id of that time.
             let after = back - self.now;
             return self.later(after, client, move |world| world.commit(client, offsets, reply));
         }
         let Some(member) = self.consumer(client).place() else {
-            return drop(reply.send(Err(CommitError::Passing("it is no member of its group".to_owned()))));
+            return drop(reply.send(Err(CommitError::Passing("it is not a member of its group".to_owned()))));
         };
         let refused = std::mem::take(&mut self.consumer(client).refuse_commit);
         self.request(Role::Group, move |world| {
@@ -317,12 +318,12 @@ impl World {
     }
 }
 
-fn told(assignments: &[Assignment]) -> String {
-    let told = assignments.iter().map(|assignment| {
+fn describe(assignments: &[Assignment]) -> String {
+    let shown = assignments.iter().map(|assignment| {
         let bits = if assignment.metadata.is_empty() { "" } else { " and some above it" };
         format!("partition {} from {}{bits}", assignment.partition.partition, assignment.start)
     });
-    told.collect::<Vec<_>>().join(", ")
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// The engine's source.
@@ -351,7 +352,7 @@ impl Stream for SimulatedSource {
     }
 }
 
-/// The engine takes notice of an assignment.
+/// The engine notices an assignment.
 fn count(consumer: &mut Consumer, assignments: &[Assignment]) {
     for assignment in assignments {
         *consumer.taken.entry(assignment.partition.partition).or_default() += 1;
@@ -365,7 +366,7 @@ impl Source for SimulatedSource {
         let mut world = lock(&self.world);
         let way = world.way();
         world.later(way, client, move |world| world.commit(client, offsets, reply));
-        answer.map(|answer| answer.unwrap_or(Err(CommitError::Passing("nobody answers".to_owned())))).boxed()
+        answer.map(|answer| answer.unwrap_or(Err(CommitError::Passing("no answer".to_owned())))).boxed()
     }
 
     fn rewind(&mut self) {
@@ -385,7 +386,7 @@ impl Drop for SimulatedSource {
     fn drop(&mut self) {
         let mut world = lock(&self.world);
         if world.clients[self.client].alive {
-            // A hand-over that the engine did not take keeps nobody waiting.
+            // A hand-over that the engine did not take must not block the poll thread.
             let events = std::mem::take(&mut world.consumer(self.client).events);
             world.leave(self.client);
             drop(world);

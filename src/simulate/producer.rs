@@ -1,5 +1,6 @@
-//! A producer, as librdkafka is one for `kafka/sink.rs` and `kafka/transaction.rs`: one batch on its way, sent again
-//! until it is acknowledged, and known by its sequence numbers; one commit or abort at a time, each on a thread.
+//! A producer, as librdkafka behaves under `kafka/sink.rs` and `kafka/transaction.rs`: one batch in flight,
+//! retried until acknowledged, and recognized by its sequence numbers; one commit or abort at a time, each on
+//! a thread.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -23,31 +24,31 @@ use crate::{
     record::Record,
 };
 
-/// The pause before a request is tried again.
+/// The pause before a request is retried.
 const AGAIN: Duration = Duration::from_millis(50);
 /// The most records of a batch.
 const MOST: usize = 4;
-/// A result of such a record is refused by its topic.
+/// The topic refuses results of records whose value begins with this.
 const REFUSED: &[u8] = b"refused";
 
-/// A record on its way.
+/// A record in the producer's queue.
 #[derive(Clone)]
-pub struct Outgoing {
+pub struct QueuedRecord {
     pub token: Token,
     pub to: Destination,
     pub record: Record,
-    /// How often there had been a reason to send records of its source partition again: it was assigned, or some came
-    /// back undelivered.
+    /// How often there had been a reason to repeat records of its source partition: an assignment, or
+    /// undelivered records.
     pub again: u32,
 }
 
-/// What waits for its turn.
+/// A command that waits for its turn.
 pub enum Turn {
     Commit { offsets: Vec<CommitOffset>, aborts: u64, reply: oneshot::Sender<Result<(), CommitError>> },
     Abort { reply: oneshot::Sender<Result<(), Stop>> },
 }
 
-/// How a commit or an abort ends.
+/// Where to report the end of a commit or an abort.
 enum End {
     Commit(oneshot::Sender<Result<(), CommitError>>),
     Abort(oneshot::Sender<Result<(), Stop>>),
@@ -55,36 +56,36 @@ enum End {
 
 pub struct Producer {
     transactional: bool,
-    /// Its id and epoch; exactly-once has them from the start.
+    /// Its id and epoch; under exactly-once set from the start.
     pub id: Option<(ProducerId, i32)>,
-    queue: VecDeque<Outgoing>,
-    /// The batch that is on its way.
-    sent: Vec<Outgoing>,
+    queue: VecDeque<QueuedRecord>,
+    /// The batch in flight.
+    sent: Vec<QueuedRecord>,
     pub deliveries: Vec<Delivery>,
     pub waker: Option<Waker>,
-    /// Whether a transaction is open, as the sink sees it.
+    /// Whether a transaction is open, from the sink's view.
     pub open: bool,
     /// Whether a broker knows of the transaction.
     registered: bool,
-    /// The partitions that were added to it.
+    /// The partitions added to the transaction.
     added: BTreeSet<(bool, i32)>,
-    /// Why the transaction can only be aborted.
+    /// Why the transaction can only be aborted, if so.
     failed: Option<String>,
     fatal: Option<Refused>,
-    /// How often an abort was asked for: a commit from before gives up.
+    /// The number of aborts requested: an earlier commit gives up.
     pub aborts: u64,
-    /// Whether a commit or an abort is under way, and what waits for that.
+    /// Whether a commit or an abort is running, and the commands that wait for it.
     busy: bool,
     turns: VecDeque<Turn>,
-    /// Whether the end of a transaction was not plain: its EndTxn may still come.
+    /// Whether an EndTxn of an ended transaction may still arrive.
     doubtful: bool,
-    /// Whether a new producer is on its way: no transaction is begun meanwhile.
+    /// Whether the producer is being replaced: no transaction begins meanwhile.
     pub renewing: bool,
-    /// Whether there may be room again.
+    /// Whether the queue may have room again.
     pub room: bool,
-    /// Records that came back undelivered, by their source partition.
+    /// Undelivered records that came back, by source partition.
     pub returned: BTreeMap<i32, u32>,
-    /// The script's, for the next batch, commit or end.
+    /// Set by the script: faults for the next batch, commit or EndTxn.
     pub late_end: Option<Duration>,
     pub lost_acknowledgement: Option<Duration>,
     pub fail_delivery: bool,
@@ -121,17 +122,17 @@ impl Producer {
         }
     }
 
-    /// Records that are handed over and not acknowledged.
+    /// Records handed over and not acknowledged.
     pub fn queued(&self) -> usize {
         self.queue.len() + self.sent.len()
     }
 
-    /// Why nothing can be sent.
+    /// Why nothing can be sent, if so.
     pub fn failed(&self) -> Option<&str> {
         self.failed.as_deref()
     }
 
-    fn deliver(&mut self, outgoing: &Outgoing, result: Result<(), DeliveryError>) {
+    fn deliver(&mut self, outgoing: &QueuedRecord, result: Result<(), DeliveryError>) {
         if result.is_err()
             && let Some((partition, _)) = place_of(outgoing.record.value.as_deref().unwrap_or_default())
         {
@@ -147,14 +148,14 @@ impl Producer {
         }
     }
 
-    /// All that is on its way comes back undelivered.
+    /// Returns everything queued and in flight as undelivered.
     fn fail(&mut self, error: &DeliveryError) {
         for outgoing in std::mem::take(&mut self.sent).into_iter().chain(std::mem::take(&mut self.queue)) {
             self.deliver(&outgoing, Err(error.clone()));
         }
     }
 
-    /// What is queued comes back.
+    /// Returns what is queued.
     pub fn purge(&mut self) {
         for outgoing in std::mem::take(&mut self.queue) {
             self.deliver(&outgoing, Err(DeliveryError::Again("_PURGE_QUEUE".to_owned())));
@@ -167,13 +168,13 @@ impl World {
         &mut self.clients[client].producer
     }
 
-    /// Takes a record over.
-    pub fn produce(&mut self, client: ClientId, outgoing: Outgoing) {
+    /// Accepts a record.
+    pub fn produce(&mut self, client: ClientId, outgoing: QueuedRecord) {
         let producer = self.producer(client);
         producer.queue.push_back(outgoing);
         if producer.sent.is_empty() {
             let way = self.way();
-            // More may be handed over before the batch is closed.
+            // More records may join before the batch is closed.
             self.later(way / 8, client, move |world| world.send_batch(client));
         }
     }
@@ -185,7 +186,7 @@ impl World {
             return;
         }
         let count = most.min(producer.queue.len());
-        let batch: Vec<Outgoing> = producer.queue.drain(..count).collect();
+        let batch: Vec<QueuedRecord> = producer.queue.drain(..count).collect();
         producer.sent = batch.clone();
         if std::mem::take(&mut producer.fail_delivery) {
             return self.later(AGAIN, client, move |world| world.not_delivered(client, "_TIMED_OUT"));
@@ -204,13 +205,13 @@ impl World {
         self.request(Role::Leader, move |world| world.batch_arrives(client, id, new, batch, lost));
     }
 
-    /// AddPartitionsToTxn goes ahead of a transaction's first batch to a partition; here both are one.
+    /// AddPartitionsToTxn precedes a transaction's first batch to a partition; here both are one request.
     fn batch_arrives(
         &mut self,
         client: ClientId,
         id: Option<(ProducerId, i32)>,
         new: Vec<(bool, i32)>,
-        batch: Vec<Outgoing>,
+        batch: Vec<QueuedRecord>,
         lost: Option<Duration>,
     ) {
         if let (Some((producer, epoch)), false) = (id, new.is_empty()) {
@@ -248,14 +249,14 @@ impl World {
         self.send_batch(client);
     }
 
-    /// The broker refuses a batch for one of its records. Most errors say which; some are about the whole batch.
+    /// The broker refuses a batch because of one record. Most errors name it; some are about the whole batch.
     fn refuse_records(&mut self, client: ClientId) {
         let whole = self.random.bool();
         self.come_back(client, move |outgoing| whole || is_refused(outgoing));
     }
 
-    /// A batch comes back: some of it refused, the rest although nothing is wrong with it.
-    fn come_back(&mut self, client: ClientId, refused: impl Fn(&Outgoing) -> bool) {
+    /// Returns a batch: some records as refused, the others as undelivered although valid.
+    fn come_back(&mut self, client: ClientId, refused: impl Fn(&QueuedRecord) -> bool) {
         self.say_of(client, |_| "a batch comes back".to_owned());
         let producer = self.producer(client);
         for outgoing in std::mem::take(&mut producer.sent) {
@@ -273,7 +274,7 @@ impl World {
         self.send_batch(client);
     }
 
-    /// A batch was not delivered, and will not be.
+    /// A batch failed for good.
     fn not_delivered(&mut self, client: ClientId, reason: &str) {
         let reason = format!("a record was not delivered: {reason}");
         self.say_of(client, |_| reason.clone());
@@ -287,7 +288,7 @@ impl World {
         producer.fail(&error);
     }
 
-    /// A commit or an abort, once the one before is over.
+    /// Starts a commit or an abort once the one before has ended.
     pub fn take_turn(&mut self, client: ClientId, turn: Turn) {
         let producer = self.producer(client);
         producer.turns.push_back(turn);
@@ -312,7 +313,7 @@ impl World {
         });
     }
 
-    /// AddOffsetsToTxn, with the member's place in its group as it is now.
+    /// AddOffsetsToTxn, with the current member id and generation.
     fn send_offsets(
         &mut self,
         client: ClientId,
@@ -363,12 +364,12 @@ impl World {
         if !std::mem::take(&mut producer.open) {
             return self.ended(client, End::Abort(reply), Ok(()));
         }
-        // What is queued is thrown away; what is on its way is waited for.
+        // The queue is dropped; what is in flight is waited for.
         producer.purge();
         self.end_when_quiet(client, false, End::Abort(reply));
     }
 
-    /// Ends the transaction once nothing is on its way any more.
+    /// Ends the transaction once nothing is in flight.
     fn end_when_quiet(&mut self, client: ClientId, commit: bool, end: End) {
         let producer = self.producer(client);
         if let (true, Some(reason)) = (commit, &producer.failed) {
@@ -381,7 +382,7 @@ impl World {
         }
     }
 
-    /// EndTxn, where there is a transaction to be ended.
+    /// EndTxn, if there is a transaction to end.
     fn end(&mut self, client: ClientId, commit: bool, end: End) {
         let producer = self.producer(client);
         let (Some((id, epoch)), true) = (producer.id, producer.registered) else {
@@ -408,7 +409,8 @@ impl World {
         });
     }
 
-    /// The transaction has ended. The guard (KIP-890): where its EndTxn may come once more, another epoch comes first.
+    /// The transaction has ended. The guard (KIP-890): if its EndTxn may arrive again, the epoch is raised
+    /// first.
     fn is_over(&mut self, client: ClientId, end: End) {
         let producer = self.producer(client);
         (producer.open, producer.registered, producer.failed) = (false, false, None);
@@ -443,7 +445,7 @@ impl World {
         });
     }
 
-    /// The producer can do nothing any more.
+    /// The producer has failed for good.
     fn fatal(&mut self, client: ClientId, end: End, refusal: Refused) {
         self.producer(client).fatal = Some(refusal);
         let stop = Stop::Restart(format!("the transactional producer cannot go on: {refusal:?}"));
@@ -465,7 +467,7 @@ impl World {
     }
 }
 
-/// An engine that is gone does not need to know.
+/// Replies; an engine that is gone is ignored.
 fn reply(end: End, result: Result<(), &str>) {
     match (end, result) {
         (End::Commit(reply), Ok(())) => drop(reply.send(Ok(()))),
@@ -475,7 +477,7 @@ fn reply(end: End, result: Result<(), &str>) {
     }
 }
 
-fn is_refused(outgoing: &Outgoing) -> bool {
+fn is_refused(outgoing: &QueuedRecord) -> bool {
     let value = outgoing.record.value.as_deref().unwrap_or_default();
     outgoing.to == Destination::Result && value.starts_with(REFUSED)
 }

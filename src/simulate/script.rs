@@ -1,14 +1,14 @@
-//! What happens to a history from outside: records, workers, faults. Made from a seed; can be made smaller.
+//! What a history is given: records, workers, faults. Made from a seed; can be made smaller.
 
 use crate::engine::{Guarantee, Order};
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
 
-/// All that is given; what comes of it is decided by chance from `seed`, the same each time.
+/// Everything that a history is given; the rest is random from `seed`, the same each time.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// Of all delays and of who goes next.
+    /// The seed of all delays and of the order of steps.
     pub seed: u64,
     pub guarantee: Guarantee,
     pub order: Order,
@@ -27,13 +27,13 @@ pub struct Settings {
     pub commit_interval: Duration,
     pub commit_records: u64,
     pub shutdown_timeout: Duration,
-    /// The longest that a request or an answer is on its way, while nothing is wrong.
+    /// The longest time that a request or an answer is in flight, without a fault.
     pub network: Duration,
-    /// The longest that a chunk is computed.
+    /// The longest time that a chunk takes to compute.
     pub compute: Duration,
-    /// Records that the producer's queue has room for.
+    /// The size of the producer's queue, in records.
     pub room: usize,
-    /// Bytes of records that are read and not done.
+    /// The memory budget: bytes of records read and not done.
     pub input: u64,
 }
 
@@ -43,14 +43,14 @@ pub struct Input {
     pub at: Duration,
     pub partition: i32,
     pub key: Option<u8>,
-    pub kind: Kind,
-    /// Offsets before it that have no record, as transactions' markers or compaction leave them.
+    pub kind: RecordKind,
+    /// Offsets before it without a record, as transaction markers or compaction leave them.
     pub gap: i64,
 }
 
 /// What the operator makes of a record; its name is the first word of the value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum RecordKind {
     /// One result.
     Good,
     /// One result, and the record is a chunk of its own.
@@ -61,61 +61,61 @@ pub enum Kind {
     Drop,
     /// Two results.
     Twice,
-    /// Fails once in passing for each worker; then one result.
+    /// Fails in passing once for each worker; then one result.
     Flaky,
-    /// A result that the broker refuses for what it is: a dead letter.
+    /// A result that the broker refuses: a dead letter.
     Refused,
 }
 
-impl Kind {
+impl RecordKind {
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Good => "good",
-            Kind::Costly => "costly",
-            Kind::Bad => "bad",
-            Kind::Drop => "drop",
-            Kind::Twice => "twice",
-            Kind::Flaky => "flaky",
-            Kind::Refused => "refused",
+            RecordKind::Good => "good",
+            RecordKind::Costly => "costly",
+            RecordKind::Bad => "bad",
+            RecordKind::Drop => "drop",
+            RecordKind::Twice => "twice",
+            RecordKind::Flaky => "flaky",
+            RecordKind::Refused => "refused",
         }
     }
 }
 
-/// A part of Kafka that can be away while the others answer.
+/// A part of Kafka that can be down while the others answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// The leader of all partitions.
     Leader,
-    /// The group coordinator, who has the committed offsets.
+    /// The group coordinator, with the committed offsets.
     Group,
     /// The transaction coordinator.
     Transactions,
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// `kill -9`, and another start after that time.
+    /// `kill -9`, and a restart after that time.
     Crash { worker: usize, down: Duration },
-    /// SIGTERM, and another start so long after its end.
+    /// SIGTERM, and a restart that long after its end.
     Terminate { worker: usize, down: Duration },
     /// SIGSTOP, and SIGCONT after that time.
     Stop { worker: usize, lasts: Duration },
-    /// A broker does not answer for so long; what was sent to it is answered later.
+    /// A broker does not answer for that long; it answers what was sent to it later.
     Away { role: Role, lasts: Duration },
-    /// The next EndTxn of the worker's producer is on its way for so long. The connection is cut, and the producer
-    /// sends it again at once on another.
+    /// The next EndTxn of the worker's producer is in flight for that long. The connection is cut, and the
+    /// producer resends it at once on another.
     LateEndTxn { worker: usize, lasts: Duration },
-    /// The acknowledgement of the next batch is lost; the producer sends it again, which the broker knows by its
-    /// sequence numbers, and is acknowledged so much later.
+    /// The acknowledgement of the next batch is lost; the producer resends it, the broker recognizes it by
+    /// its sequence numbers, and acknowledges it that much later.
     LostAcknowledgement { worker: usize, lasts: Duration },
-    /// The next commit is refused with an error that may pass, or that a transaction has to be aborted for.
+    /// The next commit is refused with a passing error, or one for which a transaction must be aborted.
     CommitRefused { worker: usize },
-    /// The next batch runs into its time limit, and is not written.
+    /// The next batch times out, and is not written.
     DeliveryFailed { worker: usize },
-    /// The next batch comes back undelivered although nothing is wrong with its records.
+    /// The next batch comes back undelivered although its records are valid.
     DeliveredAgain { worker: usize },
-    /// DeleteRecords: so many of the records that are not committed.
+    /// DeleteRecords: deletes that many of the records not committed.
     Deleted { partition: i32, records: usize },
 }
 
@@ -143,7 +143,7 @@ impl fmt::Display for Fault {
                 write!(f, "worker {worker} is killed, and started after {down:?}")
             }
             Fault::Terminate { worker, down } => {
-                write!(f, "worker {worker} is told to stop, and started {down:?} after its end")
+                write!(f, "worker {worker} is stopped with SIGTERM, and started {down:?} after its end")
             }
             Fault::Stop { worker, lasts } => write!(f, "worker {worker} stands still for {lasts:?}"),
             Fault::Away { role, lasts } => {
@@ -174,11 +174,11 @@ impl fmt::Display for Fault {
     }
 }
 
-/// So many records are told one by one.
-const TOLD: usize = 12;
+/// How many records are shown one by one.
+const SHOWN: usize = 12;
 
 impl Script {
-    /// The history of that seed.
+    /// Makes the script of that seed.
     pub fn new(seed: u64) -> Script {
         let mut random = Rng::with_seed(seed);
         let guarantee =
@@ -193,7 +193,7 @@ impl Script {
         let faults = faults(&mut random, &workers, settings.partitions, lasts);
         let seed = random.u64(..);
         if random.u8(..) < 8 {
-            // A healthy group under a backlog, and a worker more.
+            // A healthy group under a backlog, joined by one more worker.
             settings = Settings { partitions: 2, room: 1_000, input: 1 << 20, ..settings };
             settings.network = Duration::from_millis(20);
             (settings.compute, settings.shutdown_timeout) =
@@ -205,7 +205,7 @@ impl Script {
         Script { seed, guarantee, order, settings, workers, records, faults }
     }
 
-    /// What is given, for who reads it.
+    /// The script as lines of text.
     pub fn lines(&self) -> Vec<String> {
         let Settings {
             partitions,
@@ -239,19 +239,19 @@ impl Script {
                 "a request takes up to {network:?}, a chunk {compute:?}; the producer has room for {room} records"
             ),
         ];
-        lines.extend(self.records.iter().take(TOLD).map(|record| {
+        lines.extend(self.records.iter().take(SHOWN).map(|record| {
             let key = record.key.map_or("no key".to_owned(), |key| format!("key {}", (b'a' + key) as char));
             let at = record.at.as_secs_f64();
             format!("{at:9.3} s  a record for partition {}, {key}: {}", record.partition, record.kind.name())
         }));
-        if self.records.len() > TOLD {
-            lines.push(format!("             and {} more", self.records.len() - TOLD));
+        if self.records.len() > SHOWN {
+            lines.push(format!("             and {} more", self.records.len() - SHOWN));
         }
         lines.push(String::new());
         lines
     }
 
-    /// When the last fault is over.
+    /// When the last fault ends.
     pub fn calm(&self) -> Duration {
         let ends = self.faults.iter().map(|(at, fault)| *at + fault.lasts());
         let starts = self.workers.iter().copied();
@@ -277,17 +277,25 @@ fn records(random: &mut Rng, partitions: i32, lasts: Duration) -> Vec<Input> {
     let count = if random.u8(..) < 8 { random.usize(200..500) } else { random.usize(1..60) };
     // All at once, or one after another.
     let backlog = random.bool();
-    // One partition may have nearly all of them.
+    // One partition may have nearly all records.
     let skewed = random.bool();
-    let kinds =
-        [Kind::Good, Kind::Good, Kind::Good, Kind::Costly, Kind::Bad, Kind::Drop, Kind::Twice, Kind::Flaky];
+    let kinds = [
+        RecordKind::Good,
+        RecordKind::Good,
+        RecordKind::Good,
+        RecordKind::Costly,
+        RecordKind::Bad,
+        RecordKind::Drop,
+        RecordKind::Twice,
+        RecordKind::Flaky,
+    ];
     let refused = random.u8(..) < 64;
     let mut records: Vec<Input> = (0..count)
         .map(|_| Input {
             at: if backlog && random.u8(..) < 230 { Duration::ZERO } else { moment(random, lasts) },
             partition: if skewed && random.u8(..) < 200 { 0 } else { random.i32(0..partitions) },
             key: (random.u8(..) < 230).then(|| random.u8(0..5)),
-            kind: if refused && random.u8(..) < 10 { Kind::Refused } else { pick(random, &kinds) },
+            kind: if refused && random.u8(..) < 10 { RecordKind::Refused } else { pick(random, &kinds) },
             gap: if random.u8(..) < 16 { random.i64(1..4) } else { 0 },
         })
         .collect();
@@ -295,13 +303,13 @@ fn records(random: &mut Rng, partitions: i32, lasts: Duration) -> Vec<Input> {
     records
 }
 
-/// Costly records, most of them of one partition, all there at the start.
+/// Costly records, most of them in one partition, all present at the start.
 fn backlog(random: &mut Rng) -> Vec<Input> {
     let costly = |random: &mut Rng| Input {
         at: Duration::ZERO,
         partition: i32::from(random.u8(..) < 16),
         key: Some(random.u8(0..5)),
-        kind: Kind::Costly,
+        kind: RecordKind::Costly,
         gap: 0,
     };
     (0..random.usize(400..800)).map(|_| costly(random)).collect()
@@ -313,7 +321,7 @@ fn faults(
     partitions: i32,
     lasts: Duration,
 ) -> Vec<(Duration, Fault)> {
-    // What is worst comes together: half of them are about one moment, mostly when a worker comes.
+    // Faults are worst together: half of them are around one moment, mostly when a worker starts.
     let worst = match random.usize(0..=workers.len()) {
         0 => moment(random, lasts),
         worker => workers[worker - 1],

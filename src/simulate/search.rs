@@ -1,4 +1,4 @@
-//! Plays one history after another, on all cores, until one breaks a promise.
+//! Runs one history after another, on all cores, until one breaks a promise.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,36 +12,36 @@ use std::{
 
 use super::{
     history::{Ending, play},
+    log_lines,
     script::Script,
     shrink::shorten,
-    told,
 };
 use crate::plant::{plant, planted_here};
 
-/// How often it is told how far it is.
-const TOLD: Duration = Duration::from_millis(500);
+/// How often progress is reported.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is to be simulated.
+/// What to simulate.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// How many histories.
     pub histories: u64,
-    /// The first one's seed; each next one's is one higher.
+    /// The first seed; each next one is one higher.
     pub seed: u64,
-    /// On how many threads; each history is in one.
+    /// The number of threads; each history runs in one.
     pub threads: usize,
 }
 
-/// What has come of it.
+/// The outcome.
 #[derive(Debug)]
 pub struct Report {
-    /// Histories played to their end.
+    /// Histories run to their end.
     pub histories: u64,
-    /// How long that took.
+    /// How long it took.
     pub took: Duration,
     /// How long the histories were, in their own time.
     pub lived: Duration,
-    /// What their schedulers did.
+    /// The number of their schedulers' steps.
     pub steps: u64,
     /// The lowest seed whose history broke a promise, if one did: see [`explain`].
     pub found: Option<u64>,
@@ -50,14 +50,14 @@ pub struct Report {
 /// A history that broke a promise.
 #[derive(Debug)]
 pub struct Found {
-    /// The promise, and by what it was broken.
+    /// The promise, and how it was broken.
     pub violation: String,
     /// The shortest history found that breaks it, as lines.
     pub shortest: Vec<String>,
 }
 
-/// Plays histories. `tell` is told now and then how many are done.
-pub fn simulate(options: Options, tell: &(dyn Fn(u64) + Sync)) -> Report {
+/// Runs histories. Calls `report` now and then with how many are done.
+pub fn simulate(options: Options, report: &(dyn Fn(u64) + Sync)) -> Report {
     let began = Instant::now();
     let (next, found) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
     let (done, micros, steps) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
@@ -66,7 +66,7 @@ pub fn simulate(options: Options, tell: &(dyn Fn(u64) + Sync)) -> Report {
         plant(fault);
         loop {
             let number = next.fetch_add(1, SeqCst);
-            // Lower seeds than one that was found are played to their end, so that the lowest is found each time.
+            // Seeds below one that was found are still run, so that the lowest is found each time.
             if number >= options.histories || number > found.load(SeqCst) {
                 return;
             }
@@ -81,12 +81,12 @@ pub fn simulate(options: Options, tell: &(dyn Fn(u64) + Sync)) -> Report {
     };
     thread::scope(|scope| {
         let searching: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn(search)).collect();
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         while !searching.iter().all(|thread| thread.is_finished()) {
             thread::sleep(Duration::from_millis(10));
-            if told.elapsed() >= TOLD {
-                told = Instant::now();
-                tell(done.load(Relaxed));
+            if reported.elapsed() >= REPORT_INTERVAL {
+                reported = Instant::now();
+                report(done.load(Relaxed));
             }
         }
     });
@@ -100,7 +100,7 @@ pub fn simulate(options: Options, tell: &(dyn Fn(u64) + Sync)) -> Report {
     }
 }
 
-/// A history in which something panics has broken a promise.
+/// Runs a history; a panic counts as a broken promise.
 fn guarded(script: &Script) -> Ending {
     catch_unwind(AssertUnwindSafe(|| play(script, false))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -114,11 +114,11 @@ fn guarded(script: &Script) -> Ending {
     })
 }
 
-/// The history of a seed that breaks a promise, made as short as it can be.
+/// The shortest history found from a seed that breaks a promise.
 pub fn explain(seed: u64) -> Found {
     let script = Script::new(seed);
     let Some(violation) = guarded(&script).violation else {
-        // A history is what its seed makes of it, and nothing else.
+        // A history depends on its seed only.
         let violation = "the same seed led to another history: the simulation itself is wrong".to_owned();
         return Found { violation, shortest: Vec::new() };
     };
@@ -127,7 +127,7 @@ pub fn explain(seed: u64) -> Found {
     }
     let (script, violation) = shorten(script, violation);
     let mut shortest = script.lines();
-    shortest.extend(told::keeping(|| play(&script, true)).lines);
+    shortest.extend(log_lines::keeping(|| play(&script, true)).lines);
     shortest.push(format!("BROKEN     {violation}"));
     Found { violation, shortest }
 }

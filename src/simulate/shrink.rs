@@ -1,16 +1,16 @@
-//! Makes a history that breaks a promise shorter, as long as it still breaks the same one.
+//! Shortens a history that breaks a promise, as long as it still breaks the same one.
 
 use super::{
     history::play,
     script::{Fault, Script},
 };
 
-/// So many histories are tried at the most.
+/// The most histories that are tried.
 const TRIES: u32 = 4_000;
-/// A script that was made smaller is played with so many seeds: its own one leads elsewhere by now.
+/// How many seeds a smaller script is run with: its own one leads to another history.
 const SEEDS: u64 = 8;
 
-/// The shortest script found that breaks the promise that `violation` is about, and what is broken then.
+/// The shortest script found that breaks the same promise as `violation`, and its violation.
 pub fn shorten(script: Script, violation: String) -> (Script, String) {
     let mut best = (script, violation);
     let mut tries = TRIES;
@@ -25,7 +25,7 @@ pub fn shorten(script: Script, violation: String) -> (Script, String) {
     best
 }
 
-/// The script with a seed with which it still breaks the promise.
+/// The script, with a seed with which it still breaks the promise.
 fn still(mut script: Script, violation: &str, tries: &mut u32) -> Option<(Script, String)> {
     let first = script.seed;
     for seed in std::iter::once(first).chain((0..SEEDS).map(|number| first.wrapping_add(number + 1))) {
@@ -39,12 +39,12 @@ fn still(mut script: Script, violation: &str, tries: &mut u32) -> Option<(Script
     None
 }
 
-/// Which promise is broken: the violation's first word.
+/// The broken promise: the violation's first word.
 pub fn promise(violation: &str) -> &str {
     violation.split(':').next().unwrap_or_default()
 }
 
-/// The same with less in it, the largest steps first.
+/// Smaller variants of the script, the smallest first.
 fn candidates(script: &Script) -> Vec<Script> {
     let mut smaller = Vec::new();
     let mut add = |change: &dyn Fn(&mut Script)| {

@@ -1,4 +1,4 @@
-//! The sink: what the engine asks of a producer.
+//! The engine's sink, on a simulated producer.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     judge::place_of,
-    producer::{Outgoing, Turn},
+    producer::{QueuedRecord, Turn},
     world::{ClientId, Shared, lock},
 };
 use crate::{
@@ -45,7 +45,7 @@ impl Sink for SimulatedSink {
             let count = |counts: &BTreeMap<i32, u32>| counts.get(&partition).copied().unwrap_or_default();
             count(&world.producer(self.client).returned) + count(&world.consumer(self.client).taken)
         });
-        world.produce(self.client, Outgoing { token, to, record: record.clone(), again });
+        world.produce(self.client, QueuedRecord { token, to, record: record.clone(), again });
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Sink for SimulatedSink {
         let mut world = lock(&self.world);
         let aborts = world.producer(self.client).aborts;
         world.take_turn(self.client, Turn::Commit { offsets, aborts, reply });
-        let gone = || CommitError::Stop(Stop::Restart("nobody answers".to_owned()));
+        let gone = || CommitError::Stop(Stop::Restart("no answer".to_owned()));
         answer.map(move |answer| answer.unwrap_or_else(|_| Err(gone()))).boxed()
     }
 
@@ -78,6 +78,6 @@ impl Sink for SimulatedSink {
         let mut world = lock(&self.world);
         world.producer(self.client).aborts += 1;
         world.take_turn(self.client, Turn::Abort { reply });
-        answer.map(|answer| answer.unwrap_or(Err(Stop::Restart("nobody answers".to_owned())))).boxed()
+        answer.map(|answer| answer.unwrap_or(Err(Stop::Restart("no answer".to_owned())))).boxed()
     }
 }

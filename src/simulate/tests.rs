@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use super::{
     history::play,
+    log_lines,
     script::Script,
     search::{Options, Report, explain, simulate},
-    told,
 };
 use crate::{
     engine::{Guarantee, Order},
@@ -41,7 +41,7 @@ fn both_guarantees_and_all_orders_have_their_histories() {
 fn a_seed_leads_to_the_same_history_each_time() {
     for seed in 0..100 {
         let script = Script::new(seed);
-        let [first, second] = [(); 2].map(|()| told::keeping(|| play(&script, true)));
+        let [first, second] = [(); 2].map(|()| log_lines::keeping(|| play(&script, true)));
         assert_eq!(first.lines, second.lines, "seed {seed}");
         assert_eq!((first.took, first.steps), (second.took, second.steps), "seed {seed}");
     }
@@ -59,7 +59,7 @@ fn each_planted_fault_is_found() {
 }
 
 #[test]
-fn what_is_found_is_told_and_made_short() {
+fn what_is_found_is_explained_and_made_short() {
     plant(Some(Fault::DeadLetterDropped));
     let seed = search(0, 1_000).found.unwrap();
     let found = explain(seed);

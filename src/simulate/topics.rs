@@ -1,4 +1,4 @@
-//! The source topic's partitions, and what was written to the result and dead-letter topics.
+//! The source topic's partitions, and the logs of the result and dead-letter topics.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::{
 /// The source topic's name.
 pub const SOURCE: &str = "in";
 
-/// The source topic's partition of that number.
+/// The source topic's partition with that number.
 pub fn source(partition: i32) -> TopicPartition {
     TopicPartition::new(SOURCE, partition)
 }
@@ -33,32 +33,32 @@ pub struct Partition {
     pub high: i64,
 }
 
-/// What somebody has written, in the order of all partitions' logs.
+/// A written record; one list has those of all partitions, in the order of writing.
 pub struct Written {
     pub to: Destination,
     pub partition: i32,
     pub record: Record,
     pub by: ClientId,
-    /// How often the writer had a reason to send records of the same source partition again (see `Outgoing`).
+    /// How often the writer had a reason to repeat records of the same source partition (see `QueuedRecord`).
     pub again: u32,
     pub transaction: Option<TransactionId>,
 }
 
-pub struct Topics {
+pub struct TopicLogs {
     pub source: Vec<Partition>,
     pub written: Vec<Written>,
 }
 
-impl Topics {
-    pub fn new(partitions: i32) -> Topics {
-        Topics { source: (0..partitions).map(|_| Partition::default()).collect(), written: Vec::new() }
+impl TopicLogs {
+    pub fn new(partitions: i32) -> TopicLogs {
+        TopicLogs { source: (0..partitions).map(|_| Partition::default()).collect(), written: Vec::new() }
     }
 
     pub fn of(&self, partition: i32) -> &Partition {
         &self.source[partition as usize]
     }
 
-    /// Adds a record to the source topic. Its value says what is to be made of it, and where it is.
+    /// Adds a record to the source topic. Its value has the operator's kind of result, and its own position.
     pub fn produce(&mut self, kind: &str, partition: i32, key: Option<u8>, gap: i64) {
         let of = &mut self.source[partition as usize];
         let offset = of.high + gap;
@@ -77,7 +77,7 @@ impl Partition {
     }
 }
 
-/// Where a record goes: that of its key.
+/// The partition of a record, by its key.
 pub fn partition_of(record: &Record) -> i32 {
     record.key.as_ref().map_or(0, |key| i32::from(key.first().copied().unwrap_or(0) % 2))
 }

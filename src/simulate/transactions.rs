@@ -1,11 +1,11 @@
-//! The transaction coordinator, and what partitions' leaders ask it: epochs, one transaction at a time for each
-//! producer (KIP-98), brokers that refuse what belongs to no transaction (KIP-890's first part) and take an EndTxn
-//! for whatever transaction is open (there being no second part).
+//! The transaction coordinator, and the checks of partition leaders: epochs, one transaction at a time for
+//! each producer (KIP-98), brokers that refuse batches of no open transaction (KIP-890, part 1) and apply an
+//! EndTxn to whatever transaction is open (without part 2).
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    producer::Outgoing,
+    producer::QueuedRecord,
     script::Role,
     topics::{Written, partition_of},
     world::{ClientId, Step, World},
@@ -18,10 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub type TransactionId = usize;
 pub type ProducerId = usize;
 
-/// Why the coordinator, or a leader, did not do it.
+/// Why the coordinator or a leader refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// CONCURRENT_TRANSACTIONS: the last one's markers are being written.
+    /// CONCURRENT_TRANSACTIONS: the last transaction's markers are still being written.
     Again,
     /// INVALID_PRODUCER_EPOCH, PRODUCER_FENCED.
     Fenced,
@@ -40,7 +40,7 @@ pub struct Transactions {
 struct Coordinated {
     epoch: i32,
     state: State,
-    /// The partitions of the transaction that is open.
+    /// The partitions of the open transaction.
     partitions: BTreeSet<(bool, i32)>,
 }
 
@@ -49,18 +49,18 @@ enum State {
     #[default]
     Empty,
     Ongoing(TransactionId),
-    /// It is decided, and the markers are on their way.
+    /// The outcome (committed or not) is decided; the markers are being written.
     Ending(bool),
     Complete(bool),
 }
 
-/// A partition that can belong to a transaction.
-pub fn place(outgoing: &Outgoing) -> (bool, i32) {
+/// The partition that a record goes to: whether it is the dead-letter topic's, and its number.
+pub fn place(outgoing: &QueuedRecord) -> (bool, i32) {
     (outgoing.to == Destination::DeadLetter, partition_of(&outgoing.record))
 }
 
 impl Transactions {
-    /// Whether a reader that is `read_committed` sees what belongs to that transaction.
+    /// Whether a `read_committed` reader sees that transaction's records.
     pub fn is_committed(&self, transaction: Option<TransactionId>) -> bool {
         transaction.is_none_or(|id| self.outcomes[id] == Some(true))
     }
@@ -70,7 +70,7 @@ impl Transactions {
         if of.epoch == epoch { Ok(of) } else { Err(Refused::Fenced) }
     }
 
-    /// The transaction that is open with that epoch.
+    /// The producer's open transaction, if the epoch is current.
     pub fn ongoing(&mut self, producer: ProducerId, epoch: i32) -> Result<TransactionId, Refused> {
         match self.of(producer, epoch)?.state {
             State::Ongoing(id) => Ok(id),
@@ -80,7 +80,7 @@ impl Transactions {
 }
 
 impl World {
-    /// InitProducerId: a producer of its own, or the next epoch.
+    /// InitProducerId: a new producer, or the next epoch.
     pub fn init_producer(&mut self, known: Option<ProducerId>) -> Result<(ProducerId, i32), Refused> {
         let Some(id) = known else {
             self.transactions.producers.push(Coordinated::default());
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// AddPartitionsToTxn, AddOffsetsToTxn: the first of a transaction opens it.
+    /// AddPartitionsToTxn, AddOffsetsToTxn: the first one opens the transaction.
     pub fn add_to_transaction(
         &mut self,
         producer: ProducerId,
@@ -131,7 +131,7 @@ impl World {
         &mut self,
         client: ClientId,
         transactional: Option<(ProducerId, i32)>,
-        batch: &[Outgoing],
+        batch: &[QueuedRecord],
     ) -> Result<(), Refused> {
         let transaction = match transactional {
             None => None,
@@ -145,7 +145,7 @@ impl World {
             }
         };
         for outgoing in batch {
-            let Outgoing { to, record, again, .. } = outgoing;
+            let QueuedRecord { to, record, again, .. } = outgoing;
             let written = Written {
                 to: *to,
                 partition: partition_of(record),
@@ -160,7 +160,7 @@ impl World {
         Ok(())
     }
 
-    /// EndTxn. It is taken for whatever transaction is open.
+    /// EndTxn; applies to whatever transaction is open.
     pub fn end_transaction(&mut self, producer: ProducerId, epoch: i32, commit: bool) -> Result<(), Refused> {
         match self.transactions.of(producer, epoch)?.state {
             State::Ongoing(_) => {
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    /// The coordinator aborts what takes too long, and fences its producer.
+    /// The coordinator aborts a transaction that takes too long, and fences its producer.
     fn expire(&mut self, producer: ProducerId, transaction: TransactionId) {
         if self.transactions.producers[producer].state == State::Ongoing(transaction) {
             self.say(|_| format!("Kafka: producer {producer}'s transaction {transaction} has timed out"));

@@ -1,4 +1,4 @@
-//! Virtual time, and all that happens in it, in an order that chance decides.
+//! Virtual time, and everything that happens in it, in random order.
 
 use std::{
     collections::BTreeMap,
@@ -15,40 +15,40 @@ use super::{
     machine::Timer,
     producer::Producer,
     script::{Role, Script},
-    topics::Topics,
+    topics::TopicLogs,
     transactions::Transactions,
 };
 
-/// The world as engines' sources, sinks and machines see it. Never locked while an engine runs.
+/// The world, shared by the engines' sources, sinks and machines. Never locked while an engine runs.
 pub type Shared = Arc<Mutex<World>>;
 
-/// One set of clients: a worker that starts again, or makes its clients anew, gets another.
+/// One set of clients: a worker that restarts, or recreates its clients, gets another.
 pub type ClientId = usize;
 
-/// What a step of a history does.
+/// A step of a history.
 pub enum Step {
-    /// In Kafka, on its way, or in one of a client's own threads.
+    /// Something in Kafka, on the network, or in a client's own thread.
     Call(Box<dyn FnOnce(&mut World) + Send>),
-    /// The client's engine goes on.
+    /// The client's engine runs.
     Engine,
     /// A piece of the client's work is computed.
     Compute(Box<dyn FnOnce() + Send>),
-    /// A time that the client's engine waits for has come.
+    /// A timer of the client's engine fires.
     Timer(Arc<Timer>),
-    /// A worker's process, or new clients in it, are started.
+    /// A worker's process, or new clients in it, start.
     Start(usize),
-    /// The script's fault of that number.
+    /// The script's fault with that number.
     Fault(usize),
-    /// Whether all is done is looked at.
+    /// Checks whether everything is done.
     Look,
 }
 
-/// One set of clients, and the process that it is in.
+/// One set of clients, and its process.
 pub struct Client {
     pub worker: usize,
     /// Whether its process runs.
     pub alive: bool,
-    /// Until when the process stands still.
+    /// Until when the process is stopped (SIGSTOP).
     pub stopped: Duration,
     pub consumer: Consumer,
     pub producer: Producer,
@@ -58,12 +58,12 @@ pub struct World {
     pub now: Duration,
     pub random: Rng,
     pub script: Arc<Script>,
-    pub topics: Topics,
+    pub topics: TopicLogs,
     pub transactions: Transactions,
     pub group: Group,
     pub clients: Vec<Client>,
     pub judge: Judge,
-    /// What happened, where somebody wants to read it.
+    /// What happened, if it is recorded.
     pub lines: Option<Vec<String>>,
     steps: BTreeMap<(Duration, u64), (Option<ClientId>, Step)>,
     planned: u64,
@@ -71,17 +71,17 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(script: Arc<Script>, tell: bool) -> World {
+    pub fn new(script: Arc<Script>, keep_lines: bool) -> World {
         let settings = script.settings;
         World {
             now: Duration::ZERO,
             random: Rng::with_seed(script.seed),
-            topics: Topics::new(settings.partitions),
+            topics: TopicLogs::new(settings.partitions),
             transactions: Transactions::default(),
             group: Group::default(),
             clients: Vec::new(),
             judge: Judge::new(&script),
-            lines: tell.then(Vec::new),
+            lines: keep_lines.then(Vec::new),
             steps: BTreeMap::new(),
             planned: 0,
             away: [Duration::ZERO; 3],
@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    /// Plans a step; one of a client is taken by its process, if that is there then.
+    /// Schedules a step; a client's step is skipped if its process is gone by then.
     pub fn plan(&mut self, after: Duration, of: Option<ClientId>, step: Step) {
         self.plan_at(self.now + after, of, step);
     }
@@ -99,7 +99,7 @@ impl World {
         self.steps.insert((at, self.planned), (of, step));
     }
 
-    /// Plans a call in one of a client's own threads.
+    /// Schedules a call in one of a client's own threads.
     pub fn later(
         &mut self,
         after: Duration,
@@ -109,7 +109,7 @@ impl World {
         self.plan(after, Some(client), Step::Call(Box::new(call)));
     }
 
-    /// The next step; time goes on to it.
+    /// Takes the next step, and advances the time to it.
     pub fn next(&mut self) -> Option<(Option<ClientId>, Step)> {
         while let Some(((at, number), (of, step))) = self.steps.pop_first() {
             self.now = self.now.max(at);
@@ -127,26 +127,26 @@ impl World {
         None
     }
 
-    /// Takes all steps that will not be taken any more.
+    /// Removes all steps that remain, at the end.
     pub fn forget(&mut self) -> BTreeMap<(Duration, u64), (Option<ClientId>, Step)> {
         std::mem::take(&mut self.steps)
     }
 
-    /// How long a request or an answer is on its way.
+    /// A random time for a request or an answer on the network.
     pub fn way(&mut self) -> Duration {
         let longest = self.script.settings.network.as_micros() as u64;
-        // Mostly it is fast.
+        // Mostly fast.
         let longest = if self.random.u8(..) < 200 { longest / 10 } else { longest };
         Duration::from_micros(self.random.u64(100..=longest.max(200)))
     }
 
-    /// Sends a request; it arrives whatever becomes of the client, once the broker is there.
+    /// Sends a request; it arrives once the broker is up, whatever happens to the client.
     pub fn request(&mut self, to: Role, call: impl FnOnce(&mut World) + Send + 'static) {
         let way = self.way();
         self.request_after(way, to, call);
     }
 
-    /// Sends a request that is on its way for so long.
+    /// Sends a request that takes that long.
     pub fn request_after(&mut self, way: Duration, to: Role, call: impl FnOnce(&mut World) + Send + 'static) {
         let arrive = move |world: &mut World| {
             let back = world.away[to as usize];
@@ -166,7 +166,7 @@ impl World {
         self.later(way, client, call);
     }
 
-    /// When a part of Kafka is there, from now on.
+    /// When a part of Kafka is up again; now, if it is up.
     pub fn back(&self, role: Role) -> Duration {
         self.away[role as usize].max(self.now)
     }
@@ -177,7 +177,7 @@ impl World {
         *away = until.max(*away);
     }
 
-    /// Says what happens, where somebody wants to read it.
+    /// Records what happens, if lines are kept.
     pub fn say(&mut self, line: impl FnOnce(&World) -> String) {
         if self.lines.is_none() {
             return;
@@ -186,13 +186,13 @@ impl World {
         self.lines.get_or_insert_default().push(line);
     }
 
-    /// As [`say`](World::say), of a client's worker.
+    /// As [`say`](World::say), with the client's worker.
     pub fn say_of(&mut self, client: ClientId, line: impl FnOnce(&World) -> String) {
         self.say(|world| format!("worker {}: {}", world.clients[client].worker, line(world)));
     }
 }
 
-/// A poisoned world belongs to a history that has failed already.
+/// Locks; a poisoned world belongs to a history that has failed already.
 pub fn lock(world: &Shared) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }

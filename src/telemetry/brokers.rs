@@ -1,4 +1,4 @@
-//! What librdkafka's statistics say of each broker.
+//! What librdkafka's statistics report on each broker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,10 +14,10 @@ pub enum Client {
     Producer,
 }
 
-/// What a client knows of a broker.
+/// What a client's statistics report on one broker.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct BrokerState {
-    /// Whether it is connected.
+    /// Whether the client is connected to it.
     pub up: bool,
     /// The average time of a request since the last statistics; `None` where there was none.
     pub rtt: Option<Duration>,
@@ -25,24 +25,24 @@ pub struct BrokerState {
     pub errors: u64,
 }
 
-/// What a client tells of itself now and then.
+/// One report of a client's statistics.
 #[derive(Clone, Default, Debug)]
 pub struct ClientStatistics {
-    /// By address, `host:port`: the brokers that it has to do with.
+    /// The brokers that the client uses, by address (`host:port`).
     pub brokers: BTreeMap<String, BrokerState>,
     /// Consumer: records fetched ahead.
     pub fetch_queue: u64,
-    /// Consumer: why the group was rebalanced last.
+    /// Consumer: the reason for the group's last rebalance.
     pub rebalance_reason: String,
 }
 
-/// The statistics of all clients, as last told.
+/// The latest statistics of each client.
 #[derive(Default)]
 pub struct Clients(BTreeMap<Client, ClientStatistics>);
 
 impl Clients {
-    pub fn tell(&mut self, client: Client, mut statistics: ClientStatistics) {
-        // Where nothing was sent since, the last time is still the best that is known.
+    pub fn report(&mut self, client: Client, mut statistics: ClientStatistics) {
+        // Where nothing was sent since, the last round-trip time is still the best one known.
         let before = self.0.remove(&client).unwrap_or_default();
         for (name, broker) in &mut statistics.brokers {
             broker.rtt = broker.rtt.or_else(|| before.brokers.get(name)?.rtt);
@@ -50,12 +50,12 @@ impl Clients {
         self.0.insert(client, statistics);
     }
 
-    /// The clients are gone.
+    /// The clients were closed: forgets their statistics.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Each broker: connected by any client, the producer's round trip, the errors of all.
+    /// Each broker: up if any client is connected; the producer's round trip; all clients' errors.
     pub fn brokers(&self) -> BTreeMap<&str, BrokerState> {
         let names: BTreeSet<&str> =
             self.0.values().flat_map(|client| client.brokers.keys().map(String::as_str)).collect();
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn a_broker_is_up_while_any_client_is_connected_and_its_round_trip_is_the_producers() {
         let mut clients = Clients::default();
-        clients.tell(Client::Consumer, statistics(true, Some(500), 1));
-        clients.tell(Client::Producer, statistics(false, Some(2), 3));
+        clients.report(Client::Consumer, statistics(true, Some(500), 1));
+        clients.report(Client::Producer, statistics(false, Some(2), 3));
         let two = Some(Duration::from_millis(2));
         assert_eq!(clients.brokers()["a:9092"], BrokerState { up: true, rtt: two, errors: 4 });
-        clients.tell(Client::Producer, statistics(false, None, 3));
+        clients.report(Client::Producer, statistics(false, None, 3));
         assert_eq!(clients.brokers()["a:9092"].rtt, two, "the last is kept while nothing is sent");
-        clients.tell(Client::Consumer, statistics(false, None, 5));
+        clients.report(Client::Consumer, statistics(false, None, 5));
         assert_eq!(clients.brokers()["a:9092"], BrokerState { up: false, rtt: two, errors: 8 });
         clients.clear();
         assert!(clients.brokers().is_empty());

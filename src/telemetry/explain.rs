@@ -1,4 +1,4 @@
-//! What a running process says of itself when it is asked, in words.
+//! The text of `/explain`: what a running process is doing.
 
 use std::{
     fmt::Write as _,
@@ -10,7 +10,7 @@ use humantime::format_rfc3339_millis;
 
 use super::progress::{Progress, Stage};
 
-/// How many pipelines make no progress, where their time went, and how partitions came and went.
+/// Explains each pipeline: its records, where its time went, its lag, its latest rebalances.
 pub fn explain(pipelines: &[Arc<Progress>]) -> String {
     if pipelines.is_empty() {
         return "no pipeline runs here: ask a worker (`pipeline run`)\n".to_owned();

@@ -9,10 +9,10 @@ use metrics::{Counter, Histogram, counter, histogram};
 
 use super::names::*;
 
-/// What the operator `factorial` has computed; handles are kept.
+/// Handles to the metrics of the operator `factorial`.
 pub struct FactorialMetrics {
-    checkpoint: Computed,
-    scratch: Computed,
+    checkpoint: MethodMetrics,
+    scratch: MethodMetrics,
     n: Histogram,
     hits: Counter,
 }
@@ -20,29 +20,29 @@ pub struct FactorialMetrics {
 /// How a factorial was computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Method {
-    /// From a checkpoint below, which was there already or not.
+    /// From the checkpoint below it.
     Checkpoint {
-        /// Whether it was there already.
+        /// Whether the checkpoint was already cached.
         hit: bool,
     },
-    /// From nothing, or from a result that was kept.
+    /// From scratch, or from a cached result.
     Scratch,
 }
 
-struct Computed {
-    /// By size: those of [`DIGITS_BUCKETS`], and whatever is above.
+struct MethodMetrics {
+    /// By size: one for each of [`DIGITS_BUCKETS`], and one for everything above.
     durations: Vec<Histogram>,
     digits: Histogram,
 }
 
 impl FactorialMetrics {
-    /// Registers every series of the pipeline at 0.
+    /// Registers every series of the pipeline, at 0.
     pub fn new(pipeline: &str) -> Self {
         let p = pipeline.to_owned();
         let sizes: Vec<String> =
             DIGITS_BUCKETS.iter().map(f64::to_string).chain(["+Inf".to_owned()]).collect();
         let duration = |method: &'static str, size: &String| histogram!(FACTORIAL_DURATION, "pipeline" => p.clone(), "method" => method, "size" => size.clone());
-        let computed = |method: &'static str| Computed {
+        let computed = |method: &'static str| MethodMetrics {
             durations: sizes.iter().map(|size| duration(method, size)).collect(),
             digits: histogram!(FACTORIAL_DIGITS, "pipeline" => p.clone(), "method" => method),
         };
@@ -54,15 +54,15 @@ impl FactorialMetrics {
         }
     }
 
-    /// Computes n!, of so many digits, and takes the time.
+    /// Computes n!, a number of `digits` digits, and records how long it took.
     pub fn time<T>(&self, n: u32, digits: u64, method: Method, compute: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let result = compute();
-        self.computed(n, digits, method, began.elapsed());
+        self.record(n, digits, method, began.elapsed());
         result
     }
 
-    fn computed(&self, n: u32, digits: u64, method: Method, took: Duration) {
+    fn record(&self, n: u32, digits: u64, method: Method, took: Duration) {
         let computed = match method {
             Method::Checkpoint { .. } => &self.checkpoint,
             Method::Scratch => &self.scratch,
@@ -91,8 +91,8 @@ mod tests {
         let recorder = PipelineRecorder::new();
         let metrics = metrics::with_local_recorder(&recorder, || FactorialMetrics::new("p"));
         assert_eq!(metrics.time(1_000, 2_568, Method::Checkpoint { hit: true }, || "n!"), "n!");
-        metrics.computed(1_001, 2_571, Method::Checkpoint { hit: false }, Duration::from_micros(3));
-        metrics.computed(20_000_000, 137_334_714, Method::Scratch, Duration::from_secs(4));
+        metrics.record(1_001, 2_571, Method::Checkpoint { hit: false }, Duration::from_micros(3));
+        metrics.record(20_000_000, 137_334_714, Method::Scratch, Duration::from_secs(4));
         let text = recorder.recorded().render(&[]);
         for line in [
             r#"pipeline_factorial_compute_duration_seconds_count{pipeline="p",method="checkpoint",size="10000"} 2"#,

@@ -1,4 +1,4 @@
-//! Handles to metrics, made once and kept.
+//! Handles to a pipeline's metrics, made once and kept.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::names::*;
 
-/// Classes of dead letters that are known before the first one, so that its series begins at 0.
+/// Classes of dead letters that are known in advance, so that their series begin at 0.
 const CLASSES: &[&str] = &[
     "tombstone",
     "empty",
@@ -18,7 +18,7 @@ const CLASSES: &[&str] = &[
     "retries-exhausted",
 ];
 
-/// What a pipeline's metrics are labelled with.
+/// A pipeline's labels, and its memory budget.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// The pipeline's name.
@@ -31,56 +31,94 @@ pub struct Subject {
     pub dead_letters: String,
     /// The operators' names, in order.
     pub operators: Vec<String>,
-    /// Bytes that may be held.
+    /// The memory budget, in bytes.
     pub memory: u64,
 }
 
-/// Every series of a pipeline that the exporter keeps, made at 0.
+/// Every series of a pipeline that the exporter keeps, registered at 0. A field is kept so that reporting a
+/// batch looks nothing up; [`names`](super::names) has each metric's meaning.
 pub struct Handles {
+    /// Records read: the input rate.
     pub records_consumed: Counter,
+    /// Bytes of those records.
     pub bytes_consumed: Counter,
+    /// How many records each poll yields: small batches cost more for each record.
     pub batch_records: Histogram,
+    /// What went to the result topic.
     pub results: Produced,
+    /// What went to the dead-letter topic.
     pub dead_letters: Produced,
+    /// Records read but not computed: a backlog of the pool.
     pub input_records: Gauge,
+    /// Records computed but not acknowledged: a backlog of the producer.
     pub output_records: Gauge,
+    /// The part of the memory budget that input holds.
     pub input_bytes: Gauge,
+    /// The part of the memory budget that results hold.
     pub output_bytes: Gauge,
-    /// By operator, in order.
+    /// The time for one record, by operator, in the pipeline's order: which operator is slow.
     pub process: Vec<Histogram>,
+    /// Partitions that are paused for want of room.
     pub paused_partitions: Gauge,
+    /// Partitions that are assigned: how the group shares the work.
     pub partitions: Gauge,
+    /// Records done between two commits: what a crash would repeat.
     pub commit_records: Histogram,
+    /// How long a commit takes.
     pub commit_duration: Histogram,
+    /// Commits that failed and are retried.
     pub commit_failures: Counter,
+    /// Transactions committed.
     pub committed: Counter,
+    /// How long they were open: how late `read_committed` readers see results.
     pub committed_duration: Histogram,
+    /// Transactions aborted: work that is done again.
     pub aborted: Counter,
+    /// How long they were open.
     pub aborted_duration: Histogram,
+    /// Transactions ended because another producer took over.
     pub fenced: Counter,
+    /// Producers replaced because a late request could have ended the next transaction (KIP-890).
     pub renewals: Counter,
+    /// Assignments: how often partitions came.
     pub assigns: Counter,
+    /// How long it took to find where to read from.
     pub assign_duration: Histogram,
+    /// Revocations: how often partitions were handed over.
     pub revokes: Counter,
+    /// How long a hand-over took, during which the whole group may wait.
     pub revoke_duration: Histogram,
+    /// How often partitions were lost without a hand-over.
     pub losses: Counter,
+    /// An operator's failed attempts that were retried.
     pub operator_retries: Counter,
+    /// Commits that were retried.
     pub commit_retries: Counter,
+    /// Requests dropped because their deadline had passed.
     pub expired: Counter,
+    /// How often the clients were recreated.
     pub restarts: Counter,
+    /// Errors of operators that were retried.
     pub passing_errors: Counter,
+    /// Errors of operators that made a dead letter.
     pub bad_input_errors: Counter,
+    /// Errors of commits.
     pub commit_errors: Counter,
+    /// Errors that the clients did not survive.
     pub client_errors: Counter,
-    /// Dead letters by class.
+    /// Dead letters by class; a class that is not here is registered with its first one.
     pub classes: BTreeMap<&'static str, Counter>,
 }
 
-/// What is known of one topic that is written to.
+/// The series of one topic that is written to.
 pub struct Produced {
+    /// Records acknowledged: the output rate.
     pub records: Counter,
+    /// Bytes of those records.
     pub bytes: Counter,
+    /// How long an acknowledgement takes: a slow broker shows here.
     pub ack_duration: Histogram,
+    /// Records handed to the producer and not acknowledged.
     pub queue: Gauge,
 }
 
@@ -143,12 +181,12 @@ impl Handles {
     }
 }
 
-/// Dead letters of a class.
+/// The counter of dead letters of that class.
 pub fn dead_letters(pipeline: &str, class: &'static str) -> Counter {
     counter!(DEAD_LETTERS, "pipeline" => pipeline.to_owned(), "class" => class)
 }
 
-/// What runs: once for each pipeline that a process has to do with.
+/// Reports which version runs, once for each pipeline of this process.
 pub fn build_info(pipeline: &str) {
     gauge!(
         BUILD_INFO,

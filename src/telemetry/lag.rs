@@ -10,25 +10,25 @@ use crate::record::TopicPartition;
 /// How far behind an owned partition is.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Lag {
-    /// Records from the first that is not done to the partition's end.
+    /// Records from the first one not done to the partition's end.
     pub records: u64,
-    /// The first record that is not committed: its timestamp, in milliseconds since 1970 UTC; `None` where
-    /// all that was read is committed.
+    /// The timestamp of the first record not committed, in milliseconds since 1970 UTC; `None` if everything
+    /// read is committed.
     pub uncommitted: Option<i64>,
 }
 
-/// The owned partitions. Ages are counted when they are asked for, so that they grow where all else stands still.
+/// The owned partitions' lag. Ages are computed on each scrape, so that they grow while the pipeline hangs.
 #[derive(Default)]
 pub struct OwnedPartitions(BTreeMap<TopicPartition, Owned>);
 
 struct Owned {
     lag: Lag,
-    /// Since when there has been lag of which nothing is read, in milliseconds since 1970 UTC.
+    /// Since when there has been lag but nothing was read, in milliseconds since 1970 UTC.
     unread_since: Option<i64>,
 }
 
 impl OwnedPartitions {
-    /// These are owned from now on, and no others.
+    /// Replaces the owned partitions.
     pub fn replace(&mut self, lags: BTreeMap<TopicPartition, Lag>, now: i64) {
         let before = std::mem::take(&mut self.0);
         self.0 = lags
@@ -45,16 +45,16 @@ impl OwnedPartitions {
         self.0.len()
     }
 
-    /// The lag of all, in records.
+    /// The lag of all partitions together, in records.
     pub fn records(&self) -> u64 {
         self.0.values().map(|owned| owned.lag.records).sum()
     }
 
-    /// Each partition, its lag in records, and in seconds.
+    /// Each partition, with its lag in records and in seconds.
     pub fn iter(&self, now: i64) -> impl Iterator<Item = (&TopicPartition, u64, f64)> {
         self.0.iter().map(move |(partition, owned)| {
             let since = owned.lag.uncommitted.or(owned.unread_since);
-            // Clocks differ: a record of the future is new.
+            // Clocks differ: a record from the future counts as new.
             let age = since.map_or(0, |since| now.saturating_sub(since).max(0));
             (partition, owned.lag.records, age as f64 / 1000.0)
         })
@@ -63,7 +63,7 @@ impl OwnedPartitions {
 
 /// Milliseconds since 1970 UTC.
 pub fn now() -> i64 {
-    // A clock before 1970 makes ages wrong, and nothing else.
+    // With a clock before 1970 only the ages are wrong.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
@@ -88,7 +88,7 @@ mod tests {
     fn lag_is_as_old_as_the_first_record_that_is_not_committed() {
         let mut partitions = OwnedPartitions::default();
         assert_eq!(owned(&mut partitions, &[(0, 5, Some(7_000))], 10_000), [(5, 3.0)]);
-        assert_eq!(partitions.iter(14_000).next().unwrap().2, 7.0, "it grows while nothing is told");
+        assert_eq!(partitions.iter(14_000).next().unwrap().2, 7.0, "it grows without a new report");
         assert_eq!(owned(&mut partitions, &[(0, 0, None)], 20_000), [(0, 0.0)]);
         assert_eq!(owned(&mut partitions, &[(0, 1, Some(30_000))], 20_000), [(1, 0.0)]);
     }

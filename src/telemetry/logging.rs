@@ -1,4 +1,4 @@
-//! Logs: lines for a person on a terminal, JSON lines elsewhere; and one status line below them.
+//! Logs: readable lines on a terminal, otherwise JSON lines; and one status line below them.
 
 use std::{
     collections::HashMap,
@@ -22,9 +22,10 @@ use super::spans::{Spans, TARGET};
 
 static STATUS: OnceLock<ProgressBar> = OnceLock::new();
 
-/// Sets up logging to standard error; once. `RUST_LOG` says what is logged (if not set: `info`, and nothing
-/// of librdkafka's own, whose every retry is a line). Lines that repeat are limited: ten in ten seconds from one place, then
-/// a count. Spans go to a collector where `OTEL_EXPORTER_OTLP_ENDPOINT` names one.
+/// Sets up logging to standard error; only the first call has an effect. `RUST_LOG` selects what is logged
+/// (default: `info`, without librdkafka's own lines, of which there is one for each retry). Lines that repeat
+/// are limited: ten in ten seconds from one place, then a count. Spans go to a collector if
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` names one.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"))
@@ -43,14 +44,14 @@ pub fn init() {
         registry.with(lines.json().flatten_event(true).with_filter(filter)).try_init()
     };
     if let Some(error) = trouble {
-        tracing::error!(%error, "spans are not sent: what OTEL_EXPORTER_OTLP_* say cannot be used");
+        tracing::error!(%error, "spans are not sent: the OTEL_EXPORTER_OTLP_* variables are invalid");
     }
 }
 
-/// The most lines of one place in the program in so much time; the rest is counted.
+/// How many lines one place in the program may log in this time; the rest are counted.
 const REPEATS: (u32, Duration) = (10, Duration::from_secs(10));
 
-/// Leaves out what the same place in the program says again and again.
+/// Leaves out lines that the same place in the program repeats.
 #[derive(Default)]
 struct Repeated(Mutex<Limiter<Identifier>>);
 
@@ -59,7 +60,7 @@ impl<S> Filter<S> for Repeated {
         true
     }
 
-    /// Without it the other filter's hint would count for nothing, and each of the `log` crate's lines would be looked at:
+    /// Without it the other filter's hint would be lost, and each line of the `log` crate would be examined:
     /// rdkafka has one for each delivery.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::TRACE)
@@ -67,7 +68,7 @@ impl<S> Filter<S> for Repeated {
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        // What is announced is said once, by one place.
+        // An announcement is made once, by one place.
         if metadata.target() == module_path!() {
             return true;
         }
@@ -83,7 +84,7 @@ impl<S> Filter<S> for Repeated {
     }
 }
 
-/// Who has said how much lately.
+/// How many lines each place has logged lately.
 struct Limiter<K>(HashMap<K, Lately>);
 
 struct Lately {
@@ -99,7 +100,7 @@ impl<K> Default for Limiter<K> {
 }
 
 impl<K: Eq + Hash> Limiter<K> {
-    /// Whether one more line may be said, and how many were not since the last that was.
+    /// Whether one more line may be logged, and how many were left out since the last one.
     fn admit(&mut self, key: K, now: Instant) -> (bool, u32) {
         let lately = self.0.entry(key).or_insert(Lately { since: now, said: 0, left_out: 0 });
         let mut left_out = 0;
@@ -117,7 +118,7 @@ impl<K: Eq + Hash> Limiter<K> {
     }
 }
 
-/// Prints something for the person who started the program: plainly on a terminal, otherwise as a log line.
+/// Prints a message for the user: plainly on a terminal, otherwise as a log line.
 pub fn announce(text: &str) {
     if io::stderr().is_terminal() {
         announce_plainly(text);
@@ -126,14 +127,14 @@ pub fn announce(text: &str) {
     }
 }
 
-/// Says something as a plain line, above the status line where there is one.
+/// Prints a plain line, above the status line if there is one.
 pub fn announce_plainly(text: &str) {
-    // Standard error may be closed; then nobody wants to know.
-    // In one piece: the status line is drawn again after each.
+    // Standard error may be closed; then nobody reads it.
+    // In one write: the status line is redrawn after each.
     let _ = AboveStatus.write_all(format!("{text}\n").as_bytes());
 }
 
-/// The status line below the log; `None` where there is no terminal.
+/// The status line below the log; `None` without a terminal.
 pub fn status_line() -> Option<&'static ProgressBar> {
     if !io::stderr().is_terminal() {
         return None;
@@ -148,7 +149,7 @@ pub fn status_line() -> Option<&'static ProgressBar> {
     }))
 }
 
-/// Writes to standard error without tearing the status line.
+/// Writes to standard error without garbling the status line.
 #[derive(Clone, Copy)]
 struct AboveStatus;
 

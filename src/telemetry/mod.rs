@@ -1,6 +1,7 @@
-//! What a running process reports of itself: metrics, their endpoint, logs.
+//! What a running process reports about itself: metrics, their endpoint, logs.
 //!
-//! The engine and the clients report to [`Progress`], at the few places where records change hands, by the batch.
+//! The engine and the clients report to [`Progress`] by the batch, at the few places where records change
+//! hands.
 //!
 //! Knows: http, librdkafka, record. Must not know: rdkafka, clap.
 

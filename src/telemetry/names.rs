@@ -1,22 +1,22 @@
-//! Every metric's name, kind, labels and meaning, in one place. `docs/metrics.md` is made from it.
+//! Every metric's name, kind, labels and meaning, in one place. `docs/metrics.md` is generated from it.
 
 use std::fmt::Write as _;
 
 use metrics::{Unit, describe_counter, describe_gauge};
 
-/// What a metric does.
+/// A metric's type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// Only goes up; Prometheus takes its rate.
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts how often values lie where.
+    /// Counts values by bucket.
     Histogram,
 }
 
 impl Kind {
-    /// As Prometheus' text format calls it.
+    /// The type's name in Prometheus' text format.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Counter => "counter",
@@ -26,31 +26,31 @@ impl Kind {
     }
 }
 
-/// Which process has a metric.
+/// Which processes have a metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Of {
     /// `pipeline run`.
     Workers,
-    /// `pipeline run`, where the pipeline has the operator `factorial`.
+    /// `pipeline run`, if the pipeline has the operator `factorial`.
     Factorial,
     /// Callers: the gateway, the load generator.
-    Askers,
+    Callers,
 }
 
-/// A metric. Each carries the label `pipeline` as well.
+/// A metric. Each has the label `pipeline` as well.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its whole name.
+    /// Its full name.
     pub name: &'static str,
-    /// What it does.
+    /// Its type.
     pub kind: Kind,
-    /// Its unit, where it has one.
+    /// Its unit, if it has one.
     pub unit: Option<Unit>,
-    /// Which process has it.
+    /// Which processes have it.
     pub of: Of,
-    /// Its own labels.
+    /// Its labels besides `pipeline`.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// Its meaning, for `# HELP` and the docs.
     pub meaning: &'static str,
 }
 
@@ -77,49 +77,49 @@ Workers {
     STAGE_SECONDS "stage_seconds_total" Counter SECONDS, ["stage"] "Where the time of the owned partitions goes: `poll` waits for records, `wait` for room in the budget, `compute`, `send` until acknowledged, `commit`, `rebalance`. A partition is in one stage at a time, so the stages add up to the partitions' time.";
     PROCESS_DURATION "record_process_duration_seconds" Histogram SECONDS, ["operator"] "Computing one record, averaged over its chunk.";
     BATCH_RECORDS "batch_records" Histogram NONE, [] "Records in a batch that was read.";
-    IN_FLIGHT_RECORDS "in_flight_records" Gauge NONE, ["stage"] "Records held: stage `input` is read and not computed, `output` is computed and not acknowledged.";
-    IN_FLIGHT_BYTES "in_flight_bytes" Gauge BYTES, ["stage"] "Bytes held: stage `input` is read and not done, `output` is results computing or not acknowledged.";
-    MEMORY_BUDGET "memory_budget_bytes" Gauge BYTES, [] "What may be held: limits.memory.";
-    PAUSED_SECONDS "consumer_paused_seconds_total" Counter SECONDS, [] "Time in which no record was taken from the consumer, for want of room.";
-    PAUSED_PARTITIONS "consumer_paused_partitions" Gauge NONE, [] "Partitions of which no record is taken right now, for want of room.";
+    IN_FLIGHT_RECORDS "in_flight_records" Gauge NONE, ["stage"] "Records held: stage `input` is read but not computed, `output` is computed but not acknowledged.";
+    IN_FLIGHT_BYTES "in_flight_bytes" Gauge BYTES, ["stage"] "Bytes held: stage `input` is read but not done, `output` is results being computed or not acknowledged.";
+    MEMORY_BUDGET "memory_budget_bytes" Gauge BYTES, [] "The memory budget: limits.memory.";
+    PAUSED_SECONDS "consumer_paused_seconds_total" Counter SECONDS, [] "Time in which no record was taken from the consumer, as the budget was full.";
+    PAUSED_PARTITIONS "consumer_paused_partitions" Gauge NONE, [] "Partitions of which no record is taken now, as the budget is full.";
     ASSIGNED_PARTITIONS "assigned_partitions" Gauge NONE, ["topic"] "Partitions assigned to this process.";
-    LAG_RECORDS "consumer_lag_records" Gauge NONE, ["topic", "partition"] "Records from the first that is not done to the partition's end; of owned partitions alone.";
-    LAG_SECONDS "consumer_lag_seconds" Gauge SECONDS, ["topic", "partition"] "Age, by its own timestamp, of the first record that is not committed; before it is read, how long there has been lag; of owned partitions alone.";
+    LAG_RECORDS "consumer_lag_records" Gauge NONE, ["topic", "partition"] "Records from the first that is not done to the partition's end; of owned partitions only.";
+    LAG_SECONDS "consumer_lag_seconds" Gauge SECONDS, ["topic", "partition"] "Age, by its own timestamp, of the first record that is not committed; before it is read, how long there has been lag; of owned partitions only.";
     COMMIT_RECORDS "commit_records" Histogram NONE, [] "Records done between two commits.";
-    COMMIT_DURATION "commit_duration_seconds" Histogram SECONDS, [] "A commit, from asking to the answer.";
-    COMMIT_FAILURES "commit_failures_total" Counter NONE, [] "Commits that did not go through; they are tried again.";
+    COMMIT_DURATION "commit_duration_seconds" Histogram SECONDS, [] "A commit, from its request to the answer.";
+    COMMIT_FAILURES "commit_failures_total" Counter NONE, [] "Commits that failed; they are retried.";
     TRANSACTIONS "transactions_total" Counter NONE, ["outcome"] "Transactions that ended: `committed`, `aborted`, or `fenced` where another producer took this one's place.";
     PRODUCER_RENEWALS "producer_renewals_total" Counter NONE, [] "How often a producer was replaced after a transaction in which a request was not answered at once, as a late copy of it could end the next one (KIP-890).";
     TRANSACTION_DURATION "transaction_duration_seconds" Histogram SECONDS, ["outcome"] "A transaction, from its first record to its end: `committed` or `aborted`.";
     REBALANCES "rebalances_total" Counter NONE, ["event"] "Partitions came (`assign`), were handed over (`revoke`), or were gone already (`lost`).";
     REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "`assign`: until it was known where to read from; `revoke`: from being asked for partitions to having handed them over. What is `lost` takes no time.";
-    RETRIES "retries_total" Counter NONE, ["class"] "What failed in passing and was tried again: an `operator`'s attempt, a `commit`.";
+    RETRIES "retries_total" Counter NONE, ["class"] "Passing failures that were retried: an `operator`'s attempt, a `commit`.";
     DEAD_LETTERS "dead_letters_total" Counter NONE, ["class"] "Records that went to the dead-letter topic.";
     RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Requests dropped before they were computed, because their deadline had passed; only where `source.requests` is true.";
-    ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (made anew).";
-    RESTARTS "restarts_total" Counter NONE, [] "How often the clients were made anew, because they could not go on.";
+    ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (recreated).";
+    RESTARTS "restarts_total" Counter NONE, [] "How often the clients were recreated, because they could not go on.";
     ACK_DURATION "producer_ack_duration_seconds" Histogram SECONDS, ["topic"] "From handing a record's chunk to the producer to the record's acknowledgement.";
     QUEUE_RECORDS "producer_queue_records" Gauge NONE, ["topic"] "Records handed to the producer and not acknowledged.";
-    FETCH_QUEUE "kafka_fetch_queue_records" Gauge NONE, [] "Records that librdkafka has fetched ahead.";
+    FETCH_QUEUE "kafka_fetch_queue_records" Gauge NONE, [] "Records prefetched by librdkafka.";
     BROKER_RTT "kafka_broker_rtt_seconds" Gauge SECONDS, ["broker"] "The producer's requests to this broker, from sending to the answer, on average (a consumer's fetches wait at the broker, so they are left out).";
-    BROKER_UP "kafka_broker_up" Gauge NONE, ["broker"] "1 where a client is connected to this broker, 0 where none can be.";
+    BROKER_UP "kafka_broker_up" Gauge NONE, ["broker"] "1 if a client is connected to this broker, 0 if none can connect.";
     BROKER_ERRORS "kafka_broker_errors_total" Counter NONE, ["broker"] "Failed or unanswered requests and broken connections to this broker.";
-    BUILD_INFO "build_info" Gauge NONE, ["version", "revision", "librdkafka"] "Always 1. Of every process, whatever it does.";
+    BUILD_INFO "build_info" Gauge NONE, ["version", "revision", "librdkafka"] "Always 1; every process has it.";
 }
 Factorial {
-    FACTORIAL_DURATION "factorial_compute_duration_seconds" Histogram SECONDS, ["method", "size"] "Computing one factorial, its decimal digits included: from a `checkpoint` below, or from `scratch` (or a result that was kept). By `size`: a result of at most so many digits.";
-    FACTORIAL_N "factorial_n" Histogram NONE, [] "What factorials were asked of.";
+    FACTORIAL_DURATION "factorial_compute_duration_seconds" Histogram SECONDS, ["method", "size"] "Computing one factorial, its decimal digits included: from a `checkpoint` below, or from `scratch` (or a cached result). By `size`: a result of at most that many digits.";
+    FACTORIAL_N "factorial_n" Histogram NONE, [] "The n of each factorial computed.";
     FACTORIAL_DIGITS "factorial_result_digits" Histogram NONE, ["method"] "Decimal digits of a result.";
-    FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials whose checkpoint was there already.";
+    FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials whose checkpoint was already cached.";
 }
-Askers {
-    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole way, from when it was to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (the caller was gone first).";
+Callers {
+    REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole time, from when it was due to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (the caller disconnected first).";
     REQUEST_ACK_DURATION "request_ack_duration_seconds" Histogram SECONDS, [] "From producing a request to its acknowledgement.";
-    REQUESTS_IN_FLIGHT "requests_in_flight" Gauge NONE, [] "Who waits for an answer.";
-    REQUESTS_COALESCED "requests_coalesced_total" Counter NONE, [] "Who asked for what was on its way already, so that nothing was produced.";
-    REQUESTS_KNOWN "requests_known_total" Counter NONE, [] "Who asked for what was known already, so that nothing was produced.";
-    REQUESTS_REPEATED "requests_repeated_total" Counter NONE, [] "Requests produced once more: their reply partition moved, or somebody waits longer than the first one did.";
-    REPLIES_LATE "replies_late_total" Counter NONE, [] "Results that nobody waited for: late, or never asked for here.";
+    REQUESTS_IN_FLIGHT "requests_in_flight" Gauge NONE, [] "Requests that wait for an answer.";
+    REQUESTS_COALESCED "requests_coalesced_total" Counter NONE, [] "Callers that shared a request already in flight, so that nothing was produced.";
+    REQUESTS_KNOWN "requests_known_total" Counter NONE, [] "Callers answered from the cache, so that nothing was produced.";
+    REQUESTS_REPEATED "requests_repeated_total" Counter NONE, [] "Requests produced again: their reply partition moved, or another caller waits longer than the first one.";
+    REPLIES_LATE "replies_late_total" Counter NONE, [] "Results that no caller waited for: late, or not requested by this process.";
 }
 }
 
@@ -177,7 +177,7 @@ pub fn metrics_document() -> String {
     let sections = [
         (Of::Workers, "Workers: `pipeline run`"),
         (Of::Factorial, "Workers with the operator `factorial`"),
-        (Of::Askers, "Who asks: `pipeline serve`, `pipeline load`"),
+        (Of::Callers, "Callers: `pipeline serve`, `pipeline load`"),
     ];
     for (of, title) in sections {
         // Writing to memory does not fail.
@@ -211,7 +211,7 @@ mod tests {
             std::fs::write(path, metrics_document()).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap();
-        assert!(committed == metrics_document(), "make it anew: UPDATE=1 cargo test metrics_document");
+        assert!(committed == metrics_document(), "regenerate it: UPDATE=1 cargo test metrics_document");
     }
 
     #[test]

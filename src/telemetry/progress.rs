@@ -1,4 +1,4 @@
-//! What the engine and the clients report to.
+//! [`Progress`], to which the engine and the clients report.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::record::TopicPartition;
 
-/// What a partition that is owned is busy with; one at a time.
+/// What an owned partition is doing; one stage at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// Waiting for records.
@@ -39,19 +39,19 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All of them.
+    /// All stages.
     pub const ALL: [Stage; 6] =
         [Stage::Poll, Stage::Wait, Stage::Compute, Stage::Send, Stage::Commit, Stage::Rebalance];
 
-    /// As the label `stage` calls it.
+    /// The value of the label `stage`.
     pub fn name(self) -> &'static str {
         ["poll", "wait", "compute", "send", "commit", "rebalance"][self as usize]
     }
 }
 
-/// What a running pipeline has done so far: for its metrics, its status line, and whether it is ready.
+/// What a running pipeline has done so far: for its metrics, its status line, and its readiness.
 ///
-/// Handles are kept, and everything is told by the batch.
+/// Reports come by the batch, to handles that are made once.
 pub struct Progress {
     subject: Subject,
     consumed: AtomicU64,
@@ -60,12 +60,12 @@ pub struct Progress {
     expired: AtomicU64,
     in_flight: AtomicU64,
     joined: AtomicBool,
-    /// Nanoseconds by stage.
+    /// Nanoseconds spent in each stage, of all partitions together.
     stages: [AtomicU64; 6],
-    /// Nanoseconds.
+    /// Nanoseconds in which no record was taken, for want of room.
     paused: AtomicU64,
-    /// Nanoseconds that it took to know where to read the partitions from that come next.
-    asked: AtomicU64,
+    /// Nanoseconds that the next assignment's offsets took to fetch.
+    offsets_took: AtomicU64,
     partitions: Mutex<OwnedPartitions>,
     clients: Mutex<Clients>,
     rebalances: Mutex<RebalanceRecords>,
@@ -75,7 +75,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing has been done yet. Registers every series of the pipeline at 0.
+    /// Starts at nothing done. Registers every series of the pipeline, at 0.
     pub fn new(subject: Subject) -> Self {
         Progress {
             handles: Handles::new(&subject),
@@ -88,7 +88,7 @@ impl Progress {
             joined: AtomicBool::new(false),
             stages: Default::default(),
             paused: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
+            offsets_took: AtomicU64::new(0),
             partitions: Mutex::default(),
             clients: Mutex::default(),
             rebalances: Mutex::default(),
@@ -116,7 +116,7 @@ impl Progress {
         self.dead_letters.load(Relaxed)
     }
 
-    /// Requests dropped so far, because nobody waited for them any more.
+    /// Requests dropped so far because their deadline had passed.
     pub fn records_expired(&self) -> u64 {
         self.expired.load(Relaxed)
     }
@@ -131,27 +131,27 @@ impl Progress {
         lock(&self.partitions).records()
     }
 
-    /// How many partitions are owned.
+    /// The number of owned partitions.
     pub fn partitions(&self) -> usize {
         lock(&self.partitions).len()
     }
 
-    /// Whether the group has been joined: from the first assignment on, an empty one included.
+    /// Whether the group has been joined: true from the first assignment on, even an empty one.
     pub fn is_joined(&self) -> bool {
         self.joined.load(Relaxed)
     }
 
-    /// Partitions of these numbers have changed hands, the oldest first.
+    /// The latest rebalances, the oldest first.
     pub fn rebalances(&self) -> Vec<RebalanceRecord> {
         lock(&self.rebalances).iter().cloned().collect()
     }
 
-    /// Why the group was rebalanced last, in librdkafka's words.
+    /// The reason for the group's last rebalance, in librdkafka's words.
     pub fn rebalance_reason(&self) -> String {
         lock(&self.clients).rebalance_reason().to_owned()
     }
 
-    /// The time that partitions have spent in a stage.
+    /// The time that all partitions have spent in a stage.
     pub fn stage(&self, stage: Stage) -> Duration {
         Duration::from_nanos(self.stages[stage as usize].load(Relaxed))
     }
@@ -163,20 +163,20 @@ impl Progress {
         self.handles.batch_records.record(records as f64);
     }
 
-    /// An operator has computed so many records in that time.
-    pub(crate) fn computed(&self, operator: usize, records: usize, took: Duration) {
+    /// An operator computed that many records in that time.
+    pub(crate) fn operator_took(&self, operator: usize, records: usize, took: Duration) {
         if let (Some(process), true) = (self.handles.process.get(operator), records > 0) {
             process.record_many(took.as_secs_f64() / records as f64, records);
         }
     }
 
-    /// Attempts of an operator have failed in passing.
+    /// Attempts of an operator failed, and are retried.
     pub(crate) fn retried(&self, attempts: u64) {
         self.handles.operator_retries.increment(attempts);
         self.handles.passing_errors.increment(attempts);
     }
 
-    /// Requests were dropped, because nobody waited for them any more.
+    /// Requests were dropped because their deadline had passed.
     pub(crate) fn expired(&self, requests: u64) {
         self.expired.fetch_add(requests, Relaxed);
         self.handles.expired.increment(requests);
@@ -206,13 +206,13 @@ impl Progress {
         self.handles.dead_letters.records.increment(dead_letters);
     }
 
-    /// So many results, or dead letters, were acknowledged that long after they were handed over.
+    /// Results or dead letters were acknowledged, that long after they were handed over.
     pub(crate) fn acknowledged_after(&self, took: Duration, records: usize, dead_letters: bool) {
         let topic = if dead_letters { &self.handles.dead_letters } else { &self.handles.results };
         topic.ack_duration.record_many(took.as_secs_f64(), records);
     }
 
-    /// Records that are read and not computed, and computed and not acknowledged.
+    /// Sets the number of records read but not computed, and computed but not acknowledged.
     pub(crate) fn holds(&self, input: u64, output: u64) {
         if self.in_flight.swap(input + output, Relaxed) != input + output || input + output > 0 {
             self.handles.input_records.set(input as f64);
@@ -225,23 +225,23 @@ impl Progress {
         self.handles.output_bytes.set(output as f64);
     }
 
-    /// Results and dead letters in the producer's queue.
+    /// Sets the number of results and dead letters in the producer's queue.
     pub(crate) fn queues(&self, results: u64, dead_letters: u64) {
         self.handles.results.queue.set(results as f64);
         self.handles.dead_letters.queue.set(dead_letters as f64);
     }
 
-    /// So many partitions have been in that stage for so long.
+    /// Partitions spent that long in that stage.
     pub(crate) fn spent(&self, stage: Stage, partitions: u32, time: Duration) {
         self.stages[stage as usize].fetch_add(nanos(time * partitions), Relaxed);
     }
 
-    /// No record was taken for so long, for want of room.
+    /// No record was taken for that long, for want of room.
     pub(crate) fn paused(&self, time: Duration) {
         self.paused.fetch_add(nanos(time), Relaxed);
     }
 
-    /// Whether there is no room for records right now.
+    /// Sets how many partitions are paused now, for want of room.
     pub(crate) fn is_paused(&self, paused: bool) {
         let partitions = if paused { self.partitions() } else { 0 };
         self.handles.paused_partitions.set(partitions as f64);
@@ -258,41 +258,41 @@ impl Progress {
         self.handles.commit_retries.increment(1);
     }
 
-    /// A transaction was committed, so long after its first record.
+    /// A transaction was committed, that long after its first record.
     pub(crate) fn transaction_committed(&self, took: Duration) {
         self.handles.committed.increment(1);
         self.handles.committed_duration.record(took.as_secs_f64());
     }
 
-    /// A transaction is aborted, so long after its first record.
+    /// A transaction was aborted, that long after its first record.
     pub(crate) fn transaction_aborted(&self, took: Duration) {
         self.handles.aborted.increment(1);
         self.handles.aborted_duration.record(took.as_secs_f64());
     }
 
-    /// Another producer has taken this one's place.
+    /// This producer was fenced by another one.
     pub(crate) fn fenced(&self) {
         self.handles.fenced.increment(1);
     }
 
-    /// A new producer has taken the place of one whose last transaction was not plain.
+    /// The producer was replaced, because a late request of it could have ended the next transaction.
     pub(crate) fn renewed(&self) {
         self.handles.renewals.increment(1);
     }
 
-    /// It took so long to know where to read the partitions from that are assigned next.
-    pub(crate) fn asked_offsets(&self, took: Duration) {
-        self.asked.store(nanos(took), Relaxed);
+    /// Fetching the offsets of the next assignment took that long.
+    pub(crate) fn offsets_took(&self, took: Duration) {
+        self.offsets_took.store(nanos(took), Relaxed);
     }
 
-    /// Partitions came.
+    /// Partitions were assigned.
     pub(crate) fn assigned(&self, partitions: Vec<i32>) {
         self.joined.store(true, Relaxed);
-        let asked = Duration::from_nanos(self.asked.swap(0, Relaxed));
-        self.rebalanced(RebalanceEvent::Assign, partitions, vec![("asking for offsets", asked)], "");
+        let took = Duration::from_nanos(self.offsets_took.swap(0, Relaxed));
+        self.rebalanced(RebalanceEvent::Assign, partitions, vec![("asking for offsets", took)], "");
     }
 
-    /// Partitions were handed over, or, where not all was done, abandoned.
+    /// Partitions were handed over, or abandoned if not everything was done.
     pub(crate) fn revoked(
         &self,
         partitions: Vec<i32>,
@@ -302,7 +302,7 @@ impl Progress {
         self.rebalanced(RebalanceEvent::Revoke, partitions, phases, note);
     }
 
-    /// Partitions are gone.
+    /// Partitions were lost.
     pub(crate) fn lost(&self, partitions: Vec<i32>) {
         self.rebalanced(RebalanceEvent::Lost, partitions, vec![], "what was not committed is done again");
     }
@@ -331,7 +331,7 @@ impl Progress {
         lock(&self.rebalances).push(record);
     }
 
-    /// The clients are made anew.
+    /// The clients are being recreated.
     pub fn restarted(&self) {
         self.joined.store(false, Relaxed);
         self.owns(BTreeMap::new());
@@ -340,18 +340,18 @@ impl Progress {
         self.handles.client_errors.increment(1);
     }
 
-    /// The owned partitions, and how far behind each is.
+    /// Replaces the owned partitions and their lag.
     pub(crate) fn owns(&self, lags: BTreeMap<TopicPartition, Lag>) {
         self.handles.partitions.set(lags.len() as f64);
         lock(&self.partitions).replace(lags, lag::now());
     }
 
-    /// What a client tells of itself.
+    /// A client reported its statistics.
     pub(crate) fn statistics(&self, client: Client, statistics: ClientStatistics) {
-        lock(&self.clients).tell(client, statistics);
+        lock(&self.clients).report(client, statistics);
     }
 
-    /// Each owned partition, its lag in records, and in seconds.
+    /// Each owned partition, with its lag in records and in seconds.
     pub(super) fn lags(&self) -> Vec<(TopicPartition, u64, f64)> {
         let partitions = lock(&self.partitions);
         partitions
@@ -360,7 +360,7 @@ impl Progress {
             .collect()
     }
 
-    /// The series that are made when they are asked for.
+    /// The series that are computed on each scrape.
     pub(super) fn samples(&self) -> Vec<Sample<'static>> {
         let mut samples: Vec<Sample<'static>> = Stage::ALL
             .iter()
@@ -392,7 +392,7 @@ impl Progress {
 }
 
 fn nanos(time: Duration) -> u64 {
-    // Five centuries fit.
+    // u64 holds five centuries.
     time.as_nanos() as u64
 }
 

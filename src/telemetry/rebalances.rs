@@ -12,12 +12,12 @@ pub enum RebalanceEvent {
     Assign,
     /// They were handed over.
     Revoke,
-    /// Somebody else had them already.
+    /// They were lost: another member had them already.
     Lost,
 }
 
 impl RebalanceEvent {
-    /// As the label `event` calls it.
+    /// The value of the label `event`.
     pub fn name(self) -> &'static str {
         match self {
             RebalanceEvent::Assign => "assign",
@@ -30,15 +30,15 @@ impl RebalanceEvent {
 /// One assignment or revocation, with what it took.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RebalanceRecord {
-    /// When it was over, in milliseconds since 1970 UTC.
+    /// When it ended, in milliseconds since 1970 UTC.
     pub at: i64,
     /// Whether partitions came, went, or were lost.
     pub event: RebalanceEvent,
     /// The partitions' numbers.
     pub partitions: Vec<i32>,
-    /// What was done one after another, and how long each took.
+    /// Its phases in order, and how long each took.
     pub phases: Vec<(&'static str, Duration)>,
-    /// What is worth knowing beside that, or nothing.
+    /// A note; may be empty.
     pub note: &'static str,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for RebalanceRecord {
     }
 }
 
-/// The last of them, the oldest first.
+/// The latest rebalances, the oldest first.
 #[derive(Default)]
 pub struct RebalanceRecords(VecDeque<RebalanceRecord>);
 

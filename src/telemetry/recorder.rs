@@ -1,4 +1,5 @@
-//! Histograms of our own: one addition for a chunk's records.
+//! The recorder: the exporter's counters and gauges, and histograms of our own that add a chunk's records at
+//! once.
 
 use std::{
     collections::BTreeMap,
@@ -18,8 +19,8 @@ use super::{
     series,
 };
 
-/// The exporter's counters and gauges, and histograms of our own: the exporter's keep each value until somebody
-/// asks, and record a value that occurs a thousand times a thousand times.
+/// The exporter's counters and gauges, and histograms of our own: the exporter's keep each value until the
+/// next scrape, and record a value that occurs a thousand times a thousand times.
 pub struct PipelineRecorder {
     exporter: PrometheusRecorder,
     histograms: Arc<Mutex<Histograms>>,
@@ -28,7 +29,7 @@ pub struct PipelineRecorder {
 /// By metric, then by labels.
 type Histograms = BTreeMap<String, BTreeMap<String, Arc<Distribution>>>;
 
-/// What has been recorded in this process.
+/// Everything recorded in this process.
 #[derive(Clone)]
 pub struct Recorded {
     exporter: PrometheusHandle,
@@ -36,12 +37,12 @@ pub struct Recorded {
 }
 
 impl PipelineRecorder {
-    /// Nothing has been recorded yet.
+    /// Creates an empty set of metrics.
     pub fn new() -> Self {
         PipelineRecorder { exporter: PrometheusBuilder::new().build_recorder(), histograms: Arc::default() }
     }
 
-    /// What it records.
+    /// The recorder that fills it.
     pub fn recorded(&self) -> Recorded {
         Recorded { exporter: self.exporter.handle(), histograms: self.histograms.clone() }
     }
@@ -56,7 +57,7 @@ impl Recorder for PipelineRecorder {
         self.exporter.describe_gauge(name, unit, meaning);
     }
 
-    /// The table of names describes them.
+    /// Does nothing: the table of names describes the metrics.
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
@@ -82,7 +83,7 @@ impl Recorder for PipelineRecorder {
 }
 
 impl Recorded {
-    /// All of it, and what the pipelines tell when they are asked, in Prometheus' text format.
+    /// Renders everything, including the series that are made on each scrape, in Prometheus' text format.
     pub fn render(&self, pipelines: &[Arc<Progress>]) -> String {
         let mut text = self.exporter.render();
         let histograms = self.histograms.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,13 +102,13 @@ impl Recorded {
     }
 }
 
-/// How many values lie between which bounds, and their sum.
+/// The number of values in each bucket, and their sum.
 struct Distribution {
     /// The upper bounds, inclusive.
     bounds: &'static [f64],
-    /// By bucket; the last one is that of what is above all bounds.
+    /// The count of each bucket; the last one holds the values above all bounds.
     counts: Box<[AtomicU64]>,
-    /// A float's bits.
+    /// The sum, as the bits of an `f64`.
     sum: AtomicU64,
 }
 
@@ -117,7 +118,7 @@ impl Distribution {
         Distribution { bounds, counts, sum: AtomicU64::new(0.0_f64.to_bits()) }
     }
 
-    /// `_count` is the sum of the buckets that are read, so that the two agree whatever is recorded meanwhile.
+    /// `_count` is the sum of the buckets read, so that the two agree whatever is recorded meanwhile.
     fn render(&self, text: &mut String, name: &str, labels: &str) {
         let mut total = 0;
         let bounds = self.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
@@ -140,7 +141,8 @@ impl HistogramFn for Distribution {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         self.counts[bucket].fetch_add(count as u64, Relaxed);
         let more = value * count as f64;
-        // It is only given up if another thread adds at the same time, and then tried again: it always ends well.
+        // Fails only if another thread adds at the same time, and then tries again: it always succeeds in the
+        // end.
         let _ = self.sum.fetch_update(Relaxed, Relaxed, |sum| Some((f64::from_bits(sum) + more).to_bits()));
     }
 }

@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{handles::build_info, names::*};
 
-/// What has become of requests; handles are kept.
+/// Handles to the metrics of requests.
 pub struct RequestMetrics {
     ok: Histogram,
     error: Histogram,
@@ -20,21 +20,21 @@ pub struct RequestMetrics {
     repeated: Counter,
 }
 
-/// What a request came to.
+/// A request's outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestOutcome {
     /// A result.
     Ok,
-    /// A reason why there is none.
+    /// A reason why there is no result.
     Error,
-    /// Nothing in time.
+    /// No answer in time.
     Timeout,
-    /// The caller was gone first.
+    /// The caller disconnected first.
     Expired,
 }
 
 impl RequestMetrics {
-    /// Registers every series at 0.
+    /// Registers every series, at 0.
     pub fn new(name: &str) -> Self {
         let p = name.to_owned();
         build_info(&p);
@@ -54,7 +54,7 @@ impl RequestMetrics {
         }
     }
 
-    /// A request has ended, so long after it was meant to be sent.
+    /// A request ended, `after` it was meant to be sent.
     pub fn ended(&self, outcome: RequestOutcome, took: Duration) {
         let histogram = match outcome {
             RequestOutcome::Ok => &self.ok,
@@ -65,33 +65,33 @@ impl RequestMetrics {
         histogram.record(took.as_secs_f64());
     }
 
-    /// The broker has a request, so long after it was produced.
+    /// The broker acknowledged a request, `after` it was produced.
     pub fn acknowledged(&self, took: Duration) {
         self.acknowledged.record(took.as_secs_f64());
     }
 
-    /// So many wait.
+    /// Sets the number of requests in flight.
     pub fn in_flight(&self, requests: usize) {
         self.in_flight.set(requests as f64);
     }
 
-    /// One more waits for a request that was on its way.
+    /// A caller shares a request that was already in flight.
     pub fn coalesced(&self) {
         self.coalesced.increment(1);
     }
 
-    /// An answer was known already.
+    /// An answer came from the cache.
     pub fn known(&self, took: Duration) {
         self.known.increment(1);
         self.ended(RequestOutcome::Ok, took);
     }
 
-    /// A result was late, or nobody here had asked for it.
+    /// A result was late, or was not requested by this process.
     pub fn late(&self) {
         self.late.increment(1);
     }
 
-    /// So many requests were produced once more.
+    /// Requests were produced again.
     pub fn repeated(&self, requests: usize) {
         self.repeated.increment(requests as u64);
     }

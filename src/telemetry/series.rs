@@ -1,14 +1,15 @@
-//! Series that end with their partition or broker, rendered on each scrape.
+//! Series that disappear with their partition or broker; rendered on each scrape.
 
 use std::{borrow::Cow, fmt::Write as _};
 
 use super::names::{METRICS, Metric};
 
-/// One value of a metric that is made when it is asked for. The exporter keeps every series for ever and
-/// counts in whole numbers, so what goes with its partition or broker, and seconds, are not among its own.
+/// One value of a metric that is computed on each scrape. The exporter keeps every series forever and counts
+/// in whole numbers, so series that disappear with their partition or broker, and seconds, are not among its
+/// own.
 pub struct Sample<'a> {
     pub name: &'static str,
-    /// Labels beside `pipeline`.
+    /// Labels besides `pipeline`.
     pub labels: Vec<(&'static str, Cow<'a, str>)>,
     pub value: f64,
 }
@@ -44,13 +45,13 @@ pub fn render(text: &mut String, pipelines: &[(&str, Vec<Sample<'_>>)]) {
     }
 }
 
-/// What comes before a metric's first series.
+/// The `# HELP` and `# TYPE` lines of a metric.
 pub fn head(text: &mut String, metric: &Metric) {
     let Metric { name, meaning, kind, .. } = metric;
     let _ = write!(text, "# HELP {name} {meaning}\n# TYPE {name} {}\n", kind.name());
 }
 
-/// A label's value.
+/// Escapes a label's value.
 pub fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

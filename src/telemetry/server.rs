@@ -22,37 +22,41 @@ use super::{
     progress::Progress,
     recorder::{PipelineRecorder, Recorded},
 };
-use crate::http::{Limits, serve};
+use crate::http::{ConnectionLimits, serve};
 
-/// How many more ports are tried where nobody named one.
+/// How many more ports are tried if none was configured.
 const PORTS: u16 = 20;
-/// A stranger who reaches the port must not take the files that the clients of the brokers need. An answer ends its
-/// connection, so that nobody keeps one for nothing.
-const LIMITS: Limits =
-    Limits { connections: 64, patience: Duration::from_secs(10), head: 16 << 10, keep_alive: false };
+/// Limits a stranger who reaches the port: the Kafka clients need file descriptors too. A response closes its
+/// connection, so that none stays open unused.
+const LIMITS: ConnectionLimits = ConnectionLimits {
+    connections: 64,
+    patience: Duration::from_secs(10),
+    head: 16 << 10,
+    keep_alive: false,
+};
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Why metrics cannot be served.
 #[derive(Error, Debug)]
 pub enum ServerError {
-    /// The recorder cannot be set up.
+    /// The recorder cannot be installed.
     #[error("metrics cannot be recorded: {0}")]
     Recorder(String),
-    /// The address cannot be had.
+    /// The address cannot be bound.
     #[error("metrics cannot be served at {address}: {reason}; name another address by metrics.listen")]
     Listen {
-        /// The address that was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         reason: String,
     },
 }
 
-/// Sets up the recorder of this process; once. To be called before the first [`Progress`] is made.
+/// Installs this process's recorder, once. Call it before the first [`Progress`] is made.
 ///
 /// # Errors
-/// Where another recorder is there already.
+/// Another recorder is installed already.
 pub fn install() -> Result<Recorded, ServerError> {
     static RECORDED: OnceLock<Recorded> = OnceLock::new();
     if let Some(recorded) = RECORDED.get() {
@@ -65,17 +69,17 @@ pub fn install() -> Result<Recorded, ServerError> {
     Ok(RECORDED.get_or_init(|| recorded).clone())
 }
 
-/// Serves metrics until it is dropped.
+/// The server of a process's metrics; stops when dropped.
 pub struct MetricsServer {
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
 
 impl MetricsServer {
-    /// Serves at that address; where it is taken and was not asked for explicitly, at one of the next ports.
+    /// Serves at that address; if it is taken and was not configured, at one of the next ports.
     ///
     /// # Errors
-    /// Where none can be had.
+    /// No address can be bound.
     pub async fn start(
         listen: SocketAddr,
         explicit: bool,
@@ -86,10 +90,10 @@ impl MetricsServer {
         Self::start_with(listen, explicit, recorded, pipelines, move || joined(&ready)).await
     }
 
-    /// The same for what is not a pipeline; `trouble` says why it is not ready.
+    /// The same for a process without pipelines; `trouble` returns why it is not ready.
     ///
     /// # Errors
-    /// Where no address can be had.
+    /// No address can be bound.
     pub async fn start_with(
         listen: SocketAddr,
         explicit: bool,
@@ -108,13 +112,13 @@ impl MetricsServer {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/explain", get(move || async move { explain(&explained) }))
             .route("/readyz", get(move || async move { readiness(trouble()) }));
-        // It is aborted when this is dropped.
+        // Aborted when this value is dropped.
         let serving =
             tokio::spawn(serve(listener, None, router, LIMITS, CancellationToken::new(), Duration::ZERO));
         Ok(MetricsServer { address, serving })
     }
 
-    /// Where metrics are served.
+    /// The address at which metrics are served.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -210,7 +214,7 @@ mod tests {
     #[test]
     fn every_metric_of_a_pipeline_is_there_at_zero_with_its_kind_before_anything_happens() {
         let (progress, scrape) = observed();
-        // What there is of partitions and brokers comes and goes with them.
+        // The series of partitions and brokers come and go with them.
         owned(&progress, &[(0, 0)]);
         progress.statistics(Client::Producer, statistics());
         let text = scrape();
@@ -244,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_engine_tells_is_what_is_scraped() {
+    fn what_the_engine_reports_is_what_is_scraped() {
         let (progress, scrape) = observed();
         progress.consumed(300, 1_500);
         progress.committed(250, Duration::from_millis(7));
@@ -255,7 +259,7 @@ mod tests {
         progress.acknowledged_after(Duration::from_millis(3), 290, false);
         progress.commit_failed();
         progress.dead_letter("not-a-number");
-        progress.computed(1, 4, Duration::from_millis(80));
+        progress.operator_took(1, 4, Duration::from_millis(80));
         progress.retried(2);
         progress.spent(Stage::Compute, 2, Duration::from_millis(750));
         progress.paused(Duration::from_millis(250));
@@ -324,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn the_endpoint_tells_metrics_health_and_whether_the_group_is_joined() {
+    async fn the_endpoint_serves_metrics_health_and_whether_the_group_is_joined() {
         let recorder = PipelineRecorder::new();
         let progress = metrics::with_local_recorder(&recorder, progress);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Spans to a collector, by OTLP over HTTP: those that the log tells at target `pipeline::trace`.
+//! Sends spans to a collector, by OTLP over HTTP: those logged with the target `pipeline::trace`.
 
 use std::{
     borrow::Cow,
@@ -23,29 +23,29 @@ use opentelemetry_sdk::{
 use tracing::{Event, Subscriber, field::Field};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// What the lines of the log have as their target that are spans.
+/// The target of log events that are spans.
 pub const TARGET: &str = "pipeline::trace";
 
 /// OpenTelemetry's variables that name a collector.
 const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 /// How long a collector may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long the last spans may take, at the end.
+/// How long sending the last spans may take, at the end of the process.
 const END: Duration = Duration::from_secs(3);
-/// What is read of a collector's answer, in bytes.
+/// How much of a collector's answer is read, in bytes.
 const LARGEST_ANSWER: u64 = 64 << 10;
 
-/// Sends spans in batches, on a thread of its own; what a collector does not take is dropped.
+/// Sends spans in batches, on its own thread; drops what the collector does not accept.
 static PROCESSOR: OnceLock<BatchSpanProcessor> = OnceLock::new();
 
-/// Makes spans of events that tell one.
+/// Turns the events that describe a span into spans.
 pub struct Spans(());
 
 impl Spans {
-    /// `None` where the environment names no collector.
+    /// Reads the environment; `None` if it names no collector.
     ///
     /// # Errors
-    /// Where what it says of one cannot be used.
+    /// The environment's settings are invalid.
     pub fn new() -> Result<Option<Self>, ExporterBuildError> {
         if !VARIABLES.iter().any(|name| env::var(name).is_ok_and(|value| !value.is_empty())) {
             return Ok(None);
@@ -67,27 +67,27 @@ impl Spans {
     }
 }
 
-/// Sends what has not been sent yet; for the end of the process.
+/// Sends the remaining spans; for the end of the process.
 pub fn end() {
     if let Some(processor) = PROCESSOR.get() {
-        // What could not be sent has been said.
+        // Failures have been logged already.
         let _ = processor.shutdown_with_timeout(END);
     }
 }
 
 impl<S: Subscriber> Layer<S> for Spans {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut told = Told::default();
-        event.record(&mut told);
-        if let (Some(processor), Some(span)) = (PROCESSOR.get(), told.span(SystemTime::now())) {
+        let mut fields = SpanFields::default();
+        event.record(&mut fields);
+        if let (Some(processor), Some(span)) = (PROCESSOR.get(), fields.span(SystemTime::now())) {
             processor.on_end(span);
         }
     }
 }
 
-/// What an event tells of a span.
+/// The fields of an event that describe a span.
 #[derive(Default)]
-struct Told {
+struct SpanFields {
     trace: String,
     span: String,
     parent: String,
@@ -99,8 +99,8 @@ struct Told {
     offset: i64,
 }
 
-impl Told {
-    /// `None` where nobody keeps the trace.
+impl SpanFields {
+    /// `None` if the trace is not sampled.
     fn span(self, ended: SystemTime) -> Option<SpanData> {
         let trace = TraceId::from_hex(&self.trace).ok()?;
         let [span, parent] = [&self.span, &self.parent].map(|id| SpanId::from_hex(id).ok());
@@ -135,7 +135,7 @@ impl Told {
     }
 }
 
-impl tracing::field::Visit for Told {
+impl tracing::field::Visit for SpanFields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "trace_id" => value.clone_into(&mut self.trace),
@@ -174,21 +174,23 @@ impl tracing::field::Visit for Told {
     }
 }
 
-/// The collector of spans.
+/// The HTTP client that reaches the collector.
 #[derive(Debug)]
 struct Collector(ureq::Agent);
 
 #[async_trait::async_trait]
 impl HttpClient for Collector {
-    /// Blocks: it is called on the processor's own thread.
+    /// Blocks: the processor calls it on its own thread.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let to = request.uri().clone();
         let answer = self.send(request).inspect_err(|error| {
-            tracing::warn!("spans cannot be sent, and are dropped in the end: the collector at {to} cannot be reached: {error}");
+            tracing::warn!(
+                "spans cannot be sent and will be dropped: the collector at {to} cannot be reached: {error}"
+            );
         })?;
         if !answer.status().is_success() {
             tracing::warn!(
-                "spans cannot be sent, and are dropped in the end: the collector at {to} answers {}",
+                "spans cannot be sent and will be dropped: the collector at {to} answers {}",
                 answer.status()
             );
         }
@@ -199,7 +201,7 @@ impl HttpClient for Collector {
 impl Collector {
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
         let (mut head, mut body) = self.0.run(request.map(|body| body.to_vec()))?.into_parts();
-        // Its length may be another once it is read.
+        // Its length may change as it is read.
         head.headers.remove(http::header::CONTENT_LENGTH);
         let body = body.with_config().limit(LARGEST_ANSWER).read_to_vec()?;
         Ok(Response::from_parts(head, body.into()))

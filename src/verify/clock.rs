@@ -1,11 +1,11 @@
-//! A worker whose clock can be set, by libfaketime: the time of day jumps, and time that is measured does not.
+//! A worker whose clock can be set, by libfaketime: the time of day jumps, the monotonic clock does not.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// Where packages put the library.
+/// The folders in which packages install the library.
 const FOLDERS: [&str; 5] = [
     "/usr/lib/x86_64-linux-gnu/faketime",
     "/usr/lib/aarch64-linux-gnu/faketime",
@@ -14,21 +14,21 @@ const FOLDERS: [&str; 5] = [
     "/usr/local/lib/faketime",
 ];
 
-/// The clock of one process.
+/// The time of day of one process.
 #[derive(Clone, Debug)]
 pub struct Clock {
     library: PathBuf,
-    /// The library reads from it how far off the clock is.
+    /// The library reads the offset from this file.
     file: PathBuf,
 }
 
-/// The library, where it is installed: the build for programs with threads.
+/// The path of the library's build for programs with threads, if it is installed.
 pub fn library() -> Option<PathBuf> {
     FOLDERS.iter().map(|folder| Path::new(folder).join("libfaketimeMT.so.1")).find(|path| path.exists())
 }
 
 impl Clock {
-    /// A clock that is right; what sets it is in the file.
+    /// Creates a clock without an offset; the offset is kept in the file.
     ///
     /// # Errors
     /// The library is not installed, or the file cannot be written.
@@ -40,18 +40,18 @@ impl Clock {
         Ok(clock)
     }
 
-    /// Lets the time of day be so many seconds later than it is; earlier where they are negative.
+    /// Shifts the time of day by that many seconds, which may be negative.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn set(&self, seconds: i64) -> io::Result<()> {
-        // The process must not read half of it.
+        // Renamed at the end, so that the process never reads half of it.
         let next = self.file.with_extension("next");
         fs::write(&next, format!("{seconds:+}"))?;
         fs::rename(next, &self.file)
     }
 
-    /// What the process that has the clock finds in its environment: see faketime(1).
+    /// Environment variables for the process: see faketime(1).
     pub fn variables(&self) -> [(String, String); 5] {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let set = |name: &str, value: String| (name.to_owned(), value);
@@ -59,7 +59,7 @@ impl Clock {
             set("LD_PRELOAD", path(&self.library)),
             set("FAKETIME_TIMESTAMP_FILE", path(&self.file)),
             set("FAKETIME_CACHE_DURATION", "1".to_owned()),
-            // Its name was another one before 0.9.8.
+            // The variable's name before 0.9.8.
             set("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             set("DONT_FAKE_MONOTONIC", "1".to_owned()),
         ]
@@ -77,7 +77,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let clock = match Clock::new(folder.path().join("clock")) {
             Ok(clock) => clock,
-            // Where it is not installed the fault does not happen, and says so.
+            // Without the library the fault is reported as one that could not happen.
             Err(error) => {
                 assert_eq!((error.kind(), library()), (io::ErrorKind::NotFound, None));
                 return;

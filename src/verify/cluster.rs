@@ -1,4 +1,4 @@
-//! A cluster on this machine whose clients reach each node through a proxy of its own.
+//! A cluster on this machine with a proxy in front of each node.
 
 use std::{io, net::TcpListener};
 
@@ -7,22 +7,22 @@ use thiserror::Error;
 use super::proxy::Proxy;
 use crate::broker::{BrokerError, Jars, LocalCluster, Settings};
 
-/// Why there is no such cluster.
+/// Why the cluster did not start.
 #[derive(Error, Debug)]
 pub enum ClusterError {
-    /// The nodes.
+    /// A node failed.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// The proxies.
+    /// A proxy failed.
     #[error("cannot start the proxy in front of a broker: {0}")]
     Proxy(#[from] io::Error),
 }
 
-/// A running cluster and the proxies in front of its nodes; all end with this value.
+/// A running cluster and the proxies in front of its nodes; stopped when dropped.
 pub struct ProxiedCluster {
-    // Before the nodes: what comes through them goes on for as long as they are there.
+    // Dropped before the nodes, so that connections through the proxies end first.
     proxies: Vec<Proxy>,
-    /// The nodes, which can be reached past the proxies too, at [`LocalCluster::bootstrap_servers`].
+    /// The nodes, which can also be reached without the proxies, at [`LocalCluster::bootstrap_servers`].
     pub nodes: LocalCluster,
 }
 
@@ -32,7 +32,7 @@ impl ProxiedCluster {
     /// # Errors
     /// A node or a proxy did not come up.
     pub fn start(jars: &Jars, settings: &Settings) -> Result<Self, ClusterError> {
-        // They listen before the nodes are there, as those must know the addresses that they tell.
+        // The proxies listen first: the nodes advertise their addresses.
         let listeners = (0..settings.nodes.count())
             .map(|_| TcpListener::bind("127.0.0.1:0"))
             .collect::<io::Result<Vec<_>>>()?;
@@ -46,14 +46,14 @@ impl ProxiedCluster {
         Ok(ProxiedCluster { proxies, nodes })
     }
 
-    /// The proxies' addresses, as `bootstrap.servers` wants them: who begins there never reaches a node but through
+    /// The proxies' addresses, for `bootstrap.servers`: a client that starts there reaches every node through
     /// its proxy.
     pub fn bootstrap_servers(&self) -> String {
         let addresses: Vec<String> = self.proxies.iter().map(|proxy| proxy.address().to_string()).collect();
         addresses.join(",")
     }
 
-    /// The proxy of each node, in their order.
+    /// The proxy of each node, in order.
     pub fn proxies(&self) -> &[Proxy] {
         &self.proxies
     }

@@ -1,4 +1,5 @@
-//! For what is wrong: where it was asked, written and committed, and what the workers said then.
+//! Evidence for an anomaly: where its request was produced, written and committed, and what the workers
+//! logged.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -11,7 +12,7 @@ use rdkafka::ClientConfig;
 
 use super::{
     history::{Found, History, Letter, Place},
-    judge::{Anomaly, Kind},
+    judge::{Anomaly, AnomalyKind},
     requests::Requests,
     setup::Names,
 };
@@ -20,25 +21,25 @@ use crate::{
     record::{Record, error},
 };
 
-/// So many anomalies of a kind are shown with all that is known of them.
+/// How many anomalies of each kind come with evidence.
 const SHOWN: usize = 8;
-/// Log lines from so long before to so long after, in milliseconds.
+/// Log lines are shown from this long before an anomaly to this long after, in milliseconds.
 const NEAR: i64 = 1_000;
-/// So many of them at most, and so long each.
+/// The most lines shown, and the most characters of each.
 const LINES: usize = 40;
 const LENGTH: usize = 400;
 const READ: Duration = Duration::from_secs(180);
 
-/// An anomaly and all that is known of it, a line each.
+/// An anomaly and its evidence.
 #[derive(Clone, Debug)]
 pub struct Evidence {
-    /// What is wrong.
+    /// The anomaly.
     pub anomaly: Anomaly,
-    /// What is known.
+    /// The evidence, one fact a line.
     pub lines: Vec<String>,
 }
 
-/// Gathers what is known of the first anomalies of each kind.
+/// Gathers evidence for the first anomalies of each kind.
 ///
 /// # Errors
 /// A topic cannot be read.
@@ -50,7 +51,7 @@ pub fn gather(
     broken: &[Anomaly],
     logs: &Path,
 ) -> Result<Vec<Evidence>, String> {
-    let shown = Kind::ALL
+    let shown = AnomalyKind::ALL
         .into_iter()
         .flat_map(|kind| broken.iter().filter(move |anomaly| anomaly.kind == kind).take(SHOWN).cloned());
     let shown: Vec<Anomaly> = shown.collect();
@@ -103,7 +104,7 @@ fn about(
     }
 }
 
-/// The last commit that does not have the record, and the first that has it.
+/// The last commit before the record, and the first one after it.
 fn commits_around(
     history: &History,
     topic: &str,
@@ -131,7 +132,7 @@ fn commits_around(
     }
 }
 
-/// Where results and dead letters of some requests were written, those of aborted transactions too.
+/// Where the results and dead letters of some requests were written, including those of aborted transactions.
 struct Written(BTreeMap<u32, Vec<(i64, String)>>);
 
 impl Written {
@@ -175,7 +176,7 @@ fn reason(letter: &Record) -> String {
     String::from_utf8_lossy(letter.headers.get(error::MESSAGE).unwrap_or_default()).into_owned()
 }
 
-/// What the workers said, in the order of time.
+/// What the workers logged, ordered by time.
 struct Said(Vec<(i64, String)>);
 
 impl Said {
@@ -200,7 +201,7 @@ impl Said {
     }
 }
 
-/// A line of a worker's log: JSON, with a timestamp.
+/// Parses a line of a worker's log: JSON, with a timestamp.
 fn line_of(line: &str) -> Option<(i64, String)> {
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
     let object = value.as_object()?;
@@ -217,7 +218,7 @@ fn line_of(line: &str) -> Option<(i64, String)> {
     Some((at, text.chars().take(LENGTH).collect()))
 }
 
-/// Bytes of a record, as text, the first ones.
+/// A record's first bytes, as text.
 fn shown(bytes: Option<&[u8]>) -> String {
     const SHOWN: usize = 40;
     match bytes {
@@ -227,7 +228,7 @@ fn shown(bytes: Option<&[u8]>) -> String {
     }
 }
 
-/// A moment, in UTC, with milliseconds.
+/// A timestamp in UTC, with milliseconds.
 pub fn time(millis: i64) -> String {
     let at = UNIX_EPOCH + Duration::from_millis(millis.max(0) as u64);
     humantime::format_rfc3339_millis(at).to_string()

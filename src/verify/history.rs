@@ -1,4 +1,4 @@
-//! What was asked and what came of it: facts alone, in milliseconds since 1970 UTC.
+//! What was requested and what came of it: only facts, in milliseconds since 1970 UTC.
 
 use std::{
     collections::BTreeMap,
@@ -25,24 +25,24 @@ pub struct Place {
 pub struct Asked {
     /// When it was handed to the producer.
     pub at: i64,
-    /// When the broker said that it has it.
+    /// When the broker acknowledged it.
     pub acknowledged: Option<i64>,
-    /// Where it is in the request topic; `None` where nobody knows of it.
+    /// Where it is in the request topic; `None` without an acknowledgement.
     pub place: Option<Place>,
-    /// How often the request topic had been made again by then.
+    /// How often the request topic had been recreated by then.
     pub generation: u32,
-    /// When a reader of committed records first had a result or a dead letter of it.
+    /// When a `read_committed` reader first saw a result or a dead letter of it.
     pub answered: Option<i64>,
-    /// Nothing comes of it: the operators drop it.
+    /// Whether the operators drop it, so that no result is expected.
     pub silent: bool,
 }
 
 /// A record of the result topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
-    /// The request that it belongs to; `None` where it does not say.
+    /// The request that it belongs to; `None` without the header.
     pub number: Option<u32>,
-    /// What is in it.
+    /// A hash of its content.
     pub digest: u64,
     /// Where it is.
     pub place: Place,
@@ -53,7 +53,7 @@ pub struct Found {
 /// A record of the dead-letter topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Letter {
-    /// The request that it belongs to; `None` where it does not say.
+    /// The request that it belongs to; `None` without the header.
     pub number: Option<u32>,
     /// What is in it, without what makes it a dead letter.
     pub digest: u64,
@@ -67,12 +67,12 @@ pub struct Letter {
     pub at: i64,
 }
 
-/// A partition whose committed records end before its records do, although nothing runs any more.
+/// A partition whose committed records end before its records do, although nothing is running.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OpenTransaction {
     /// The topic.
     pub topic: String,
-    /// The partition, and where the transaction begins.
+    /// Where the transaction begins.
     pub place: Place,
     /// The partition's end.
     pub end: i64,
@@ -81,18 +81,19 @@ pub struct OpenTransaction {
 /// Records that a fault deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Deleted {
-    /// How often the request topic had been made again by then.
+    /// How often the request topic had been recreated by then.
     pub generation: u32,
     /// The partition.
     pub partition: i32,
-    /// Those from this offset on: what was long behind those that were answered by then must have its results.
+    /// Deletion counts from this offset on: older requests had been answered by then and must have their
+    /// results.
     pub from: i64,
-    /// Those before this offset; all where the topic was made again.
+    /// Deletion counts before this offset; `i64::MAX` if the topic was recreated.
     pub before: i64,
 }
 
 impl Deleted {
-    /// Whether that request is among them.
+    /// Whether that request was deleted.
     pub fn has(&self, asked: &Asked) -> bool {
         asked.place.is_some_and(|place| {
             self.generation == asked.generation
@@ -102,35 +103,35 @@ impl Deleted {
     }
 }
 
-/// All that is known of a run.
+/// Everything known about a run.
 #[derive(Clone, Default, Debug)]
 pub struct History {
-    /// What was asked; a request's number is its index.
+    /// The requests; a request's number is its index.
     pub asked: Vec<Asked>,
     /// The committed records of the result topic, each partition's in order.
     pub results: Vec<Found>,
     /// Those of the dead-letter topic.
     pub letters: Vec<Letter>,
-    /// What readers had been given while it ran and is not there any more, in words.
+    /// Records that a reader saw during the run and that are gone now, in words.
     pub vanished: Vec<String>,
     /// The group's commits, in order.
     pub commits: Vec<Committed>,
-    /// What is open for ever.
+    /// Transactions that stay open.
     pub open: Vec<OpenTransaction>,
-    /// What was deleted before it may have been read.
+    /// Requests that may have been deleted before they were read.
     pub deleted: Vec<Deleted>,
-    /// When the topic of requests was made again.
+    /// When the request topic was recreated.
     pub made_again: Vec<i64>,
-    /// The smallest size, in bytes, that a result topic's record was ever allowed to have.
+    /// The smallest record size that the result topic ever allowed, in bytes.
     pub smallest_limit: Option<u64>,
-    /// Workers that ended by themselves, or did not end when they were told to: when, and what they said.
+    /// Workers that ended by themselves, or did not end on SIGTERM: when, and their last output.
     pub ended: Vec<(i64, String)>,
     /// Requests that were answered only after all workers had been started again.
     pub stalled: Vec<u32>,
 }
 
 impl Found {
-    /// A record of the result topic, as it is.
+    /// Converts a record of the result topic.
     pub fn of(seen: &Seen) -> Found {
         Found {
             number: number_of(&seen.record),
@@ -142,7 +143,7 @@ impl Found {
 }
 
 impl Letter {
-    /// A record of the dead-letter topic, as it is.
+    /// Converts a record of the dead-letter topic.
     pub fn of(seen: &Seen) -> Letter {
         let record = &seen.record;
         let (mut headers, mut said) = (Headers::default(), BTreeMap::new());
@@ -167,7 +168,7 @@ impl Letter {
     }
 }
 
-/// What tells one record's content from another's: key, value and headers, not the timestamp.
+/// A hash of a record's content: key, value and headers, not the timestamp.
 pub fn digest(record: &Record) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&record.key, &record.value).hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! A run minute by minute: what a long one shows and no anomaly does, such as memory that grows.
+//! A run minute by minute: shows trends that are no anomaly, such as growing memory.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use super::history::Asked;
 /// A minute, in milliseconds.
 const MINUTE: i64 = 60_000;
 
-/// What the largest worker held at a moment.
+/// The memory and files of the largest worker at one time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sample {
+pub struct ResourceSample {
     /// In milliseconds since 1970 UTC.
     pub at: i64,
     /// Resident memory in bytes.
@@ -21,11 +21,12 @@ pub struct Sample {
 /// What happened in a minute.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Minute {
-    /// Requests that were asked.
+    /// Requests produced.
     pub asked: usize,
-    /// How long half of them waited for their answer, from being handed to the producer; those without one do not count.
+    /// The median latency, from handing a request to the producer to its answer; those without one do not
+    /// count.
     pub p50: Duration,
-    /// The same of 99 in a hundred.
+    /// The 99th percentile of it.
     pub p99: Duration,
     /// The most resident memory that a worker had, in bytes.
     pub resident: u64,
@@ -34,7 +35,7 @@ pub struct Minute {
 }
 
 /// The minutes since the first request. The last one, which is cut short, is left out unless it is the only one.
-pub fn by_minute(asked: &[Asked], samples: &[Sample]) -> Vec<Minute> {
+pub fn by_minute(asked: &[Asked], samples: &[ResourceSample]) -> Vec<Minute> {
     let Some(first) = asked.first() else { return Vec::new() };
     let minute_of = |at: i64| usize::try_from((at - first.at) / MINUTE).ok().filter(|_| at >= first.at);
     let last = asked.iter().filter_map(|asked| minute_of(asked.at)).max().unwrap_or_default();
@@ -58,7 +59,7 @@ pub fn by_minute(asked: &[Asked], samples: &[Sample]) -> Vec<Minute> {
     minutes
 }
 
-/// The time below which so many of a hundred are; `sorted` is in milliseconds.
+/// A percentile; `sorted` is in milliseconds.
 fn percentile(sorted: &[i64], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     Duration::from_millis(sorted.get(rank).map_or(0, |millis| (*millis).max(0) as u64))
@@ -76,7 +77,7 @@ mod tests {
     fn each_minute_has_its_own_requests_and_the_most_that_a_worker_held() {
         let mut all: Vec<Asked> = (1..=100).map(|number| asked(1_000 + number, Some(number))).collect();
         all.extend([asked(62_000, Some(7)), asked(62_001, None), asked(130_000, Some(9_000))]);
-        let sample = |at, resident, files| Sample { at, resident, files };
+        let sample = |at, resident, files| ResourceSample { at, resident, files };
         let samples =
             [sample(5_000, 10, 4), sample(9_000, 30, 3), sample(62_000, 20, 5), sample(999_000, 99, 9)];
         let millis = Duration::from_millis;

@@ -1,7 +1,7 @@
-//! Breaks things around real workers, and holds what comes out against what must.
+//! Breaks things around real workers, and compares what comes out with what must come out.
 //!
-//! How the engine works is of no interest here: only a pipeline's file, processes, brokers and topics, and what the operators
-//! make of a record.
+//! Independent of how the engine works: it sees a pipeline's file, processes, brokers and topics, and what
+//! the operators make of a record.
 //!
 //! Knows: broker, config, format, kafka, load, record, testing. Must not know: clap.
 
@@ -25,9 +25,8 @@ mod world;
 
 pub use cluster::{ClusterError, ProxiedCluster};
 pub use evidence::Evidence;
-pub use judge::{Anomaly, Kind as AnomalyKind, Verdict};
-pub use plan::Kind;
+pub use judge::{Anomaly, AnomalyKind, Verdict};
+pub use plan::FaultKind;
 pub use report::{Report, summary};
 pub use run::{Happened, Outcome, Status, run};
 pub use setup::Settings;
-pub use world::Stop;

@@ -1,4 +1,4 @@
-//! Asks, and keeps what was asked and what was answered while the run goes on.
+//! Produces requests, and records which were produced and answered during the run.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,43 +18,43 @@ use super::{
     world::now,
 };
 use crate::{
-    kafka::verify::{Acknowledgement, Asker, Seen},
+    kafka::verify::{Acknowledgement, Seen, VerifyProducer},
     record::Record,
 };
 
-/// Requests are asked in bursts so far apart.
+/// The pause between bursts of requests.
 const TICK: Duration = Duration::from_millis(5);
 
-/// So many records before one that is answered may not be answered yet: far more than are in work out of order.
+/// How many records before an answered one may be unanswered: far more than are ever computed out of order.
 const BEHIND: i64 = 1_000;
 
-/// What was asked and answered so far; shared by the threads that ask and read.
+/// The requests and answers so far; shared by the threads that produce and read.
 #[derive(Default)]
 pub struct Recording {
     asked: Mutex<Vec<Asked>>,
-    /// Records that the reader was given: the topic's index, partition and offset, and their request.
+    /// Records that the reader saw: the topic's index, partition and offset, and their request.
     given: Mutex<HashMap<(usize, Place), Option<u32>>>,
     answered: AtomicU32,
     generation: AtomicU32,
 }
 
 impl Recording {
-    /// What was asked so far.
+    /// The requests so far.
     pub fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the reader was given so far.
+    /// The records that the reader saw so far.
     pub fn given(&self) -> MutexGuard<'_, HashMap<(usize, Place), Option<u32>>> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often the topic of requests was made again.
+    /// How often the request topic was recreated.
     pub fn generation(&self) -> u32 {
         self.generation.load(Relaxed)
     }
 
-    /// The topic of requests is made again. Returns how often it had been before.
+    /// The request topic is being recreated. Returns how often it had been before.
     pub fn next_generation(&self) -> u32 {
         self.generation.fetch_add(1, Relaxed)
     }
@@ -64,7 +64,8 @@ impl Recording {
         self.answered.load(Relaxed)
     }
 
-    /// From which offset on each partition's requests may have been waiting yet: not those far behind one that is answered.
+    /// The offset from which each partition's requests may still be waiting: not those far behind an answered
+    /// one.
     pub fn waiting_from(&self) -> BTreeMap<i32, i64> {
         let (generation, mut from) = (self.generation(), BTreeMap::new());
         for asked in self.asked().iter().filter(|asked| asked.generation == generation) {
@@ -76,7 +77,7 @@ impl Recording {
         from
     }
 
-    /// A record was read from the topic of that index.
+    /// Records that the reader saw a record of the topic with that index.
     pub fn seen(&self, topic: usize, seen: &Seen) {
         let number = number_of(&seen.record);
         let place = Place { partition: seen.partition, offset: seen.offset };
@@ -90,9 +91,9 @@ impl Recording {
         }
     }
 
-    fn acknowledged(&self, told: Acknowledgement) {
-        if let Some(asked) = self.asked().get_mut(told.request)
-            && let Ok((partition, offset)) = told.place
+    fn acknowledged(&self, ack: Acknowledgement) {
+        if let Some(asked) = self.asked().get_mut(ack.request)
+            && let Ok((partition, offset)) = ack.place
         {
             asked.acknowledged = Some(now());
             asked.place = Some(Place { partition, offset });
@@ -100,17 +101,18 @@ impl Recording {
     }
 }
 
-/// Asks at a rate, on a thread of its own, until it is told to stop.
+/// Produces requests at a rate, on its own thread, until it is stopped.
 pub struct Asking {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
 
 impl Asking {
-    /// Goes on after the last request that was asked. `silent` says whether nothing comes of a request.
+    /// Starts after the last request produced so far. `silent` reports whether no result is expected of a
+    /// request.
     ///
     /// # Errors
-    /// There is no producer, or no thread.
+    /// The producer or the thread cannot be created.
     pub fn start(
         config: &ClientConfig,
         topic: &str,
@@ -120,20 +122,20 @@ impl Asking {
         silent: impl FnMut(&Record) -> bool + Send + 'static,
     ) -> Result<Self, String> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (told, stopped, recording) = (recording.clone(), stop.clone(), recording.clone());
-        let asker = Asker::new(config, topic, move |acknowledgement| told.acknowledged(acknowledgement))
-            .map_err(|error| format!("nothing can be asked: {error}"))?;
+        let (acks, stopped, recording) = (recording.clone(), stop.clone(), recording.clone());
+        let producer = VerifyProducer::new(config, topic, move |ack| acks.acknowledged(ack))
+            .map_err(|error| format!("requests cannot be produced: {error}"))?;
         let thread = thread::Builder::new()
-            .name("ask".to_owned())
-            .spawn(move || ask(&asker, rate, &requests, &recording, silent, &stopped))
-            .map_err(|error| format!("nothing can be asked: {error}"))?;
+            .name("requests".to_owned())
+            .spawn(move || produce(&producer, rate, &requests, &recording, silent, &stopped))
+            .map_err(|error| format!("requests cannot be produced: {error}"))?;
         Ok(Asking { stop, thread: Some(thread) })
     }
 
-    /// Asks no more, and waits until it is known what became of each request.
+    /// Stops, and waits until each request is delivered or has failed.
     ///
     /// # Errors
-    /// That is not known after a while.
+    /// The brokers did not take all of them in time.
     pub fn finish(mut self) -> Result<(), String> {
         self.stop.store(true, Relaxed);
         match self.thread.take().map(JoinHandle::join) {
@@ -144,11 +146,11 @@ impl Asking {
     }
 }
 
-/// How long the last requests may take into their topic.
+/// How long delivering the last requests may take.
 const FLUSH: Duration = Duration::from_secs(120);
 
-fn ask(
-    asker: &Asker,
+fn produce(
+    producer: &VerifyProducer,
     rate: u32,
     requests: &Requests,
     recording: &Recording,
@@ -168,9 +170,9 @@ fn ask(
                 ..Asked::default()
             };
             recording.asked().push(asked);
-            while !asker
-                .ask(number, &request)
-                .map_err(|error| format!("a request cannot be asked: {error}"))?
+            while !producer
+                .send(number, &request)
+                .map_err(|error| format!("a request cannot be produced: {error}"))?
             {
                 thread::sleep(TICK);
             }
@@ -178,7 +180,7 @@ fn ask(
         }
         thread::sleep(TICK);
     }
-    match asker.flush(FLUSH) {
+    match producer.flush(FLUSH) {
         true => Ok(()),
         false => Err(format!("requests were not taken by the brokers within {FLUSH:?}")),
     }

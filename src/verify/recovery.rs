@@ -1,11 +1,11 @@
-//! How long it took until results flowed again.
+//! When results flowed again after a fault.
 
 use std::collections::BTreeMap;
 
 use super::history::{Asked, Deleted};
 
-/// For so long after a fault, in milliseconds, a partition may be without a request: one that was added later says nothing of
-/// it.
+/// How long after a fault a partition's first request may come, in milliseconds; a partition whose first one
+/// is later does not count.
 const SOON: i64 = 3_000;
 
 /// When results flowed again.
@@ -13,12 +13,13 @@ const SOON: i64 = 3_000;
 pub struct Recovery {
     /// In milliseconds since 1970 UTC.
     pub at: i64,
-    /// The partition that was last.
+    /// The partition that recovered last.
     pub partition: i32,
 }
 
-/// When results flowed again after `end`: each partition has answered the first request that was asked after it. `None`
-/// where one has not, or nothing was asked. Requests that nothing comes of do not count, nor such as were deleted.
+/// When results flowed again after `end`: when each partition had answered the first request produced after
+/// it. `None` if one has not, or if there was no request. Requests without an expected result do not count,
+/// nor do deleted ones.
 pub fn recovered(asked: &[Asked], deleted: &[Deleted], end: i64) -> Option<Recovery> {
     let from = asked.partition_point(|asked| asked.at < end);
     let mut partitions: BTreeMap<i32, Option<i64>> = BTreeMap::new();

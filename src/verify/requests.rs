@@ -1,4 +1,4 @@
-//! What is asked: a request is known by its number, and the same seed asks the same.
+//! The requests of a run: each is known by its number, and the same seed makes the same ones.
 
 use fastrand::Rng;
 
@@ -8,12 +8,12 @@ use crate::{
     record::{Headers, Record},
 };
 
-/// The header that has a request's number, which its results and dead letters have too.
+/// The header with a request's number; its results and dead letters have it too.
 pub const NUMBER: &str = "verify-request";
 
-/// So many different keys: enough for all partitions, few enough that a key's requests follow each other closely.
+/// The number of keys: enough for all partitions, few enough that a key's requests follow each other closely.
 const KEYS: u32 = 400;
-/// One request in so many is bad.
+/// One request in this many is bad input.
 const BAD: u32 = 100;
 /// Operators that take numbers.
 const NUMERIC: [&str; 3] = ["factorial", "filter", "identity"];
@@ -22,30 +22,30 @@ const NUMERIC: [&str; 3] = ["factorial", "filter", "identity"];
 #[derive(Clone, Debug)]
 pub struct Requests {
     seed: u64,
-    /// Values of the user's own; numbers where there are none.
+    /// The user's values; empty: numbers.
     samples: Vec<String>,
     format: Format,
 }
 
 impl Requests {
-    /// Requests for that pipeline, with values from `samples`, or numbers where there are none.
+    /// Requests for that pipeline, with values from `samples`; if that is empty, numbers.
     ///
     /// # Errors
-    /// The pipeline's operators take something else than numbers, and there are no samples.
+    /// The pipeline's operators take other values than numbers, and there are no samples.
     pub fn new(pipeline: &Pipeline, seed: u64, samples: Vec<String>) -> Result<Self, String> {
         let other = |step: &&Step| !NUMERIC.contains(&step.kind);
         if samples.is_empty()
             && let Some(step) = pipeline.steps.iter().find(other)
         {
             return Err(format!(
-                "nobody can know what the operator {} is to be asked: name a file of values with --samples, one a line",
+                "no request values are known for the operator {}: name a file of values with --samples, one a line",
                 step.name
             ));
         }
         Ok(Requests { seed, samples, format: pipeline.source.format })
     }
 
-    /// The request of that number.
+    /// The request with that number.
     pub fn request(&self, number: u32) -> Record {
         let mut rng = Rng::with_seed(self.seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let key = rng.u32(..KEYS);
@@ -64,7 +64,7 @@ impl Requests {
         if !self.samples.is_empty() {
             return self.samples[rng.usize(..self.samples.len())].clone().into_bytes();
         }
-        // Small ones mostly, so that what moves is records, not bytes; some that take their time.
+        // Mostly small ones, so that records matter and not bytes; some that take a while.
         let n = match rng.u32(..1_000) {
             0..5 => rng.u64(2_000..10_000),
             5..50 => rng.u64(300..2_000),
@@ -74,14 +74,14 @@ impl Requests {
     }
 }
 
-/// What no operator takes for a number; a tombstone is one of them.
+/// Values that no operator takes as a number; one is a tombstone.
 fn bad(rng: &mut Rng) -> Option<Vec<u8>> {
     let bad: [Option<&[u8]>; 6] =
         [Some(b"abc"), Some(b"-7"), Some(b""), Some(b"999999999999"), Some(b"\xff\xfe\x00"), None];
     bad[rng.usize(..bad.len())].map(<[u8]>::to_vec)
 }
 
-/// The number that a result or dead letter says that it belongs to.
+/// The number of the request that a result or dead letter belongs to.
 pub fn number_of(record: &Record) -> Option<u32> {
     std::str::from_utf8(record.headers.get(NUMBER)?).ok()?.parse().ok()
 }

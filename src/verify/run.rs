@@ -1,4 +1,4 @@
-//! One run: starts all, breaks things, lets all come to rest, reads everything, judges.
+//! One run: starts everything, breaks things, waits until all is quiet, reads everything, judges.
 
 use std::{
     collections::BTreeSet,
@@ -12,106 +12,108 @@ use super::{
     faults,
     history::{Asked, Found, History, Letter, OpenTransaction, Place},
     judge::{Expected, Promise, Verdict, judge},
-    minutes::Sample,
+    minutes::ResourceSample,
     plan::Plan,
     recording::Recording,
     recovery::{Recovery, recovered},
     requests::Requests,
     setup::{Settings, Setup, set_up},
-    world::{Stop, World, now},
+    world::{World, now},
 };
 use crate::{
     kafka::verify::{Ends, Isolation, Seen, Tail, ends, read_commits, read_to_end},
+    load::Interrupt,
     testing::TestDriver,
 };
 
 /// How long the first result may take.
 const FIRST: Duration = Duration::from_secs(90);
-/// How long all partitions may take to answer again after the last fault before no more is asked.
+/// How long after the last fault requests go on, until all partitions answer again.
 const RECOVERY: Duration = Duration::from_secs(30);
-/// Nothing more is waited for when nothing came for so long.
+/// How long without an answer until waiting ends.
 const QUIET: Duration = Duration::from_secs(60);
-/// How long what was committed may take to be read.
+/// How long reading committed results may take.
 const SETTLED: Duration = Duration::from_secs(5);
 /// How long reading a topic may take; a run of an hour leaves millions of records.
 const READ: Duration = Duration::from_secs(600);
-/// How long the brokers may take to abort what a dead worker has begun: its time-out, and the time until they look.
+/// How long the brokers may take to abort a dead worker's transaction: its time-out, and their interval of
+/// looking.
 const ABORT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A fault that happened.
 #[derive(Clone, Debug)]
 pub struct Happened {
-    /// What it is called in tables.
+    /// Its name in tables.
     pub name: String,
-    /// What it was.
+    /// Its description.
     pub what: String,
     /// What it hit, or why it could not happen.
     pub hit: Result<String, String>,
     /// When it began, in milliseconds since 1970 UTC.
     pub began: i64,
-    /// When it was over.
+    /// When it ended.
     pub ended: i64,
-    /// When results flowed again; `None` where they never did, or nothing was asked after it.
+    /// When results flowed again; `None` if they never did, or if no request came after it.
     pub recovered: Option<Recovery>,
 }
 
-/// What a run was.
+/// The outcome of a run.
 pub struct Outcome {
     /// When it began, in milliseconds since 1970 UTC.
     pub began: i64,
-    /// When all had come to rest.
+    /// When everything was quiet.
     pub rested: i64,
     /// Its faults, in order.
     pub faults: Vec<Happened>,
-    /// What was seen.
+    /// The facts.
     pub history: History,
-    /// What workers held, from time to time.
-    pub samples: Vec<Sample>,
-    /// What that amounts to.
+    /// The workers' memory and files over time.
+    pub samples: Vec<ResourceSample>,
+    /// The judgement.
     pub verdict: Verdict,
-    /// What is known of what is wrong.
+    /// Evidence for the anomalies.
     pub evidence: Vec<Evidence>,
-    /// Whether somebody stopped it.
+    /// Whether it was interrupted.
     pub stopped: bool,
 }
 
-/// How a run stands.
+/// The progress of a run.
 pub enum Status<'a> {
-    /// Something that is worth a line.
+    /// A line for the log.
     Line(String),
-    /// How it goes on, for a line that changes.
+    /// The current state, for a status line.
     Now {
         /// Time since the faults began.
         since: Duration,
-        /// The fault's name and what it is done to.
+        /// The fault.
         what: &'a str,
         /// Requests so far.
         asked: usize,
-        /// Of which so many are answered.
+        /// How many of them are answered.
         answered: u32,
     },
 }
 
-/// Runs. Blocks until all is judged.
+/// Runs and judges. Blocks until the end.
 ///
 /// # Errors
-/// It could not be run to its end, in words; that says nothing about the pipeline.
+/// The run could not be completed, in words; that does not mean that the pipeline is wrong.
 pub fn run(
     settings: &Settings,
-    stop: Arc<Stop>,
+    interrupt: Arc<Interrupt>,
     say: &(dyn Fn(Status<'_>) + Sync),
 ) -> Result<Outcome, String> {
     let began = now();
     let requests = Requests::new(&settings.pipeline, settings.seed, settings.samples.clone())?;
     say(Status::Line(words_of(settings)));
-    let Setup { mut world, config, names } = set_up(settings, stop.clone())?;
+    let Setup { mut world, config, names } = set_up(settings, interrupt.clone())?;
     for _ in 0..settings.workers {
         world.start_worker()?;
     }
-    let (told, results) = (world.recording.clone(), names.results.clone());
+    let (recording, results) = (world.recording.clone(), names.results.clone());
     let tail = Tail::start(&config, &[&names.results, &names.dead_letters], move |seen| {
-        told.seen(usize::from(*seen.topic != results), &seen);
+        recording.seen(usize::from(*seen.topic != results), &seen);
     })?;
     let mut running = Running { settings, world, faults: Vec::new(), stalled: Vec::new(), say };
     running.world.resume_asking()?;
@@ -124,7 +126,7 @@ pub fn run(
     world.terminate_all();
     let rested = now();
     drop(tail);
-    say(Status::Line("reading all that was written".to_owned()));
+    say(Status::Line("reading everything that was written".to_owned()));
     let mut history = read(&config, &names, &world.recording)?;
     history.ended = std::mem::take(&mut world.ended);
     history.deleted = std::mem::take(&mut world.deleted);
@@ -139,7 +141,7 @@ pub fn run(
     let verdict = judge(promise, &history, |number| Expected::of(&mut operators, &requests.request(number)));
     let logs = settings.folder.join("workers");
     let evidence = gather(&config, &names, &requests, &history, &verdict.broken, &logs)?;
-    let (samples, stopped) = (std::mem::take(&mut world.samples), !stop.goes_on());
+    let (samples, stopped) = (std::mem::take(&mut world.samples), !interrupt.goes_on());
     Ok(Outcome { began, rested, faults, history, samples, verdict, evidence, stopped })
 }
 
@@ -156,7 +158,7 @@ impl Running<'_> {
         let begun = Instant::now();
         while self.world.recording.answered() == 0 {
             self.world.wait(LOOK)?;
-            if !self.world.stop.goes_on() {
+            if !self.world.interrupt.goes_on() {
                 return Ok(());
             }
             if begun.elapsed() > FIRST {
@@ -179,7 +181,7 @@ impl Running<'_> {
                 None => step.pause,
             };
             self.world.wait(pause.min(settings.time.saturating_sub(begun.elapsed())))?;
-            if begun.elapsed() >= settings.time || !self.world.stop.goes_on() {
+            if begun.elapsed() >= settings.time || !self.world.interrupt.goes_on() {
                 break;
             }
             let (what, began) = (step.fault.to_string(), now());
@@ -198,12 +200,12 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Goes on asking until all partitions answer again.
+    /// Keeps producing requests until all partitions answer again.
     fn recover(&mut self) -> Result<(), String> {
         let (end, begun) = (now(), Instant::now());
         while recovered(&self.world.recording.asked(), &self.world.deleted, end).is_none()
             && begun.elapsed() < RECOVERY
-            && self.world.stop.waits()
+            && self.world.interrupt.waits()
         {
             thread::sleep(LOOK);
             self.world.look_after_workers()?;
@@ -211,16 +213,16 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Waits until everything is answered. What is not, although nothing comes any more, gets a second chance with new
-    /// workers: so what is lost can be told from what nobody did.
+    /// Waits until everything is answered. If answers stop before that, starts new workers: so a lost request
+    /// can be told from one that hung.
     fn rest(&mut self) -> Result<(), String> {
-        if self.quiet()? || !self.world.stop.waits() {
+        if self.quiet()? || !self.world.interrupt.waits() {
             return Ok(());
         }
         self.stalled = self.open_requests();
         let count = self.stalled.len();
         let line =
-            format!("{count} requests are not answered, and nothing comes: all workers are started again");
+            format!("{count} requests are not answered, and no more answers come: restarting all workers");
         (self.say)(Status::Line(line));
         self.world.terminate_all();
         for _ in 0..self.settings.workers {
@@ -229,11 +231,11 @@ impl Running<'_> {
         self.quiet().map(|_| ())
     }
 
-    /// Waits until nothing is left to be done. Returns false where something is, although nothing comes any more.
+    /// Waits until everything is done. Returns false if answers stop before that.
     fn quiet(&mut self) -> Result<bool, String> {
         let (mut answered, mut since) = (self.world.recording.answered(), Instant::now());
-        while since.elapsed() < QUIET && self.world.stop.waits() {
-            // What is committed without an answer will have none.
+        while since.elapsed() < QUIET && self.world.interrupt.waits() {
+            // A request that is committed without an answer will never have one.
             if self.open_requests().is_empty() || since.elapsed() > SETTLED && self.world.lag.get() == Some(0)
             {
                 return Ok(true);
@@ -247,7 +249,7 @@ impl Running<'_> {
         Ok(false)
     }
 
-    /// The requests that something must come of yet.
+    /// The requests whose result is still expected.
     fn open_requests(&self) -> Vec<u32> {
         let asked = self.world.recording.asked();
         let open = |asked: &Asked| {
@@ -258,7 +260,7 @@ impl Running<'_> {
     }
 }
 
-/// Reads everything, by readers of their own.
+/// Reads everything, with new readers.
 fn read(
     config: &rdkafka::ClientConfig,
     names: &super::setup::Names,
@@ -290,7 +292,7 @@ fn read(
     Ok(history)
 }
 
-/// Reads what is committed once all transactions have ended, or had the time to.
+/// Reads the committed records once all transactions have ended, or had the time to.
 fn read_committed(
     config: &rdkafka::ClientConfig,
     topic: &str,
@@ -322,8 +324,8 @@ fn open_transactions(
 
 fn words_of(settings: &Settings) -> String {
     let brokers = match settings.nodes {
-        Some(nodes) => format!("{} broker(s) of its own", nodes.count()),
-        None => "the brokers that are given".to_owned(),
+        Some(nodes) => format!("{} broker(s) started for it", nodes.count()),
+        None => "the given brokers".to_owned(),
     };
     format!(
         "{}: {} workers, {brokers}, {} requests a second, {} kinds of faults for {}, seed {}",

@@ -1,4 +1,4 @@
-//! What a run needs: brokers, topics and a group of its own, and how a worker is started.
+//! Sets up a run: brokers, its own topics and group, and the workers' command line.
 
 use std::{
     collections::BTreeMap,
@@ -12,11 +12,11 @@ use rdkafka::ClientConfig;
 use super::{
     ProxiedCluster,
     judge::Expected,
-    plan::Kind,
+    plan::FaultKind,
     recording::{Asking, Recording},
     requests::Requests,
     workers::{WorkerCommand, Workers},
-    world::{Stop, World},
+    world::World,
 };
 use crate::{
     broker::{self, Data, Jars, Nodes},
@@ -25,56 +25,57 @@ use crate::{
         Admin, settings,
         verify::{Changes, Lag},
     },
+    load::Interrupt,
     record::Record,
     testing::TestDriver,
 };
 
 /// Partitions of each topic: a few for each of four workers.
 pub const PARTITIONS: i32 = 6;
-/// Whom the brokers let in, past their proxies.
+/// The user that the workers authenticate as, through the proxies.
 const USER: &str = "verify";
-/// Where a worker finds the password of that user, which is new for each run.
+/// The variable with that user's password, which is new for each run.
 const PASSWORD_VARIABLE: &str = "PIPELINE_VERIFY_PASSWORD";
 /// Each node's Java heap, in MiB.
 const HEAP: u32 = 320;
 
-/// What is to be verified, and how.
+/// What to verify, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The pipeline's file, as workers are told it.
+    /// The pipeline's file, as on the workers' command line.
     pub file: String,
-    /// Settings that win over the file's.
+    /// Settings that override the file's.
     pub overrides: Vec<Override>,
-    /// What both say.
+    /// The pipeline that both define.
     pub pipeline: Pipeline,
     /// Which kinds of faults happen.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<FaultKind>,
     /// How long faults happen.
     pub time: Duration,
-    /// Faults begin so far apart; by chance where it is `None`.
+    /// The interval between the faults' beginnings; `None`: random.
     pub every: Option<Duration>,
-    /// What chance begins from.
+    /// The seed.
     pub seed: u64,
     /// How many workers run while nothing is broken.
     pub workers: usize,
-    /// The nodes of the cluster that is started; `None` where brokers are given.
+    /// The nodes of the cluster to start; `None` if brokers are given.
     pub nodes: Option<Nodes>,
     /// Requests a second.
     pub rate: u32,
-    /// Values to ask for; numbers where there are none.
+    /// Values of the requests; empty: numbers.
     pub samples: Vec<String>,
-    /// The folder for all that is left.
+    /// The folder for reports, logs and data.
     pub folder: PathBuf,
 }
 
 /// The topics and the group of a run.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// Where requests go.
+    /// The request topic.
     pub requests: String,
-    /// Where results come from.
+    /// The result topic.
     pub results: String,
-    /// Where dead letters come from.
+    /// The dead-letter topic.
     pub dead_letters: String,
     /// The workers' group.
     pub group: String,
@@ -92,21 +93,21 @@ impl Names {
     }
 }
 
-/// All that a run works with.
+/// Everything that a run works with.
 pub struct Setup {
-    /// What is broken.
+    /// Everything that faults act on.
     pub world: World,
-    /// For the clients of the verifier itself: past the proxies.
+    /// The configuration of the verifier's own clients, which bypass the proxies.
     pub config: ClientConfig,
     /// The topics and the group.
     pub names: Names,
 }
 
-/// Starts the brokers where none are given, and creates the topics. No worker runs yet.
+/// Starts the brokers if none are given, and creates the topics. No worker runs yet.
 ///
 /// # Errors
-/// What cannot be had, in words.
-pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
+/// What could not be set up, in words.
+pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, String> {
     let password = format!("{:032x}", fastrand::u128(..));
     let cluster = settings.nodes.map(|nodes| start(nodes, &settings.folder, &password)).transpose()?;
     let mut config = settings::client("verify", [&settings.pipeline.kafka]);
@@ -114,7 +115,7 @@ pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
         config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.nodes.bootstrap_servers());
     }
-    // Says what is wrong where no broker answers, which the other clients do not.
+    // Reports why no broker answers, which the other clients do not.
     let admin = Admin::new(&config).map_err(|error| error.to_string())?;
     if admin.is_embedded() {
         return Err(format!(
@@ -144,7 +145,7 @@ pub fn set_up(settings: &Settings, stop: Arc<Stop>) -> Result<Setup, String> {
         begin_asking: begin_asking(settings, &names, &config, &recording)?,
         asking: None,
         recording,
-        stop,
+        interrupt,
         ended: Vec::new(),
         samples: Vec::new(),
         next_sample: Instant::now(),
@@ -174,11 +175,11 @@ fn begin_asking(
     }))
 }
 
-/// The workers come with credentials, so that these can be refused.
+/// The workers authenticate, so that their credentials can be refused.
 fn start(nodes: Nodes, folder: &Path, password: &str) -> Result<ProxiedCluster, String> {
     let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
     let properties = [
-        // A topic that was deleted stays so until it is made again.
+        // A deleted topic stays deleted until the fault recreates it.
         ("auto.create.topics.enable", "false"),
         ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:SASL_PLAINTEXT"),
         ("listener.name.proxied.sasl.enabled.mechanisms", "PLAIN"),
@@ -200,7 +201,7 @@ fn start(nodes: Nodes, folder: &Path, password: &str) -> Result<ProxiedCluster, 
 
 fn create_topics(changes: &Changes, settings: &Settings, names: &Names) -> Result<(), String> {
     let (source, sink) = (&settings.pipeline.source.topic, &settings.pipeline.sink.topic);
-    // Room for what a dead letter says of itself.
+    // Room for a dead letter's headers.
     let dead_letters =
         BTreeMap::from([append_time(), ("max.message.bytes".to_owned(), "1200000".to_owned())]);
     for (topic, replication, config) in [
@@ -213,7 +214,7 @@ fn create_topics(changes: &Changes, settings: &Settings, names: &Names) -> Resul
     Ok(())
 }
 
-/// Each record of results and dead letters tells when it was written, not when it was asked for.
+/// The timestamp of each result and dead letter is when it was written, not when it was requested.
 fn append_time() -> (String, String) {
     ("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())
 }
@@ -224,12 +225,12 @@ fn results_config(pipeline: &Pipeline) -> BTreeMap<String, String> {
     config
 }
 
-/// As many replicas as the brokers think right, where they are ours.
+/// The broker's default number of replicas, unless the brokers are given.
 fn replicas(settings: &Settings, asked: Option<i32>) -> i32 {
     if settings.nodes.is_some() { -1 } else { asked.unwrap_or(-1) }
 }
 
-/// How a worker is started, after the program's name.
+/// A worker's command line, after the program's name.
 fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec<String> {
     let mut sets: Vec<(String, String)> =
         settings.overrides.iter().map(|set| (set.path.clone(), set.value.clone())).collect();
@@ -238,9 +239,9 @@ fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec
     set("source.group", &names.group);
     set("sink.topic", &names.results);
     set("dead_letters.topic", &names.dead_letters);
-    // So that partitions that were added are soon read and written; librdkafka looks each five minutes.
+    // So that new partitions are soon read and written; librdkafka's default is five minutes.
     set("kafka.topic.metadata.refresh.interval.ms", "3000");
-    // A port of its own for each.
+    // A free port for each.
     set("metrics.listen", "127.0.0.1:0");
     if let Some(servers) = proxies {
         set("kafka.bootstrap.servers", &servers);

@@ -9,33 +9,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{clock::Clock, minutes::Sample, world::now};
+use super::{clock::Clock, minutes::ResourceSample, world::now};
 use crate::broker::Watch;
 
-/// How long a worker that was told to stop may take: twice what `shutdown.timeout` is by default, and the time until
-/// Kafka's clients are closed.
+/// How long a worker may take to stop on SIGTERM: twice the default `shutdown.timeout`, and the time to close
+/// the Kafka clients.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How a worker is started.
 #[derive(Clone, Debug)]
 pub struct WorkerCommand {
-    /// What follows the program's name.
+    /// The arguments after the program's name.
     pub arguments: Vec<String>,
     /// Variables for its environment.
     pub variables: Vec<(String, String)>,
-    /// Where the logs go: a file for each process.
+    /// The folder of the logs: a file for each process.
     pub logs: PathBuf,
 }
 
-/// A worker that ended without having been told to.
+/// A worker that ended by itself.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// Its name, which its log has too.
     pub name: String,
     /// How it ended.
     pub status: ExitStatus,
-    /// The last of what it said.
+    /// The last lines of its log.
     pub last: String,
 }
 
@@ -44,20 +44,20 @@ struct Worker {
     name: String,
     child: Child,
     log: PathBuf,
-    /// Ended with this process at the latest.
+    /// Kills it if this process ends.
     _watch: Watch,
 }
 
-/// All that run; they are killed when this is dropped.
+/// All running workers; killed when dropped.
 pub struct Workers {
     command: WorkerCommand,
     running: Vec<Worker>,
-    /// How many were ever started.
+    /// How many were started so far.
     started: usize,
 }
 
 impl Workers {
-    /// A group of workers of which none is started yet.
+    /// Creates the group without starting a worker.
     ///
     /// # Errors
     /// The folder for the logs cannot be made.
@@ -81,7 +81,7 @@ impl Workers {
         Ok(name)
     }
 
-    /// Starts one more whose clock can be set. Returns its name, and the clock.
+    /// Starts one more, with a clock that can be set. Returns its name and the clock.
     ///
     /// # Errors
     /// What the system says.
@@ -109,7 +109,7 @@ impl Workers {
         let watch = match Watch::over(&child) {
             Ok(watch) => watch,
             Err(error) => {
-                // It cannot be left to itself.
+                // Without the guard it could outlive this process.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(error);
@@ -119,7 +119,7 @@ impl Workers {
         Ok(())
     }
 
-    /// The name of the one that a number means; `None` where none runs.
+    /// The name of the worker that a random number selects; `None` if none runs.
     pub fn name(&self, who: usize) -> Option<&str> {
         Some(&self.running.get(who % self.count().max(1))?.name)
     }
@@ -131,31 +131,31 @@ impl Workers {
         }
     }
 
-    /// SIGTERM, and waits until it has ended. Returns false where that took too long, and it was killed.
+    /// SIGTERM; waits until it has ended. Returns false if that took too long and it was killed.
     pub fn terminate(&mut self, name: &str) -> bool {
         let Some(mut worker) = self.take(name) else { return true };
         worker.signal(libc::SIGTERM);
         worker.ends_within(STOP_LIMIT)
     }
 
-    /// SIGTERM to all, and waits until they have ended. Returns the names of those that had to be killed.
+    /// SIGTERM to all; waits until they have ended. Returns the names of those that had to be killed.
     pub fn terminate_all(&mut self) -> Vec<String> {
         self.running.iter().for_each(|worker| worker.signal(libc::SIGTERM));
         let late = |mut worker: Worker| (!worker.ends_within(STOP_LIMIT)).then_some(worker.name);
         self.running.drain(..).filter_map(late).collect()
     }
 
-    /// Lets it stand still.
+    /// SIGSTOP.
     pub fn freeze(&self, name: &str) {
         self.signal(name, libc::SIGSTOP);
     }
 
-    /// Lets it go on.
+    /// SIGCONT.
     pub fn thaw(&self, name: &str) {
         self.signal(name, libc::SIGCONT);
     }
 
-    /// Those that have ended by themselves since this was asked last.
+    /// Workers that ended by themselves since the last call.
     pub fn ended(&mut self) -> Vec<Ended> {
         let mut ended = Vec::new();
         self.running.retain_mut(|worker| match worker.child.try_wait() {
@@ -169,11 +169,11 @@ impl Workers {
         ended
     }
 
-    /// What the largest of them holds now; `None` where the system does not say, or none runs.
-    pub fn sample(&self) -> Option<Sample> {
+    /// The memory and files of the largest worker; `None` if none runs, or the system does not report them.
+    pub fn sample(&self) -> Option<ResourceSample> {
         let held = self.running.iter().filter_map(|worker| held_by(worker.child.id()));
         let (resident, files) = held.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))?;
-        Some(Sample { at: now(), resident, files })
+        Some(ResourceSample { at: now(), resident, files })
     }
 
     fn signal(&self, name: &str, signal: i32) {
@@ -196,13 +196,13 @@ impl Drop for Workers {
 
 impl Worker {
     fn kill(&mut self) {
-        // An error says that it has ended already.
+        // An error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     fn signal(&self, signal: i32) {
-        // SAFETY: nobody has waited for the child yet, so its id is nobody else's.
+        // SAFETY: the child has not been waited for, so its id has not been reused.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 
@@ -219,7 +219,7 @@ impl Worker {
     }
 }
 
-/// Bytes of resident memory and open files of a process, as Linux tells them (proc(5)).
+/// A process's resident memory in bytes and its open files, from Linux (proc(5)).
 fn held_by(process: u32) -> Option<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -228,7 +228,7 @@ fn held_by(process: u32) -> Option<(u64, u64)> {
     Some((kib << 10, files as u64))
 }
 
-/// The last lines of a log, a few.
+/// The last few lines of a log.
 fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();

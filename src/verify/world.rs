@@ -1,11 +1,8 @@
-//! All that can be broken: workers, brokers, topics.
+//! Everything that can be broken: workers, brokers, topics.
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering::Relaxed},
-    },
+    sync::Arc,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -13,82 +10,64 @@ use std::{
 use super::{
     ProxiedCluster,
     history::Deleted,
-    minutes::Sample,
+    minutes::ResourceSample,
     recording::{Asking, Recording},
     setup::Names,
     workers::Workers,
 };
-use crate::kafka::verify::{Changes, Lag};
+use crate::{
+    kafka::verify::{Changes, Lag},
+    load::Interrupt,
+};
 
-/// How long it takes at most to notice a stop.
+/// How often an interrupt is checked for.
 const NOTICE: Duration = Duration::from_millis(50);
-/// How often it is looked at what workers hold.
+/// How often the workers' memory and files are sampled.
 const SAMPLE: Duration = Duration::from_secs(5);
 
-/// Whether the run is to end early: once for no more faults, twice for at once.
-#[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
-
-impl Stop {
-    /// Asks for it.
-    pub fn stop(&self) {
-        self.0.fetch_add(1, Relaxed);
-    }
-
-    /// Whether faults may go on.
-    pub fn goes_on(&self) -> bool {
-        self.0.load(Relaxed) == 0
-    }
-
-    /// Whether anything is to be waited for.
-    pub fn waits(&self) -> bool {
-        self.0.load(Relaxed) < 2
-    }
-}
-
-/// What the faults work on.
+/// Everything that faults act on.
 pub struct World {
-    /// The workers that run now.
+    /// The running workers.
     pub workers: Workers,
-    /// The brokers, where they are ours; `None` where they were given.
+    /// The brokers, if this run started them; `None` if they were given.
     pub cluster: Option<ProxiedCluster>,
-    /// Changes topics, past the proxies.
+    /// The client that changes topics; bypasses the proxies.
     pub changes: Changes,
     /// Its topics, and the workers' consumer group.
     pub names: Names,
     /// The settings of the result topic.
     pub results_config: BTreeMap<String, String>,
-    /// The settings of the topic of requests.
+    /// The settings of the request topic.
     pub requests_config: BTreeMap<String, String>,
-    /// The replicas of the topic of requests; the broker's default where it is -1.
+    /// The replicas of the request topic; -1 is the broker's default.
     pub requests_replicas: i32,
-    /// What was asked so far.
+    /// The requests and answers so far.
     pub recording: Arc<Recording>,
-    /// Begins to ask.
+    /// Starts producing requests.
     pub begin_asking: Box<dyn Fn() -> Result<Asking, String>>,
-    /// The thread that asks; `None` while nothing is asked.
+    /// The thread that produces requests; `None` while paused.
     pub asking: Option<Asking>,
-    /// Whether to end early.
-    pub stop: Arc<Stop>,
-    /// Workers that ended by themselves or did not stop: when, and what they said.
+    /// Ends the run early: raised once, no more faults happen; twice, nothing is waited for.
+    pub interrupt: Arc<Interrupt>,
+    /// Workers that ended by themselves or did not stop: when, and their last output.
     pub ended: Vec<(i64, String)>,
-    /// What workers held, from time to time.
-    pub samples: Vec<Sample>,
-    /// When that is looked at next.
+    /// The workers' memory and files over time.
+    pub samples: Vec<ResourceSample>,
+    /// When the next sample is due.
     pub next_sample: Instant,
-    /// How far behind the group is.
+    /// The group's lag.
     pub lag: Lag,
     /// Records that faults have deleted.
     pub deleted: Vec<Deleted>,
-    /// When the topic of requests was made again.
+    /// When the request topic was recreated.
     pub made_again: Vec<i64>,
-    /// The smallest record that the result topic ever took, in bytes.
+    /// The smallest record size that the result topic ever allowed, in bytes.
     pub smallest_limit: Option<u64>,
 }
 
 impl World {
-    /// Waits, and starts workers again that have ended by themselves, as a supervisor does. Shorter where the run
-    /// is to end.
+    /// Waits, and restarts workers that ended by themselves, as a supervisor would. Returns early on an
+    /// interrupt.
     ///
     /// # Errors
     /// A worker cannot be started.
@@ -97,14 +76,14 @@ impl World {
         loop {
             self.look_after_workers()?;
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || !self.stop.goes_on() {
+            if left.is_zero() || !self.interrupt.goes_on() {
                 return Ok(());
             }
             thread::sleep(left.min(NOTICE));
         }
     }
 
-    /// Starts workers again that have ended by themselves, and looks at what they hold.
+    /// Restarts workers that ended by themselves, and samples their memory and files.
     ///
     /// # Errors
     /// What the system says.
@@ -112,7 +91,10 @@ impl World {
         for ended in self.workers.ended() {
             self.ended.push((
                 now(),
-                format!("{} ended by itself ({}); it said last:\n{}", ended.name, ended.status, ended.last),
+                format!(
+                    "{} ended by itself ({}); its last output:\n{}",
+                    ended.name, ended.status, ended.last
+                ),
             ));
             self.start_worker()?;
         }
@@ -131,26 +113,26 @@ impl World {
         self.workers.start().map_err(|error| format!("a worker cannot be started: {error}"))
     }
 
-    /// SIGTERM, and the end of it; one that does not stop is killed, and remembered.
+    /// Stops a worker with SIGTERM; one that does not stop is killed, and recorded.
     pub fn terminate_worker(&mut self, name: &str) {
         if !self.workers.terminate(name) {
             self.did_not_stop(name);
         }
     }
 
-    /// SIGTERM to all, and the end of them.
+    /// Stops all workers with SIGTERM.
     pub fn terminate_all(&mut self) {
         for name in self.workers.terminate_all() {
             self.did_not_stop(&name);
         }
     }
 
-    /// Remembers that a worker had to be killed.
+    /// Records that a worker had to be killed.
     fn did_not_stop(&mut self, name: &str) {
         self.ended.push((now(), format!("{name} did not stop within 40 s of SIGTERM")));
     }
 
-    /// Asks no more, once all is in its topic that was asked.
+    /// Stops producing requests, and waits until all are delivered.
     ///
     /// # Errors
     /// The brokers did not take it.
@@ -158,10 +140,10 @@ impl World {
         self.asking.take().map_or(Ok(()), Asking::finish)
     }
 
-    /// Asks again, from where it was left.
+    /// Continues to produce requests.
     ///
     /// # Errors
-    /// There is no producer.
+    /// The producer cannot be created.
     pub fn resume_asking(&mut self) -> Result<(), String> {
         self.asking = Some((self.begin_asking)()?);
         Ok(())

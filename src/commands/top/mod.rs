@@ -1,4 +1,4 @@
-//! `pipeline top`: running processes as their metrics show them, live.
+//! `pipeline top`: a live view of running processes, from their metrics.
 
 mod scrape;
 mod view;
@@ -11,21 +11,21 @@ use std::{
 use clap::Args;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 
-use super::{Failure, admin_port::ask, stdout};
+use super::{Failure, admin_port::get, stdout};
 use scrape::{Reading, Samples};
 
 /// Watch running processes: rates, lag, where the time goes, partitions
 ///
-/// `q` leaves. Without a terminal, or with --once, what would be shown is printed once.
+/// `q` quits. Without a terminal, or with --once, prints the view once.
 #[derive(Args, Debug)]
 pub struct Top {
     /// Where the processes serve their metrics
     #[arg(default_value = "http://127.0.0.1:9464")]
     urls: Vec<String>,
-    /// How often to look
+    /// How often to refresh
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     interval: Duration,
-    /// Look twice, print, and end
+    /// Read the metrics twice, print, and exit
     #[arg(long)]
     once: bool,
 }
@@ -34,7 +34,7 @@ impl Top {
     /// Shows the processes until `q` is pressed.
     ///
     /// # Errors
-    /// None of them answers, or the terminal cannot be had.
+    /// None of them answers, or the terminal cannot be used.
     pub fn run(self) -> Result<(), Failure> {
         let first = self.look();
         if let Some(Err(error)) =
@@ -66,12 +66,12 @@ impl Top {
         let name = |url: &String| {
             url.trim_start_matches("http://").trim_end_matches('/').trim_end_matches("/metrics").to_owned()
         };
-        let read = |url: &String| ask(url, "/metrics").map(|text| Samples::parse(&text));
+        let read = |url: &String| get(url, "/metrics").map(|text| Samples::parse(&text));
         self.urls.iter().map(|url| (name(url), read(url))).collect()
     }
 }
 
-/// Waits; whether `q`, Escape or Ctrl-C was pressed meanwhile.
+/// Waits; returns whether `q`, Escape or Ctrl-C was pressed meanwhile.
 fn leave_within(interval: Duration) -> std::io::Result<bool> {
     let deadline = Instant::now() + interval;
     loop {

@@ -1,4 +1,4 @@
-//! From the text of metrics to what is shown of a pipeline.
+//! Turns metrics text into the values that are shown of a pipeline.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -7,21 +7,21 @@ use crate::telemetry::{
     MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_EXPIRED, RECORDS_PRODUCED, STAGE_SECONDS, Stage,
 };
 
-/// One value.
+/// One sample of a metric.
 struct Sample {
     name: String,
     labels: BTreeMap<String, String>,
     value: f64,
 }
 
-/// Everything that a process told at once.
+/// All samples of one scrape of a process.
 pub struct Samples {
     at: Instant,
     samples: Vec<Sample>,
 }
 
 impl Samples {
-    /// Reads Prometheus' text format; what is not understood is left out.
+    /// Parses Prometheus' text format; skips what it does not understand.
     pub fn parse(text: &str) -> Samples {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         Samples { at: Instant::now(), samples: lines.filter_map(sample).collect() }
@@ -35,7 +35,7 @@ impl Samples {
 
     fn sum(&self, name: &str, pipeline: &str) -> f64 {
         let sum: f64 = self.of(name, pipeline).map(|sample| sample.value).sum();
-        // The sum of nothing is -0.
+        // An empty sum is -0.
         sum + 0.0
     }
 
@@ -83,7 +83,7 @@ pub struct Row {
     pub in_flight: f64,
     pub bytes: f64,
     pub budget: f64,
-    /// Shares of the time since the last look, in the order of [`Stage::ALL`].
+    /// Shares of the time since the last scrape, in the order of [`Stage::ALL`].
     pub stages: [f64; 6],
 }
 
@@ -96,9 +96,9 @@ pub struct PartitionRow {
     pub lag_seconds: f64,
 }
 
-/// What two looks give.
+/// The result of two scrapes.
 pub struct Reading {
-    /// The later look.
+    /// The later scrape.
     pub now: Vec<(String, Result<Samples, String>)>,
     pub rows: Vec<Row>,
     pub partitions: Vec<PartitionRow>,
@@ -121,7 +121,7 @@ impl Reading {
                 }
             };
             let old = before.iter().find(|(name, _)| name == process).and_then(|(_, old)| old.as_ref().ok());
-            // A worker has a budget; a process that only asks has none.
+            // A worker has a budget; a caller has none.
             let pipelines = samples.samples.iter().filter(|sample| sample.name == MEMORY_BUDGET);
             let without = rows.len();
             for pipeline in pipelines.filter_map(|sample| sample.labels.get("pipeline")) {
@@ -143,7 +143,7 @@ fn row(pipeline: &str, process: &str, now: &Samples, old: &Samples) -> Row {
     let elapsed = (now.at - old.at).as_secs_f64();
     let rate = |name| {
         let grown = now.sum(name, pipeline) - old.sum(name, pipeline);
-        // A process that was started again begins at 0.
+        // A restarted process begins at 0.
         if elapsed > 0.0 { grown.max(0.0) / elapsed } else { 0.0 }
     };
     let spent = Stage::ALL.map(|stage| (now.stage(stage, pipeline) - old.stage(stage, pipeline)).max(0.0));

@@ -1,4 +1,4 @@
-//! What is seen.
+//! The view: a screen, or plain text.
 
 use bytesize::ByteSize;
 use ratatui::{
@@ -56,7 +56,7 @@ pub fn draw(frame: &mut Frame<'_>, reading: &Reading) {
     frame.render_widget(Paragraph::new(vec![Line::from(legend), silent]), head);
 
     let mut widths = [14, 21, 10, 9, 9, 7, 9, 9, 7, 9, 20, BAR as u16].map(Constraint::Length);
-    // Processes of one host differ in their last letters.
+    // Processes of one host differ in their last characters.
     let longest = reading.rows.iter().map(|row| row.process.len()).max().unwrap_or(0);
     widths[1] = Constraint::Min(longest as u16);
     let table = reading.rows.iter().map(|row| {
@@ -123,7 +123,7 @@ pub fn text(reading: &Reading) -> String {
     text
 }
 
-/// All but the bar.
+/// All cells except the bar.
 fn cells(row: &Row) -> Vec<String> {
     let bytes = |bytes: f64| ByteSize(bytes as u64).to_string();
     vec![
@@ -141,7 +141,7 @@ fn cells(row: &Row) -> Vec<String> {
     ]
 }
 
-/// Each stage's share in its colour.
+/// The bar: each stage's share in its colour.
 fn bar(row: &Row) -> Line<'static> {
     let mut spans = Vec::new();
     let (mut share, mut drawn) = (0.0, 0);

@@ -64,7 +64,7 @@ impl Operator for Scripted {
 /// What the machine's clock says at the start, in milliseconds since 1970 UTC.
 pub const NOW: u64 = 1_000_000;
 
-/// Work runs when the test says so; `eager` runs it at once.
+/// Work runs when the test runs it, or at once where it is `eager`.
 pub struct TestMachine {
     start: Instant,
     pub eager: bool,
@@ -79,7 +79,7 @@ impl TestMachine {
     }
 }
 
-impl Environment for TestMachine {
+impl Runtime for TestMachine {
     fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -123,10 +123,10 @@ pub struct World {
     pub aborts: usize,
     pub rewinds: usize,
     pub closed: bool,
-    /// Whether commits come to no end.
+    /// Whether commits never end.
     pub hold_commits: bool,
     held_commits: Vec<oneshot::Sender<()>>,
-    /// Whether aborts come to no end.
+    /// Whether aborts never end.
     pub hold_aborts: bool,
     /// Whether what is sent is acknowledged at once.
     pub acknowledge: bool,
@@ -142,13 +142,13 @@ pub struct World {
 }
 
 impl World {
-    /// Commits that are held come to their end, and so do all others.
+    /// Ends the commits that are held, and holds none from now on.
     pub fn release_commits(&mut self) {
         self.hold_commits = false;
         self.held_commits.clear();
     }
 
-    /// Nothing is heard any more of what was sent.
+    /// What was sent will never be acknowledged.
     pub fn forget_unacknowledged(&mut self) {
         self.unacknowledged.clear();
     }
@@ -262,7 +262,7 @@ impl Sink for TestSink {
     fn abort(&mut self) -> BoxFuture<'static, Result<(), Stop>> {
         let mut world = self.0.lock().unwrap();
         world.aborts += 1;
-        // Purged: their deliveries are told to nobody.
+        // Purged: their deliveries are not reported.
         world.unacknowledged.clear();
         if world.hold_aborts { futures::future::pending().boxed() } else { async { Ok(()) }.boxed() }
     }
@@ -364,12 +364,12 @@ impl Harness {
         Harness { world, machine, progress, budget, engine, events: Some(events), stop: Some(stop) }
     }
 
-    pub fn tell(&self, event: SourceEvent) {
+    pub fn report(&self, event: SourceEvent) {
         self.events.as_ref().unwrap().send(Ok(event)).unwrap();
     }
 
     pub fn assign(&self, partition: i32, start: i64, end: i64, metadata: &str) {
-        self.tell(SourceEvent::Assigned(vec![Assignment {
+        self.report(SourceEvent::Assigned(vec![Assignment {
             partition: TopicPartition::new("in", partition),
             start: Offset(start),
             metadata: metadata.to_owned(),
@@ -385,7 +385,7 @@ impl Harness {
             metadata: String::new(),
             end: Offset(*start),
         });
-        self.tell(SourceEvent::Rewound(assignments.collect()));
+        self.report(SourceEvent::Rewound(assignments.collect()));
     }
 
     /// Records with keys and values, from that offset on.
@@ -401,7 +401,7 @@ impl Harness {
                 Headers::default(),
             );
         }
-        self.tell(SourceEvent::Batch(batch.build(), Budget::new(0).take(0)));
+        self.report(SourceEvent::Batch(batch.build(), Budget::new(0).take(0)));
     }
 
     pub fn values(&self, partition: i32, first: i64, values: &[&str]) {
@@ -486,14 +486,14 @@ impl Harness {
     pub fn lose(&self, partitions: &[i32]) -> oneshot::Receiver<()> {
         let (handover, noticed) = Handover::new();
         let lost = partitions.iter().map(|partition| TopicPartition::new("in", *partition));
-        self.tell(SourceEvent::Lost(lost.collect(), handover));
+        self.report(SourceEvent::Lost(lost.collect(), handover));
         noticed
     }
 
     /// Takes a partition away; resolves when the engine has handed it over.
     pub fn revoke(&self, partition: i32) -> oneshot::Receiver<()> {
         let (handover, handed_over) = Handover::new();
-        self.tell(SourceEvent::Revoked(vec![TopicPartition::new("in", partition)], handover));
+        self.report(SourceEvent::Revoked(vec![TopicPartition::new("in", partition)], handover));
         handed_over
     }
 }

@@ -162,7 +162,7 @@ async fn draining_ends_once_all_that_was_there_at_the_start_is_committed() {
     engine.wait(500).await;
     assert!(!engine.world.lock().unwrap().closed, "offset 1 was there too");
     // It was a transaction's marker.
-    engine.tell(SourceEvent::End(TopicPartition::new("in", 0), crate::record::Offset(2)));
+    engine.report(SourceEvent::End(TopicPartition::new("in", 0), crate::record::Offset(2)));
     engine.wait(500).await;
     assert!(engine.world.lock().unwrap().closed);
     engine.end();

@@ -214,6 +214,6 @@ async fn a_topic_that_takes_less_than_was_known_asks_for_clients_that_know() {
         engine.settle().await;
         engine.fail(1, &too_large(1)).await;
         let stopped = engine.engine.await.unwrap();
-        assert!(matches!(stopped, Err(Stop::Limits(_))), "{guarantee:?}: {stopped:?}");
+        assert!(matches!(stopped, Err(Stop::TopicLimits(_))), "{guarantee:?}: {stopped:?}");
     }
 }

@@ -16,7 +16,7 @@ fn requests(engine: &Harness, requests: &[(&str, &[(&str, String)])]) {
         batch.push(Offset(offset as i64), Some(7), None, Some(value.as_bytes()), headers);
     }
     engine.assign(0, 0, 0, "");
-    engine.tell(SourceEvent::Batch(batch.build(), Budget::new(0).take(0)));
+    engine.report(SourceEvent::Batch(batch.build(), Budget::new(0).take(0)));
 }
 
 fn header<'a>(record: &'a crate::record::Record, name: &str) -> &'a str {
@@ -62,7 +62,7 @@ async fn a_result_that_is_wanted_at_a_partition_says_who_has_computed_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_wants_a_reply_is_told_of_a_dead_letter_and_nobody_else() {
+async fn only_who_wants_a_reply_receives_the_reason_of_a_dead_letter() {
     for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
         let engine = Harness::start(Options {
             guarantee,
@@ -90,7 +90,7 @@ async fn whoever_wants_a_reply_is_told_of_a_dead_letter_and_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_the_topic_does_not_take_is_told_too_and_the_offset_waits_for_both() {
+async fn a_result_that_the_topic_does_not_take_is_reported_too_and_the_offset_waits_for_both() {
     let engine = Harness::start(Options {
         acknowledge: false,
         requests: true,
@@ -119,7 +119,7 @@ async fn a_record_that_is_no_request_has_its_result_whatever_its_headers_say() {
     let ours = [(DEADLINE, "1732500000".to_owned()), (REPLY_PARTITION, "3".to_owned())];
     requests(&engine, &[("a", &[("deadline", "1732500000".to_owned())]), ("b", &ours), ("bad", &ours)]);
     engine.wait(200).await;
-    assert_eq!(engine.results(), ["a", "b"], "nothing is dropped, and nobody is told of a dead letter");
+    assert_eq!(engine.results(), ["a", "b"], "nothing is dropped, and no dead letter is reported");
     assert_eq!(engine.dead_letters(), ["bad"]);
     assert_eq!(engine.committed(), [3]);
     let world = engine.world.lock().unwrap();

@@ -70,12 +70,12 @@ async fn what_waits_for_the_end_of_a_transaction_is_in_a_commit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lag_is_told_soon_after_a_commit() {
+async fn lag_is_reported_soon_after_a_commit() {
     let engine = Harness::start(Options::default());
     engine.assign(0, 0, 0, "");
     engine.wait(10).await;
     let end = (TopicPartition::new("in", 0), Offset(3));
-    engine.tell(SourceEvent::HighWatermarks(vec![end]));
+    engine.report(SourceEvent::HighWatermarks(vec![end]));
     engine.wait(2_000).await;
     assert_eq!(engine.progress.lag(), 3);
     engine.values(0, 0, &["a", "b", "c"]);

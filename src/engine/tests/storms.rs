@@ -1,4 +1,4 @@
-//! Rebalances while a transaction is being taken back, and work that nobody wants any more.
+//! Rebalances while a transaction is being taken back, and work that is no longer needed.
 
 use futures::FutureExt;
 
@@ -73,7 +73,7 @@ async fn partitions_are_handed_over_at_once_while_their_transaction_is_taken_bac
     engine.settle().await;
     assert!(handed_over.now_or_never().is_some());
     let record = engine.progress.rebalances().pop().unwrap();
-    assert_eq!(record.partitions, [0], "it is told which they were");
+    assert_eq!(record.partitions, [0], "the record names them");
     engine.wait(20_000).await;
     assert_eq!(engine.world.lock().unwrap().aborts, 1, "nothing is aborted twice");
 }
@@ -155,7 +155,7 @@ async fn a_stop_waits_for_an_abort_that_is_under_way() {
     engine.wait(1_000).await;
     assert!(!engine.engine.is_finished(), "the transaction would stay open");
     engine.wait(20_000).await;
-    assert!(engine.engine.await.unwrap().is_err(), "but not for ever");
+    assert!(engine.engine.await.unwrap().is_err(), "but not forever");
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,7 +252,7 @@ async fn markers_at_the_end_are_committed() {
     engine.assign(0, 0, 0, "");
     engine.values(0, 0, &["a"]);
     engine.wait(200).await;
-    engine.tell(SourceEvent::End(TopicPartition::new("in", 0), Offset(2)));
+    engine.report(SourceEvent::End(TopicPartition::new("in", 0), Offset(2)));
     engine.wait(200).await;
     assert_eq!(engine.committed(), [1, 2]);
 }

@@ -18,7 +18,7 @@ async fn results_and_dead_letters_belong_to_the_trace_of_their_record_and_others
     {
         batch.push(Offset(offset), None, None, Some(value.as_bytes()), headers);
     }
-    engine.tell(SourceEvent::Batch(batch.build(), Budget::new(0).take(0)));
+    engine.report(SourceEvent::Batch(batch.build(), Budget::new(0).take(0)));
     engine.wait(10).await;
     let world = engine.world.lock().unwrap();
     let traces: Vec<Option<String>> = world

@@ -1,4 +1,4 @@
-//! Answers as they are written.
+//! Writes answers: as text, or as JSON.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -15,20 +15,23 @@ use super::{Problem, Served, headers::Form};
 use crate::{
     config::Values,
     format::Format,
-    gateway::{Question, Reply, Told},
+    gateway::{Answered, Question, Reply},
 };
 
-/// A body is written in pieces of so many bytes: compressing one takes no thread away for long.
+/// A body is written in pieces of this many bytes, so that compressing one does not occupy a thread for long.
 const PIECE: usize = 64 << 10;
-/// A value that is larger is decoded off the threads that wait for input and output.
+/// A larger value is decoded off the threads that wait for input and output.
 const SMALL: usize = 16 << 10;
 
-/// What was asked for, and the result as text.
-pub async fn text(served: &Served, told: &Told) -> Result<Bytes, Problem> {
-    let reply = told.answer.outcome.clone().map_err(|failure| Problem::of(&failure))?;
+/// The result as text, or as bytes where it is no number.
+///
+/// # Errors
+/// Why there is no result, or why it cannot be read.
+pub async fn text(served: &Served, answered: &Answered) -> Result<Bytes, Problem> {
+    let reply = answered.answer.outcome.clone().map_err(|failure| Problem::of(&failure))?;
     let Values::Numbers { result, .. } = served.route.values else { return Ok(reply.value.clone()) };
     if result == Format::Text {
-        // What was found to be a result has a separator.
+        // It was recognized as a result by its separator.
         let start = reply.value.iter().position(|byte| *byte == b';').map_or(0, |at| at + 1);
         return Ok(reply.value.slice(start..));
     }
@@ -42,19 +45,19 @@ pub async fn text(served: &Served, told: &Told) -> Result<Bytes, Problem> {
     decoded.map(|(_, digits)| digits.into()).map_err(|error| Problem::bad_result(error.to_string()))
 }
 
-/// The answer in the form that the client would like.
-pub async fn respond(served: &Served, told: &Told, form: Form) -> Response {
-    let text = match text(served, told).await {
+/// The answer in the form that the client prefers.
+pub async fn respond(served: &Served, answered: &Answered, form: Form) -> Response {
+    let text = match text(served, answered).await {
         Ok(text) => text,
         Err(problem) => return problem.into_response(),
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::SERVER, HeaderValue::from_static("pipeline"));
-    if let Ok(timing) = timing(told).parse() {
+    if let Ok(timing) = timing(answered).parse() {
         headers.insert("server-timing", timing);
     }
     let (kind, body) = match (form, served.route.values) {
-        (Form::Json, _) => ("application/json", Bytes::from(document(served, told, &text).to_string())),
+        (Form::Json, _) => ("application/json", Bytes::from(document(served, answered, &text).to_string())),
         (Form::Text, Values::Numbers { .. }) => ("text/plain; charset=utf-8", text),
         (Form::Text, Values::Bytes) => ("application/octet-stream", text),
     };
@@ -70,14 +73,14 @@ fn in_pieces(body: Bytes) -> Body {
         let piece = rest.split_to(rest.len().min(PIECE));
         (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), rest))
     });
-    // Whoever compresses it polls once more after its end.
+    // The compression polls once more after the end.
     Body::from_stream(pieces.fuse())
 }
 
-/// All that is known of an answer.
-pub fn document(served: &Served, told: &Told, text: &Bytes) -> Value {
-    let answer = &told.answer;
-    let mut document = asked(&answer.question);
+/// All that is known of an answer, as JSON.
+pub fn document(served: &Served, answered: &Answered, text: &Bytes) -> Value {
+    let answer = &answered.answer;
+    let mut document = question_fields(&answer.question);
     let name = if matches!(answer.question, Question::Number(_)) { "digits" } else { "result" };
     document.insert(name.to_owned(), json!(String::from_utf8_lossy(text)));
     document.insert("topic".to_owned(), json!(served.route.result.topic));
@@ -90,7 +93,7 @@ pub fn document(served: &Served, told: &Told, text: &Bytes) -> Value {
         json!({ "topic": served.route.request.topic, "partition": partition, "offset": offset })
     });
     document.insert("request".to_owned(), json!(place));
-    document.insert("known".to_owned(), json!(told.known));
+    document.insert("known".to_owned(), json!(answered.known));
     let times = json!({
         "acknowledged_seconds": answer.acknowledged.map(|took| took.as_secs_f64()),
         "total_seconds": answer.total.as_secs_f64(),
@@ -99,8 +102,8 @@ pub fn document(served: &Served, told: &Told, text: &Bytes) -> Value {
     Value::Object(document)
 }
 
-/// What was asked for, as the beginning of a document.
-pub fn asked(question: &Question) -> Map<String, Value> {
+/// The fields of a document that say what was asked.
+pub fn question_fields(question: &Question) -> Map<String, Value> {
     let (name, value) = match question {
         Question::Number(n) => ("n", json!(n)),
         Question::Value(value) => ("value", json!(String::from_utf8_lossy(value))),
@@ -108,11 +111,11 @@ pub fn asked(question: &Question) -> Map<String, Value> {
     Map::from_iter([(name.to_owned(), value)])
 }
 
-/// `Server-Timing`, which browsers show beside the request.
-fn timing(told: &Told) -> String {
+/// The header `Server-Timing`, which browsers show beside the request.
+fn timing(answered: &Answered) -> String {
     let millis = |took: Duration| took.as_secs_f64() * 1e3;
-    let total = format!("total;dur={:.3}", millis(told.answer.total));
-    match told.answer.acknowledged {
+    let total = format!("total;dur={:.3}", millis(answered.answer.total));
+    match answered.answer.acknowledged {
         Some(acknowledged) => format!("ack;dur={:.3}, {total}", millis(acknowledged)),
         None => total,
     }

@@ -1,4 +1,4 @@
-//! One question, one answer.
+//! `GET`: one question, one answer.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     config::Values,
-    gateway::{Question, Room, Wish},
+    gateway::{Permit, Question, Wish},
 };
 
-/// `GET /factorial/10000`.
+/// Answers `GET /factorial/10000`.
 pub async fn one(
     State((served, later)): State<(Arc<Served>, Arc<Later>)>,
     value: Result<Path<String>, PathRejection>,
@@ -29,28 +29,28 @@ pub async fn one(
     let since = Instant::now();
     let value = value.map_err(|_| Problem::bad_request("what is asked for is not UTF-8"));
     match value.and_then(|Path(value)| served.begin(&value)) {
-        Ok((question, room)) => {
+        Ok((question, permit)) => {
             let prefer = Prefer::of(&headers);
             let wait = if prefer.respond_async { served.timeout } else { prefer.within(served.timeout) };
             let wish = Wish { question, since, deadline: since + wait, trace: trace(&headers) };
             if prefer.respond_async {
-                return later.ask(served, room, wish);
+                return later.ask(served, permit, wish);
             }
-            let told = served.asker.ask(room, wish).await;
-            respond(&served, &told, Form::of(&headers)).await
+            let answered = served.desk.ask(permit, wish).await;
+            respond(&served, &answered, Form::of(&headers)).await
         }
         Err(problem) => problem.into_response(),
     }
 }
 
 impl Served {
-    fn begin(&self, value: &str) -> Result<(Question, Room), Problem> {
+    fn begin(&self, value: &str) -> Result<(Question, Permit), Problem> {
         let question = question(value, self.max())?;
         self.may_ask()?;
-        Ok((question, self.asker.room().ok_or_else(Problem::too_many)?))
+        Ok((question, self.desk.permit().ok_or_else(Problem::too_many)?))
     }
 
-    /// The largest number that can be asked for; `None` where it is not numbers.
+    /// The largest number that can be asked for; `None` where the route does not take numbers.
     pub fn max(&self) -> Option<u64> {
         match self.route.values {
             Values::Numbers { max, .. } => Some(max),
@@ -58,11 +58,11 @@ impl Served {
         }
     }
 
-    /// Whether anything can be asked.
+    /// Succeeds where the route can answer now.
     ///
     /// # Errors
-    /// Why it cannot.
+    /// The problem that keeps it from answering.
     pub fn may_ask(&self) -> Result<(), Problem> {
-        self.asker.status().trouble().map_or(Ok(()), |trouble| Err(Problem::unavailable(trouble)))
+        self.desk.status().trouble().map_or(Ok(()), |trouble| Err(Problem::unavailable(trouble)))
     }
 }

@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The one that the client would rather have; text where it does not say.
+    /// The form that the client prefers; text where it does not say.
     pub fn of(headers: &HeaderMap) -> Form {
         let mut best = (Form::Text, 0.0);
         for range in values(headers, header::ACCEPT) {
@@ -39,7 +39,7 @@ impl Form {
     }
 }
 
-/// How a client would like to wait.
+/// How long a client wants to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Prefer {
     /// Not at all: `respond-async`.
@@ -49,7 +49,7 @@ pub struct Prefer {
 }
 
 impl Prefer {
-    /// What the client says.
+    /// Reads the header `Prefer`.
     pub fn of(headers: &HeaderMap) -> Prefer {
         let mut prefer = Prefer::default();
         for preference in values(headers, HeaderName::from_static("prefer")) {
@@ -64,31 +64,32 @@ impl Prefer {
         prefer
     }
 
-    /// How long an answer is waited for, where nobody waits longer than `timeout`.
+    /// How long to wait for an answer, at most `timeout`.
     pub fn within(self, timeout: Duration) -> Duration {
         self.wait.map_or(timeout, |wait| wait.min(timeout))
     }
 }
 
-/// Whether the body is JSON. A form on somebody else's page cannot send this without asking first.
+/// Whether the body is declared as JSON. A form on another site's page cannot declare that without a
+/// preflight request.
 pub fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-/// The token that is presented.
+/// The token in `Authorization: Bearer`, if there is one.
 pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
-/// The trace that the client names.
+/// The trace that the client names in `traceparent`, if it does.
 pub fn trace(headers: &HeaderMap) -> Option<Trace> {
     let parent = headers.get(TRACEPARENT)?;
     Trace::below(parent.as_bytes(), headers.get(TRACESTATE).and_then(|state| state.to_str().ok()))
 }
 
-/// The members of a header that is a list.
+/// The members of a header that is a comma-separated list.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)

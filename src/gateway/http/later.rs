@@ -1,4 +1,4 @@
-//! For who does not want to wait: a place where the answer will be.
+//! For clients that do not want to wait: a place where they find the answer later.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,9 +14,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Problem, Served, answer::respond, headers::Form};
-use crate::gateway::{Room, Told, Wish};
+use crate::gateway::{Answered, Permit, Wish};
 
-/// Answers that are waited for by nobody, or not fetched yet: the latest few.
+/// The latest answers, or what will be answers, that no client waits for.
 pub struct Later {
     kept: Mutex<Kept>,
     limit: usize,
@@ -24,20 +24,20 @@ pub struct Later {
 
 #[derive(Default)]
 struct Kept {
-    answers: HashMap<Uuid, (Arc<Served>, Option<Told>)>,
+    answers: HashMap<Uuid, (Arc<Served>, Option<Answered>)>,
     /// The oldest first.
     order: VecDeque<Uuid>,
 }
 
 impl Later {
-    /// Keeps at most so many.
+    /// Keeps at most `limit` answers.
     pub fn new(limit: usize) -> Self {
         Later { kept: Mutex::default(), limit }
     }
 
-    /// Asks, and says where the answer will be: `202`.
-    pub fn ask(self: &Arc<Self>, served: Arc<Served>, room: Room, wish: Wish) -> Response {
-        // From the system's chance: who has some tickets cannot guess those of others.
+    /// Asks, and responds with `202` and where the answer will be.
+    pub fn ask(self: &Arc<Self>, served: Arc<Served>, permit: Permit, wish: Wish) -> Response {
+        // Random, from the system: a client with some tickets cannot guess those of others.
         let ticket = Uuid::new_v4();
         self.change(|kept| {
             kept.answers.insert(ticket, (served.clone(), None));
@@ -50,10 +50,10 @@ impl Later {
         });
         let later = self.clone();
         tokio::spawn(async move {
-            let told = served.asker.ask(room, wish).await;
+            let answered = served.desk.ask(permit, wish).await;
             later.change(|kept| {
                 if let Some((_, answer)) = kept.answers.get_mut(&ticket) {
-                    *answer = Some(told);
+                    *answer = Some(answered);
                 }
             });
         });
@@ -73,7 +73,7 @@ pub async fn fetch(
 ) -> Response {
     let Ok(Path(ticket)) = ticket else { return Problem::no_ticket().into_response() };
     match later.change(|kept| kept.answers.get(&ticket).cloned()) {
-        Some((served, Some(told))) => respond(&served, &told, Form::of(&headers)).await,
+        Some((served, Some(answered))) => respond(&served, &answered, Form::of(&headers)).await,
         Some((_, None)) => pending(ticket),
         None => Problem::no_ticket().into_response(),
     }

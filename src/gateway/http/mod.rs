@@ -1,4 +1,4 @@
-//! HTTP for clients: one file for each kind of request. It reaches a route by its [`Asker`] alone.
+//! HTTP for clients: one file for each kind of request. It reaches a route by its [`DeskHandle`] alone.
 
 mod answer;
 mod ask;
@@ -27,7 +27,7 @@ use http_body_util::LengthLimitError;
 use tokio::time::timeout;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
-use super::Asker;
+use super::DeskHandle;
 use crate::config::{Gateway, Route};
 use later::Later;
 pub use problem::Problem;
@@ -36,12 +36,12 @@ pub use server::{Server, ServerError};
 /// Answers that are kept for clients that do not wait.
 const KEPT: usize = 1_000;
 
-/// A route and who answers it.
+/// A route, and the desk that answers it.
 pub struct Served {
     /// What the file says of it.
     pub route: Route,
-    /// The way to the route's desk.
-    pub asker: Asker,
+    /// Reaches the route's desk.
+    pub desk: DeskHandle,
     /// The longest that an answer is waited for.
     pub timeout: Duration,
     /// Questions that one POST may have.
@@ -52,18 +52,19 @@ pub struct Served {
 pub fn router(gateway: &Gateway, routes: Vec<Arc<Served>>) -> Router {
     let later = Arc::new(Later::new(KEPT));
     let ready = routes.clone();
-    let mut asked = Router::new().route("/requests/{ticket}", get(later::fetch)).with_state(later.clone());
+    let mut answering =
+        Router::new().route("/requests/{ticket}", get(later::fetch)).with_state(later.clone());
     for served in &routes {
-        asked = asked.merge(of_route(gateway, served.clone(), later.clone()));
+        answering = answering.merge(of_route(gateway, served.clone(), later.clone()));
     }
     if let Some(token) = gateway.http.token.clone() {
-        asked = asked.layer(from_fn_with_state(Arc::new(token), token::check));
+        answering = answering.layer(from_fn_with_state(Arc::new(token), token::check));
     }
     Router::new()
         .route("/", get(move || page::page(routes.clone())))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || async move { readiness(&ready) }))
-        .merge(asked)
+        .merge(answering)
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
@@ -83,14 +84,14 @@ fn of_route(gateway: &Gateway, served: Arc<Served>, later: Arc<Later>) -> Router
         .route(&path, many)
 }
 
-/// What a body may be.
+/// The limits of a request's body.
 #[derive(Clone, Copy)]
 struct Limited {
     bytes: usize,
     time: Duration,
 }
 
-/// Reads the body before anything is done about it.
+/// Reads the whole body before the request is handled.
 async fn whole_body(State(limit): State<Limited>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     match timeout(limit.time, to_bytes(body, limit.bytes)).await {
@@ -108,7 +109,7 @@ fn is_too_long(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
 }
 
-/// What an answer says it is, it is.
+/// Keeps browsers from guessing another content type than the one that is given.
 async fn no_sniffing(mut response: Response) -> Response {
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
@@ -121,9 +122,9 @@ fn readiness(routes: &[Arc<Served>]) -> Response {
     }
 }
 
-/// Why some route cannot be asked; `None` where all can.
+/// Why a route cannot answer; `None` where all can.
 pub fn trouble(routes: &[Arc<Served>]) -> Option<String> {
     routes
         .iter()
-        .find_map(|served| Some(format!("{}: {}", served.route.name, served.asker.status().trouble()?)))
+        .find_map(|served| Some(format!("{}: {}", served.route.name, served.desk.status().trouble()?)))
 }

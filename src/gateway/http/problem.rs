@@ -19,7 +19,7 @@ pub struct Problem {
     detail: String,
     /// The class of the dead letter, where it is one.
     class: Option<String>,
-    /// After how many seconds it may be worth asking again.
+    /// The seconds after which the client may try again, where that can help.
     retry_after: Option<u64>,
 }
 
@@ -32,74 +32,74 @@ impl Problem {
         Problem { retry_after: Some(seconds), ..self }
     }
 
-    /// Nothing is there.
+    /// 404: no route has this path.
     pub fn not_found() -> Self {
-        Problem::new(StatusCode::NOT_FOUND, "not-found", "Nothing is there", "no route has this path")
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", "no route has this path")
     }
 
-    /// It is there, and cannot be done to it.
+    /// 405: the path does not have this method.
     pub fn method_not_allowed() -> Self {
         let (status, title) = (StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed");
         Problem::new(status, "method-not-allowed", title, "this path has no such method")
     }
 
-    /// It is not a number, or nothing at all.
+    /// 400: the request cannot be understood.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood", detail)
     }
 
-    /// It is a number, and not one.
+    /// 400: the question is not a number, and the route takes numbers.
     pub fn not_a_number(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::BAD_REQUEST, "not-a-number", "It is not a number", detail)
     }
 
-    /// It is too much.
+    /// 413: the number, the body or the list is too large.
     pub fn too_large(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "It is too large", detail)
     }
 
-    /// The body is something else.
+    /// 415: the body is not declared as JSON.
     pub fn not_json() -> Self {
         let (status, title) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON");
         Problem::new(status, "not-json", title, "send it as application/json")
     }
 
-    /// The token is missing or wrong.
+    /// 401: the token is missing or wrong.
     pub fn unauthorized() -> Self {
         let detail = "send the token: Authorization: Bearer …";
         Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "The token is missing or wrong", detail)
     }
 
-    /// The client took too long to send what it wants.
+    /// 408: the client took too long to send its request.
     pub fn slow() -> Self {
         let (status, title) = (StatusCode::REQUEST_TIMEOUT, "The request took too long to arrive");
         Problem::new(status, "slow", title, "its body did not come in time")
     }
 
-    /// No answer is kept there.
+    /// 404: no answer is kept under this ticket.
     pub fn no_ticket() -> Self {
         let detail = "no answer is kept here: it was never asked for at this gateway, or is too old";
         Problem::new(StatusCode::NOT_FOUND, "no-ticket", "Nothing is kept here", detail)
     }
 
-    /// As many wait as may.
+    /// 429: as many requests are waiting as may.
     pub fn too_many() -> Self {
-        let detail = "as many requests as may are waiting for their answers";
+        let detail = "the gateway has as many requests waiting as it takes";
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail).retry_after(1)
     }
 
-    /// It cannot be asked now.
+    /// 503: the gateway cannot answer now.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "It cannot be asked now");
+        let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "The gateway cannot answer now");
         Problem::new(status, "unavailable", title, detail).retry_after(1)
     }
 
-    /// Something came that is no answer.
+    /// 502: the result came, and cannot be read.
     pub fn bad_result(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::BAD_GATEWAY, "bad-result", "The result cannot be read", detail)
     }
 
-    /// Why there is no result, after so long.
+    /// The problem that a failure is for the client.
     pub fn of(failure: &Failure) -> Self {
         match failure {
             Failure::DeadLetter { class, message } => {
@@ -115,7 +115,7 @@ impl Problem {
         }
     }
 
-    /// Its HTTP status.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }

@@ -1,4 +1,5 @@
-//! What is asked for: the last part of a path, or the body of a POST. Knows no server, so that it is fuzzed without one.
+//! Reads questions from the last part of a path, or from the body of a POST. Knows no server, so that it is
+//! fuzzed without one.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -6,32 +7,32 @@ use thiserror::Error;
 
 use crate::gateway::Question;
 
-/// Why nothing is asked.
+/// Why a question is refused.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// It is no number, but this, or begins with this.
+    /// It is not a number; this is how it begins.
     #[error("\"{0}\" is not a whole number")]
     NotANumber(String),
-    /// It is more than the route takes, which is this.
+    /// It is above the largest number that the route takes, which is this.
     #[error("n is above `max_n`, which is {0}")]
     TooLarge(u64),
-    /// One body asks for more than one may.
+    /// One body has more questions than one may have.
     #[error("{asked} at once are more than {limit}")]
     TooMany {
-        /// Numbers in the array.
+        /// Questions in the body.
         asked: usize,
-        /// What one may.
+        /// The most that one body may have.
         limit: usize,
     },
-    /// The body is something else.
+    /// The body is no list of questions.
     #[error("send [1, 2, 3] or {{\"n\": [1, 2, 3]}}")]
     NoList,
 }
 
-/// What a part of a path asks for: a number up to `max`, or bytes as they are where there is none.
+/// The question in a part of a path: a number up to `max`, or the bytes as they are where there is no `max`.
 ///
 /// # Errors
-/// Where it is no such thing, or too large a one.
+/// Where it is not a number, or above `max`.
 pub fn question(value: &str, max: Option<u64>) -> Result<Question, Refusal> {
     let Some(max) = max else { return Ok(Question::Value(value.to_owned().into())) };
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -44,10 +45,10 @@ pub fn question(value: &str, max: Option<u64>) -> Result<Question, Refusal> {
     }
 }
 
-/// What a body asks for, at most `limit` at once: `[1, 2, 3]` or `{"n": [1, 2, 3]}`.
+/// The questions in a body, at most `limit`: `[1, 2, 3]` or `{"n": [1, 2, 3]}`.
 ///
 /// # Errors
-/// Where it is no such thing, or too much.
+/// Where the body is no such list, is too long, or has a question that is refused.
 pub fn questions(body: &[u8], max: Option<u64>, limit: usize) -> Result<Vec<Question>, Refusal> {
     let values = list(body).map_err(|_| Refusal::NoList)?;
     if values.len() > limit {
@@ -63,8 +64,8 @@ pub fn questions(body: &[u8], max: Option<u64>, limit: usize) -> Result<Vec<Ques
     values.into_iter().map(one).collect()
 }
 
-/// Its members as they are written: a number that is too large for any of Rust's keeps its digits, and what is inside of a
-/// member takes no memory.
+/// The members as they are written: a number that is too large for Rust's types keeps its digits, and what is
+/// inside a member takes no memory.
 fn list(body: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
     #[derive(Deserialize)]
     struct Object<'a> {

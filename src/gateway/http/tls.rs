@@ -13,10 +13,10 @@ use tokio_rustls::{
 
 use crate::config::Tls;
 
-/// Speaks TLS with these files.
+/// An acceptor that speaks TLS with the certificate and key of these files.
 ///
 /// # Errors
-/// Which of them cannot be used, and why.
+/// Names the file that cannot be used, and says why.
 pub fn acceptor(files: &Tls) -> Result<TlsAcceptor, String> {
     let unusable = |file: &std::path::Path, why: &dyn std::fmt::Display| {
         format!("{} cannot be used for TLS: {why}", file.display())

@@ -1,4 +1,4 @@
-//! Who may ask: a client that presents the token, if there is one.
+//! Lets only clients that present the token ask, where the file sets one.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use subtle::ConstantTimeEq;
 use super::{Problem, headers::bearer};
 use crate::config::Secret;
 
-/// Lets through what has `Authorization: Bearer` and the token.
+/// Lets through requests that have the token in `Authorization: Bearer`.
 pub async fn check(State(token): State<Arc<Secret>>, request: Request, next: Next) -> Response {
-    // How long it takes says nothing of where they differ.
+    // In constant time: how long it takes does not show where the two differ.
     if bearer(request.headers()).is_some_and(|presented| presented.ct_eq(token.0.as_bytes()).into()) {
         next.run(request).await
     } else {

@@ -21,12 +21,12 @@ const NUMBERS: Values = Values::Numbers { max: 1_000, request: Format::Text, res
 /// Keeps what is sent; refuses where the test wants it.
 #[derive(Clone, Default)]
 struct Sent {
-    requests: Arc<Mutex<Vec<Outgoing>>>,
+    requests: Arc<Mutex<Vec<RequestRecord>>>,
     refuses: Arc<Mutex<Option<&'static str>>>,
 }
 
-impl Requests for Sent {
-    fn send(&mut self, request: &Outgoing) -> Result<(), String> {
+impl RequestSink for Sent {
+    fn send(&mut self, request: &RequestRecord) -> Result<(), String> {
         if let Some(reason) = *self.refuses.lock().unwrap() {
             return Err(reason.to_owned());
         }
@@ -36,7 +36,7 @@ impl Requests for Sent {
 }
 
 struct Fixture {
-    asker: Asker,
+    desk: DeskHandle,
     events: mpsc::Sender<Event>,
     sent: Sent,
     room: Arc<Semaphore>,
@@ -51,34 +51,34 @@ impl Fixture {
         let metrics = Arc::new(RequestMetrics::new("test"));
         let (events, receiver) = mpsc::channel(16);
         let desk = Desk::new(values, correlation, 1 << 20, sent.clone(), status.clone(), metrics);
-        let asker = Asker::start(desk, receiver, room.clone(), status);
-        let fixture = Fixture { asker, events, sent, room, trace: None };
-        fixture.tell(Event::Assigned(vec![0, 4])).await;
-        fixture.tell(Event::CaughtUp).await;
-        assert_eq!(fixture.asker.status().trouble(), None);
+        let desk = DeskHandle::start(desk, receiver, room.clone(), status);
+        let fixture = Fixture { desk, events, sent, room, trace: None };
+        fixture.deliver(Event::Assigned(vec![0, 4])).await;
+        fixture.deliver(Event::CaughtUp).await;
+        assert_eq!(fixture.desk.status().trouble(), None);
         fixture
     }
 
-    async fn tell(&self, event: Event) {
+    async fn deliver(&self, event: Event) {
         self.events.send(event).await.unwrap();
         settle().await;
     }
 
-    async fn ask(&self, n: u64, seconds: u64) -> JoinHandle<Told> {
-        let (asker, room) = (self.asker.clone(), self.asker.room().unwrap());
+    async fn ask(&self, n: u64, seconds: u64) -> JoinHandle<Answered> {
+        let (desk, room) = (self.desk.clone(), self.desk.permit().unwrap());
         // So that the next partition's turn comes.
         tokio::time::advance(Duration::from_millis(10)).await;
         let since = tokio::time::Instant::now().into_std();
         let deadline = since + Duration::from_secs(seconds);
         let wish = Wish { question: Question::Number(n), since, deadline, trace: self.trace.clone() };
-        let asked = tokio::spawn(async move { asker.ask(room, wish).await });
+        let asked = tokio::spawn(async move { desk.ask(room, wish).await });
         settle().await;
         asked
     }
 
     async fn reply(&self, id: Option<Uuid>, value: &'static str) {
         let reply = Reply { value: value.into(), partition: 4, offset: 9, worker: Some("w".to_owned()) };
-        self.tell(Event::Reply { id, reply, old: false }).await;
+        self.deliver(Event::Reply { id, reply, old: false }).await;
     }
 
     /// Value and reply partition of all that was produced.
@@ -98,9 +98,9 @@ async fn settle() {
     }
 }
 
-async fn value(asked: JoinHandle<Told>) -> Result<String, Failure> {
-    let told = asked.await.unwrap();
-    told.answer.outcome.map(|reply| String::from_utf8(reply.value.to_vec()).unwrap())
+async fn value(asked: JoinHandle<Answered>) -> Result<String, Failure> {
+    let answered = asked.await.unwrap();
+    answered.answer.outcome.map(|reply| String::from_utf8(reply.value.to_vec()).unwrap())
 }
 
 fn pair(value: &str, partition: i32) -> (String, i32) {
@@ -134,7 +134,7 @@ async fn a_request_belongs_to_the_trace_of_the_first_who_waits_for_it() {
         assert!(fixture.trace.is_some());
         let asked = fixture.ask(5, 9).await;
         if traces.len() == 2 {
-            fixture.tell(Event::Revoked(vec![0])).await;
+            fixture.deliver(Event::Revoked(vec![0])).await;
             fixture.reply(None, "5;120").await;
             assert_eq!(value(asked).await, Ok("5;120".into()));
         }
@@ -168,12 +168,12 @@ async fn by_id_each_has_an_answer_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_and_a_producer_that_refuses_are_told_at_once() {
+async fn a_dead_letter_and_a_producer_that_refuses_are_reported_at_once() {
     let fixture = Fixture::new(NUMBERS, Correlation::Value).await;
     let asked = fixture.ask(5, 9).await;
     let (class, message) = ("above-max".to_owned(), "5 is too much".to_owned());
     let refused = Event::Refused { id: Some(fixture.id(0)), class: class.clone(), message: message.clone() };
-    fixture.tell(refused).await;
+    fixture.deliver(refused).await;
     assert_eq!(value(asked).await, Err(Failure::DeadLetter { class, message }));
     *fixture.sent.refuses.lock().unwrap() = Some("its queue is full");
     assert_eq!(value(fixture.ask(6, 9).await).await, Err(Failure::NotProduced("its queue is full".into())));
@@ -183,17 +183,17 @@ async fn a_dead_letter_and_a_producer_that_refuses_are_told_at_once() {
 async fn what_was_pending_on_a_partition_that_moved_is_asked_again_with_another() {
     let fixture = Fixture::new(NUMBERS, Correlation::Value).await;
     let (one, two) = (fixture.ask(5, 9).await, fixture.ask(6, 9).await);
-    fixture.tell(Event::Revoked(vec![0])).await;
+    fixture.deliver(Event::Revoked(vec![0])).await;
     assert_eq!(fixture.sent(), [pair("5", 0), pair("6", 4), pair("5", 4)]);
     assert_eq!(fixture.id(0), fixture.id(2));
-    fixture.tell(Event::Revoked(vec![4])).await;
-    assert!(fixture.asker.status().trouble().unwrap().contains("no partition"));
+    fixture.deliver(Event::Revoked(vec![4])).await;
+    assert!(fixture.desk.status().trouble().unwrap().contains("no partition"));
     assert_eq!(fixture.sent().len(), 3, "there is nowhere to ask for a reply");
-    fixture.tell(Event::Assigned(vec![4, 7])).await;
+    fixture.deliver(Event::Assigned(vec![4, 7])).await;
     let mut again = fixture.sent().split_off(3);
     again.sort();
     assert_eq!(again, [pair("5", 4), pair("6", 4)], "what came while it was not ours may never be read");
-    fixture.tell(Event::Revoked(vec![4])).await;
+    fixture.deliver(Event::Revoked(vec![4])).await;
     let mut again = fixture.sent().split_off(5);
     again.sort();
     assert_eq!(again, [pair("5", 7), pair("6", 7)]);
@@ -213,6 +213,6 @@ async fn nobody_waits_beyond_the_deadline_nor_is_remembered_after_going_away() {
     assert_eq!(value(short).await, Err(Failure::TimedOut));
     assert_eq!(fixture.room.available_permits(), 100);
     let pending = fixture.ask(7, 60).await;
-    fixture.asker.end();
+    fixture.desk.end();
     assert_eq!(value(pending).await, Err(Failure::Stopping));
 }

@@ -29,18 +29,18 @@ use crate::{
     record::{CORRELATION_ID, REPLY_PARTITION, WORKER, error},
 };
 
-/// How long the reading thread waits for a record before it looks whether it is still wanted.
+/// How long the reading thread waits for a record before it checks whether to stop.
 const POLL: Duration = Duration::from_millis(50);
-/// How long a question to the broker may take while partitions are being assigned.
+/// How long one request to the broker may take while partitions are being assigned.
 const ASK: Duration = Duration::from_secs(2);
-/// How often a broker that was away is asked whether it is there again, and how long that may take.
+/// How often it is checked whether a broker answers again, and how long that may take.
 const PROBE: Duration = Duration::from_millis(500);
-/// How often it is said that results cannot be read.
+/// How often a warning says that results cannot be read.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long leaving the group may take.
 const LEAVE: Duration = Duration::from_secs(3);
 
-/// Reads a gateway's share of the results on a thread of its own, and leaves the group when it is dropped.
+/// Reads a gateway's share of the results on its own thread, and leaves the group when it is dropped.
 pub struct Replies {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -77,7 +77,7 @@ impl Drop for Replies {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It ends within seconds; it cannot be helped if it panicked.
+            // It ends within seconds. Nothing can be done where it has panicked.
             let _ = thread.join();
         }
     }
@@ -88,14 +88,14 @@ fn read(consumer: &BaseConsumer<Shares>) {
     let (mut next_probe, mut next_trouble) = (Instant::now(), Instant::now());
     while !shares.stop.load(Relaxed) {
         match consumer.poll(POLL) {
-            Some(Ok(record)) if shares.tell(&record) => {}
-            // There is no desk any more.
+            Some(Ok(record)) if shares.report(&record) => {}
+            // The desk is gone.
             Some(Ok(_)) => break,
             Some(Err(KafkaError::PartitionEOF(partition))) => shares.at_end(partition),
-            // Brokers come and go, and librdkafka connects again by itself; but it may be a right that is missing.
+            // librdkafka reconnects by itself; but a right may be missing, which only a warning shows.
             Some(Err(error)) if Instant::now() >= next_trouble => {
                 next_trouble = Instant::now() + TROUBLE_INTERVAL;
-                tracing::warn!(%error, topic = shares.topic, "results cannot be read; it is tried again");
+                tracing::warn!(%error, topic = shares.topic, "results cannot be read; trying again");
             }
             Some(Err(_)) | None => {}
         }
@@ -108,15 +108,15 @@ fn read(consumer: &BaseConsumer<Shares>) {
     consumer.unsubscribe();
     let deadline = Instant::now() + LEAVE;
     while !lock(&shares.partitions).owned.is_empty() && Instant::now() < deadline {
-        // What comes of it does not matter any more.
+        // Records and errors no longer matter.
         let _ = consumer.poll(POLL);
     }
 }
 
-/// The consumer's context: what is ours, and from where it is read.
+/// The consumer's context: which partitions are ours, and where they are read from.
 struct Shares {
     topic: String,
-    /// Results before the end that are read at the start, of all partitions together.
+    /// How many results before the end are read at the start, of all partitions together.
     preload: i64,
     events: mpsc::Sender<Event>,
     status: Arc<Status>,
@@ -128,9 +128,9 @@ struct Shares {
 struct Partitions {
     /// The partitions that are ours, and the end of each as it was when it was assigned.
     owned: HashMap<i32, i64>,
-    /// The next offset of every partition that was ever read.
+    /// The next offset of each partition that was ever read.
     next: HashMap<i32, i64>,
-    /// Which of ours are not read up to that end yet.
+    /// Owned partitions that are not read up to that end yet.
     behind: Vec<i32>,
     caught_up: bool,
 }
@@ -149,8 +149,8 @@ impl ClientContext for Shares {
 }
 
 impl ConsumerContext for Shares {
-    /// In the place of the one that leaves offsets to the group's commits: results are read from their end, which
-    /// must be known before anybody is told that they are read.
+    /// Replaces the default, which begins at committed offsets: results are read from near their end, which
+    /// must be known before the desk learns that a partition is ours.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let numbers: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
@@ -158,16 +158,16 @@ impl ConsumerContext for Shares {
             self.set_starts(consumer, list);
             let assigned =
                 if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) };
-            log_failure(assigned, "taking partitions of the results");
+            log_failure(assigned, "taking over partitions of the results");
             tracing::info!(topic = self.topic, partitions = ?numbers, "results of these partitions are ours");
             self.send(Event::Assigned(numbers));
-            self.tell_if_caught_up();
+            self.report_if_caught_up();
         } else {
             lock(&self.partitions).owned.retain(|partition, _| !numbers.contains(partition));
             lock(&self.partitions).behind.retain(|partition| !numbers.contains(partition));
             let given_up =
                 if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() };
-            log_failure(given_up, "giving partitions of the results up");
+            log_failure(given_up, "giving up partitions of the results");
             tracing::info!(topic = self.topic, partitions = ?numbers, "results of these partitions are not ours any more");
             self.send(Event::Revoked(numbers));
         }
@@ -181,8 +181,8 @@ fn log_failure(result: KafkaResult<()>, what: &str) {
 }
 
 impl Shares {
-    /// Where each partition is read from: some way before its end, or where it was left if that is not so far back. What
-    /// was pending on it when it was left is asked again.
+    /// Sets where each partition is read from: some way before its end, or where it was left if that is
+    /// nearer to the end. Requests that were pending on it when it was left are produced again.
     fn set_starts(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
         let share = self.preload / i64::try_from(list.count().max(1)).unwrap_or(1);
         let numbers: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
@@ -200,13 +200,14 @@ impl Shares {
         }
     }
 
-    /// A partition's ends, asked for until there is an answer.
+    /// The first and last offsets of a partition, requested until a broker answers; `None` where the gateway
+    /// stops.
     fn ends(&self, consumer: &BaseConsumer<Self>, partition: i32) -> Option<(i64, i64)> {
         while !self.stop.load(Relaxed) {
             match consumer.fetch_watermarks(&self.topic, partition, ASK) {
                 Ok(ends) => return Some(ends),
                 Err(error) => {
-                    tracing::warn!(%error, topic = self.topic, partition, "where the results end cannot be had; asking again");
+                    tracing::warn!(%error, topic = self.topic, partition, "the end of the results is not known yet; asking again");
                     thread::sleep(Duration::from_millis(100));
                 }
             }
@@ -214,8 +215,8 @@ impl Shares {
         None
     }
 
-    /// Tells the desk about a record; `false` where there is no desk any more.
-    fn tell(&self, record: &BorrowedMessage<'_>) -> bool {
+    /// Reports a record to the desk; returns `false` where the desk is gone.
+    fn report(&self, record: &BorrowedMessage<'_>) -> bool {
         let (partition, offset) = (record.partition(), record.offset());
         let (mut old, mut reached) = (false, false);
         {
@@ -225,19 +226,19 @@ impl Shares {
                 (old, reached) = (offset < *end, offset + 1 >= *end);
             }
         }
-        let told = self.send(event(record, old));
+        let received = self.send(event(record, old));
         if reached {
             self.at_end(partition);
         }
-        told
+        received
     }
 
     fn at_end(&self, partition: i32) {
         lock(&self.partitions).behind.retain(|behind| *behind != partition);
-        self.tell_if_caught_up();
+        self.report_if_caught_up();
     }
 
-    fn tell_if_caught_up(&self) {
+    fn report_if_caught_up(&self) {
         {
             let mut partitions = lock(&self.partitions);
             if partitions.caught_up || !partitions.behind.is_empty() || partitions.owned.is_empty() {
@@ -253,14 +254,14 @@ impl Shares {
     }
 }
 
-/// Where a partition with these ends is read from that was `left` at that offset, if it was ever read.
+/// Where a partition with these ends is read from; it was `left` at that offset, where it was read before.
 fn start(left: Option<i64>, (low, high): (i64, i64), share: i64) -> i64 {
     let near = high.saturating_sub(share).max(low);
-    // Beyond the end is where another topic of that name was left.
+    // An offset beyond the end is of a deleted topic of the same name.
     left.filter(|left| (near..=high).contains(left)).unwrap_or(near)
 }
 
-/// What a record of the result topic says.
+/// The event that a record of the result topic is.
 fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
     let (mut id, mut worker, mut class, mut message) = (None, None, None, None);
     let mut wanted = None;
@@ -282,7 +283,7 @@ fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
             partition = record.partition(),
             offset = record.offset(),
             wanted,
-            "a reply is not at the partition that its request asked for; the workers' file has to say `requests = true` in [source]"
+            "a reply is not in the partition that its request asked for; set `requests = true` in [source] of the workers' file"
         );
     }
     let value = record.payload().unwrap_or_default();

@@ -16,15 +16,15 @@ use crate::{
 };
 
 use consumer::Replies;
-pub use producer::KafkaRequests;
+pub use producer::KafkaRequestSink;
 
-/// Events that wait to be taken; the sender of the next one waits.
+/// How many events may wait to be taken; beyond that their senders wait.
 const EVENTS: usize = 1_024;
 
-/// Why a gateway has no clients.
+/// Why the clients of a gateway cannot be started.
 #[derive(Error, Debug)]
 pub enum GatewayError {
-    /// They cannot be made.
+    /// A client cannot be made.
     #[error("cannot make a Kafka client: {0}")]
     Client(#[from] KafkaError),
     /// A thread cannot be started.
@@ -35,10 +35,10 @@ pub enum GatewayError {
 /// The clients of one route. The group is left when this is dropped.
 pub struct GatewayClients {
     /// Where requests go.
-    pub requests: KafkaRequests,
-    /// What the clients tell.
+    pub requests: KafkaRequestSink,
+    /// What the clients report.
     pub events: mpsc::Receiver<Event>,
-    /// Reads results for as long as it is there.
+    /// Reads results until it is dropped.
     pub replies: Replies,
 }
 
@@ -56,7 +56,7 @@ impl GatewayClients {
         let (sender, events) = mpsc::channel(EVENTS);
         let config = settings::of_gateway(gateway);
         let requests =
-            KafkaRequests::new(&producer_config(&config), route, gateway.http.timeout, sender.clone())?;
+            KafkaRequestSink::new(&producer_config(&config), route, gateway.http.timeout, sender.clone())?;
         let group = format!("{}-{}", gateway.name, route.name);
         let consumer = consumer_config(&config, &group, embedded);
         let replies = Replies::start(&consumer, &route.result.topic, gateway.preload, sender, status)?;
@@ -69,7 +69,7 @@ fn producer_config(common: &ClientConfig) -> ClientConfig {
         common,
         &[
             ("linger.ms", "0"),
-            // Each request goes to a partition by chance, so that workers share them evenly.
+            // Each request goes to a random partition, so that workers share them evenly.
             ("sticky.partitioning.linger.ms", "0"),
             ("socket.nagle.disable", "true"),
         ],
@@ -89,8 +89,8 @@ fn consumer_config(common: &ClientConfig, group: &str, embedded: bool) -> Client
     config = settings::unless_set(&config, &defaults);
     if !settings::broker_assigns(&config) {
         let defaults = [
-            // A gateway that is gone is missed by nobody but those whom it cannot answer; the partitions of one
-            // that is slow are asked again elsewhere.
+            // Only a gateway's own callers miss it when it is gone, and requests of a slow one are produced
+            // again with other partitions: so it may be taken for dead soon.
             ("session.timeout.ms", "6000"),
             ("heartbeat.interval.ms", "1000"),
             ("partition.assignment.strategy", "cooperative-sticky"),

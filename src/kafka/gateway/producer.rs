@@ -1,4 +1,4 @@
-//! Produces a route's requests, and says in their headers where the reply is wanted, and until when.
+//! Produces a route's requests, with headers that say where the reply is wanted, and until when.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use tokio::sync::mpsc;
 
 use crate::{
     config::Route,
-    gateway::{Event, Outgoing, Request, Requests},
-    kafka::asking::{Acknowledgement, AskingProducer},
+    gateway::{Event, RequestId, RequestRecord, RequestSink},
+    kafka::request_producer::{Acknowledgement, RequestProducer},
     record::{CORRELATION_ID, DEADLINE, REPLY_PARTITION},
     trace::{TRACEPARENT, TRACESTATE},
 };
 
-/// A producer of requests.
-pub struct KafkaRequests(AskingProducer);
+/// The producer of a route's requests.
+pub struct KafkaRequestSink(RequestProducer);
 
-impl KafkaRequests {
+impl KafkaRequestSink {
     pub(super) fn new(
         config: &ClientConfig,
         route: &Route,
@@ -29,14 +29,14 @@ impl KafkaRequests {
     ) -> Result<Self, KafkaError> {
         let report = move |Acknowledgement { request, place, at }| {
             // A desk that is gone does not need to know.
-            let _ = events.blocking_send(Event::Acknowledged { request: Request(request), place, at });
+            let _ = events.blocking_send(Event::Acknowledged { request: RequestId(request), place, at });
         };
-        Ok(KafkaRequests(AskingProducer::new(config, &route.request.topic, Some(timeout), report)?))
+        Ok(KafkaRequestSink(RequestProducer::new(config, &route.request.topic, Some(timeout), report)?))
     }
 }
 
-impl Requests for KafkaRequests {
-    fn send(&mut self, request: &Outgoing) -> Result<(), String> {
+impl RequestSink for KafkaRequestSink {
+    fn send(&mut self, request: &RequestRecord) -> Result<(), String> {
         let (id, deadline) = (request.id.to_string(), request.deadline.to_string());
         let reply_partition = request.reply_partition.to_string();
         let parent = request.trace.as_ref().map(|trace| trace.span.traceparent());

@@ -20,10 +20,10 @@ const ASK: Duration = Duration::from_secs(15);
 pub struct Changes(AdminClient<DefaultClientContext>);
 
 impl Changes {
-    /// A client that can.
+    /// A client for these brokers.
     ///
     /// # Errors
-    /// Settings that make no client.
+    /// Where librdkafka rejects the settings.
     pub fn new(config: &ClientConfig) -> KafkaResult<Self> {
         config.create().map(Changes)
     }
@@ -31,7 +31,7 @@ impl Changes {
     /// Creates a topic. `replicas` is the broker's default where it is -1.
     ///
     /// # Errors
-    /// The broker refuses, or does not answer. So in all that follow.
+    /// The broker refuses, or does not answer; also in the methods below.
     pub fn create(
         &self,
         topic: &str,
@@ -44,12 +44,12 @@ impl Changes {
         done(topic, block_on(self.0.create_topics([&new], &options())).map(|mut results| results.pop()))
     }
 
-    /// Deletes a topic and all that is in it.
+    /// Deletes a topic with all of its records.
     pub fn delete(&self, topic: &str) -> Result<(), String> {
         done(topic, block_on(self.0.delete_topics(&[topic], &options())).map(|mut results| results.pop()))
     }
 
-    /// Gives a topic more partitions, so that there are so many.
+    /// Gives a topic more partitions, `partitions` in all.
     pub fn grow(&self, topic: &str, partitions: usize) -> Result<(), String> {
         let new = NewPartitions::new(topic, partitions);
         done(topic, block_on(self.0.create_partitions([&new], &options())).map(|mut results| results.pop()))
@@ -99,7 +99,7 @@ impl Changes {
     pub fn coordinator(&self, group: &str) -> Result<i32, String> {
         let leaders = self.leaders("__consumer_offsets")?;
         let partition = coordinating_partition(group, leaders.len() as i32);
-        leaders.get(partition as usize).copied().ok_or_else(|| "no group was there yet".to_owned())
+        leaders.get(partition as usize).copied().ok_or_else(|| "no group exists yet".to_owned())
     }
 }
 

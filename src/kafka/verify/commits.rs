@@ -13,10 +13,10 @@ use rdkafka::{
 use super::reader::{self, Isolation, read_to_end};
 
 const TOPIC: &str = "__consumer_offsets";
-/// How long the brokers may take to answer a question.
+/// How long the brokers may take to answer.
 const ASK: Duration = Duration::from_secs(10);
 
-/// One commit of one partition, in the order in which the coordinator took them.
+/// A commit for one partition, as the coordinator has logged it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Committed {
     /// The topic.
@@ -29,14 +29,14 @@ pub struct Committed {
     pub at: i64,
 }
 
-/// Which partition of `__consumer_offsets` (or of `__transaction_state`) somebody's coordinator leads: Java's hash of the
-/// name, without its sign (Kafka's `Utils.abs`).
+/// The partition of `__consumer_offsets` (or `__transaction_state`) whose leader coordinates a group (or a
+/// `transactional.id`): Java's hash of the name, without its sign (Kafka's `Utils.abs`).
 pub fn coordinating_partition(name: &str, partitions: i32) -> i32 {
     let hash = name.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
     hash.checked_abs().unwrap_or(0) % partitions.max(1)
 }
 
-/// All commits of a group that its coordinator keeps. Those of transactions that were aborted are not among them.
+/// All commits of a group that its coordinator retains, without those of aborted transactions.
 ///
 /// # Errors
 /// The topic cannot be read to its end within `limit`.
@@ -59,7 +59,7 @@ pub fn read_commits(config: &ClientConfig, group: &str, limit: Duration) -> Resu
     Ok(commits)
 }
 
-/// Asks how far behind a group is. It joins no group.
+/// Finds out how far behind a group is, without joining it.
 pub struct Lag {
     consumer: BaseConsumer,
     topic: String,
@@ -69,14 +69,14 @@ impl Lag {
     /// For a group and the topic that it reads.
     ///
     /// # Errors
-    /// Settings that make no client.
+    /// Where librdkafka rejects the settings.
     pub fn new(config: &ClientConfig, group: &str, topic: &str) -> Result<Self, String> {
         let mut config = config.clone();
         let consumer = config.set("group.id", group).set("enable.auto.commit", "false").create();
         Ok(Lag { consumer: consumer.map_err(|error| error.to_string())?, topic: topic.to_owned() })
     }
 
-    /// How many records of the topic are not committed; `None` where nobody says.
+    /// How many records of the topic are not committed; `None` where no broker answers.
     pub fn get(&self) -> Option<i64> {
         let mut list = TopicPartitionList::new();
         for partition in reader::partitions(&self.consumer, &self.topic)? {
@@ -85,7 +85,7 @@ impl Lag {
         let committed = self.consumer.committed_offsets(list, ASK).ok()?;
         let behind = committed.elements().into_iter().map(|element| {
             let (first, end) = self.consumer.fetch_watermarks(&self.topic, element.partition(), ASK).ok()?;
-            // Nothing is committed where nothing was read, and what was deleted is not read any more.
+            // Where nothing was read, nothing is committed; and deleted records will not be read.
             let from = if let Offset::Offset(offset) = element.offset() { offset.max(first) } else { first };
             Some((end - from).max(0))
         });
@@ -104,7 +104,7 @@ fn key(mut bytes: &[u8]) -> Option<(String, String, i32)> {
     Some((group, topic, i32::from_be_bytes(take(&mut bytes, 4)?.try_into().ok()?)))
 }
 
-/// The offset is first in each version.
+/// The offset, which comes first in every version.
 fn offset(bytes: &[u8]) -> Option<i64> {
     Some(i64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?))
 }

@@ -1,16 +1,17 @@
-//! The clients of `pipeline verify`: ask, read topics to their ends, read the group's commits, change topics.
+//! The clients of `pipeline verify`, which send requests, read topics to their ends, read the group's
+//! commits, and change topics.
 //!
-//! They share nothing with the engine's clients: what is judged must not be its own judge.
+//! They share nothing with the engine's clients, which must not judge themselves.
 //!
 //! Must not know: engine, sink, source, starts.
 
-mod asker;
 mod changes;
 mod commits;
+mod producer;
 mod reader;
 
-pub use super::asking::Acknowledgement;
-pub use asker::Asker;
+pub use super::request_producer::Acknowledgement;
 pub use changes::Changes;
 pub use commits::{Committed, Lag, coordinating_partition, read_commits};
+pub use producer::VerifyProducer;
 pub use reader::{Ends, Isolation, Seen, Tail, ends, read_to_end};

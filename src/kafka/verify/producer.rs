@@ -1,4 +1,4 @@
-//! Produces the requests of `pipeline verify`, each once, however long a broker is away.
+//! Produces the requests of `pipeline verify`, each once, however long a broker does not answer.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use rdkafka::{
 
 use crate::{
     kafka::{
-        asking::{Acknowledgement, AskingProducer},
+        request_producer::{Acknowledgement, RequestProducer},
         settings,
     },
     record::Record,
 };
 
-/// Produces requests, each once.
-pub struct Asker(AskingProducer);
+/// A producer that never gives up on a request.
+pub struct VerifyProducer(RequestProducer);
 
-impl Asker {
-    /// A producer to that topic, which never gives up, and reports what becomes of each request.
+impl VerifyProducer {
+    /// A producer to that topic that reports what becomes of each request.
     ///
     /// # Errors
-    /// Settings that make no client.
+    /// Where librdkafka rejects the settings.
     pub fn new(
         config: &ClientConfig,
         topic: &str,
@@ -31,25 +31,25 @@ impl Asker {
     ) -> KafkaResult<Self> {
         let defaults = [
             ("linger.ms", "5"),
-            // So that partitions that were added are soon asked at.
+            // So that new partitions are soon written to.
             ("topic.metadata.refresh.interval.ms", "2000"),
         ];
         let config = settings::unless_set(config, &defaults);
-        AskingProducer::new(&config, topic, None, report).map(Asker)
+        RequestProducer::new(&config, topic, None, report).map(VerifyProducer)
     }
 
-    /// Produces a request. Returns false where there is no room for it at the moment.
+    /// Produces a request. Returns false where there is no room for it now.
     ///
     /// # Errors
-    /// librdkafka's words why it refuses the request; then it will never be in the topic.
-    pub fn ask(&self, number: u32, request: &Record) -> Result<bool, String> {
+    /// librdkafka's reason, where it refuses the request, which will then never be in the topic.
+    pub fn send(&self, number: u32, request: &Record) -> Result<bool, String> {
         let headers = request.headers.iter().fold(OwnedHeaders::new(), |headers, header| {
             headers.insert(Header { key: &header.name, value: header.value.as_deref() })
         });
         self.0.send(number as usize, request.key.as_deref(), request.value.as_deref(), Some(headers))
     }
 
-    /// Waits until what becomes of all requests is reported. Returns false where that takes longer.
+    /// Waits until the outcome of all requests is reported. Returns false where that takes longer.
     pub fn flush(&self, within: Duration) -> bool {
         self.0.flush(within)
     }

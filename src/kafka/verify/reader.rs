@@ -20,17 +20,17 @@ use rdkafka::{
 use crate::record::{Headers, Record};
 
 const POLL: Duration = Duration::from_millis(100);
-/// How long the brokers may take to answer a question.
+/// How long the brokers may take to answer.
 const ASK: Duration = Duration::from_secs(10);
-/// How often is looked whether a topic has more partitions now.
+/// How often to check whether a topic has new partitions.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Which records are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isolation {
-    /// Those that are in no transaction, or in one that was committed.
+    /// Records that are in no transaction, or in a committed one.
     Committed,
-    /// All, those of transactions that were aborted too.
+    /// All records, including those of aborted transactions.
     Uncommitted,
 }
 
@@ -52,11 +52,11 @@ pub struct Seen {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
-    /// The record. Its timestamp is when it was written, where the topic says so (`LogAppendTime`).
+    /// The record. Its timestamp is when it was written, where the topic has `LogAppendTime`.
     pub record: Record,
 }
 
-/// Where each partition of a topic ended, by its number.
+/// The end of each partition of a topic, by number.
 pub type Ends = BTreeMap<i32, i64>;
 
 /// Reads some partitions of a topic, or all, from their beginnings to their ends, which are returned: for
@@ -74,7 +74,7 @@ pub fn read_to_end(
 ) -> Result<Ends, String> {
     let consumer = consumer(config, isolation).map_err(|error| error.to_string())?;
     let all = until(limit, || partitions(&consumer, topic))
-        .ok_or_else(|| format!("the partitions of {topic} cannot be had"))?;
+        .ok_or_else(|| format!("the partitions of {topic} cannot be fetched"))?;
     let wanted: BTreeSet<i32> = all.into_iter().filter(|p| only.is_none_or(|only| only == *p)).collect();
     assign(&consumer, wanted.iter().map(|partition| (topic, *partition)))
         .map_err(|error| error.to_string())?;
@@ -89,7 +89,7 @@ pub fn read_to_end(
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 let position = consumer.position().map_err(|error| error.to_string())?;
                 let at = position.find_partition(topic, partition).map(|found| found.offset());
-                // Nothing was read of a partition without records.
+                // A partition without records has no position.
                 let end = if let Some(Offset::Offset(offset)) = at { offset } else { 0 };
                 ends.insert(partition, end);
             }
@@ -116,10 +116,10 @@ pub fn ends(
 ) -> Result<Ends, String> {
     let consumer = consumer(config, isolation).map_err(|error| error.to_string())?;
     let all = until(limit, || partitions(&consumer, topic))
-        .ok_or_else(|| format!("the partitions of {topic} cannot be had"))?;
+        .ok_or_else(|| format!("the partitions of {topic} cannot be fetched"))?;
     let end = |partition: i32| {
         let asked = until(limit, || consumer.fetch_watermarks(topic, partition, ASK).ok());
-        let (_, end) = asked.ok_or_else(|| format!("the end of {topic}[{partition}] cannot be had"))?;
+        let (_, end) = asked.ok_or_else(|| format!("the end of {topic}[{partition}] cannot be fetched"))?;
         Ok((partition, end))
     };
     all.into_iter().map(end).collect()
@@ -132,14 +132,14 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Reads what is committed in these topics from their beginnings, and tells each record.
+    /// Reads the committed records of these topics from their beginnings, and calls `report` with each.
     ///
     /// # Errors
-    /// Settings that make no client, or no thread.
+    /// Where librdkafka rejects the settings, or the thread does not start.
     pub fn start(
         config: &ClientConfig,
         topics: &[&str],
-        tell: impl Fn(Seen) + Send + 'static,
+        report: impl Fn(Seen) + Send + 'static,
     ) -> Result<Self, String> {
         let consumer = consumer(config, Isolation::Committed).map_err(|error| error.to_string())?;
         let topics: Vec<Arc<str>> = topics.iter().map(|topic| Arc::from(*topic)).collect();
@@ -147,7 +147,7 @@ impl Tail {
         let stopped = stop.clone();
         let thread = thread::Builder::new()
             .name("tail".to_owned())
-            .spawn(move || tail(&consumer, &topics, &stopped, tell))
+            .spawn(move || tail(&consumer, &topics, &stopped, report))
             .map_err(|error| format!("cannot start the thread that reads results: {error}"))?;
         Ok(Tail { stop, thread: Some(thread) })
     }
@@ -157,13 +157,13 @@ impl Drop for Tail {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It cannot be helped if it panicked.
+            // Nothing can be done where it has panicked.
             let _ = thread.join();
         }
     }
 }
 
-fn tail(consumer: &BaseConsumer, topics: &[Arc<str>], stop: &AtomicBool, tell: impl Fn(Seen)) {
+fn tail(consumer: &BaseConsumer, topics: &[Arc<str>], stop: &AtomicBool, report: impl Fn(Seen)) {
     let mut assigned: BTreeSet<(Arc<str>, i32)> = BTreeSet::new();
     let mut looked = None;
     while !stop.load(Relaxed) {
@@ -176,7 +176,7 @@ fn tail(consumer: &BaseConsumer, topics: &[Arc<str>], stop: &AtomicBool, tell: i
             let new: Vec<_> = found.filter(|place| !assigned.contains(place)).collect();
             let mut list = TopicPartitionList::new();
             for (topic, partition) in &new {
-                // Fails for an offset that cannot be; this one can.
+                // Fails only for an invalid offset, which this is not.
                 let _ = list.add_partition_offset(topic, *partition, Offset::Beginning);
             }
             if !new.is_empty() && consumer.incremental_assign(&list).is_ok() {
@@ -186,7 +186,7 @@ fn tail(consumer: &BaseConsumer, topics: &[Arc<str>], stop: &AtomicBool, tell: i
         if let Some(Ok(message)) = consumer.poll(POLL)
             && let Some(topic) = topics.iter().find(|topic| ***topic == *message.topic())
         {
-            tell(seen(&message, topic));
+            report(seen(&message, topic));
         }
     }
 }
@@ -194,7 +194,7 @@ fn tail(consumer: &BaseConsumer, topics: &[Arc<str>], stop: &AtomicBool, tell: i
 pub(super) fn consumer(config: &ClientConfig, isolation: Isolation) -> KafkaResult<BaseConsumer> {
     let mut config = config.clone();
     config
-        // librdkafka wants a name even where no group is joined.
+        // librdkafka requires one even where no group is joined.
         .set("group.id", "pipeline-verify")
         .set("isolation.level", isolation.name())
         .set("enable.auto.commit", "false")
@@ -205,7 +205,7 @@ pub(super) fn consumer(config: &ClientConfig, isolation: Isolation) -> KafkaResu
     config.create()
 }
 
-/// A topic's partitions; `None` where it is not there, or nobody answers.
+/// A topic's partitions; `None` where it does not exist, or no broker answers.
 pub(super) fn partitions(consumer: &BaseConsumer, topic: &str) -> Option<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), ASK).ok()?;
     let found: Vec<i32> = metadata.topics().first()?.partitions().iter().map(|p| p.id()).collect();
@@ -220,7 +220,7 @@ fn assign<'a>(consumer: &BaseConsumer, places: impl Iterator<Item = (&'a str, i3
     consumer.assign(&list)
 }
 
-/// Asks again and again, as brokers come and go.
+/// Repeats a request until it is answered or the time is over, as brokers come and go.
 pub(super) fn until<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {

@@ -13,10 +13,10 @@ use crate::load::{
     threshold::{amount, time},
 };
 
-/// Plots have so many points at most.
+/// The most points in a plot.
 const POINTS: usize = 150;
 
-/// One page that needs nothing else: style, plots and tables are in it.
+/// The whole page: style, plots and tables are in it.
 pub(super) fn page(report: &Report<'_>) -> String {
     let name = escape(&report.script.name);
     let mut page = format!(
@@ -166,7 +166,7 @@ fn rate_over_time(intervals: &[Interval], length: Duration, marks: Vec<Mark>) ->
     }
 }
 
-/// The whole distribution, with what is rare stretched out: 1 in 10, 1 in 100, …
+/// The whole distribution, with the rare part stretched out: 1 in 10, 1 in 100, …
 fn percentiles(results: &Results) -> Plot {
     let totals = [("latency", &results.totals.latency), ("send delay", &results.totals.delay)];
     let of = |(name, distribution): (&str, &crate::load::Distribution)| {
@@ -179,7 +179,7 @@ fn percentiles(results: &Results) -> Plot {
     let lines: Vec<Line> = totals.into_iter().map(of).collect();
     let most = (results.totals.latency.len() as f64).max(100.0);
     Plot {
-        title: "Percentiles: so long at most take all but one in …".to_owned(),
+        title: "Percentiles: the latency of all but one request in …".to_owned(),
         x: Axis { scale: Scale::Logarithmic, range: (1.0, most * 2.0), write: one_in },
         y: Axis::logarithmic(values(&lines), micros),
         lines,

@@ -1,4 +1,4 @@
-//! The report for programs.
+//! The report as JSON, for programs.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::Report;
 use crate::load::{Interval, Knee, PhaseResults, Totals, Window};
 
-/// The percentiles that are given.
+/// The percentiles in the report.
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99];
 
-/// Everything, for programs. Times are in milliseconds, rates in requests a second.
+/// All results. Times are in milliseconds, rates in requests a second.
 pub(super) fn json(report: &Report<'_>) -> String {
     let results = report.results;
     let outcomes: Vec<Value> = report

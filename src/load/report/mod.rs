@@ -1,6 +1,5 @@
-//! What a run amounts to, for people and for programs: a summary, JSON, the histogram, and a page with plots.
-//!
-//! Each file is one form. They print what was measured; they measure nothing.
+//! Reports of a run, for people and for programs: a summary, JSON, the histogram, and a page with plots. Each
+//! file is one form.
 
 mod hgrm;
 mod html;
@@ -20,24 +19,24 @@ pub use summary::summary;
 /// The style sheet of a page: dark where the browser is.
 pub(crate) const STYLE: &str = include_str!("page.css");
 
-/// A run and how it turned out.
+/// A run and its outcome.
 pub struct Report<'a> {
-    /// What was to be done.
+    /// What was run.
     pub script: &'a Script,
     /// Where the requests went, in words.
     pub target: String,
-    /// What came of it.
+    /// What was measured.
     pub results: &'a Results,
-    /// Each threshold, and what must hold of any run.
+    /// Whether each threshold was met, including those that hold for every run.
     pub outcomes: Vec<Outcome>,
 }
 
-/// What must hold of any run, unless the script says what is all right.
+/// Kinds of answers that no run may have, unless the script says how many are acceptable.
 const ALWAYS: [&str; 3] = ["wrong", "double", "lost"];
 
 impl<'a> Report<'a> {
-    /// Holds the results against the thresholds; and no answer may be wrong, double or lost, unless a
-    /// threshold says how many may be.
+    /// Checks the results against the thresholds. No answer may be wrong, double or lost, unless a threshold
+    /// says how many may be.
     pub fn new(script: &'a Script, target: String, results: &'a Results) -> Self {
         let always = ALWAYS
             .iter()
@@ -63,7 +62,7 @@ impl<'a> Report<'a> {
         self.outcomes.iter().filter(|outcome| !outcome.met).count()
     }
 
-    /// The knee of each phase whose rate goes up; `None` where it has none.
+    /// The knee of each phase whose rate goes up; `None` where there is none.
     fn knees(&self) -> impl Iterator<Item = (&'a str, Option<Knee>)> {
         let rising = |windows: &[super::Window]| {
             windows.len() > 2 && windows.is_sorted_by(|a, b| a.segment.to < b.segment.to)
@@ -75,7 +74,7 @@ impl<'a> Report<'a> {
     /// Writes `NAME.json`, `NAME.hgrm` and `NAME.html` into a folder that it creates where it is not there.
     ///
     /// # Errors
-    /// What the system says, and of which file.
+    /// The file that could not be written, and why.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
         fs::create_dir_all(folder).map_err(|error| (folder.to_owned(), error))?;
         let files = [
@@ -93,7 +92,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Who is asked, in words; `servers` are the brokers.
+/// Where requests were sent, in words; `servers` are the brokers.
 pub fn target(script: &Script, servers: &str) -> String {
     match &script.target {
         TargetSettings::Kafka(topics) => {

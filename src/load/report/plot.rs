@@ -10,9 +10,9 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = WIDTH - 80.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = HEIGHT - 34.0;
-/// Labels at lines' ends are so far apart at least.
+/// The least distance between labels at the ends of lines.
 const LABEL: f64 = 14.0;
-/// A character is so wide, about.
+/// The width of a character, about.
 const CHARACTER: f64 = 7.5;
 
 /// How values are spread over an axis.
@@ -36,7 +36,7 @@ pub(crate) struct Line {
     pub points: Vec<Option<(f64, f64)>>,
 }
 
-/// A place on the x axis that has a name.
+/// A named place on the x axis.
 pub(crate) struct Mark {
     pub at: f64,
     pub name: String,
@@ -51,13 +51,13 @@ pub(crate) struct Plot {
 }
 
 impl Axis {
-    /// From nothing to a bit above the largest of these.
+    /// An axis from 0 to a bit above the largest of these values.
     pub fn from_zero(values: impl Iterator<Item = f64>, write: fn(f64) -> String) -> Axis {
         let most = values.fold(0.0, f64::max);
         Axis { scale: Scale::Linear, range: (0.0, if most > 0.0 { most * 1.05 } else { 1.0 }), write }
     }
 
-    /// As far as these go, which must be above 0.
+    /// An axis over the range of these values, which must be above 0.
     pub fn logarithmic(values: impl Iterator<Item = f64> + Clone, write: fn(f64) -> String) -> Axis {
         let (low, high) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));
         let (low, high) = if low.is_finite() && low > 0.0 { (low / 1.2, high * 1.2) } else { (1.0, 10.0) };
@@ -75,7 +75,7 @@ impl Axis {
         part.clamp(0.0, 1.0)
     }
 
-    /// Round values, a handful.
+    /// A handful of round values.
     fn ticks(&self) -> Vec<f64> {
         let (low, high) = self.range;
         match self.scale {
@@ -100,7 +100,7 @@ impl Axis {
 }
 
 impl Plot {
-    /// The plot as an `svg` element. Each point says what it is when it is pointed at.
+    /// The plot as an `svg` element. Each point shows its value when it is pointed at.
     pub fn svg(&self) -> String {
         let title = escape(&self.title);
         let mut svg = format!(
@@ -162,7 +162,7 @@ impl Plot {
             };
             let (at_x, at_y) = (self.x_of(x), self.y_of(y));
             let _ = write!(path, "{}{at_x:.1} {at_y:.1}", if pen_down { 'L' } else { 'M' });
-            // A point between two gaps would not be seen.
+            // Without this, a point between two gaps would not be visible.
             path.push_str(if pen_down { "" } else { "h.1" });
             pen_down = true;
             let _ = writeln!(
@@ -205,7 +205,7 @@ impl Plot {
     }
 }
 
-/// Text that is no markup.
+/// Escapes text, so that it is not taken as markup.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -11,7 +11,7 @@ use crate::load::{
 /// The percentiles in the table.
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// What a person wants to know, on a screen.
+/// The results that fit on a screen, for a person.
 pub fn summary(report: &Report<'_>) -> String {
     let (results, totals) = (report.results, &report.results.totals);
     let mut text = format!("{}: {}\n", report.script.name, report.target);
@@ -107,7 +107,7 @@ fn row(name: String, totals: &Totals) -> Vec<String> {
     row
 }
 
-/// The first column to the left, the others to the right.
+/// Aligns the first column to the left, and the others to the right.
 fn table(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let mut text = String::new();

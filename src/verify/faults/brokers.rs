@@ -21,7 +21,7 @@ pub fn stop(world: &mut World, who: usize, lasts: Duration) -> Result<String, St
 pub fn move_coordinator(world: &mut World, pause: Duration) -> Result<String, String> {
     let node = match world.changes.coordinator(&world.names.group) {
         Ok(node) if node > 0 => node as usize,
-        // It is just moving by itself.
+        // The coordinator is moving already.
         Ok(_) | Err(_) => pick(world, 0)?,
     };
     cluster(world)?.nodes.stop_node(node);

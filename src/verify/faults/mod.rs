@@ -1,4 +1,4 @@
-//! Breaks things, one file for what is broken: begins, lasts, and is mended.
+//! The faults, a file for each thing that breaks: each begins, lasts, and is repaired.
 //!
 //! Must not know: judge, requests.
 
@@ -9,10 +9,10 @@ mod workers;
 
 use super::{plan::Fault, world::World};
 
-/// Breaks something, and mends it. Returns what was hit, in words.
+/// Injects a fault, and repairs it. Returns what was hit, in words.
 ///
 /// # Errors
-/// It could not be mended: the run cannot go on.
+/// Why the fault could not happen or be repaired.
 pub fn inject(world: &mut World, fault: &Fault) -> Result<String, String> {
     match *fault {
         Fault::KillWorker { who, pause } => workers::kill(world, who, pause),

@@ -8,9 +8,9 @@ use crate::verify::{
     world::World,
 };
 
-/// How long a request that is to be held may take to come.
+/// How long to wait for a request to hold.
 const COMES: Duration = Duration::from_secs(8);
-/// How long the broker may take to answer a request that was late.
+/// How long the broker may take to answer a late request.
 const ANSWER: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -33,7 +33,7 @@ pub fn disturb(
     Ok(format!("{} requests{}", hits(world)? - before, killed?))
 }
 
-/// Waits, and kills a worker in the middle where one is to be. Says which.
+/// Waits, and kills a worker halfway if one is given. Returns its name.
 fn meanwhile(world: &mut World, api: Api, lasts: Duration, kills: Option<usize>) -> Result<String, String> {
     provoke(world, api)?;
     world.wait(lasts / 2)?;
@@ -45,7 +45,7 @@ fn meanwhile(world: &mut World, api: Api, lasts: Duration, kills: Option<usize>)
     Ok(killed)
 }
 
-/// Nobody is let in, and those who are in are thrown out.
+/// Refuses new logins and closes existing connections.
 pub fn refuse_credentials(world: &mut World, lasts: Duration) -> Result<String, String> {
     let before = hits(world)?;
     for proxy in proxies(world)? {
@@ -62,7 +62,7 @@ pub fn hold(world: &mut World, api: Api, held_for: Duration, late: Duration) -> 
     let held = Held::new();
     proxies(world)?.iter().for_each(|proxy| proxy.hold_next(api, &held));
     let result = hold_until_late(world, api, &held, held_for, late);
-    // Whatever happened, nothing is held any more.
+    // Whatever happened, nothing stays held.
     held.release();
     result
 }
@@ -77,7 +77,7 @@ fn hold_until_late(
     provoke(world, api)?;
     let mut waited = Duration::ZERO;
     while !held.caught(Duration::ZERO) {
-        if waited >= COMES || !world.stop.goes_on() {
+        if waited >= COMES || !world.interrupt.goes_on() {
             return Ok("no such request came".to_owned());
         }
         world.wait(LOOK)?;
@@ -93,7 +93,7 @@ fn hold_until_late(
     }
 }
 
-/// Members join when the group changes, not by themselves.
+/// Members only join when the group changes, so this changes it.
 fn provoke(world: &mut World, api: Api) -> Result<(), String> {
     if api == Api::JoinGroup { workers::terminate(world, 0).map(|_| ()) } else { Ok(()) }
 }
@@ -107,7 +107,7 @@ fn proxies(world: &World) -> Result<&[Proxy], String> {
     Ok(cluster.proxies())
 }
 
-/// The first bytes, in which errors are.
+/// The first bytes, which contain the error codes.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

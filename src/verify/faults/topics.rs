@@ -8,11 +8,11 @@ use crate::verify::{
     world::{World, now},
 };
 
-/// More partitions than that no topic gets.
+/// The most partitions that a topic gets.
 const MOST: usize = 12;
-/// So many records of the partition stay.
+/// How many records of the partition stay.
 const KEPT: i64 = 50;
-/// How long a topic may take to be gone, or to be there again.
+/// How long deleting or recreating a topic may take.
 const GONE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -37,7 +37,7 @@ pub fn shrink_records(world: &mut World, limit: u64, lasts: Duration) -> Result<
     waited.map(|()| topic)
 }
 
-/// All workers stop in order; what they have not read of a partition is deleted but for the last records.
+/// Stops all workers gracefully, and deletes what they have not read of a partition, except the last records.
 pub fn forget(world: &mut World, who: usize, pause: Duration) -> Result<String, String> {
     let (topic, count) = (world.names.requests.clone(), world.workers.count());
     world.terminate_all();
@@ -57,7 +57,7 @@ pub fn forget(world: &mut World, who: usize, pause: Duration) -> Result<String, 
     result
 }
 
-/// Nothing is asked meanwhile, so that it is known what was in the topic that is gone.
+/// No requests are produced meanwhile, so that it is known what the deleted topic contained.
 pub fn make_again(world: &mut World) -> Result<String, String> {
     world.pause_asking()?;
     let made = delete_and_create(world);
@@ -86,7 +86,7 @@ fn delete_and_create(world: &mut World) -> Result<String, String> {
     Ok(topic)
 }
 
-/// Brokers that come and go refuse what they take a moment later.
+/// Retries: a broker that is restarting may refuse what it takes a moment later.
 fn again<T>(mut change: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let deadline = Instant::now() + GONE;
     loop {

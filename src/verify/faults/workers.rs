@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::verify::world::World;
 
-/// Between two workers of a rolling restart.
+/// The pause between two workers of a rolling restart.
 const BETWEEN: Duration = Duration::from_secs(2);
-/// A new worker has its share of the partitions after so long, mostly.
+/// How long a new worker usually takes to get its share of the partitions.
 const SETTLED: Duration = Duration::from_secs(4);
 
 pub fn kill(world: &mut World, who: usize, pause: Duration) -> Result<String, String> {
@@ -50,7 +50,7 @@ pub fn fewer(world: &mut World, who: usize, lasts: Duration) -> Result<String, S
     Ok(format!("{name}, then {next}"))
 }
 
-/// One worker more, whose clock jumps once it has its share, and back.
+/// Starts one more worker; once it has its share, its clock jumps, and later back.
 pub fn jump(world: &mut World, by: i64, lasts: Duration) -> Result<String, String> {
     let started = world.workers.start_with_clock();
     let (name, clock) =
@@ -69,7 +69,7 @@ pub fn jump(world: &mut World, by: i64, lasts: Duration) -> Result<String, Strin
 pub fn roll(world: &mut World) -> Result<String, String> {
     let mut done = Vec::new();
     for _ in 0..world.workers.count() {
-        // The first is the oldest; the new one is put behind the others.
+        // The first is the oldest; a new one is added at the end.
         let name = pick(world, 0)?;
         world.terminate_worker(&name);
         let next = world.start_worker()?;

@@ -1,4 +1,4 @@
-//! Holds what came out against what must come out. Pure: facts and a promise in, anomalies out.
+//! Compares what came out with what must come out. Pure: facts and a promise in, anomalies out.
 
 mod request;
 mod rest;
@@ -15,36 +15,36 @@ use crate::{
     testing::TestDriver,
 };
 
-/// What [`Expected::key`] is where there is none.
+/// [`Expected::key`] of a request without a key.
 pub const NO_KEY: u64 = 0;
 
-/// What must hold.
+/// The pipeline's guarantees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Promise {
     /// Whether results may be repeated.
     pub guarantee: Guarantee,
-    /// Which results are in order.
+    /// Which results must be in order.
     pub order: Order,
 }
 
-/// What the operators make of a request, run without Kafka.
+/// What must come of a request: the operators' results, computed without Kafka.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expected {
-    /// Its results: what is in each, and how large it is on the wire at most, in bytes.
+    /// Its results: each one's content hash, and its largest possible size on the wire, in bytes.
     pub results: Vec<(u64, u64)>,
-    /// The class of its dead letter, where it is one.
+    /// The class of its dead letter, if it is bad input.
     pub class: Option<&'static str>,
-    /// What is in the request itself.
+    /// The hash of the request's content.
     pub request: u64,
-    /// What is in its key.
+    /// The hash of its key.
     pub key: u64,
 }
 
 impl Expected {
-    /// What must come of a request, by the operators themselves.
+    /// Runs the operators on a request.
     pub fn of(operators: &mut TestDriver, request: &Record) -> Expected {
         let before = operators.dead_letters().len();
-        // An operator's fatal error would stop the pipeline, whatever it is asked: nothing must come of it then.
+        // A fatal error would stop the pipeline: no result is expected then.
         let results = operators.pipe(request.clone()).unwrap_or_default();
         let key = Record { key: request.key.clone(), ..Record::default() };
         Expected {
@@ -55,111 +55,111 @@ impl Expected {
         }
     }
 
-    /// Whether nothing comes of the request.
+    /// Whether neither a result nor a dead letter is expected.
     pub fn is_silent(&self) -> bool {
         self.results.is_empty() && self.class.is_none()
     }
 }
 
-/// A kind of wrong.
+/// A kind of anomaly.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Kind {
+pub enum AnomalyKind {
     /// A request in its topic has neither result nor dead letter.
     Lost,
-    /// A request was answered only after all workers had been started again.
+    /// A request was answered only after all workers had been restarted.
     Stalled,
-    /// A result is there more often than it must be.
+    /// A result appears more often than it must.
     Duplicate,
     /// A result is not what the operators make of its request, or has no request.
     Wrong,
     /// A result is before one whose request was earlier.
     OutOfOrder,
-    /// A dead letter is there more often than once.
+    /// A dead letter appears more than once.
     LetterDuplicate,
-    /// A dead letter is not what it must be, or nothing dead was asked.
+    /// A dead letter is not what it must be, or its request was good.
     LetterWrong,
     /// A group's committed offset is lower than an earlier one.
     OffsetWentBack,
-    /// A transaction is neither committed nor aborted although nobody is there to do it.
+    /// A transaction is still open although no worker is left to end it.
     OpenTransaction,
-    /// A record that a reader of committed records was given is not there any more.
+    /// A record that a `read_committed` reader saw is gone.
     AbortedRead,
-    /// A worker ended by itself, or did not when it was told to.
+    /// A worker ended by itself, or did not stop on SIGTERM.
     WorkerEnded,
 }
 
-impl Kind {
-    /// All of them.
-    pub const ALL: [Kind; 11] = [
-        Kind::Lost,
-        Kind::Stalled,
-        Kind::Duplicate,
-        Kind::Wrong,
-        Kind::OutOfOrder,
-        Kind::LetterDuplicate,
-        Kind::LetterWrong,
-        Kind::OffsetWentBack,
-        Kind::OpenTransaction,
-        Kind::AbortedRead,
-        Kind::WorkerEnded,
+impl AnomalyKind {
+    /// All kinds.
+    pub const ALL: [AnomalyKind; 11] = [
+        AnomalyKind::Lost,
+        AnomalyKind::Stalled,
+        AnomalyKind::Duplicate,
+        AnomalyKind::Wrong,
+        AnomalyKind::OutOfOrder,
+        AnomalyKind::LetterDuplicate,
+        AnomalyKind::LetterWrong,
+        AnomalyKind::OffsetWentBack,
+        AnomalyKind::OpenTransaction,
+        AnomalyKind::AbortedRead,
+        AnomalyKind::WorkerEnded,
     ];
 
-    /// Its name, with Jepsen's where it has one.
+    /// Its name, with Jepsen's term if there is one.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Lost => "lost (lost write)",
-            Kind::Stalled => "stalled",
-            Kind::Duplicate => "double (duplicate)",
-            Kind::Wrong => "wrong",
-            Kind::OutOfOrder => "out of order (nonmonotonic send)",
-            Kind::LetterDuplicate => "dead letters double",
-            Kind::LetterWrong => "dead letters wrong",
-            Kind::OffsetWentBack => "offsets gone back",
-            Kind::OpenTransaction => "transactions left open",
-            Kind::AbortedRead => "vanished (aborted read, G1a)",
-            Kind::WorkerEnded => "workers that ended or hung",
+            AnomalyKind::Lost => "lost (lost write)",
+            AnomalyKind::Stalled => "stalled",
+            AnomalyKind::Duplicate => "double (duplicate)",
+            AnomalyKind::Wrong => "wrong",
+            AnomalyKind::OutOfOrder => "out of order (nonmonotonic send)",
+            AnomalyKind::LetterDuplicate => "dead letters double",
+            AnomalyKind::LetterWrong => "dead letters wrong",
+            AnomalyKind::OffsetWentBack => "offsets gone back",
+            AnomalyKind::OpenTransaction => "transactions left open",
+            AnomalyKind::AbortedRead => "vanished (aborted read, G1a)",
+            AnomalyKind::WorkerEnded => "workers that ended or hung",
         }
     }
 }
 
-/// One thing that is not as it must be.
+/// One violation of what must hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Anomaly {
-    /// What kind.
-    pub kind: Kind,
-    /// The request, where it is about one.
+    /// Its kind.
+    pub kind: AnomalyKind,
+    /// The request, if it is about one.
     pub number: Option<u32>,
-    /// When it came about, as far as that can be known, in milliseconds since 1970 UTC.
+    /// When it happened, as far as known, in milliseconds since 1970 UTC.
     pub at: i64,
     /// What is wrong, in words.
     pub text: String,
 }
 
-/// What a run amounts to.
+/// The judgement of a run.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Verdict {
-    /// What breaks the promise.
+    /// Anomalies that break the promise.
     pub broken: Vec<Anomaly>,
-    /// What the promise allows: repeats, where it is at-least-once.
+    /// Anomalies that the promise allows: repeats under at-least-once.
     pub allowed: Vec<Anomaly>,
-    /// Requests that are in their topic, or were.
+    /// Requests that are or were in their topic.
     pub requests: u64,
-    /// Requests with all that must come of them.
+    /// Requests with everything that must come of them.
     pub answered: u64,
-    /// Requests that a fault deleted before they were read: nothing is expected of them.
+    /// Requests that a fault deleted before they were read: no result is expected.
     pub excused: u64,
-    /// Requests that no broker has taken: nothing is expected of them either.
+    /// Requests that no broker accepted: no result is expected either.
     pub refused: u64,
 }
 
 impl Verdict {
     /// How many anomalies of that kind break the promise.
-    pub fn broken(&self, kind: Kind) -> usize {
+    pub fn broken(&self, kind: AnomalyKind) -> usize {
         self.broken.iter().filter(|anomaly| anomaly.kind == kind).count()
     }
 }
 
-/// Judges a run. `expected` says what must come of the request of that number.
+/// Judges a run. `expected` returns what must come of the request with that number.
 pub fn judge(promise: Promise, history: &History, mut expected: impl FnMut(u32) -> Expected) -> Verdict {
     let mut judging = Judging { promise, history, verdict: Verdict::default() };
     let mut results: HashMap<u32, Vec<&Found>> = HashMap::new();
@@ -167,7 +167,7 @@ pub fn judge(promise: Promise, history: &History, mut expected: impl FnMut(u32) 
         match found.number.filter(|number| (*number as usize) < history.asked.len()) {
             Some(number) => results.entry(number).or_default().push(found),
             None => judging.broken(
-                Kind::Wrong,
+                AnomalyKind::Wrong,
                 None,
                 found.at,
                 format!("the result at {} belongs to no request", at(found.place)),
@@ -179,7 +179,7 @@ pub fn judge(promise: Promise, history: &History, mut expected: impl FnMut(u32) 
         match letter.number.filter(|number| (*number as usize) < history.asked.len()) {
             Some(number) => letters.entry(number).or_default().push(letter),
             None => judging.broken(
-                Kind::LetterWrong,
+                AnomalyKind::LetterWrong,
                 None,
                 letter.at,
                 format!("the dead letter at {} belongs to no request", at(letter.place)),
@@ -208,12 +208,12 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    fn broken(&mut self, kind: Kind, number: Option<u32>, at: i64, text: String) {
+    fn broken(&mut self, kind: AnomalyKind, number: Option<u32>, at: i64, text: String) {
         self.verdict.broken.push(Anomaly { kind, number, at, text });
     }
 
-    /// What at-least-once allows and exactly-once does not.
-    fn repeated(&mut self, kind: Kind, number: u32, at: i64, text: String) {
+    /// Whether at-least-once allows it; exactly-once does not.
+    fn repeated(&mut self, kind: AnomalyKind, number: u32, at: i64, text: String) {
         let anomaly = Anomaly { kind, number: Some(number), at, text };
         match self.promise.guarantee {
             Guarantee::ExactlyOnce => self.verdict.broken.push(anomaly),

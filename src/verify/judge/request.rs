@@ -1,6 +1,6 @@
 //! What must come of each request: once, and right.
 
-use super::{Expected, Judging, Kind, at};
+use super::{AnomalyKind, Expected, Judging, at};
 use crate::verify::history::{Asked, Found, Letter};
 
 /// The class of a dead letter whose result does not fit its topic.
@@ -17,7 +17,8 @@ impl Judging<'_> {
     ) {
         let (before, known) = (self.verdict.broken.len(), asked.place.is_some());
         let deleted = self.history.deleted.iter().any(|deleted| deleted.has(asked));
-        // A result that did not fit while the limit was low is a dead letter; all of a request's results or none.
+        // A result that was too large while the limit was low is a dead letter; this holds for all of a
+        // request's results or none.
         let fits = |size: u64| self.history.smallest_limit.is_none_or(|limit| size <= limit);
         let (refused, dead): (Vec<&Letter>, Vec<&Letter>) =
             match expected.results.iter().all(|(_, size)| fits(*size)) {
@@ -26,7 +27,7 @@ impl Judging<'_> {
             };
         if let (Some(letter), Some(result)) = (refused.first(), found.first()) {
             let text = format!("a result at {} and a dead letter at {}", at(result.place), at(letter.place));
-            self.repeated(Kind::Duplicate, number, result.at.max(letter.at), text);
+            self.repeated(AnomalyKind::Duplicate, number, result.at.max(letter.at), text);
         }
         let too_large = found.is_empty() && !refused.is_empty();
         let dead = if too_large { refused } else { dead };
@@ -42,11 +43,16 @@ impl Judging<'_> {
             } else {
                 "a result that is not right"
             };
-            self.broken(Kind::Wrong, Some(number), result.at, format!("{what} at {}", at(result.place)));
+            self.broken(
+                AnomalyKind::Wrong,
+                Some(number),
+                result.at,
+                format!("{what} at {}", at(result.place)),
+            );
         }
         let mut missing = 0;
         for (index, (digest, _)) in results.iter().enumerate() {
-            // The same result may be wanted twice.
+            // The same result may be expected twice.
             if results[..index].iter().any(|(earlier, _)| earlier == digest) {
                 continue;
             }
@@ -56,7 +62,7 @@ impl Judging<'_> {
             for again in there.iter().skip(wanted) {
                 let places: Vec<String> = there.iter().map(|result| at(result.place)).collect();
                 self.repeated(
-                    Kind::Duplicate,
+                    AnomalyKind::Duplicate,
                     number,
                     again.at,
                     format!("results at {}", places.join(" and ")),
@@ -68,7 +74,7 @@ impl Judging<'_> {
             let what = if class.is_some() { "no dead letter" } else { "no result" };
             let when = asked.acknowledged.unwrap_or(asked.at);
             let place = asked.place.map(at).unwrap_or_default();
-            self.broken(Kind::Lost, Some(number), when, format!("asked at {place}: {what}"));
+            self.broken(AnomalyKind::Lost, Some(number), when, format!("asked at {place}: {what}"));
         }
         self.verdict.requests += u64::from(known);
         self.verdict.refused += u64::from(!known);
@@ -92,7 +98,7 @@ impl Judging<'_> {
                     letter.class,
                     at(letter.place)
                 );
-                self.broken(Kind::LetterWrong, Some(number), letter.at, text);
+                self.broken(AnomalyKind::LetterWrong, Some(number), letter.at, text);
             }
             return 0;
         };
@@ -108,12 +114,12 @@ impl Judging<'_> {
                 continue;
             };
             let text = format!("the dead letter at {} {what}", at(letter.place));
-            self.broken(Kind::LetterWrong, Some(number), letter.at, text);
+            self.broken(AnomalyKind::LetterWrong, Some(number), letter.at, text);
         }
         for again in dead.iter().skip(1) {
             let places: Vec<String> = dead.iter().map(|letter| at(letter.place)).collect();
             self.repeated(
-                Kind::LetterDuplicate,
+                AnomalyKind::LetterDuplicate,
                 number,
                 again.at,
                 format!("dead letters at {}", places.join(" and ")),

@@ -1,8 +1,8 @@
-//! What must be so once all has come to rest.
+//! What must hold once everything is quiet.
 
 use std::collections::BTreeMap;
 
-use super::{Judging, Kind};
+use super::{AnomalyKind, Judging};
 
 impl Judging<'_> {
     pub(super) fn rest(&mut self) {
@@ -13,17 +13,17 @@ impl Judging<'_> {
                 "{}[{}]: a transaction is open at offset {}, and the partition ends at {}",
                 open.topic, open.place.partition, open.place.offset, open.end
             );
-            self.broken(Kind::OpenTransaction, None, 0, text);
+            self.broken(AnomalyKind::OpenTransaction, None, 0, text);
         }
         for text in &history.vanished {
-            self.broken(Kind::AbortedRead, None, 0, text.clone());
+            self.broken(AnomalyKind::AbortedRead, None, 0, text.clone());
         }
         for (at, text) in &history.ended {
-            self.broken(Kind::WorkerEnded, None, *at, text.clone());
+            self.broken(AnomalyKind::WorkerEnded, None, *at, text.clone());
         }
     }
 
-    /// One anomaly a partition: it is the partition that stalled.
+    /// Reports one anomaly for each partition, as it is the partition that stalled.
     fn stalled(&mut self) {
         let history = self.history;
         let mut partitions: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
@@ -41,7 +41,7 @@ impl Judging<'_> {
                 numbers.len(),
                 first.place.map_or(0, |place| place.offset)
             );
-            self.broken(Kind::Stalled, Some(numbers[0]), first.at, text);
+            self.broken(AnomalyKind::Stalled, Some(numbers[0]), first.at, text);
         }
     }
 }

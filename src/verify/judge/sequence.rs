@@ -1,20 +1,21 @@
-//! What must go forwards: results of a partition or a key, and committed offsets.
+//! What must never go back: the results of a partition or a key, and committed offsets.
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use super::{Judging, Kind, NO_KEY, at};
+use super::{AnomalyKind, Judging, NO_KEY, at};
 use crate::{
     config::Order,
     verify::history::{Found, Place},
 };
 
-/// For so long, in milliseconds, commits of a topic that is gone may come.
+/// How long commits for a deleted topic may still come, in milliseconds.
 const STRAY: i64 = 60_000;
 
 impl Judging<'_> {
-    /// Where results are in order, a result is never before one whose request was earlier in the same partition (and has the
-    /// same key). Of repeats the one counts that was written first, in whichever partition: what at-least-once does again, it
-    /// does again in order, from behind, and a record without a key may go elsewhere then. A dead letter counts as one of them.
+    /// With an order, a result never precedes one whose request was earlier in the same partition (and has
+    /// the same key). Of repeats only the one written first counts, in whichever partition: at-least-once
+    /// repeats in order, from an earlier offset, and a record without a key may then go to another partition.
+    /// A dead letter counts as a result.
     pub(super) fn order(&mut self, keys: &[u64]) {
         if self.promise.order == Order::None {
             return;
@@ -46,7 +47,7 @@ impl Judging<'_> {
                 continue;
             }
             let key = match self.promise.order {
-                // A record without a key is free.
+                // Records without a key have no order.
                 Order::Key if *key == NO_KEY => continue,
                 Order::Key => *key,
                 Order::Partition | Order::None => 0,
@@ -61,14 +62,14 @@ impl Judging<'_> {
                     at(last.1),
                     last.0
                 );
-                self.broken(Kind::OutOfOrder, Some(number), found.at, text);
+                self.broken(AnomalyKind::OutOfOrder, Some(number), found.at, text);
             } else {
                 *last = (place.offset, found.place);
             }
         }
     }
 
-    /// A committed offset never goes back, until the broker forgets it.
+    /// A committed offset never goes back, unless the broker expired it.
     pub(super) fn offsets(&mut self) {
         let history = self.history;
         let mut latest: BTreeMap<(&str, i32), (i64, i64)> = BTreeMap::new();
@@ -87,7 +88,7 @@ impl Judging<'_> {
                             commit.partition,
                             commit.at - when
                         );
-                        self.broken(Kind::OffsetWentBack, None, commit.at, text);
+                        self.broken(AnomalyKind::OffsetWentBack, None, commit.at, text);
                     }
                     entry.insert((offset, commit.at));
                 }
@@ -99,8 +100,8 @@ impl Judging<'_> {
         }
     }
 
-    /// Whether the topic of requests was made again shortly before: its offsets begin anew then, and what was on its way is
-    /// committed yet.
+    /// Whether the request topic was recreated shortly before: then its offsets begin at 0 again, and commits
+    /// in flight still arrive.
     fn made_again_before(&self, at: i64) -> bool {
         self.history.made_again.iter().any(|made| (0..STRAY).contains(&(at - made)))
     }

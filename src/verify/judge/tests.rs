@@ -60,7 +60,7 @@ fn expected(number: u32) -> Expected {
 }
 
 /// The kinds and requests of what is broken.
-fn broken(promise: Promise, history: &History) -> Vec<(Kind, Option<u32>)> {
+fn broken(promise: Promise, history: &History) -> Vec<(AnomalyKind, Option<u32>)> {
     judge(promise, history, expected).broken.iter().map(|anomaly| (anomaly.kind, anomaly.number)).collect()
 }
 
@@ -79,8 +79,11 @@ fn a_loss_is_found_although_another_result_is_double() {
     let last = history.results.pop().unwrap();
     history.results.push(result(7, place(1, 200)));
     assert_eq!(last.number, Some(9));
-    assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::Duplicate, Some(7)), (Kind::Lost, Some(9))]);
-    assert_eq!(broken(AT_LEAST_ONCE, &history), [(Kind::Lost, Some(9))]);
+    assert_eq!(
+        broken(EXACTLY_ONCE, &history),
+        [(AnomalyKind::Duplicate, Some(7)), (AnomalyKind::Lost, Some(9))]
+    );
+    assert_eq!(broken(AT_LEAST_ONCE, &history), [(AnomalyKind::Lost, Some(9))]);
     let verdict = judge(AT_LEAST_ONCE, &history, expected);
     assert_eq!(verdict.allowed.len(), 1);
     assert_eq!((verdict.requests, verdict.answered), (10, 9));
@@ -90,14 +93,14 @@ fn a_loss_is_found_although_another_result_is_double() {
 fn a_value_that_is_not_right_is_wrong_and_the_right_one_is_lost() {
     let mut history = right();
     history.results[0].digest = 7;
-    assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::Wrong, Some(0)), (Kind::Lost, Some(0))]);
+    assert_eq!(broken(EXACTLY_ONCE, &history), [(AnomalyKind::Wrong, Some(0)), (AnomalyKind::Lost, Some(0))]);
     let mut history = right();
     history.results.push(Found { number: Some(BAD), ..result(0, place(0, 300)) });
     history.results.push(Found { number: None, ..result(0, place(0, 301)) });
     history.results.push(Found { number: Some(10), ..result(0, place(0, 302)) });
     assert_eq!(
         broken(EXACTLY_ONCE, &history),
-        [(Kind::Wrong, None), (Kind::Wrong, None), (Kind::Wrong, Some(BAD))]
+        [(AnomalyKind::Wrong, None), (AnomalyKind::Wrong, None), (AnomalyKind::Wrong, Some(BAD))]
     );
 }
 
@@ -105,21 +108,24 @@ fn a_value_that_is_not_right_is_wrong_and_the_right_one_is_lost() {
 fn a_dead_letter_is_missing_double_or_not_as_it_must_be() {
     let with = |letters: Vec<Letter>| History { letters, ..right() };
     let cases = [
-        (vec![], vec![(Kind::Lost, Some(BAD))]),
-        (vec![letter("not-a-number"), letter("not-a-number")], vec![(Kind::LetterDuplicate, Some(BAD))]),
-        (vec![letter("above-max")], vec![(Kind::LetterWrong, Some(BAD))]),
-        (vec![Letter { digest: 1, ..letter("not-a-number") }], vec![(Kind::LetterWrong, Some(BAD))]),
+        (vec![], vec![(AnomalyKind::Lost, Some(BAD))]),
+        (
+            vec![letter("not-a-number"), letter("not-a-number")],
+            vec![(AnomalyKind::LetterDuplicate, Some(BAD))],
+        ),
+        (vec![letter("above-max")], vec![(AnomalyKind::LetterWrong, Some(BAD))]),
+        (vec![Letter { digest: 1, ..letter("not-a-number") }], vec![(AnomalyKind::LetterWrong, Some(BAD))]),
         (
             vec![Letter { says: Some(place(1, 2)), ..letter("not-a-number") }],
-            vec![(Kind::LetterWrong, Some(BAD))],
+            vec![(AnomalyKind::LetterWrong, Some(BAD))],
         ),
         (
             vec![letter("not-a-number"), Letter { number: Some(4), ..letter("expired") }],
-            vec![(Kind::LetterWrong, Some(4))],
+            vec![(AnomalyKind::LetterWrong, Some(4))],
         ),
         (
             vec![letter("not-a-number"), Letter { number: None, ..letter("x") }],
-            vec![(Kind::LetterWrong, None)],
+            vec![(AnomalyKind::LetterWrong, None)],
         ),
     ];
     for (letters, wrong) in cases {
@@ -149,16 +155,16 @@ fn of_repeats_the_one_that_was_written_first_counts_in_whichever_partition() {
     history.results.push(Found { place: place(0, 103), at: again.at + 1, ..again });
     assert_eq!(broken(AT_LEAST_ONCE, &history), []);
     history.results[0].at += 2;
-    assert_eq!(broken(AT_LEAST_ONCE, &history), [(Kind::OutOfOrder, Some(0))]);
+    assert_eq!(broken(AT_LEAST_ONCE, &history), [(AnomalyKind::OutOfOrder, Some(0))]);
 }
 
 #[test]
 fn an_order_that_is_broken_is_found_where_it_is_promised() {
     let by = |order| Promise { order, ..EXACTLY_ONCE };
     // 2 and 4 have different keys, 2 and 6 the same.
-    assert_eq!(broken(by(Order::Partition), &swapped(2, 4)), [(Kind::OutOfOrder, Some(2))]);
+    assert_eq!(broken(by(Order::Partition), &swapped(2, 4)), [(AnomalyKind::OutOfOrder, Some(2))]);
     assert_eq!(broken(by(Order::Key), &swapped(2, 4)), []);
-    assert_eq!(broken(by(Order::Key), &swapped(2, 6)), [(Kind::OutOfOrder, Some(2))]);
+    assert_eq!(broken(by(Order::Key), &swapped(2, 6)), [(AnomalyKind::OutOfOrder, Some(2))]);
     assert_eq!(broken(by(Order::None), &swapped(2, 6)), []);
     // Results of different partitions are in no order.
     let mut history = swapped(0, 2);
@@ -178,7 +184,10 @@ fn offsets_that_go_back_are_found_unless_the_topic_was_made_again() {
         ..right()
     };
     assert_eq!(broken(EXACTLY_ONCE, &commits(&[Some(5), Some(5), Some(9)])), []);
-    assert_eq!(broken(EXACTLY_ONCE, &commits(&[Some(5), Some(4), Some(9)])), [(Kind::OffsetWentBack, None)]);
+    assert_eq!(
+        broken(EXACTLY_ONCE, &commits(&[Some(5), Some(4), Some(9)])),
+        [(AnomalyKind::OffsetWentBack, None)]
+    );
     assert_eq!(broken(EXACTLY_ONCE, &commits(&[Some(5), None, Some(0)])), []);
     let mut history = commits(&[Some(5), Some(4)]);
     history.made_again.push(2);
@@ -191,7 +200,7 @@ fn what_a_fault_deleted_is_not_expected_and_what_was_behind_it_is() {
     // Requests 2 and 4 of partition 0 are deleted, at offsets 1 and 2; 0 was committed, and deleted too.
     history.deleted.push(Deleted { generation: 0, partition: 0, from: 1, before: 3 });
     history.results.retain(|found| !matches!(found.number, Some(0 | 2 | 4 | 5 | 6)));
-    let lost = [0, 5, 6].map(|number| (Kind::Lost, Some(number)));
+    let lost = [0, 5, 6].map(|number| (AnomalyKind::Lost, Some(number)));
     assert_eq!(broken(EXACTLY_ONCE, &history), lost);
     assert_eq!(judge(EXACTLY_ONCE, &history, expected).excused, 2);
 }
@@ -204,7 +213,7 @@ fn what_no_broker_has_taken_may_be_answered_once_or_not() {
     history.results.retain(|found| found.number != Some(6));
     assert_eq!(broken(EXACTLY_ONCE, &history), []);
     history.results.push(result(8, place(0, 300)));
-    assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::Duplicate, Some(8))]);
+    assert_eq!(broken(EXACTLY_ONCE, &history), [(AnomalyKind::Duplicate, Some(8))]);
 }
 
 fn too_large(number: u32) -> Letter {
@@ -221,7 +230,11 @@ fn a_result_that_follows_a_dead_letter_of_its_own_is_a_repeat_and_in_no_order() 
     let mut history = swapped(2, 4);
     history.smallest_limit = Some(99);
     history.letters.push(too_large(2));
-    assert_eq!(broken(AT_LEAST_ONCE, &history), [(Kind::OutOfOrder, Some(2))], "it came behind the result");
+    assert_eq!(
+        broken(AT_LEAST_ONCE, &history),
+        [(AnomalyKind::OutOfOrder, Some(2))],
+        "it came behind the result"
+    );
     history.letters.last_mut().unwrap().at = 400;
     assert_eq!(broken(AT_LEAST_ONCE, &history), []);
 }
@@ -231,14 +244,20 @@ fn what_did_not_fit_may_be_a_dead_letter_and_nothing_else_may() {
     let mut history = right();
     history.results.retain(|found| found.number != Some(4));
     history.letters.push(too_large(4));
-    assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::LetterWrong, Some(4)), (Kind::Lost, Some(4))]);
+    assert_eq!(
+        broken(EXACTLY_ONCE, &history),
+        [(AnomalyKind::LetterWrong, Some(4)), (AnomalyKind::Lost, Some(4))]
+    );
     history.smallest_limit = Some(100);
-    assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::LetterWrong, Some(4)), (Kind::Lost, Some(4))]);
+    assert_eq!(
+        broken(EXACTLY_ONCE, &history),
+        [(AnomalyKind::LetterWrong, Some(4)), (AnomalyKind::Lost, Some(4))]
+    );
     history.smallest_limit = Some(99);
     assert_eq!(broken(EXACTLY_ONCE, &history), []);
     // Not both.
     history.letters.push(too_large(6));
-    assert_eq!(broken(EXACTLY_ONCE, &history), [(Kind::Duplicate, Some(6))]);
+    assert_eq!(broken(EXACTLY_ONCE, &history), [(AnomalyKind::Duplicate, Some(6))]);
     assert_eq!(broken(AT_LEAST_ONCE, &history), []);
 }
 
@@ -252,11 +271,11 @@ fn what_is_left_open_vanished_ended_or_stalled_is_said() {
     assert_eq!(
         broken(EXACTLY_ONCE, &history),
         [
-            (Kind::Stalled, Some(2)),
-            (Kind::Stalled, Some(5)),
-            (Kind::OpenTransaction, None),
-            (Kind::AbortedRead, None),
-            (Kind::WorkerEnded, None),
+            (AnomalyKind::Stalled, Some(2)),
+            (AnomalyKind::Stalled, Some(5)),
+            (AnomalyKind::OpenTransaction, None),
+            (AnomalyKind::AbortedRead, None),
+            (AnomalyKind::WorkerEnded, None),
         ]
     );
 }

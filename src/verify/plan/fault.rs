@@ -4,11 +4,11 @@ use std::{fmt, time::Duration};
 
 use crate::verify::proxy::{Api, Effect};
 
-/// A fault, with all that chance has to say about it. Who it hits is a number, of which is taken what is left when it is
-/// divided by how many there are.
+/// A fault, with its random parameters. `who` is a random number; the target is that number modulo how many
+/// there are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// See [`Kind`]; `pause` is how long nobody takes its place.
+    /// See [`FaultKind`]; `pause` is how long it is not replaced.
     KillWorker {
         who: usize,
         pause: Duration,
@@ -42,14 +42,14 @@ pub enum Fault {
     },
     /// All connections, once.
     CutAll,
-    /// What a proxy does to each request of that kind; a worker may be killed in the middle of it.
+    /// What a proxy does to each request of that kind; a worker may be killed meanwhile.
     Disturb {
         api: Api,
         effect: Effect,
         lasts: Duration,
         kills: Option<usize>,
     },
-    /// Until its connection is cut, and from then until the broker gets it.
+    /// `held` is how long until its connection is cut, `late` how long from then until the broker gets it.
     Hold {
         api: Api,
         held: Duration,
@@ -58,11 +58,11 @@ pub enum Fault {
     Credentials {
         lasts: Duration,
     },
-    /// To the topic of requests, or to that of results.
+    /// `requests`: to the request topic, otherwise to the result topic.
     AddPartitions {
         requests: bool,
     },
-    /// So many bytes.
+    /// The largest record that the result topic takes, in bytes.
     TooLarge {
         limit: u64,
         lasts: Duration,
@@ -72,7 +72,7 @@ pub enum Fault {
         pause: Duration,
     },
     TopicAgain,
-    /// So many seconds forwards, or back.
+    /// `by` is in seconds, and may be negative.
     ClockJump {
         by: i64,
         lasts: Duration,
@@ -80,7 +80,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What it is called in tables: faults of one name are counted together.
+    /// Its name in tables: faults of one name are counted together.
     pub fn name(&self) -> String {
         match self {
             Fault::KillWorker { .. } => "kill -9 a worker".to_owned(),

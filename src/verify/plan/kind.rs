@@ -1,15 +1,15 @@
-//! The kinds of faults, by which a user names them.
+//! The kinds of faults, as the user names them.
 
 use crate::verify::clock::library;
 
-/// A kind of fault, as it is named on the command line.
+/// A kind of fault, as named on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Kind {
-    /// `kill -9` of a worker, which is started again.
+pub enum FaultKind {
+    /// `kill -9` of a worker, which is restarted.
     KillWorker,
-    /// SIGTERM to a worker, which is started again.
+    /// SIGTERM to a worker, which is restarted.
     TerminateWorker,
-    /// SIGSTOP to one or two workers, for longer than their group waits at times.
+    /// SIGSTOP to one or two workers, sometimes for longer than the session time-out.
     StopWorkers,
     /// One worker more for a while.
     MoreWorkers,
@@ -17,88 +17,101 @@ pub enum Kind {
     FewerWorkers,
     /// All workers, one after the other.
     RollingRestart,
-    /// `kill -9` of a broker, which is started again.
+    /// `kill -9` of a broker, which is restarted.
     KillBroker,
     /// SIGSTOP to a broker.
     StopBroker,
-    /// The group's coordinator stops in order and starts again, so that another broker takes over.
+    /// The group's coordinator is restarted gracefully, so that another broker takes over.
     MoveCoordinator,
-    /// Connections are cut: all at once, or at each request of a kind, before the broker gets it or after.
+    /// Connections are cut: all at once, or at each request of a kind, before or after the broker gets it.
     Cut,
     /// A request is held back, its connection is cut, and it reaches the broker late.
     Hold,
     /// Requests of a kind are slow.
     Slow,
-    /// Connections that a request of a kind comes by are dead, and nobody says so.
+    /// Connections on which a request of a kind comes become half-open: silent in both directions.
     HalfOpen,
     /// Brokers answer Produce as if their disk were full.
     FullDisk,
-    /// Brokers know the workers' credentials no more.
+    /// Brokers refuse the workers' credentials.
     Credentials,
-    /// The topic of requests or of results gets a partition more.
+    /// The request or result topic gets one more partition.
     AddPartitions,
-    /// The result topic takes small records alone for a while.
+    /// The result topic only takes small records for a while.
     TooLarge,
-    /// Records are deleted while no worker runs, so that committed offsets are not retained.
+    /// Records are deleted while no worker runs, so that committed offsets point below the log's start.
     OffsetsGone,
-    /// The topic of requests is deleted and made again.
+    /// The request topic is deleted and recreated.
     TopicAgain,
-    /// The clock of a worker jumps, and back.
+    /// A worker's clock jumps, and later back.
     ClockJump,
 }
 
-/// The groups of kinds, as they are named on the command line, and what belongs to them.
-const GROUPS: [(&str, &[Kind]); 5] = [
+/// The groups of kinds, as named on the command line.
+const GROUPS: [(&str, &[FaultKind]); 5] = [
     (
         "workers",
         &[
-            Kind::KillWorker,
-            Kind::TerminateWorker,
-            Kind::StopWorkers,
-            Kind::MoreWorkers,
-            Kind::FewerWorkers,
-            Kind::RollingRestart,
+            FaultKind::KillWorker,
+            FaultKind::TerminateWorker,
+            FaultKind::StopWorkers,
+            FaultKind::MoreWorkers,
+            FaultKind::FewerWorkers,
+            FaultKind::RollingRestart,
         ],
     ),
-    ("brokers", &[Kind::KillBroker, Kind::StopBroker, Kind::MoveCoordinator]),
-    ("network", &[Kind::Cut, Kind::Hold, Kind::Slow, Kind::HalfOpen, Kind::FullDisk, Kind::Credentials]),
-    ("topics", &[Kind::AddPartitions, Kind::TooLarge, Kind::OffsetsGone, Kind::TopicAgain]),
-    ("clock", &[Kind::ClockJump]),
+    ("brokers", &[FaultKind::KillBroker, FaultKind::StopBroker, FaultKind::MoveCoordinator]),
+    (
+        "network",
+        &[
+            FaultKind::Cut,
+            FaultKind::Hold,
+            FaultKind::Slow,
+            FaultKind::HalfOpen,
+            FaultKind::FullDisk,
+            FaultKind::Credentials,
+        ],
+    ),
+    (
+        "topics",
+        &[FaultKind::AddPartitions, FaultKind::TooLarge, FaultKind::OffsetsGone, FaultKind::TopicAgain],
+    ),
+    ("clock", &[FaultKind::ClockJump]),
 ];
 
-impl Kind {
-    /// All of them.
-    pub fn all() -> Vec<Kind> {
+impl FaultKind {
+    /// All kinds.
+    pub fn all() -> Vec<FaultKind> {
         GROUPS.iter().flat_map(|(_, kinds)| kinds.iter().copied()).collect()
     }
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::KillWorker => "kill-worker",
-            Kind::TerminateWorker => "terminate-worker",
-            Kind::StopWorkers => "stop-workers",
-            Kind::MoreWorkers => "more-workers",
-            Kind::FewerWorkers => "fewer-workers",
-            Kind::RollingRestart => "rolling-restart",
-            Kind::KillBroker => "kill-broker",
-            Kind::StopBroker => "stop-broker",
-            Kind::MoveCoordinator => "move-coordinator",
-            Kind::Cut => "cut",
-            Kind::Hold => "hold",
-            Kind::Slow => "slow",
-            Kind::HalfOpen => "half-open",
-            Kind::FullDisk => "full-disk",
-            Kind::Credentials => "credentials",
-            Kind::AddPartitions => "add-partitions",
-            Kind::TooLarge => "too-large",
-            Kind::OffsetsGone => "offsets-gone",
-            Kind::TopicAgain => "topic-again",
-            Kind::ClockJump => "clock-jump",
+            FaultKind::KillWorker => "kill-worker",
+            FaultKind::TerminateWorker => "terminate-worker",
+            FaultKind::StopWorkers => "stop-workers",
+            FaultKind::MoreWorkers => "more-workers",
+            FaultKind::FewerWorkers => "fewer-workers",
+            FaultKind::RollingRestart => "rolling-restart",
+            FaultKind::KillBroker => "kill-broker",
+            FaultKind::StopBroker => "stop-broker",
+            FaultKind::MoveCoordinator => "move-coordinator",
+            FaultKind::Cut => "cut",
+            FaultKind::Hold => "hold",
+            FaultKind::Slow => "slow",
+            FaultKind::HalfOpen => "half-open",
+            FaultKind::FullDisk => "full-disk",
+            FaultKind::Credentials => "credentials",
+            FaultKind::AddPartitions => "add-partitions",
+            FaultKind::TooLarge => "too-large",
+            FaultKind::OffsetsGone => "offsets-gone",
+            FaultKind::TopicAgain => "topic-again",
+            FaultKind::ClockJump => "clock-jump",
         }
     }
 
-    /// Why it cannot happen; `ours` says whether the brokers are.
+    /// Why it cannot happen, if it cannot; `ours`: whether this run started the brokers.
     pub fn unavailable(self, ours: bool) -> Option<&'static str> {
         let group = GROUPS.iter().find(|(_, kinds)| kinds.contains(&self)).map_or("", |(group, _)| *group);
         match group {
@@ -114,22 +127,22 @@ impl Kind {
     /// The kinds that a list names: `all`, groups, or kinds, with commas between them.
     ///
     /// # Errors
-    /// A name that nothing has, and which there are.
-    pub fn parse_list(list: &str) -> Result<Vec<Kind>, String> {
+    /// An unknown name, with the names that exist.
+    pub fn parse_list(list: &str) -> Result<Vec<FaultKind>, String> {
         let mut kinds = Vec::new();
         for name in list.split(',').map(str::trim) {
             let group = GROUPS.iter().find(|(group, _)| *group == name);
             let found = match group {
-                _ if name == "all" => Kind::all(),
+                _ if name == "all" => FaultKind::all(),
                 Some((_, kinds)) => kinds.to_vec(),
-                None => Kind::all().into_iter().filter(|kind| kind.name() == name).collect(),
+                None => FaultKind::all().into_iter().filter(|kind| kind.name() == name).collect(),
             };
             if found.is_empty() {
                 let groups = GROUPS.iter().map(|(group, _)| *group);
                 let names: Vec<&str> = ["all"]
                     .into_iter()
                     .chain(groups)
-                    .chain(Kind::all().into_iter().map(Kind::name))
+                    .chain(FaultKind::all().into_iter().map(FaultKind::name))
                     .collect();
                 return Err(format!("there is no fault `{name}`; there are {}", names.join(", ")));
             }

@@ -1,8 +1,8 @@
-//! Answers that are made instead of the broker's (Kafka protocol guide: Produce 3 to 12, SaslAuthenticate 0 to 2).
+//! Answers made instead of the broker's (Kafka protocol guide: Produce 3 to 12, SaslAuthenticate 0 to 2).
 
 use super::api::{Api, Head};
 
-/// The answer, with its size, that refuses a request (which is without its size); `None` where none can be made.
+/// The answer, with its size, that refuses a request (given without its size); `None` if none can be made.
 pub(super) fn refusal(head: Head, request: &[u8], error: i16) -> Option<Vec<u8>> {
     let body = match head.api? {
         Api::Produce => produce(head, request, error)?,
@@ -47,7 +47,7 @@ fn produce(head: Head, request: &[u8], error: i16) -> Option<Vec<u8>> {
     }
     let flexible = head.version >= 9;
     let mut from = Reader { rest: request.get(Head::SIZE..)?, flexible };
-    // The client's id is in the old form whatever the version.
+    // The client id is in the old form in every version.
     let client = from.i16()?;
     from.skip(usize::try_from(client.max(0)).ok()?)?;
     from.tags()?;
@@ -86,7 +86,7 @@ fn produce(head: Head, request: &[u8], error: i16) -> Option<Vec<u8>> {
     Some(to.bytes)
 }
 
-/// Reads a request's fields; no byte is trusted for a size.
+/// Reads a request's fields; never trusts a size.
 struct Reader<'a> {
     rest: &'a [u8],
     flexible: bool,
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// An array's length; of a null one 0.
+    /// An array's length; 0 for a null one.
     fn count(&mut self) -> Option<usize> {
         match self.flexible {
             true => Some(self.varint()?.saturating_sub(1)),
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string; of a null one nothing.
+    /// A string; empty for a null one.
     fn string(&mut self) -> Option<&'a [u8]> {
         let size = match self.flexible {
             true => self.varint()?.saturating_sub(1),

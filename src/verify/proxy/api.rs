@@ -1,4 +1,4 @@
-//! The kinds of Kafka's requests, and what is read of a request's head.
+//! The kinds of Kafka requests, and the part of a request's header that the proxy reads.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ pub enum Api {
     Metadata = 3,
     /// Offsets of a group, without a transaction.
     OffsetCommit = 8,
-    /// Which offsets are committed.
+    /// Fetches committed offsets.
     OffsetFetch = 9,
     /// Who coordinates a group or a transaction.
     FindCoordinator = 10,
     /// A member joins its group.
     JoinGroup = 11,
-    /// A member is alive.
+    /// A member reports that it is alive.
     Heartbeat = 12,
     /// A member asks for its partitions.
     SyncGroup = 14,
@@ -39,7 +39,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Api; 15] = [
         Api::Produce,
         Api::Fetch,
@@ -72,17 +72,17 @@ impl fmt::Display for Api {
 /// What every request begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Head {
-    /// `None` for a kind that nobody asks about here.
+    /// `None` for a kind that is not listed here.
     pub api: Option<Api>,
     pub version: i16,
     pub correlation: i32,
 }
 
 impl Head {
-    /// A request without its size has at least so many bytes.
+    /// The least bytes of a request without its size.
     pub const SIZE: usize = 8;
 
-    /// Reads the head of a request without its size; `None` where it is too short for one.
+    /// Reads the header of a request without its size; `None` if it is too short.
     pub fn read(request: &[u8]) -> Option<Head> {
         let two = |at: usize| Some(i16::from_be_bytes(request.get(at..at + 2)?.try_into().ok()?));
         let correlation = correlation(request.get(4..)?)?;

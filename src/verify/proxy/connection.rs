@@ -1,4 +1,4 @@
-//! One client's connection, and the one to the broker that belongs to it.
+//! One client's connection, and its connection to the broker.
 
 use std::{
     io,
@@ -26,12 +26,12 @@ use super::{
 
 /// The largest request or answer: the default of Kafka's `socket.request.max.bytes`.
 const LARGEST: usize = 100 << 20;
-/// How long the answer to a request that was let go late is waited for.
+/// How long to wait for the answer to a late request.
 const LATE: Duration = Duration::from_secs(30);
-/// The pause after a connection could not be accepted.
+/// The pause after accepting a connection failed.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections for ever.
+/// Accepts connections forever.
 pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let next = AtomicU64::new(0);
@@ -52,7 +52,7 @@ pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>)
 }
 
 async fn serve(client: TcpStream, shared: &Shared, cut: CancellationToken) -> io::Result<()> {
-    // Where the broker is down, the client sees its connection closed, which is what it would see without us.
+    // If the broker is down, the client sees its connection closed, as it would without the proxy.
     let broker = TcpStream::connect(shared.broker).await?;
     client.set_nodelay(true)?;
     broker.set_nodelay(true)?;
@@ -75,21 +75,21 @@ struct Connection<'a> {
     cut: CancellationToken,
     /// `None` once the client's side was cut.
     to_client: AsyncMutex<Option<OwnedWriteHalf>>,
-    /// Nothing is told to the client any more.
+    /// Set once the client receives no more answers.
     mute: AtomicBool,
-    /// Answers that something is done with, by their correlation id.
+    /// Answers that are handled specially, by their correlation id.
     awaited: Mutex<Vec<(i32, Answer)>>,
 }
 
 enum Answer {
-    /// Notifies the holder of the request.
-    Tell(Held),
-    /// Cuts the connection.
+    /// Is passed to the holder of the request.
+    Report(Held),
+    /// Is lost: the connection is cut.
     Cut,
 }
 
 impl Connection<'_> {
-    /// Passes requests on until the client goes or is cut.
+    /// Passes requests on until the client disconnects or is cut.
     async fn requests(&self, mut client: OwnedReadHalf, mut broker: OwnedWriteHalf) -> io::Result<()> {
         loop {
             let request = tokio::select! {
@@ -99,7 +99,7 @@ impl Connection<'_> {
             let Some(head) = Head::read(&request[4..]) else { return Err(io::ErrorKind::InvalidData.into()) };
             let rule = self.shared.rule(head.api, &self.cut);
             if let Some(held) = &rule.held {
-                self.await_answer(head, Answer::Tell(held.clone()));
+                self.await_answer(head, Answer::Report(held.clone()));
                 tokio::select! {
                     () = held.released() => {}
                     () = self.cut.cancelled() => return self.late(held, client, broker, &request).await,
@@ -111,7 +111,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Does what the rule says. Returns whether the request goes to the broker.
+    /// Applies the rule. Returns whether the request goes to the broker.
     async fn disturb(&self, rule: &Rule, head: Head, request: &[u8]) -> io::Result<bool> {
         match rule.effect {
             None => Ok(true),
@@ -137,13 +137,13 @@ impl Connection<'_> {
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
             Some(Effect::Refuse(error)) => match answers::refusal(head, &request[4..], error) {
-                Some(answer) => self.tell(&answer).await.map(|()| false),
+                Some(answer) => self.forward(&answer).await.map(|()| false),
                 None => Ok(true),
             },
         }
     }
 
-    /// A request that is held and whose client is gone: it goes to the broker when it is let go, by the broker's side of
+    /// Sends a held request whose client is gone to the broker once it is released, on the broker's side of
     /// this connection, which outlives the client's.
     async fn late(
         &self,
@@ -156,26 +156,26 @@ impl Connection<'_> {
         *self.to_client.lock().await = None;
         held.released().await;
         broker.write_all(request).await?;
-        // The answer is told by `answers`; both end with this.
+        // `answers` reports the answer; both end here.
         tokio::time::sleep(LATE).await;
         Ok(())
     }
 
-    /// Passes answers on until the broker goes. A client that is gone is `requests`' to notice: a request of its may
-    /// still be held.
+    /// Passes answers on until the broker disconnects. `requests` notices when the client is gone: one of its
+    /// requests may still be held.
     async fn answers(&self, mut broker: OwnedReadHalf) -> io::Result<()> {
         loop {
             let answer = read(&mut broker).await?;
             match self.awaited(correlation(&answer[4..])) {
                 Some(Answer::Cut) => return Err(io::ErrorKind::ConnectionAborted.into()),
-                Some(Answer::Tell(held)) => held.answered(&answer[8..]),
+                Some(Answer::Report(held)) => held.answered(&answer[8..]),
                 None => {}
             }
-            let _ = self.tell(&answer).await;
+            let _ = self.forward(&answer).await;
         }
     }
 
-    async fn tell(&self, answer: &[u8]) -> io::Result<()> {
+    async fn forward(&self, answer: &[u8]) -> io::Result<()> {
         if !self.mute.load(Relaxed)
             && let Some(client) = &mut *self.to_client.lock().await
         {
@@ -195,7 +195,7 @@ impl Connection<'_> {
     }
 }
 
-/// Reads one request or answer, with its size. Memory is taken as bytes come, not as the size says.
+/// Reads one request or answer, with its size. Allocates as bytes arrive, not as the size claims.
 async fn read(from: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; 4];
     from.read_exact(&mut frame).await?;

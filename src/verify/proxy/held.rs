@@ -1,4 +1,4 @@
-//! One request that is held back, and let go later.
+//! One request that is held back and released later.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -7,7 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// The next request of a kind, held back by a [`Proxy`](super::Proxy) once it comes. Clones are the same one.
+/// The next request of a kind, which a [`Proxy`](super::Proxy) holds back. Clones refer to the same request.
 #[derive(Clone, Default)]
 pub struct Held(Arc<Inner>);
 
@@ -20,7 +20,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// The connection that the request came by, once it is there.
+    /// The connection of the request, once it has come.
     connection: Option<CancellationToken>,
     answer: Option<Vec<u8>>,
 }
@@ -31,32 +31,32 @@ impl Held {
         Held::default()
     }
 
-    /// Waits until the request is here. Returns false where it is not within so long.
+    /// Waits until the request has come. Returns false on a time-out.
     pub fn caught(&self, within: Duration) -> bool {
         self.wait(within, |state| state.connection.is_some())
     }
 
-    /// Cuts the connection that the request came by, from the client's side: the client knows nothing of what
-    /// becomes of it, and asks again by another connection.
+    /// Cuts the request's connection on the client's side: the client does not learn its outcome, and retries
+    /// on another connection.
     pub fn cut(&self) {
         if let Some(connection) = &self.state().connection {
             connection.cancel();
         }
     }
 
-    /// Sends the request to the broker. Its answer is thrown away where the client's connection is gone. A request that
-    /// has not come yet will not be held.
+    /// Releases the request to the broker. Its answer is discarded if the client's connection is gone. A
+    /// request that has not come yet will not be held.
     pub fn release(&self) {
         self.0.released.cancel();
     }
 
-    /// The broker's answer to the request, without size and correlation id, within so long; `None` where there is none.
+    /// Waits for the broker's answer, without size and correlation id; `None` on a time-out.
     pub fn answer(&self, within: Duration) -> Option<Vec<u8>> {
         self.wait(within, |state| state.answer.is_some());
         self.state().answer.clone()
     }
 
-    /// Takes a request of that connection, if none was taken yet and it was not released.
+    /// Takes a request of that connection, unless one was taken already or it was released.
     pub(super) fn take(&self, connection: &CancellationToken) -> bool {
         let mut state = self.state();
         if state.connection.is_some() || self.0.released.is_cancelled() {

@@ -1,7 +1,7 @@
-//! A TCP proxy in front of one broker, which knows Kafka's requests by their kind and can disturb them: hold one back
-//! and let it go later, cut connections, slow them, leave them half-open, answer instead of the broker.
+//! A TCP proxy in front of one broker that recognizes Kafka's requests and can disturb them: hold one back
+//! and release it later, cut connections, slow them, leave them half-open, answer instead of the broker.
 //!
-//! Of the protocol it knows sizes and heads, and the two answers that it makes itself.
+//! Of the protocol it knows sizes and headers, and the two answers that it makes itself.
 //!
 //! Must not know: rdkafka, kafka.
 
@@ -29,16 +29,16 @@ use tokio_util::sync::CancellationToken;
 pub use api::Api;
 pub use held::Held;
 
-/// What is done to requests of a kind.
+/// What happens to requests of a kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
     /// The connection is cut, and the request never reaches the broker.
     CutBefore,
     /// The broker gets the request, and the connection is cut once it has answered: the answer is lost.
     CutAfter,
-    /// The request waits for so long.
+    /// The request is delayed by this time.
     Slow(Duration),
-    /// The request is swallowed, and nothing goes through that connection any more, in neither direction.
+    /// The request is swallowed, and its connection carries nothing more in either direction.
     HalfOpen,
     /// The request never reaches the broker; the answer is this error (Kafka protocol guide, *Error codes*), where the
     /// proxy can make one: for Produce and SaslAuthenticate. Others go through.
@@ -50,19 +50,19 @@ pub const KAFKA_STORAGE_ERROR: i16 = 56;
 /// The error of a broker that does not know these credentials.
 pub const SASL_AUTHENTICATION_FAILED: i16 = 58;
 
-/// A running proxy; it ends with this value, and its connections with it.
+/// A running proxy; ends with its connections when dropped.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the connections share with the proxy's owner.
+/// State shared by the connections and the proxy's owner.
 struct Shared {
     broker: SocketAddr,
     rules: Mutex<Rules>,
     connections: Mutex<HashMap<u64, CancellationToken>>,
-    /// Requests that something was done to.
+    /// Requests that were disturbed.
     hits: AtomicU64,
     end: CancellationToken,
 }
@@ -70,17 +70,17 @@ struct Shared {
 #[derive(Default)]
 struct Rules {
     holds: Vec<(Api, Held)>,
-    /// For requests of that kind; for all where it is `None`.
+    /// The kind of requests; `None`: all.
     effects: Vec<(Option<Api>, Effect)>,
-    /// Cancelled when the effects end: it ends the pauses of slow requests, and cuts what is half-open.
+    /// Cancelled when the effects end: ends the delay of slow requests, and cuts half-open connections.
     calm: CancellationToken,
 }
 
 impl Proxy {
-    /// Starts to pass on what comes to that listener to the broker at that address, on a thread of its own.
+    /// Starts forwarding from that listener to the broker at that address, on its own thread.
     ///
     /// # Errors
-    /// Where the system gives no thread, or the listener cannot be used.
+    /// The thread cannot be started, or the listener cannot be used.
     pub fn start(listener: TcpListener, broker: SocketAddr) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
@@ -105,23 +105,24 @@ impl Proxy {
         Ok(Proxy { address, shared, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Holds the next request of that kind back. Several proxies may share one: the first that gets such a request
-    /// holds it.
+    /// Holds back the next request of that kind. Several proxies may share one: the first to get such a
+    /// request holds it.
     pub fn hold_next(&self, api: Api, held: &Held) {
         self.shared.rules().holds.push((api, held.clone()));
     }
 
-    /// From now on this is done to requests of that kind, or to all.
+    /// Applies an effect to requests of that kind, or to all, from now on.
     pub fn disturb(&self, api: Option<Api>, effect: Effect) {
         self.shared.rules().effects.push((api, effect));
     }
 
-    /// Ends all that [`disturb`](Proxy::disturb) has begun: what is slow goes on, and what is half-open is cut.
+    /// Ends all effects of [`disturb`](Proxy::disturb): slow requests go on, and half-open connections are
+    /// cut.
     pub fn calm(&self) {
         let mut rules = self.shared.rules();
         rules.effects.clear();
@@ -135,7 +136,7 @@ impl Proxy {
         connections.len()
     }
 
-    /// How many requests something was done to so far.
+    /// How many requests were disturbed so far.
     pub fn hits(&self) -> u64 {
         self.shared.hits.load(Relaxed)
     }
@@ -145,7 +146,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.end.cancel();
         if let Some(thread) = self.thread.take() {
-            // It cannot be helped if it panicked.
+            // A panic of the thread is ignored here.
             let _ = thread.join();
         }
     }
@@ -160,7 +161,7 @@ impl Shared {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be done to a request of that kind: whoever holds it, and the effects with the end of them.
+    /// The rules for a request of that kind: its holder, and the effects with their cancellation.
     fn rule(&self, api: Option<Api>, connection: &CancellationToken) -> Rule {
         let mut rules = self.rules();
         let held = rules.holds.iter().position(|(kind, held)| Some(*kind) == api && held.take(connection));
@@ -174,7 +175,7 @@ impl Shared {
     }
 }
 
-/// What is done to one request.
+/// What happens to one request.
 struct Rule {
     held: Option<Held>,
     effect: Option<Effect>,

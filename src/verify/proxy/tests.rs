@@ -11,18 +11,18 @@ use super::{api::Head, *};
 const SOON: Duration = Duration::from_secs(10);
 const NOT_YET: Duration = Duration::from_millis(200);
 
-/// A broker that tells each request that it gets, and answers with the request's correlation id and a `!`.
+/// A broker that reports each request it gets, and answers with the request's correlation id and a `!`.
 fn broker() -> (SocketAddr, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (report, received) = mpsc::channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (mut stream, tell) = (stream.unwrap(), tell.clone());
+            let (mut stream, report) = (stream.unwrap(), report.clone());
             thread::spawn(move || {
                 while let Some(request) = frame(&mut stream) {
                     let answer = [&[0, 0, 0, 5], &request[4..8], b"!"].concat();
-                    tell.send(request).unwrap();
+                    report.send(request).unwrap();
                     if stream.write_all(&answer).is_err() {
                         return;
                     }
@@ -30,7 +30,7 @@ fn broker() -> (SocketAddr, Receiver<Vec<u8>>) {
             });
         }
     });
-    (address, told)
+    (address, received)
 }
 
 fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
@@ -59,7 +59,7 @@ impl Client {
         self.0.write_all(request).unwrap();
     }
 
-    /// The next answer; `None` where the connection is closed.
+    /// The next answer; `None` if the connection is closed.
     fn answer(&mut self) -> Option<Vec<u8>> {
         frame(&mut self.0)
     }
@@ -73,18 +73,18 @@ impl Client {
 }
 
 fn proxy() -> (Proxy, Receiver<Vec<u8>>) {
-    let (address, told) = broker();
-    (Proxy::start(TcpListener::bind("127.0.0.1:0").unwrap(), address).unwrap(), told)
+    let (address, received) = broker();
+    (Proxy::start(TcpListener::bind("127.0.0.1:0").unwrap(), address).unwrap(), received)
 }
 
 #[test]
 fn what_is_not_disturbed_goes_through_and_comes_back() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     let mut client = Client::of(&proxy);
     for correlation in 1..=3_u8 {
         let fetch = request(Api::Fetch, 4, correlation.into(), &[b'x'; 100_000]);
         client.send(&fetch);
-        assert_eq!(told.recv_timeout(SOON).unwrap(), fetch);
+        assert_eq!(received.recv_timeout(SOON).unwrap(), fetch);
         assert_eq!(client.answer().unwrap(), [0, 0, 0, correlation, b'!']);
     }
     assert_eq!(proxy.hits(), 0);
@@ -92,37 +92,37 @@ fn what_is_not_disturbed_goes_through_and_comes_back() {
 
 #[test]
 fn a_request_that_is_held_reaches_the_broker_when_it_is_let_go_although_its_connection_was_cut() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     let held = Held::new();
     proxy.hold_next(Api::EndTxn, &held);
     assert!(!held.caught(Duration::ZERO));
     let mut client = Client::of(&proxy);
     client.send(&request(Api::Fetch, 4, 6, b""));
     assert_eq!(client.answer().unwrap(), [0, 0, 0, 6, b'!']);
-    told.recv_timeout(SOON).unwrap();
+    received.recv_timeout(SOON).unwrap();
     let first = request(Api::EndTxn, 1, 7, b"first");
     client.send(&first);
     assert!(held.caught(SOON));
     held.cut();
     assert_eq!(client.answer(), None);
 
-    // The client asks again, and goes on.
+    // The client retries, and goes on.
     let mut client = Client::of(&proxy);
     let again = request(Api::EndTxn, 1, 1, b"again");
     client.send(&again);
-    assert_eq!(told.recv_timeout(SOON).unwrap(), again);
+    assert_eq!(received.recv_timeout(SOON).unwrap(), again);
     assert_eq!(client.answer().unwrap(), [0, 0, 0, 1, b'!']);
 
-    assert!(told.recv_timeout(NOT_YET).is_err());
+    assert!(received.recv_timeout(NOT_YET).is_err());
     held.release();
-    assert_eq!(told.recv_timeout(SOON).unwrap(), first);
+    assert_eq!(received.recv_timeout(SOON).unwrap(), first);
     assert_eq!(held.answer(SOON).unwrap(), b"!");
     client.hears_nothing();
 }
 
 #[test]
 fn a_request_that_is_held_is_answered_when_it_is_let_go_where_its_connection_lives() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     let held = Held::new();
     proxy.hold_next(Api::Produce, &held);
     let mut client = Client::of(&proxy);
@@ -130,7 +130,7 @@ fn a_request_that_is_held_is_answered_when_it_is_let_go_where_its_connection_liv
     assert!(held.caught(SOON));
     client.hears_nothing();
     held.release();
-    told.recv_timeout(SOON).unwrap();
+    received.recv_timeout(SOON).unwrap();
     assert_eq!(client.answer().unwrap(), [0, 0, 0, 1, b'!']);
     client.send(&request(Api::Produce, 9, 2, b""));
     assert_eq!(client.answer().unwrap(), [0, 0, 0, 2, b'!']);
@@ -138,7 +138,7 @@ fn a_request_that_is_held_is_answered_when_it_is_let_go_where_its_connection_liv
 
 #[test]
 fn a_request_whose_client_gave_up_while_it_was_held_reaches_the_broker_too() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     let held = Held::new();
     proxy.hold_next(Api::EndTxn, &held);
     let mut client = Client::of(&proxy);
@@ -146,19 +146,19 @@ fn a_request_whose_client_gave_up_while_it_was_held_reaches_the_broker_too() {
     client.send(&end);
     assert!(held.caught(SOON));
     drop(client);
-    assert!(told.recv_timeout(NOT_YET).is_err());
+    assert!(received.recv_timeout(NOT_YET).is_err());
     held.release();
-    assert_eq!(told.recv_timeout(SOON).unwrap(), end);
+    assert_eq!(received.recv_timeout(SOON).unwrap(), end);
 }
 
 #[test]
 fn a_cut_before_loses_the_request_and_a_cut_after_its_answer_alone() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     proxy.disturb(Some(Api::Produce), Effect::CutBefore);
     let mut client = Client::of(&proxy);
     client.send(&request(Api::Produce, 9, 1, b""));
     assert_eq!(client.answer(), None);
-    assert!(told.recv_timeout(NOT_YET).is_err());
+    assert!(received.recv_timeout(NOT_YET).is_err());
 
     proxy.calm();
     proxy.disturb(Some(Api::Produce), Effect::CutAfter);
@@ -167,13 +167,13 @@ fn a_cut_before_loses_the_request_and_a_cut_after_its_answer_alone() {
     assert_eq!(client.answer().unwrap(), [0, 0, 0, 1, b'!']);
     client.send(&request(Api::Produce, 9, 2, b""));
     assert_eq!(client.answer(), None);
-    assert_eq!([told.recv_timeout(SOON).unwrap()[7], told.recv_timeout(SOON).unwrap()[7]], [1, 2]);
+    assert_eq!([received.recv_timeout(SOON).unwrap()[7], received.recv_timeout(SOON).unwrap()[7]], [1, 2]);
     assert_eq!(proxy.hits(), 2);
 }
 
 #[test]
 fn a_slow_request_waits_until_its_time_is_over_or_all_is_calm() {
-    let (proxy, _told) = proxy();
+    let (proxy, _received) = proxy();
     proxy.disturb(Some(Api::JoinGroup), Effect::Slow(Duration::from_millis(300)));
     let mut client = Client::of(&proxy);
     let begun = Instant::now();
@@ -191,13 +191,13 @@ fn a_slow_request_waits_until_its_time_is_over_or_all_is_calm() {
 
 #[test]
 fn a_half_open_connection_is_silent_until_all_is_calm_and_then_cut() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     proxy.disturb(Some(Api::Fetch), Effect::HalfOpen);
     let mut client = Client::of(&proxy);
     client.send(&request(Api::Fetch, 4, 1, b""));
     client.send(&request(Api::Metadata, 4, 2, b""));
     client.hears_nothing();
-    assert!(told.recv_timeout(NOT_YET).is_err());
+    assert!(received.recv_timeout(NOT_YET).is_err());
     let mut other = Client::of(&proxy);
     other.send(&request(Api::Metadata, 4, 3, b""));
     assert!(other.answer().is_some());
@@ -207,7 +207,7 @@ fn a_half_open_connection_is_silent_until_all_is_calm_and_then_cut() {
 
 #[test]
 fn all_connections_are_cut_at_once() {
-    let (proxy, _told) = proxy();
+    let (proxy, _received) = proxy();
     let mut clients = [Client::of(&proxy), Client::of(&proxy)];
     for client in &mut clients {
         client.send(&request(Api::Fetch, 4, 1, b""));
@@ -219,13 +219,13 @@ fn all_connections_are_cut_at_once() {
 
 #[test]
 fn a_size_that_cannot_be_closes_the_connection() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     for size in [0_u32, 3, u32::MAX] {
         let mut client = Client::of(&proxy);
         client.0.write_all(&size.to_be_bytes()).unwrap();
         assert_eq!(client.answer(), None, "{size}");
     }
-    assert!(told.recv_timeout(NOT_YET).is_err());
+    assert!(received.recv_timeout(NOT_YET).is_err());
 }
 
 /// A Produce of one record set each to partitions 4 and 5 of the topic `ab`, in the old form and the compact one.
@@ -236,7 +236,7 @@ const PRODUCE_10: &[u8] = b"\0\x02me\0\0\xff\xff\0\0\x75\x30\x02\x03ab\x03\
 
 #[test]
 fn a_produce_request_that_is_refused_is_answered_for_each_of_its_partitions() {
-    let (proxy, told) = proxy();
+    let (proxy, received) = proxy();
     proxy.disturb(Some(Api::Produce), Effect::Refuse(KAFKA_STORAGE_ERROR));
     let mut client = Client::of(&proxy);
     let unknown = [0xff; 8];
@@ -256,7 +256,7 @@ fn a_produce_request_that_is_refused_is_answered_for_each_of_its_partitions() {
     let expected =
         [&[0, 0, 0, 10, 0, 2, 3, b'a', b'b', 3][..], &flexible(4), &flexible(5), &[0, 0, 0, 0, 0, 0]];
     assert_eq!(client.answer().unwrap(), expected.concat());
-    assert!(told.recv_timeout(NOT_YET).is_err());
+    assert!(received.recv_timeout(NOT_YET).is_err());
 }
 
 #[test]

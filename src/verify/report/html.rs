@@ -9,10 +9,10 @@ use crate::{
     verify::{evidence::time, minutes::Minute, run::Happened},
 };
 
-/// Plots have so many points at most.
+/// The most points of a plot.
 const POINTS: usize = 200;
 
-/// One page that needs nothing else: style, plots and tables are in it.
+/// Renders a self-contained page: style, plots and tables are inline.
 pub(super) fn page(report: &Report<'_>) -> String {
     let name = escape(&report.settings.pipeline.name);
     let mut page = format!(

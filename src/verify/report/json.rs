@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::{Report, millis};
 use crate::verify::{evidence::time, judge::Anomaly, run::Happened};
 
-/// So many anomalies that the guarantee allows are listed.
+/// How many of the allowed anomalies are listed.
 const ALLOWED: usize = 100;
 
-/// Everything, for programs. Times are in milliseconds.
+/// Renders everything. Times are in milliseconds.
 pub(super) fn json(report: &Report<'_>) -> String {
     let (outcome, verdict) = (report.outcome, &report.outcome.verdict);
     let counts: Vec<Value> = report
@@ -72,7 +72,7 @@ pub(super) fn json(report: &Report<'_>) -> String {
         "allowed": verdict.allowed.iter().take(ALLOWED).map(anomaly).collect::<Vec<_>>(),
         "evidence": evidence,
     });
-    // Maps with string keys cannot fail to be written.
+    // Serializing maps with string keys cannot fail.
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
 }
 

@@ -1,5 +1,5 @@
-//! What a run amounts to, for people and for programs: a summary, JSON, and a page. Each file is one form; they print what was
-//! found and find nothing.
+//! The report of a run, for people and for programs: a summary, JSON, and a page, a file for each. They only
+//! print what was found.
 
 mod html;
 mod json;
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, time::Duration};
 
 use super::{
     evidence::Evidence,
-    judge::{Anomaly, Kind},
+    judge::{Anomaly, AnomalyKind},
     minutes::{Minute, by_minute},
     run::{Happened, Outcome},
     setup::Settings,
@@ -20,23 +20,23 @@ pub use summary::summary;
 
 /// A run and how it turned out.
 pub struct Report<'a> {
-    /// What was to be done.
+    /// The run's settings.
     pub settings: &'a Settings,
-    /// What came of it.
+    /// The run's outcome.
     pub outcome: &'a Outcome,
-    /// What is known of what is wrong.
+    /// Evidence for the anomalies.
     pub evidence: &'a [Evidence],
-    /// The command that does it again.
+    /// The command that repeats it.
     pub command: String,
 }
 
-/// All faults of one name together.
+/// All faults of one name, summed.
 struct ByFault<'a> {
     name: &'a str,
     times: usize,
     /// How often it could not happen.
     failed: usize,
-    /// How often results never flowed again, or nothing was asked after it.
+    /// How often results never flowed again, or no request came after it.
     unknown: usize,
     /// How long it took until results flowed again, sorted.
     recovered: Vec<Duration>,
@@ -58,7 +58,7 @@ impl<'a> Report<'a> {
     /// Writes `report.html` and `report.json` into the run's folder.
     ///
     /// # Errors
-    /// What the system says, and of which file.
+    /// A file that cannot be written, and the system's error.
     pub fn write(&self) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
         let mut written = Vec::new();
         for (name, text) in [("report.html", html::page(self)), ("report.json", json::json(self))] {
@@ -69,7 +69,7 @@ impl<'a> Report<'a> {
         Ok(written)
     }
 
-    /// What was promised, in words.
+    /// The promise, in words.
     fn promise(&self) -> String {
         let guarantee = match self.settings.pipeline.guarantee {
             Guarantee::AtLeastOnce => "at-least-once",
@@ -83,7 +83,7 @@ impl<'a> Report<'a> {
         format!("{guarantee}, {order}")
     }
 
-    /// What was started, in words.
+    /// The set-up, in words.
     fn circumstances(&self) -> String {
         let settings = self.settings;
         let brokers = match settings.nodes {
@@ -107,13 +107,13 @@ impl<'a> Report<'a> {
     }
 
     /// How many anomalies of each kind break the promise, and how many the promise allows.
-    fn counts(&self) -> impl Iterator<Item = (Kind, usize, usize)> {
+    fn counts(&self) -> impl Iterator<Item = (AnomalyKind, usize, usize)> {
         let verdict = &self.outcome.verdict;
         let allowed = |kind| verdict.allowed.iter().filter(|anomaly| anomaly.kind == kind).count();
-        Kind::ALL.into_iter().map(move |kind| (kind, verdict.broken(kind), allowed(kind)))
+        AnomalyKind::ALL.into_iter().map(move |kind| (kind, verdict.broken(kind), allowed(kind)))
     }
 
-    /// The faults by their names, in the order in which they came first.
+    /// The faults by name, in the order of their first occurrence.
     fn by_fault(&self) -> Vec<ByFault<'a>> {
         let faults = &self.outcome.faults;
         let mut names: Vec<&str> = Vec::new();
@@ -122,8 +122,10 @@ impl<'a> Report<'a> {
                 names.push(&fault.name);
             }
         }
-        let (lost, double) =
-            (self.by_cause(&[Kind::Lost]), self.by_cause(&[Kind::Duplicate, Kind::LetterDuplicate]));
+        let (lost, double) = (
+            self.by_cause(&[AnomalyKind::Lost]),
+            self.by_cause(&[AnomalyKind::Duplicate, AnomalyKind::LetterDuplicate]),
+        );
         names
             .into_iter()
             .map(|name| {
@@ -144,8 +146,9 @@ impl<'a> Report<'a> {
             .collect()
     }
 
-    /// How many anomalies of these kinds came about during or after a fault and before the next one, by the fault's name.
-    fn by_cause(&self, kinds: &[Kind]) -> BTreeMap<&'a str, usize> {
+    /// How many anomalies of these kinds happened from each fault's beginning to the next one's, by the
+    /// fault's name.
+    fn by_cause(&self, kinds: &[AnomalyKind]) -> BTreeMap<&'a str, usize> {
         let mut causes = BTreeMap::new();
         let verdict = &self.outcome.verdict;
         for anomaly in

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::{Report, mib, seconds};
 use crate::verify::minutes::Minute;
 
-/// So many anomalies are in the summary.
+/// How many anomalies the summary shows.
 const SHOWN: usize = 12;
 
-/// What a person wants to know, on a screen.
+/// Renders the summary; fits on a screen.
 pub fn summary(report: &Report<'_>) -> String {
     let (verdict, outcome) = (&report.outcome.verdict, report.outcome);
     // Writing to a string cannot fail.
@@ -58,7 +58,7 @@ pub fn summary(report: &Report<'_>) -> String {
     text
 }
 
-/// What a long run shows in a line: how its minutes differ.
+/// One line on how the minutes of a long run differ.
 fn by_minute(text: &mut String, report: &Report<'_>) {
     let minutes = report.minutes();
     if minutes.len() < 2 {
