@@ -21,6 +21,8 @@ pub mod gateway {
     pub use waiter::{Failure, Question};
 }
 
+#[path = "../../src/expression/mod.rs"]
+pub mod expression;
 #[path = "../../src/factorial/mod.rs"]
 pub mod factorial;
 #[path = "../../src/format/mod.rs"]
@@ -37,3 +39,5 @@ pub mod reply;
 pub mod settings;
 #[path = "../../src/trace.rs"]
 pub mod trace;
+#[path = "../../src/value/mod.rs"]
+pub mod value;

@@ -3,9 +3,11 @@
 
 use std::{cell::RefCell, fmt::Display, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
+    expression::{Expression, Scope},
     format::Format,
     gateway::{
         Question,
@@ -15,10 +17,11 @@ use crate::{
         },
     },
     offsets::OffsetTracker,
-    record::{DEADLINE, Headers, Offset, REPLY_PARTITION, Record},
+    record::{DEADLINE, Headers, Offset, REPLY_PARTITION, Record, TopicPartition},
     reply,
     settings::{Environment, Reader, Tree},
     trace::Span,
+    value::Others,
 };
 
 /// A record's value, in each format: what is read is what would have been written, and a refusal is a short sentence.
@@ -37,6 +40,45 @@ pub fn formats(bytes: &[u8]) {
             Err(error) => is_short(&error),
         }
     }
+}
+
+/// An expression, an empty line, and a value in JSON: whatever both are, it ends soon, and what is wrong is a short sentence.
+pub fn expressions(bytes: &[u8]) {
+    let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap_or(bytes.len());
+    let source = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let value = Bytes::copy_from_slice(bytes.get(end + 2..).unwrap_or_default());
+    let expression = match Expression::new(&source) {
+        Ok(expression) => expression,
+        Err(error) => {
+            assert!(source.is_char_boundary(error.at), "{} is not in {source:?}", error.at);
+            return is_short(&error);
+        }
+    };
+    let needs = expression.needs();
+    let read = match Format::Json.read(&value, &needs.value, Others::Kept) {
+        Ok(read) => read,
+        Err(error) => return is_short(&error),
+    };
+    let headers = [("tier", "gold")].into_iter().collect();
+    let record = Record { key: Some("eu-7".into()), value: Some(value), headers, timestamp: Some(1_000) };
+    let partition = TopicPartition::new("orders", 3);
+    let scope = Scope::new(&record, Some((&partition, Offset(7))), needs, read);
+    match expression.evaluate(&scope) {
+        // What is written is JSON, unless a number is none.
+        Ok(made) => match Format::Json.write(&made) {
+            Ok(written) => {
+                let read = serde_json::from_slice::<serde_json::Value>(&written);
+                assert!(read.is_ok() || nests_deep(&written), "{written:?}");
+            }
+            Err(error) => is_short(&error),
+        },
+        Err(failure) => is_short(&failure),
+    }
+}
+
+/// What goes through as text is not read, and may be nested deeper than what is.
+fn nests_deep(json: &[u8]) -> bool {
+    json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() > 100
 }
 
 /// A record's headers, and the metadata of a committed offset, which anybody in the group may write.
@@ -226,7 +268,7 @@ mod tests {
     /// The corpus, then pieces of it one behind the other with some bytes changed.
     fn try_all(target: &str, function: fn(&[u8])) {
         let files = corpus(target);
-        files.iter().for_each(|file| watched(function, file));
+        files.iter().for_each(|file| function(file));
         let piece = (any::<Index>(), any::<Index>(), any::<Index>());
         let changes = vec((any::<Index>(), any::<u8>()), 0..4);
         let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
@@ -246,7 +288,7 @@ mod tests {
                     bytes[place] = *byte;
                 }
             }
-            watched(function, &bytes);
+            function(&bytes);
             Ok(())
         });
         outcome.unwrap();
@@ -254,21 +296,26 @@ mod tests {
 
     #[test]
     fn no_value_breaks_a_format() {
-        try_all("formats", formats);
+        try_all("formats", |bytes| watched(formats, bytes));
     }
 
     #[test]
     fn no_header_breaks_what_reads_it() {
-        try_all("headers", headers);
+        try_all("headers", |bytes| watched(headers, bytes));
     }
 
     #[test]
     fn no_file_breaks_what_reads_settings() {
-        try_all("configuration", configuration);
+        try_all("configuration", |bytes| watched(configuration, bytes));
     }
 
     #[test]
     fn no_request_breaks_the_gateway() {
-        try_all("http", http);
+        try_all("http", |bytes| watched(http, bytes));
+    }
+
+    #[test]
+    fn no_expression_and_no_value_break_each_other() {
+        try_all("expressions", expressions);
     }
 }

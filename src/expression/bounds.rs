@@ -74,8 +74,8 @@ pub fn spend(steps: u64) -> Result<(), ExecutionError> {
     }
 }
 
-/// Counts bytes that are made part of a result.
-pub fn spend_on_writing(bytes: usize) -> Result<(), ExecutionError> {
+/// Counts bytes of text that is read, or made part of a result.
+pub fn spend_on_text(bytes: usize) -> Result<(), ExecutionError> {
     spend(bytes as u64 / BYTES_A_STEP)
 }
 

@@ -27,8 +27,12 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// What the interpreter says, in a sentence.
+/// What the interpreter says, in a sentence. It may quote a part of the record.
 pub fn describe(error: &ExecutionError) -> String {
+    beginning(&sentence(error), 200)
+}
+
+fn sentence(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(name) => format!("there is no field `{name}`"),
         ExecutionError::NoSuchOverload(call) => applied(call.function(), call.argument_types()),
@@ -73,15 +77,32 @@ fn applied(function: &str, types: &[String]) -> String {
 
 /// The beginning of a long expression.
 pub fn short(source: &str) -> String {
-    const SHOWN: usize = 120;
-    match source.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &source[..end]),
-        None => source.to_owned(),
+    beginning(source, 120)
+}
+
+/// A reason that quotes a part of the expression.
+pub fn short_reason(reason: &str) -> String {
+    beginning(reason, 200)
+}
+
+/// So many characters of a text, on one line.
+fn beginning(text: &str, shown: usize) -> String {
+    let mut beginning = String::new();
+    for character in text.chars().take(shown) {
+        if character.is_control() {
+            beginning.extend(character.escape_default());
+        } else {
+            beginning.push(character);
+        }
     }
+    if text.chars().nth(shown).is_some() {
+        beginning.push('…');
+    }
+    beginning
 }
 
 /// What the parser says, without the list of all that could have stood there.
 pub fn syntax(message: &str) -> String {
     let message = message.split(" expecting ").next().unwrap_or(message);
-    message.replace("<EOF>", "the end").trim_start_matches("Syntax error: ").to_owned()
+    beginning(message.replace("<EOF>", "the end").trim_start_matches("Syntax error: "), 200)
 }

@@ -7,7 +7,7 @@ use cel::{
     common::{
         ast::{Expr, IdedExpr},
         types::{CelInt, CelList, CelString, INT_TYPE, LIST_TYPE, STRING_TYPE},
-        value::CowVal,
+        value::{CowVal, Val},
     },
 };
 
@@ -22,8 +22,14 @@ const BYTES_A_STEP: u64 = 256;
 const COMPARISONS_A_STEP: u64 = 64;
 
 /// CEL's function, and the one that replaces it.
-const REPLACED: &[(&str, &str)] =
-    &[("distinct", "@distinct"), ("join", "@join"), ("matches", regexes::MATCHES), ("replace", "@replace")];
+const REPLACED: &[(&str, &str)] = &[
+    ("distinct", "@distinct"),
+    ("join", "@join"),
+    ("matches", regexes::MATCHES),
+    // Of `lists`.
+    ("range", "@range"),
+    ("replace", "@replace"),
+];
 
 /// Makes the functions known to the interpreter.
 pub fn install(env: &mut Env) {
@@ -33,6 +39,7 @@ pub fn install(env: &mut Env) {
         env.add_member_overload("@replace", "replace_some", text(), vec![text(), text(), int()], replace),
         env.add_member_overload("@join", "join", list(), vec![], join),
         env.add_member_overload("@join", "join_with", list(), vec![text()], join),
+        env.add_overload("lists.@range", "range", vec![int()], range),
         env.add_member_overload("@distinct", "distinct", list(), vec![], distinct),
     ];
     debug_assert!(added.iter().all(Result::is_ok), "a name is taken");
@@ -83,6 +90,18 @@ fn join<'b, 'v>(arguments: Arguments<'b, 'v>) -> Answer<'b, 'v> {
     let bytes: u64 = parts.iter().map(|part| (part.len() + between.len()) as u64).sum();
     bounds::spend(bytes / BYTES_A_STEP)?;
     Ok(CowVal::owned(CelString::from(parts.join(between))))
+}
+
+/// The numbers from 0 to below the argument.
+fn range<'b, 'v>(arguments: Arguments<'b, 'v>) -> Answer<'b, 'v> {
+    let Some(end) = arguments.first().and_then(|end| end.downcast_ref::<CelInt>()) else {
+        return Err(ExecutionError::missing_argument_or_target());
+    };
+    let end = (*end.inner()).max(0);
+    bounds::spend(end.unsigned_abs())?;
+    let numbers: Vec<Box<dyn Val + 'v>> =
+        (0..end).map(|n| Box::new(CelInt::from(n)) as Box<dyn Val>).collect();
+    Ok(CowVal::owned(CelList::from(numbers)))
 }
 
 /// The first of each set of elements that are equal.

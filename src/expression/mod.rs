@@ -115,8 +115,10 @@ impl Expression {
             ExpressionError { at, reason: error::syntax(reason) }
         })?;
         let place = |id| places.offset_for(id).map_or(0, |(start, _)| byte_of(source, start as usize));
-        let gives = check::check(&root)
-            .map_err(|wrong| ExpressionError { at: place(wrong.id), reason: wrong.reason })?;
+        let gives = check::check(&root).map_err(|wrong| ExpressionError {
+            at: place(wrong.id),
+            reason: error::short_reason(&wrong.reason),
+        })?;
         let needs = needs::of(&root);
         numbers::replace(&mut root);
         guarded::put_in(&mut root);

@@ -258,7 +258,11 @@ fn give<'b, 'v, 'a: 'v>(value: &'a Value) -> Result<CowVal<'b, 'v>, ExecutionErr
         Value::String(text) => CowVal::owned(CelString::from(&**text)),
         Value::Bytes(bytes) => CowVal::owned(CelBytes::from(&**bytes)),
         Value::Json(text) => match plain_string(text) {
-            Some(string) => CowVal::owned(CelString::from(string)),
+            Some(string) => {
+                // To see that it is plain, all of it is gone through.
+                bounds::spend_on_text(string.len())?;
+                CowVal::owned(CelString::from(string))
+            }
             None => {
                 bounds::spend_on_reading(text)?;
                 CowVal::Owned(owned(read_json(text).map_err(unreadable)?)?)

@@ -68,6 +68,8 @@ fn fields_keys_headers_and_the_place_are_at_hand() {
         ("'city' in value.to", "true"),
         ("value.?to.?street.orValue('-')", r#""-""#),
         ("math.greatest(value.count, 10)", "10"),
+        ("lists.range(value.count)", "[0,1,2]"),
+        ("lists.range(-1)", "[]"),
         ("value.id.matches('^o-[0-9]+$') && matches(key, 'eu')", "true"),
         ("value.tags.exists(t, t.matches('^e.$'))", "true"),
     ] {
@@ -244,6 +246,7 @@ fn nothing_that_a_stranger_sends_is_multiplied_without_an_end() {
         "value.l.join(value.s)",
         "value.d.distinct()",
         "value.l.map(a, value.s)",
+        "lists.range(200001)",
         "value.l.map(a, value.e)",
         "value.l.map(a, {'s': value.s, 'l': value.l})",
     ] {

@@ -72,7 +72,7 @@ pub fn build(part: &IdedExpr, scope: &Scope<'_>, context: &Context<'_, '_>) -> R
 /// The interpreter's value as ours. A map's fields are sorted by name, as the interpreter keeps no order.
 fn values(found: &dyn Val) -> Result<Value, ExecutionError> {
     if let Some(value) = found.downcast_ref::<CelString>() {
-        bounds::spend_on_writing(value.inner().len())?;
+        bounds::spend_on_text(value.inner().len())?;
         return Ok(Value::String(value.inner().into()));
     }
     if let Some(value) = found.downcast_ref::<CelInt>() {
@@ -91,7 +91,7 @@ fn values(found: &dyn Val) -> Result<Value, ExecutionError> {
         return Ok(Value::UInt(*value.inner()));
     }
     if let Some(value) = found.downcast_ref::<CelBytes>() {
-        bounds::spend_on_writing(value.inner().len())?;
+        bounds::spend_on_text(value.inner().len())?;
         return Ok(Value::Bytes(value.inner().to_vec().into()));
     }
     if let Some(list) = found.downcast_ref::<CelList>() {
