@@ -3,7 +3,7 @@
 //! CEL's standard definitions, and its extensions for strings, lists, numbers and base64. They are listed here because the
 //! interpreter knows a function only when it is called, and a wrong name must be reported when the file is read.
 
-use super::check::Kind;
+use super::kind::Kind;
 
 /// One function: how it is called, with how many arguments, and what comes back.
 pub struct Function {

@@ -11,6 +11,7 @@ mod check;
 mod error;
 mod functions;
 mod guarded;
+mod kind;
 mod needs;
 mod numbers;
 mod regexes;
@@ -36,7 +37,7 @@ pub use error::{ExpressionError, Failure};
 pub use scope::{Needs, Scope};
 
 use crate::value::Value;
-use check::Kind;
+use kind::Kind;
 
 /// The functions and macros that there are, for all expressions.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {

@@ -235,11 +235,7 @@ impl<R: RequestSink> Desk<R> {
         let Produce { request, id, question, deadline, first } = produce;
         // While no partition is ours, it waits for one.
         let Some(reply_partition) = self.next_partition() else { return };
-        let value = match (&question, self.values) {
-            (Question::Number(n), Values::Numbers { request, .. }) => request.encode_request(*n),
-            (Question::Number(n), Values::Bytes) => n.to_string().into_bytes(),
-            (Question::Value(value), _) => value.to_vec(),
-        };
+        let value = self.values.request(&question);
         self.waiter.replies_at(request, reply_partition);
         let deadline = unix_millis(deadline);
         let trace = self.callers.get(&first).and_then(|caller| caller.trace.clone());
@@ -305,7 +301,7 @@ impl<R: RequestSink> Desk<R> {
     }
 
     fn reply(&mut self, id: Option<Uuid>, reply: Arc<Reply>, old: bool, now: Instant) {
-        let answers = match (self.correlation, self.question_of(&reply.value)) {
+        let answers = match (self.correlation, self.values.question_of(&reply.value)) {
             (Correlation::Value, Some(question)) => {
                 let answers = self.waiter.result(&question, &reply, now);
                 self.cache.put(question, reply);
@@ -316,13 +312,6 @@ impl<R: RequestSink> Desk<R> {
             (Correlation::Value, None) => Vec::new(),
         };
         self.found(answers, old);
-    }
-
-    fn question_of(&self, value: &[u8]) -> Option<Question> {
-        match self.values {
-            Values::Numbers { result, .. } => result.result_number(value).map(Question::Number),
-            Values::Bytes => None,
-        }
     }
 
     fn found(&mut self, answers: Vec<Answer<Arc<Reply>>>, old: bool) {

@@ -14,6 +14,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod values;
 mod waiter;
 
 pub use cache::Cache;

@@ -13,8 +13,8 @@ use rdkafka::ClientConfig;
 use super::{
     history::{Found, History, Letter, Place},
     judge::{Anomaly, AnomalyKind},
+    names::Names,
     requests::Requests,
-    setup::Names,
 };
 use crate::{
     kafka::verify::{Isolation, read_to_end},

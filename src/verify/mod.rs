@@ -12,6 +12,7 @@ mod faults;
 mod history;
 mod judge;
 mod minutes;
+mod names;
 mod plan;
 pub mod proxy;
 mod recording;

@@ -13,9 +13,9 @@ use std::{
 use rdkafka::ClientConfig;
 
 use super::{
+    clock::now,
     history::{Asked, Place},
     requests::{Requests, number_of},
-    world::now,
 };
 use crate::{
     kafka::verify::{Acknowledgement, Seen, VerifyProducer},

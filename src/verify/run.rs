@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    clock::now,
     evidence::{Evidence, gather},
     faults,
     history::{Asked, Found, History, Letter, OpenTransaction, Place},
@@ -18,7 +19,7 @@ use super::{
     recovery::{Recovery, recovered},
     requests::Requests,
     setup::{Settings, Setup, set_up},
-    world::{World, now},
+    world::World,
 };
 use crate::{
     kafka::verify::{Ends, Isolation, Seen, Tail, ends, read_commits, read_to_end},
@@ -263,7 +264,7 @@ impl Running<'_> {
 /// Reads everything, with new readers.
 fn read(
     config: &rdkafka::ClientConfig,
-    names: &super::setup::Names,
+    names: &super::names::Names,
     recording: &Recording,
 ) -> Result<History, String> {
     let mut history = History { asked: recording.asked().clone(), ..History::default() };

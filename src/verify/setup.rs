@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use super::{
     ProxiedCluster,
     judge::Expected,
+    names::Names,
     plan::FaultKind,
     recording::{Asking, Recording},
     requests::Requests,
@@ -66,31 +67,6 @@ pub struct Settings {
     pub samples: Vec<String>,
     /// The folder for reports, logs and data.
     pub folder: PathBuf,
-}
-
-/// The topics and the group of a run.
-#[derive(Clone, Debug)]
-pub struct Names {
-    /// The request topic.
-    pub requests: String,
-    /// The result topic.
-    pub results: String,
-    /// The dead-letter topic.
-    pub dead_letters: String,
-    /// The workers' group.
-    pub group: String,
-}
-
-impl Names {
-    fn new(pipeline: &Pipeline, run: u32) -> Names {
-        let own = |name: &str| format!("{name}.verify-{run:08x}");
-        Names {
-            requests: own(&pipeline.source.topic.topic),
-            results: own(&pipeline.sink.topic.topic),
-            dead_letters: own(&pipeline.dead_letters),
-            group: own(&pipeline.source.group),
-        }
-    }
 }
 
 /// Everything that a run works with.

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{clock::Clock, minutes::ResourceSample, world::now};
+use super::{
+    clock::{Clock, now},
+    minutes::ResourceSample,
+};
 use crate::broker::Watch;
 
 /// How long a worker may take to stop on SIGTERM: twice the default `shutdown.timeout`, and the time to close

@@ -4,15 +4,16 @@ use std::{
     collections::BTreeMap,
     sync::Arc,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use super::{
     ProxiedCluster,
+    clock::now,
     history::Deleted,
     minutes::ResourceSample,
+    names::Names,
     recording::{Asking, Recording},
-    setup::Names,
     workers::Workers,
 };
 use crate::{
@@ -148,10 +149,4 @@ impl World {
         self.asking = Some((self.begin_asking)()?);
         Ok(())
     }
-}
-
-/// Milliseconds since 1970 UTC.
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -12,11 +12,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::{Problem, Served, headers::Form};
-use crate::{
-    config::Values,
-    format::Format,
-    gateway::{Answered, Question, Reply},
-};
+use crate::gateway::{Answered, Question, Reply};
 
 /// A body is written in pieces of this many bytes, so that compressing one does not occupy a thread for long.
 const PIECE: usize = 64 << 10;
@@ -29,20 +25,15 @@ const SMALL: usize = 16 << 10;
 /// Why there is no result, or why it cannot be read.
 pub async fn text(served: &Served, answered: &Answered) -> Result<Bytes, Problem> {
     let reply = answered.answer.outcome.clone().map_err(|failure| Problem::of(&failure))?;
-    let Values::Numbers { result, .. } = served.route.values else { return Ok(reply.value.clone()) };
-    if result == Format::Text {
-        // It was recognized as a result by its separator.
-        let start = reply.value.iter().position(|byte| *byte == b';').map_or(0, |at| at + 1);
-        return Ok(reply.value.slice(start..));
-    }
-    let decode = move |reply: Arc<Reply>| result.decode_result(&reply.value);
-    let decoded = if reply.value.len() <= SMALL {
-        decode(reply)
+    let values = served.route.values;
+    let read = move |reply: Arc<Reply>| values.answer(&reply.value);
+    let answer = if values.answers_by_slicing() || reply.value.len() <= SMALL {
+        read(reply)
     } else {
-        let decoded = tokio::task::spawn_blocking(move || decode(reply)).await;
-        decoded.map_err(|_| Problem::bad_result("decoding it failed"))?
+        let answer = tokio::task::spawn_blocking(move || read(reply)).await;
+        answer.map_err(|_| Problem::bad_result("decoding it failed"))?
     };
-    decoded.map(|(_, digits)| digits.into()).map_err(|error| Problem::bad_result(error.to_string()))
+    answer.map_err(|error| Problem::bad_result(error.to_string()))
 }
 
 /// The answer in the form that the client prefers.
@@ -56,10 +47,9 @@ pub async fn respond(served: &Served, answered: &Answered, form: Form) -> Respon
     if let Ok(timing) = timing(answered).parse() {
         headers.insert("server-timing", timing);
     }
-    let (kind, body) = match (form, served.route.values) {
-        (Form::Json, _) => ("application/json", Bytes::from(document(served, answered, &text).to_string())),
-        (Form::Text, Values::Numbers { .. }) => ("text/plain; charset=utf-8", text),
-        (Form::Text, Values::Bytes) => ("application/octet-stream", text),
+    let (kind, body) = match form {
+        Form::Json => ("application/json", Bytes::from(document(served, answered, &text).to_string())),
+        Form::Text => (served.route.values.content_type(), text),
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     (headers, in_pieces(body)).into_response()

@@ -15,10 +15,7 @@ use super::{
     later::Later,
     questions::question,
 };
-use crate::{
-    config::Values,
-    gateway::{Permit, Question, Wish},
-};
+use crate::gateway::{Permit, Question, Wish};
 
 /// Answers `GET /factorial/10000`.
 pub async fn one(
@@ -45,17 +42,9 @@ pub async fn one(
 
 impl Served {
     fn begin(&self, value: &str) -> Result<(Question, Permit), Problem> {
-        let question = question(value, self.max())?;
+        let question = question(value, self.route.values.max())?;
         self.may_ask()?;
         Ok((question, self.desk.permit().ok_or_else(Problem::too_many)?))
-    }
-
-    /// The largest number that can be asked for; `None` where the route does not take numbers.
-    pub fn max(&self) -> Option<u64> {
-        match self.route.values {
-            Values::Numbers { max, .. } => Some(max),
-            Values::Bytes => None,
-        }
     }
 
     /// Succeeds where the route can answer now.

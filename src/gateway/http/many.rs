@@ -38,7 +38,7 @@ pub async fn many(State(served): State<Arc<Served>>, headers: HeaderMap, body: B
     if !is_json(&headers) {
         return Problem::not_json().into_response();
     }
-    let questions = match questions(&body, served.max(), served.batch) {
+    let questions = match questions(&body, served.route.values.max(), served.batch) {
         Ok(questions) => questions,
         Err(refusal) => return Problem::from(refusal).into_response(),
     };

@@ -2,11 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::verify::{
-    history::Deleted,
-    setup::PARTITIONS,
-    world::{World, now},
-};
+use crate::verify::{clock::now, history::Deleted, setup::PARTITIONS, world::World};
 
 /// The most partitions that a topic gets.
 const MOST: usize = 12;
