@@ -190,7 +190,7 @@ fn a_failure_names_the_expression_the_column_and_the_reason() {
         (
             "value.a + 1",
             r#"{"a":18446744073709551616}"#,
-            "`value.a + 1`, column 6: the integer 18446744073709551616 does not fit 64 bits",
+            "`value.a + 1`, column 6: the number 18446744073709551616 does not fit 64 bits",
         ),
         ("value.a[7]", r#"{"a":[1]}"#, "`value.a[7]`, column 8: the list has no such place"),
         ("int(value.a)", r#"{"a":"x"}"#, "`int(value.a)`, column 4: `int`: "),

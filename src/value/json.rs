@@ -3,7 +3,7 @@
 //! A number that is an integer stays one: what does not fit 64 bits is refused where it is looked into, and goes through as its
 //! text where it is not. Floating-point numbers are those of 64 bits (IEEE 754), as in JavaScript.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -23,8 +23,8 @@ pub enum JsonError {
     /// What the parser says, with line and column in the text.
     #[error("{0}")]
     Syntax(String),
-    /// An integer beyond 64 bits that is to be computed with.
-    #[error("the integer {0} does not fit 64 bits")]
+    /// A number beyond 64 bits that is to be computed with.
+    #[error("the number {0} does not fit 64 bits")]
     TooLarge(String),
     /// JSON has no infinity and no NaN.
     #[error("JSON cannot write the number {0}")]
@@ -103,15 +103,15 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = Fields::default();
-        while let Some(name) = map.next_key_seed(Name(self.text))? {
+        while let Some(name) = map.next_key_seed(Name)? {
             match self.wanted.field(&name) {
                 Some(wanted) => {
                     let value = map.next_value_seed(Seed { wanted, ..self })?;
-                    fields.push(name, value);
+                    fields.push(shared(self.text, name), value);
                 }
                 None if self.others == Others::Kept => {
                     let raw: &RawValue = map.next_value()?;
-                    fields.push(name, Value::Json(slice(self.text, raw.get())));
+                    fields.push(shared(self.text, name), Value::Json(slice(self.text, raw.get())));
                 }
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -154,31 +154,39 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
-/// A field's name, as a slice of the text where nothing in it is escaped.
-struct Name<'a>(&'a Bytes);
+/// A piece of the text, as a slice of it where nothing in it was escaped.
+fn shared(text: &Bytes, piece: Cow<'_, str>) -> ByteString {
+    match piece {
+        // It is UTF-8 already.
+        Cow::Borrowed(piece) => ByteString::try_from(slice(text, piece)).unwrap_or_else(|_| piece.into()),
+        Cow::Owned(piece) => piece.into(),
+    }
+}
 
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = ByteString;
+/// A field's name, borrowed from the text where nothing in it is escaped: most names are only looked at.
+struct Name;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<ByteString, D::Error> {
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'de> Visitor<'de> for Name<'_> {
-    type Value = ByteString;
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field's name")
     }
 
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<ByteString, E> {
-        // A piece of text that is UTF-8 already.
-        Ok(ByteString::try_from(slice(self.0, name)).unwrap_or_else(|_| name.into()))
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<ByteString, E> {
-        Ok(name.into())
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
@@ -195,8 +203,7 @@ pub fn read_json(text: &Bytes) -> Result<Value, JsonError> {
         }
         Some(b'"') if !text.contains(&b'\\') => {
             let string: &str = serde_json::from_slice(text).map_err(syntax)?;
-            let shared = ByteString::try_from(slice(text, string));
-            Ok(Value::String(shared.unwrap_or_else(|_| string.into())))
+            Ok(Value::String(shared(text, Cow::Borrowed(string))))
         }
         Some(b'-' | b'0'..=b'9') => number(text),
         _ => read_json_fields(text, &Wanted::Fields(Vec::new()), Others::Kept),
@@ -204,20 +211,25 @@ pub fn read_json(text: &Bytes) -> Result<Value, JsonError> {
 }
 
 fn number(text: &Bytes) -> Result<Value, JsonError> {
-    let value = read_json_fields(text, &Wanted::Fields(Vec::new()), Others::Kept)?;
-    let is_integer = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
-    match value {
-        // `-0` is an integer to whoever wrote it.
-        Value::Float(0.0) if is_integer => Ok(Value::Int(0)),
-        Value::Float(_) if is_integer => {
-            let mut digits = String::from_utf8_lossy(&text[..text.len().min(40)]).into_owned();
-            if text.len() > 40 {
-                digits.push('…');
-            }
-            Err(JsonError::TooLarge(digits))
+    let written = std::str::from_utf8(text).unwrap_or_default();
+    if written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        if let Ok(n) = written.parse() {
+            return Ok(Value::Int(n));
         }
-        value => Ok(value),
+        if let Ok(n) = written.parse() {
+            return Ok(Value::UInt(n));
+        }
+    } else if written.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+        && let Ok(n) = written.parse::<f64>()
+        && n.is_finite()
+    {
+        // By the standard library, which finds the nearest one; serde_json may be off by the last digit.
+        return Ok(Value::Float(n));
     }
+    // What is no number at all is said as JSON's reader says it.
+    serde_json::from_slice::<IgnoredAny>(text).map_err(syntax)?;
+    let digits: String = written.chars().take(40).collect();
+    Err(JsonError::TooLarge(if written.len() > 40 { digits + "…" } else { digits }))
 }
 
 /// Writes a value as JSON. Bytes are written as a string in base64, as Protobuf's JSON does.
@@ -311,6 +323,11 @@ mod tests {
         assert_eq!(read("18446744073709551615"), Ok(Value::UInt(u64::MAX)));
         assert_eq!(read("5.0"), Ok(Value::Float(5.0)));
         assert_eq!(read("1e3"), Ok(Value::Float(1_000.0)));
+        assert_eq!(read("0.30000000000000004"), Ok(Value::Float(0.1 + 0.2)));
+        assert!(
+            matches!(read("-"), Err(JsonError::Syntax(_)))
+                && matches!(read("1-2"), Err(JsonError::Syntax(_)))
+        );
         assert_eq!(read("18446744073709551616"), Err(JsonError::TooLarge("18446744073709551616".into())));
         assert_eq!(read("null"), Ok(Value::Null));
         assert_eq!(read("true"), Ok(Value::Bool(true)));

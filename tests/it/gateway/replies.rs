@@ -113,5 +113,5 @@ fn where_records_are_no_requests_their_headers_change_nothing_and_a_gateway_says
     // One gateway has all partitions, so the reply is found; with a second one it may not be.
     let gateway = site.gateway(&[]);
     (20..40).for_each(|n| assert_eq!(gateway.get(&format!("/factorial/{n}")).text(), factorial(n)));
-    gateway.process.says(&["not at the partition that its request asked for", "requests = true"]);
+    gateway.process.says(&["not in the partition that its request asked for", "requests = true"]);
 }

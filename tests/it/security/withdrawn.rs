@@ -33,7 +33,7 @@ fn a_password_that_is_refused_for_a_while_is_said_and_nothing_is_lost() {
     answered(100);
     // The broker asks again every 4 seconds.
     set_password(&site.servers, "rotated", "hunter3");
-    worker.says(&["not let in", "SCRAM-SHA-512"]);
+    worker.says(&["does not accept this client", "SCRAM-SHA-512"]);
     ask(100..200);
     set_password(&site.servers, "rotated", PASSWORD);
     answered(200);
