@@ -101,8 +101,16 @@ fn beginning(text: &str, shown: usize) -> String {
     beginning
 }
 
-/// What the parser says, without the list of all that could have stood there.
+/// What the parser says, in plain words and without the list of all that could have stood there.
 pub fn syntax(message: &str) -> String {
+    let message = message.trim_start_matches("Syntax error: ");
     let message = message.split(" expecting ").next().unwrap_or(message);
-    beginning(message.replace("<EOF>", "the end").trim_start_matches("Syntax error: "), 200)
+    let found = ["mismatched input ", "extraneous input ", "no viable alternative at input "]
+        .iter()
+        .find_map(|begins| message.strip_prefix(begins));
+    match found.map(|found| found.trim_matches('\'')) {
+        Some("<EOF>") => "the expression ends too early".to_owned(),
+        Some(found) => beginning(&format!("`{found}` cannot stand here"), 200),
+        None => beginning(&message.replace("<EOF>", "the end"), 200),
+    }
 }

@@ -173,6 +173,8 @@ fn what_cannot_be_read_says_where_in_short() {
         assert!(at <= source.len() && !reason.is_empty() && reason.len() < 120, "{source}: {at} {reason}");
     }
     assert_eq!(refused("partition == 1 &&\n  == 2").0, 20, "a line further down");
+    assert_eq!(refused("offset >"), (8, "the expression ends too early".to_owned()));
+    assert_eq!(refused("offset > > 3"), (9, "`>` cannot stand here".to_owned()));
 }
 
 #[test]
