@@ -105,12 +105,25 @@ fn beginning(text: &str, shown: usize) -> String {
 pub fn syntax(message: &str) -> String {
     let message = message.trim_start_matches("Syntax error: ");
     let message = message.split(" expecting ").next().unwrap_or(message);
-    let found = ["mismatched input ", "extraneous input ", "no viable alternative at input "]
-        .iter()
-        .find_map(|begins| message.strip_prefix(begins));
+    let begins = [
+        "mismatched input ",
+        "extraneous input ",
+        "no viable alternative at input ",
+        "token recognition error at: ",
+    ];
+    let found = begins.iter().find_map(|begins| message.strip_prefix(begins));
     match found.map(|found| found.trim_matches('\'')) {
         Some("<EOF>") => "the expression ends too early".to_owned(),
-        Some(found) => beginning(&format!("`{found}` cannot stand here"), 200),
+        Some(found) => {
+            let instead = match found.trim() {
+                "=" => "; write `==`",
+                "=>" => "; write `>=`",
+                "and" | "AND" => "; write `&&`",
+                "or" | "OR" => "; write `||`",
+                _ => "",
+            };
+            format!("`{}` cannot stand here{instead}", beginning(found.trim(), 100))
+        }
         None => beginning(&message.replace("<EOF>", "the end"), 200),
     }
 }

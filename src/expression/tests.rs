@@ -174,6 +174,9 @@ fn what_cannot_be_read_says_where_in_short() {
     }
     assert_eq!(refused("partition == 1 &&\n  == 2").0, 20, "a line further down");
     assert_eq!(refused("offset >"), (8, "the expression ends too early".to_owned()));
+    assert_eq!(refused("offset = 3").1, "`=` cannot stand here; write `==`");
+    assert_eq!(refused("offset => 3").1, "`=>` cannot stand here; write `>=`");
+    assert_eq!(refused("offset > 3 and true").1, "`and` cannot stand here; write `&&`");
     assert_eq!(refused("offset > > 3"), (9, "`>` cannot stand here".to_owned()));
 }
 

@@ -65,15 +65,29 @@ impl Map {
                 let reason = "a new value leaves no fields to `set` or `remove`; do that in a second map";
                 return Err(SettingError::new(Some("value"), reason));
             }
-            (None, set, remove) => fields_of(set.unwrap_or_default(), remove.unwrap_or_default(), format)?,
+            (None, set, remove) => fields_of(set.unwrap_or_default(), remove.unwrap_or_default(), formats)?,
         };
         Ok(Box::new(Map { change, input, output }))
     }
 }
 
-fn fields_of(set: toml::Table, remove: Vec<String>, format: Format) -> Result<(Change, Input), SettingError> {
+fn fields_of(
+    set: toml::Table,
+    remove: Vec<String>,
+    Formats { input: format, output }: Formats,
+) -> Result<(Change, Input), SettingError> {
     if format != Format::Json {
-        let reason = format!("values of the format {} have no fields; make a new `value`", format.name());
+        let reason = format!(
+            "values of the format {} have no fields; say `format = \"json\"` in `[source]`, or make a new `value`",
+            format.name()
+        );
+        return Err(SettingError::new(None, reason));
+    }
+    if output != Format::Json {
+        let reason = format!(
+            "an object cannot be written in the format {}; say `format = \"json\"` in `[sink]`",
+            output.name()
+        );
         return Err(SettingError::new(None, reason));
     }
     let mut expressions = Vec::new();
@@ -255,6 +269,12 @@ mod tests {
         assert_eq!(refused("set.a = 5").2, "an expression in quotes is needed, such as \"5\"");
         assert_eq!(refused("set.a = '1'\nremove = ['a']").2, "`a` is set as well");
         let text = Map::build("set.a = '1'".parse().unwrap(), Formats::default()).err().unwrap();
-        assert_eq!(text.reason, "values of the format text have no fields; make a new `value`");
+        assert!(text.reason.starts_with("values of the format text have no fields"), "{}", text.reason);
+        let formats = Formats { input: Format::Json, output: Format::Text };
+        let text = Map::build("set.a = '1'".parse().unwrap(), formats).err().unwrap();
+        assert_eq!(
+            text.reason,
+            "an object cannot be written in the format text; say `format = \"json\"` in `[sink]`"
+        );
     }
 }
