@@ -120,7 +120,7 @@ impl Expression {
             at: place(wrong.id),
             reason: error::short_reason(&wrong.reason),
         })?;
-        let needs = needs::of(&root);
+        let needs = needs::of(&mut root);
         numbers::replace(&mut root);
         guarded::put_in(&mut root);
         bounds::bound(&mut root);

@@ -1,12 +1,12 @@
 //! Which parts of a record an expression looks into.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
 use super::scope::Needs;
 use crate::value::Wanted;
 
 /// What is needed to evaluate the expression.
-pub fn of(root: &IdedExpr) -> Needs {
+pub fn of(root: &mut IdedExpr) -> Needs {
     let mut needs = Needs::default();
     walk(root, &mut needs);
     needs
@@ -34,7 +34,7 @@ pub fn path(part: &IdedExpr) -> Option<Vec<&str>> {
     }
 }
 
-fn walk(part: &IdedExpr, needs: &mut Needs) {
+fn walk(part: &mut IdedExpr, needs: &mut Needs) {
     if let Some(path) = path(part) {
         let wanted: Option<&mut Wanted> = match path[0] {
             "value" => Some(&mut needs.value),
@@ -46,31 +46,5 @@ fn walk(part: &IdedExpr, needs: &mut Needs) {
         }
         return;
     }
-    match &part.expr {
-        Expr::Call(call) => {
-            call.target.iter().for_each(|target| walk(target, needs));
-            call.args.iter().for_each(|argument| walk(argument, needs));
-        }
-        Expr::Comprehension(comprehension) => {
-            let parts = [
-                &comprehension.iter_range,
-                &comprehension.accu_init,
-                &comprehension.loop_cond,
-                &comprehension.loop_step,
-                &comprehension.result,
-            ];
-            parts.into_iter().for_each(|part| walk(part, needs));
-        }
-        Expr::Select(select) => walk(&select.operand, needs),
-        Expr::List(list) => list.elements.iter().for_each(|element| walk(element, needs)),
-        Expr::Map(map) => {
-            for entry in &map.entries {
-                if let EntryExpr::MapEntry(entry) = &entry.expr {
-                    walk(&entry.key, needs);
-                    walk(&entry.value, needs);
-                }
-            }
-        }
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
-    }
+    super::walk::parts(part).into_iter().for_each(|inner| walk(inner, needs));
 }

@@ -18,7 +18,7 @@ use super::bounds;
 
 /// The function's name.
 pub const MATCHES: &str = "@matches";
-/// How many are kept for each thread.
+/// How many are kept for each thread. The compiler sees that it is not zero.
 const KEPT: std::num::NonZeroUsize = std::num::NonZeroUsize::new(64).unwrap();
 /// What one may take, in bytes.
 const SIZE: usize = 1 << 20;

@@ -95,7 +95,7 @@ fn text_or_bytes(bytes: bytes::Bytes) -> Value {
 
 impl VariableResolver for Scope<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        let part = |value, wanted| Some(CowVal::owned(View { value, wanted }));
+        let part = |value, wanted| Some(CowVal::owned(View::Object { value, wanted }));
         match variable {
             "value" => match (&self.value, &self.needs.value) {
                 (value @ Value::Map(_), wanted @ Wanted::Fields(_)) => part(value, wanted),
@@ -136,13 +136,22 @@ fn int<'b>(n: i64) -> CowVal<'b, 'b> {
 
 /// A value that could not be read, of which the interpreter hears when it does anything with it.
 fn failed<'b>(error: ExecutionError) -> CowVal<'b, 'b> {
-    CowVal::owned(Failed(error.to_string()))
+    CowVal::owned(View::Unreadable(error.to_string()))
 }
 
+/// An object that was read as far as it is wanted. It can only be asked for a field: whatever else an expression does with an
+/// object makes all of it wanted.
 #[derive(Clone, Debug)]
-struct Failed(String);
+enum View<'a> {
+    Object {
+        value: &'a Value,
+        wanted: &'a Wanted,
+    },
+    /// Why there is none.
+    Unreadable(String),
+}
 
-impl Val for Failed {
+impl Val for View<'_> {
     fn get_type(&self) -> &Type {
         &MAP_TYPE
     }
@@ -166,54 +175,6 @@ impl Val for Failed {
     }
 }
 
-impl Indexer for Failed {
-    fn get<'b, 'v>(&'b self, _: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
-    where
-        Self: 'v,
-    {
-        Err(ExecutionError::function_error("@read", &self.0))
-    }
-
-    fn steal<'v>(self: Box<Self>, _: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
-    where
-        Self: 'v,
-    {
-        Err(ExecutionError::function_error("@read", &self.0))
-    }
-}
-
-/// An object that was read as far as it is wanted. It can only be asked for a field: whatever else an expression does with an
-/// object makes all of it wanted.
-#[derive(Clone, Copy, Debug)]
-struct View<'a> {
-    value: &'a Value,
-    wanted: &'a Wanted,
-}
-
-impl Val for View<'_> {
-    fn get_type(&self) -> &Type {
-        &MAP_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        &MAP_TYPE
-    }
-
-    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
-    where
-        Self: 'v,
-    {
-        Some(self)
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(*self)
-    }
-}
-
 impl Indexer for View<'_> {
     fn get<'b, 'v>(&'b self, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
@@ -232,7 +193,7 @@ impl Indexer for View<'_> {
 
 impl<'a> View<'a> {
     /// What is found borrows from the record, not from this view of it.
-    fn field<'b, 'v>(self, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    fn field<'b, 'v>(&self, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
         'a: 'v,
     {
@@ -241,11 +202,15 @@ impl<'a> View<'a> {
             return Err(ExecutionError::no_such_overload("_[_]", types));
         };
         let name = name.inner();
-        let Value::Map(fields) = self.value else { return Err(ExecutionError::no_such_key(name)) };
-        match (fields.get(name), self.wanted.field(name)) {
+        let (value, wanted) = match self {
+            View::Object { value, wanted } => (*value, *wanted),
+            View::Unreadable(reason) => return Err(ExecutionError::function_error("@read", reason)),
+        };
+        let Value::Map(fields) = value else { return Err(ExecutionError::no_such_key(name)) };
+        match (fields.get(name), wanted.field(name)) {
             (None, _) => Err(ExecutionError::no_such_key(name)),
             (Some(value @ Value::Map(_)), Some(wanted @ Wanted::Fields(_))) => {
-                Ok(CowVal::owned(View { value, wanted }))
+                Ok(CowVal::owned(View::Object { value, wanted }))
             }
             (Some(value), _) => give(value),
         }

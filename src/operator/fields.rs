@@ -1,5 +1,7 @@
 //! Fields within a value, by the path to them.
 
+use bytes::Bytes;
+
 use super::{OperatorError, evaluate::bad_value};
 use crate::{
     format::{Format, ValueError},
@@ -43,10 +45,18 @@ pub(super) fn remove(root: &mut Value, path: &[String]) -> Result<(), OperatorEr
     fields.get_mut(first).map_or(Ok(()), |inner| remove(inner, rest))
 }
 
+/// What a JSON text is that was not looked into so far.
+///
+/// # Errors
+/// Bad input, where it is a number that does not fit.
+pub(super) fn read(text: &Bytes) -> Result<Value, OperatorError> {
+    read_json(text).map_err(|error| bad_value(ValueError::NotJson(error.to_string())))
+}
+
 /// The fields of an object, which is read if it was not so far.
 fn object<'a>(value: &'a mut Value, field: &str) -> Result<&'a mut Fields, OperatorError> {
     if let Value::Json(text) = &*value {
-        *value = read_json(text).map_err(|error| bad_value(ValueError::NotJson(error.to_string())))?;
+        *value = read(text)?;
     }
     let kind = value.kind();
     match value {
@@ -59,14 +69,12 @@ fn object<'a>(value: &'a mut Value, field: &str) -> Result<&'a mut Fields, Opera
 }
 
 /// A value as the text of a key or a header: text and bytes as they are, anything else as JSON; null is none.
-pub(super) fn plain(value: &Value) -> Result<Option<bytes::Bytes>, OperatorError> {
+pub(super) fn plain(value: &Value) -> Result<Option<Bytes>, OperatorError> {
     match value {
         Value::Null => Ok(None),
         Value::String(_) | Value::Bytes(_) => Format::Bytes.write(value).map(Some).map_err(bad_value),
         Value::Json(text) => match text.first() {
-            Some(b'"' | b'n') => {
-                plain(&read_json(text).map_err(|error| bad_value(ValueError::NotJson(error.to_string())))?)
-            }
+            Some(b'"' | b'n') => plain(&read(text)?),
             _ => Ok(Some(text.clone())),
         },
         other => Format::Json.write(other).map(Some).map_err(bad_value),

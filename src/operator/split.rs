@@ -6,13 +6,13 @@ use serde_aux::serde_introspection::serde_introspect;
 use super::{
     Built, Cost, Operator, OperatorError, Output,
     evaluate::{Input, bad_value, cost, failed},
-    settings,
+    fields, settings,
 };
 use crate::{
     expression::Expression,
-    format::{Format, Formats, ValueError},
+    format::{Format, Formats},
     record::{INDEX, Record},
-    value::{Others, Value, read_json},
+    value::{Others, Value},
 };
 
 /// Makes a record of each element of a list, in order, with the key, headers and timestamp of the record that had it. The
@@ -52,7 +52,7 @@ impl Operator for Split {
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let mut list = self.into.evaluate(&self.input.scope(&record, out)?).map_err(failed)?;
         if let Value::Json(text) = &list {
-            list = read_json(text).map_err(|error| bad_value(ValueError::NotJson(error.to_string())))?;
+            list = fields::read(text)?;
         }
         let Value::Array(elements) = list else {
             let message = format!("`{}` is {}, and a list is needed", self.into.source(), list.kind());

@@ -27,25 +27,13 @@ pub enum Wanted {
 impl Wanted {
     /// What is at this path is looked into too: the names of the fields that lead there.
     pub fn add(&mut self, path: &[&str]) {
-        let Some((first, rest)) = path.split_first() else {
-            *self = Wanted::All;
-            return;
-        };
-        match self {
-            Wanted::All => {}
-            Wanted::Nothing => {
-                let mut inner = Wanted::Nothing;
-                inner.add(rest);
-                *self = Wanted::Fields(vec![((*first).to_owned(), inner)]);
-            }
-            Wanted::Fields(fields) => match fields.iter_mut().find(|(name, _)| name == first) {
-                Some((_, inner)) => inner.add(rest),
-                None => {
-                    let mut inner = Wanted::Nothing;
+        match path.split_first() {
+            None => *self = Wanted::All,
+            Some((first, rest)) => {
+                if let Some(inner) = self.inner(first) {
                     inner.add(rest);
-                    fields.push(((*first).to_owned(), inner));
                 }
-            },
+            }
         }
     }
 
@@ -55,18 +43,26 @@ impl Wanted {
             Wanted::Nothing => {}
             Wanted::All => *self = Wanted::All,
             Wanted::Fields(fields) => {
-                for (name, inner) in fields {
-                    match self {
-                        Wanted::All => return,
-                        Wanted::Fields(mine) => match mine.iter_mut().find(|(found, _)| found == name) {
-                            Some((_, found)) => found.extend(inner),
-                            None => mine.push((name.clone(), inner.clone())),
-                        },
-                        Wanted::Nothing => *self = Wanted::Fields(vec![(name.clone(), inner.clone())]),
+                for (name, wanted) in fields {
+                    if let Some(inner) = self.inner(name) {
+                        inner.extend(wanted);
                     }
                 }
             }
         }
+    }
+
+    /// What is wanted of the field of that name, to add to it; `None` where all is wanted already.
+    fn inner(&mut self, name: &str) -> Option<&mut Wanted> {
+        if *self == Wanted::Nothing {
+            *self = Wanted::Fields(Vec::new());
+        }
+        let Wanted::Fields(fields) = self else { return None };
+        let place = fields.iter().position(|(found, _)| found == name).unwrap_or_else(|| {
+            fields.push((name.to_owned(), Wanted::Nothing));
+            fields.len() - 1
+        });
+        Some(&mut fields[place].1)
     }
 
     /// What is wanted of the field of that name, if anything.
