@@ -7,6 +7,7 @@ use pipeline::{
     engine::{Budget, Machine, Plan, RetryPolicy, Topology, run},
     kafka::{KafkaSink, KafkaSource, SinkTopics},
     operator::{Operator, registry},
+    record::PerTopic,
     telemetry::{MetricsServer, Progress, Recorded, Subject, install_metrics},
 };
 use rdkafka::ClientConfig;
@@ -65,19 +66,18 @@ pub fn run_pipeline(
             commit_interval: Duration::from_millis(100),
             commit_records: u64::MAX,
             retry: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
-            largest_result: 1 << 20,
-            largest_dead_letter: 1 << 20,
+            largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
             limits_hold: Duration::MAX,
             input: input.clone(),
             budget: Budget::new(128 << 20),
             shutdown_timeout: Duration::from_secs(10),
             drain,
         };
+        let names = PerTopic { results: vec![to.to_owned()], dead_letters: format!("{from}.dlq") };
         let progress = Arc::new(Progress::new(Subject {
             pipeline: name.to_owned(),
             source: from.to_owned(),
-            sink: to.to_owned(),
-            dead_letters: "dead".to_owned(),
+            sink: names.clone(),
             operators: vec![name.to_owned()],
             memory: 0,
         }));
@@ -86,12 +86,7 @@ pub fn run_pipeline(
             None => None,
         };
         let source = KafkaSource::new(consumer, from, input, progress.clone()).unwrap();
-        let topics = SinkTopics {
-            requests: false,
-            in_order: true,
-            results: to.to_owned(),
-            dead_letters: format!("{from}.dlq"),
-        };
+        let topics = SinkTopics { requests: false, in_order: true, names };
         let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());
         run(plan, source, sink, Machine::new().unwrap(), progress, std::future::pending()).await.unwrap();

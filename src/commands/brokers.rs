@@ -31,12 +31,10 @@ pub async fn find_broker(pipelines: &mut [Pipeline]) -> Result<Option<EmbeddedBr
     let broker = start().await?;
     for pipeline in pipelines.iter_mut() {
         let source = pipeline.source.topic.partitions.unwrap_or(PARTITIONS);
-        let sink = pipeline.sink.topic.partitions.unwrap_or(PARTITIONS);
-        for (topic, partitions) in [
-            (&pipeline.source.topic.topic, source),
-            (&pipeline.sink.topic.topic, sink),
-            (&pipeline.dead_letters, source),
-        ] {
+        let results = pipeline.result_topics();
+        let results = results.iter().map(|topic| (&topic.topic, topic.partitions.unwrap_or(PARTITIONS)));
+        let others = [(&pipeline.source.topic.topic, source), (&pipeline.dead_letters, source)];
+        for (topic, partitions) in results.chain(others) {
             broker.create_topic(topic, partitions).map_err(Failure::failed)?;
         }
         point_to(&mut pipeline.kafka, &broker);

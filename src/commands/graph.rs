@@ -8,7 +8,7 @@ use super::{
     stdout,
 };
 use crate::{
-    config::{Guarantee, Order, Pipeline, Step, TopicSettings},
+    config::{Guarantee, Order, Pipeline, SinkRoute, Step, TopicSettings},
     operator::registry,
 };
 
@@ -73,6 +73,17 @@ fn partitions(topic: &TopicSettings) -> String {
     }
 }
 
+/// The names of a route's topics.
+fn topics(route: &SinkRoute) -> String {
+    route.topics.iter().map(|(_, topic)| topic.topic.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Which results a route takes.
+fn condition(route: &SinkRoute) -> String {
+    let when = route.when.iter().map(|when| format!(", when {when}"));
+    when.chain(route.by.iter().map(|by| format!(", by {by}"))).collect()
+}
+
 fn text(pipeline: &Pipeline) -> String {
     let Pipeline { source, sink, steps, dead_letters, .. } = pipeline;
     let names = steps.iter().map(|step| step.name.len() + 2);
@@ -95,8 +106,14 @@ fn text(pipeline: &Pipeline) -> String {
             format!("{:widest$}{}", format!("  {}", step.name), summary(step)),
         ]);
     }
+    lines.push(format!("    ├──▶ {dead_letters}: what cannot be computed"));
+    lines.extend(
+        pipeline
+            .routes
+            .iter()
+            .map(|route| format!("    ├──▶ {}: {}{}", topics(route), route.format.name(), condition(route))),
+    );
     lines.extend([
-        format!("    ├──▶ {dead_letters}: what cannot be computed"),
         "    ▼".into(),
         format!("{:widest$}sink, {}{}", sink.topic.topic, sink.format.name(), partitions(&sink.topic)),
         String::new(),
@@ -111,23 +128,41 @@ struct Node<'a> {
 }
 
 /// An arrow between two boxes.
-struct Edge {
+struct Edge<'a> {
     from: usize,
     to: usize,
+    /// What goes there, where that is not everything.
+    label: &'a str,
     dead_letters: bool,
 }
 
 /// A box for each topic and operator, and the arrows between them; every operator can lead to the dead
 /// letters.
-fn boxes(pipeline: &Pipeline) -> (Vec<Node<'_>>, Vec<Edge>) {
+fn boxes(pipeline: &Pipeline) -> (Vec<Node<'_>>, Vec<Edge<'_>>) {
     let topic = |name| Node { name, is_topic: true };
     let mut nodes = vec![topic(&pipeline.source.topic.topic)];
     nodes.extend(pipeline.steps.iter().map(|step| Node { name: &step.name, is_topic: false }));
     let sink = nodes.len();
-    nodes.extend([topic(&pipeline.sink.topic.topic), topic(&pipeline.dead_letters)]);
-    let on = (0..sink).map(|from| Edge { from, to: from + 1, dead_letters: false });
-    let aside = (1..sink).map(|from| Edge { from, to: sink + 1, dead_letters: true });
-    (nodes, on.chain(aside).collect())
+    let results = pipeline.result_topics();
+    nodes.extend(results.iter().map(|result| topic(&result.topic)));
+    let dead_letters = nodes.len();
+    nodes.push(topic(&pipeline.dead_letters));
+    let mut edges: Vec<Edge<'_>> =
+        (0..sink).map(|from| Edge { from, to: from + 1, label: "", dead_letters: false }).collect();
+    for route in &pipeline.routes {
+        for (name, topic) in &route.topics {
+            let label = if name.is_empty() { route.when.as_deref().unwrap_or_default() } else { name };
+            let Some(to) = results.iter().position(|result| result.topic == topic.topic) else { continue };
+            edges.push(Edge { from: sink - 1, to: sink + to, label, dead_letters: false });
+        }
+    }
+    edges.extend((1..sink).map(|from| Edge {
+        from,
+        to: dead_letters,
+        label: "dead letters",
+        dead_letters: true,
+    }));
+    (nodes, edges)
 }
 
 fn dot(pipeline: &Pipeline) -> String {
@@ -141,8 +176,10 @@ fn dot(pipeline: &Pipeline) -> String {
         let shape = if *is_topic { "cylinder" } else { "box" };
         lines.push(format!("  n{index} [shape={shape}, label={}];", quoted(name)));
     }
-    for Edge { from, to, dead_letters } in edges {
-        let style = if dead_letters { " [style=dashed, label=\"dead letters\"]" } else { "" };
+    for Edge { from, to, label, dead_letters } in edges {
+        let dashed = if dead_letters { "style=dashed, " } else { "" };
+        let style =
+            if label.is_empty() { String::new() } else { format!(" [{dashed}label={}]", quoted(label)) };
         lines.push(format!("  n{from} -> n{to}{style};"));
     }
     lines.push("}\n".into());
@@ -157,9 +194,10 @@ fn mermaid(pipeline: &Pipeline) -> String {
         let (open, close) = if *is_topic { ("[(", ")]") } else { ("[", "]") };
         lines.push(format!("  n{index}{open}{}{close}", quoted(name)));
     }
-    for Edge { from, to, dead_letters } in edges {
-        let arrow = if dead_letters { "-. dead letters .->" } else { "-->" };
-        lines.push(format!("  n{from} {arrow} n{to}"));
+    for Edge { from, to, label, dead_letters } in edges {
+        let arrow = if dead_letters { "-.->" } else { "-->" };
+        let label = if label.is_empty() { String::new() } else { format!("|{}|", quoted(label)) };
+        lines.push(format!("  n{from} {arrow}{label} n{to}"));
     }
     lines.push(String::new());
     lines.join("\n")

@@ -138,9 +138,8 @@ fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {
     Arc::new(Progress::new(Subject {
         pipeline: pipeline.name.clone(),
         source: pipeline.source.topic.topic.clone(),
-        sink: pipeline.sink.topic.topic.clone(),
-        dead_letters: pipeline.dead_letters.clone(),
-        operators: pipeline.steps.iter().map(|step| step.name.clone()).collect(),
+        sink: pipeline.written_topics(),
+        operators: pipeline.operator_names(),
         memory: pipeline.limits.memory,
     }))
 }
@@ -157,7 +156,7 @@ fn summary(pipeline: &Pipeline) -> String {
         pipeline.name,
         pipeline.source.topic.topic,
         steps.join(" -> "),
-        pipeline.sink.topic.topic,
+        pipeline.written_topics().results.join(", "),
         pipeline.source.group,
         servers.get("bootstrap.servers").unwrap_or_default(),
     )

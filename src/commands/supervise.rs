@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, brokers::refuse_false_promise};
 use crate::{
     config::{Guarantee, Order, Pipeline},
-    engine::{Budget, Machine, Plan, Runtime, Stop, Topology, run},
+    engine::{Budget, Machine, Plan, Runtime, Stop, run},
     kafka::{Admin, KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings},
     telemetry::Progress,
 };
@@ -42,14 +42,14 @@ impl Supervised {
             () = stop.cancelled() => return Ok(()),
         };
         let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
-        let (first, mut limits_hold) = (limits, Duration::ZERO);
+        let (first, mut limits_hold) = (limits.clone(), Duration::ZERO);
         let mut pause = PAUSES.0;
         loop {
             let began = self.machine.now();
             let ended = tokio::select! {
-                ended = self.session(&admin, limits, limits_hold, stop.clone()) => ended,
+                ended = self.session(&admin, &limits, limits_hold, stop.clone()) => ended,
                 // Clients that were created for a low limit send small batches.
-                () = self.change(&admin, limits), if limits != first => {
+                () = self.change(&admin, &limits), if limits != first => {
                     Err(Stop::TopicLimits("a topic takes more or less again".to_owned()))
                 }
             };
@@ -61,8 +61,7 @@ impl Supervised {
                 }
                 Err(Stop::Restart(reason)) => reason,
                 Err(Stop::TopicLimits(reason)) => {
-                    let before = limits;
-                    limits = admin.topic_limits(&self.pipeline).await;
+                    let before = std::mem::replace(&mut limits, admin.topic_limits(&self.pipeline).await);
                     // If the broker does not report them, or they were changed back meanwhile, fetching more
                     // often does not help.
                     limits_hold = if limits == before && !lasted { LIMITS_HOLD } else { Duration::ZERO };
@@ -102,10 +101,10 @@ impl Supervised {
     }
 
     /// Resolves once the topics' limits differ from these.
-    async fn change(&self, admin: &Admin, limits: TopicLimits) {
+    async fn change(&self, admin: &Admin, limits: &TopicLimits) {
         loop {
             tokio::time::sleep(LIMITS_INTERVAL).await;
-            if admin.topic_limits(&self.pipeline).await != limits {
+            if admin.topic_limits(&self.pipeline).await != *limits {
                 return;
             }
         }
@@ -115,7 +114,7 @@ impl Supervised {
     async fn session(
         &self,
         admin: &Admin,
-        limits: TopicLimits,
+        limits: &TopicLimits,
         limits_hold: Duration,
         stop: CancellationToken,
     ) -> Result<(), Stop> {
@@ -127,8 +126,7 @@ impl Supervised {
         let topics = SinkTopics {
             requests: pipeline.source.requests,
             in_order: pipeline.order == Order::Partition,
-            results: pipeline.sink.topic.topic.clone(),
-            dead_letters: pipeline.dead_letters.clone(),
+            names: pipeline.written_topics(),
         };
         let (topic, room) = (pipeline.source.topic.topic.clone(), input.clone());
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
@@ -144,7 +142,7 @@ impl Supervised {
         });
         let (source, sink) = clients.await.map_err(|error| Stop::Restart(error.to_string()))??;
         let plan = Plan {
-            topology: Topology::new(pipeline.steps.iter().map(|step| step.operator.clone())),
+            topology: pipeline.topology(),
             guarantee: pipeline.guarantee,
             order: pipeline.order,
             fair_by: pipeline.limits.fair_by.clone(),
@@ -152,8 +150,7 @@ impl Supervised {
             commit_interval: pipeline.commit.interval,
             commit_records: pipeline.commit.records,
             retry: pipeline.retry,
-            largest_result: limits.result,
-            largest_dead_letter: limits.dead_letter,
+            largest: limits.clone(),
             limits_hold,
             input,
             budget,

@@ -1,6 +1,9 @@
 //! The `[[test]]` tables.
 
-use super::pipeline::{TestCase, TestRecord};
+use super::{
+    pipeline::{TestCase, TestRecord},
+    read::topic_name,
+};
 use crate::settings::{Node, Reader, Text, Value};
 
 /// The `[[test]]` tables.
@@ -36,17 +39,18 @@ fn records(table: &Reader<'_>, key: &str) -> Vec<TestRecord> {
     many(node).iter().filter_map(|node| record(table, key, node)).collect()
 }
 
-/// A value alone, or a table with `key`, `value` and `headers`; without `value` it is a tombstone. There the value may be a
-/// table or an array, which stands for JSON.
+/// A value alone, or a table with `key`, `value` and `headers`, and of a result `topic`; without `value` it is a tombstone.
+/// There the value may be a table or an array, which stands for JSON.
 fn record(table: &Reader<'_>, key: &str, node: &Node) -> Option<TestRecord> {
     let Value::Table(_) = node.value else {
         let value = scalar(table, key, node)?;
         return Some(TestRecord { value: Some(value), ..TestRecord::default() });
     };
     let inner = table.inner(key, node);
+    let topic = topic_name(&inner, "topic");
     let key = inner.node("key").and_then(|node| scalar(&inner, "key", node));
     let value = inner.node("value").and_then(|node| structured(&inner, node));
-    let record = TestRecord { key, value, headers: headers(&inner) };
+    let record = TestRecord { topic, key, value, headers: headers(&inner) };
     inner.finish();
     Some(record)
 }

@@ -30,7 +30,6 @@ struct Lint<'a> {
 pub(super) fn check(pipeline: &Pipeline, tree: &Tree, diagnostics: &mut Diagnostics) {
     let mut lint = Lint { pipeline, tree, diagnostics };
     lint.topics();
-    lint.formats();
     lint.memory();
     lint.shares();
     lint.largest_record();
@@ -62,38 +61,22 @@ impl Lint<'_> {
     }
 
     fn topics(&mut self) {
-        let Pipeline { source, sink, dead_letters, .. } = self.pipeline;
-        if source.topic.topic == sink.topic.topic {
+        let Pipeline { source, dead_letters, .. } = self.pipeline;
+        let results = self.pipeline.result_topics();
+        let path = |place: usize| if place == 0 { "sink.topic" } else { "routes" };
+        if let Some(place) = results.iter().position(|topic| topic.topic == source.topic.topic) {
             let sentence =
-                format!("the pipeline would read its own results: `{}` is its source", sink.topic.topic);
-            self.error("sink.topic", sentence, "name another topic");
+                format!("the pipeline would read its own results: `{}` is its source", source.topic.topic);
+            self.error(path(place), sentence, "name another topic");
         }
         if *dead_letters == source.topic.topic {
             let sentence =
                 format!("the pipeline would read its own dead letters: `{dead_letters}` is its source");
             self.error("dead_letters.topic", sentence, "name another topic");
-        } else if *dead_letters == sink.topic.topic {
-            let sentence = format!("dead letters would be among the results: `{dead_letters}` is the sink");
+        } else if results.iter().any(|topic| topic.topic == *dead_letters) {
+            let sentence = format!("dead letters would be among the results of `{dead_letters}`");
             self.error("dead_letters.topic", sentence, "name another topic");
         }
-    }
-
-    fn formats(&mut self) {
-        let Pipeline { source, sink, steps, .. } = self.pipeline;
-        if source.format == sink.format || !steps.iter().all(|step| step.operator.keeps_value()) {
-            return;
-        }
-        let sentence = format!(
-            "values come in as {} and would have to go out as {}, but no operator writes new ones",
-            source.format.name(),
-            sink.format.name()
-        );
-        let sink_has_it = self.tree.has("sink.format");
-        self.error(
-            if sink_has_it { "sink.format" } else { "source.format" },
-            sentence,
-            "write the same on both sides",
-        );
     }
 
     fn memory(&mut self) {

@@ -29,6 +29,7 @@ pub(super) const LOADS: BuiltIn = &[
 pub(crate) const EXAMPLES: BuiltIn = &[
     ("json-filter", include_str!("../../pipelines/examples/json-filter.toml")),
     ("json-map", include_str!("../../pipelines/examples/json-map.toml")),
+    ("json-route", include_str!("../../pipelines/examples/json-route.toml")),
     ("json-sample", include_str!("../../pipelines/examples/json-sample.toml")),
     ("json-split", include_str!("../../pipelines/examples/json-split.toml")),
 ];

@@ -64,7 +64,7 @@ pub const TABLES: &[Table] = &[
         set("config", Words("as the broker has it"), "The topic's own settings, if it has to be created: `config.retention.ms = 3_600_000` (in ms)."),
         set("kafka", Words("see [`[kafka]`](#kafka)"), "Properties of librdkafka for the consumer alone."),
     ] },
-    Table { path: "operators.NAME", title: "`[operators.NAME]`", about: "What is done to each record, in the order in which the tables are written; at least one.", settings: &[
+    Table { path: "operators.NAME", title: "`[operators.NAME]`", about: "What is done to each record, in the order in which the tables are written; at least one, where there is no route and the formats are the same.", settings: &[
         set("operator", Words("the table's own name"), "Which operator it is: `operator = \"filter\"` where the table has another name."),
     ] },
     Table { path: "operators.factorial", title: "Operator `factorial`", about: "", settings: &[
@@ -97,13 +97,23 @@ pub const TABLES: &[Table] = &[
         set("rate", Refused, "The part that is handed on, from 0 to 1."),
         set("by", Words("the key and the value"), "An [expression](expressions.md): records for which it gives the same go or stay together."),
     ] },
-    Table { path: "sink", title: "`[sink]`", about: "Where results go.", settings: &[
+    Table { path: "sink", title: "`[sink]`", about: "Where results go that no route takes.", settings: &[
         set("topic", Refused, "The topic that is written. It is created if it is missing."),
         set("format", Value("\"text\""), "How values are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8) or `\"bytes\"`."),
         set("partitions", Words("as the broker has it"), "Number of partitions, if the topic has to be created."),
         set("replication", Words("as the broker has it"), "Number of replicas of each partition, if the topic has to be created."),
         set("config", Words("as the broker has it"), "The topic's own settings, if it has to be created: `config.max.message.bytes = 2_000_000` (in bytes)."),
         set("kafka", Words("see [`[kafka]`](#kafka)"), "Properties of librdkafka for the producer alone."),
+    ] },
+    Table { path: "routes", title: "`[[routes]]`", about: "Where results go instead of the sink's topic; there may be many. The first one that takes a result gets it, and what none takes goes to `[sink]`. All of them, the dead letters and the offsets are in one transaction, if the guarantee is `exactly-once`.", settings: &[
+        set("when", Words("any result"), "An [expression](expressions.md) that must hold for a result, as the operators have written it."),
+        set("topic", Words("see `topics`"), "The topic that these results go to. It is created if it is missing."),
+        set("topics", Words("see `topic`"), "Several topics by a name for each, of which `by` chooses one: `topics.de = \"orders-de\"`."),
+        set("by", Words("only with `topics`"), "An expression that gives one of the names: `\"value.country\"`. A result for which it gives another one is not taken by this route."),
+        set("format", Words("the sink's"), "How values are written there. A value is converted, if the operators have written another format."),
+        set("partitions", Words("as the broker has it"), "Number of partitions, if a topic has to be created."),
+        set("replication", Words("as the broker has it"), "Number of replicas of each partition, if a topic has to be created."),
+        set("config", Words("as the broker has it"), "The topics' own settings, if they have to be created."),
     ] },
     Table { path: "dead_letters", title: "`[dead_letters]`", about: "", settings: &[
         set("topic", Words("the source's, with `.dlq`"), "Where records go that cannot be computed, unchanged and with the reason in their headers. It is created as the source's topic is, if it is missing."),
@@ -136,6 +146,7 @@ pub const TABLES: &[Table] = &[
     ] },
     Table { path: "test.input", title: "A record of a test", about: "In `input` and `output`: a value alone, or `{ key = \"k\", value = \"30\", headers = { name = \"x\" } }`.", settings: &[
         set("key", Words("no key"), "The record's key."),
+        set("topic", Words("not compared"), "Of a result: the topic that it goes to."),
         set("value", Words("none: a tombstone"), "The record's value; a table or an array stands for JSON, which is compared as JSON."),
         set("headers", Words("no headers"), "The record's headers, by name."),
     ] },

@@ -15,6 +15,7 @@ mod meanings;
 mod operators;
 mod pipeline;
 mod read;
+mod routes;
 #[cfg(test)]
 mod tests;
 

@@ -2,19 +2,15 @@
 
 use super::pipeline::Step;
 use crate::{
-    format::Formats,
-    operator::{Factory, Operator, registry},
+    format::{Format, Formats},
+    operator::{Factory, Operator, SettingError, registry},
     settings::{Node, Reader, Value, closest},
 };
 
-/// The `[operators.NAME]` tables, in the order of the file.
-pub(super) fn read(root: &Reader<'_>, formats: Formats) -> Vec<Step> {
+/// The `[operators.NAME]` tables, in the order of the file, and the format in which values come out of them.
+pub(super) fn read(root: &Reader<'_>, formats: Formats) -> (Vec<Step>, Format) {
     let operators = root.table("operators");
     let tables = operators.tables();
-    if tables.is_empty() {
-        let help = format!("add a table such as `[operators.factorial]`; there are {}", names());
-        root.say(operators.origin(), "a pipeline needs at least one operator".into(), Some(help));
-    }
     let mut steps: Vec<Step> = Vec::new();
     let mut input = formats.input;
     for (name, table) in tables {
@@ -25,7 +21,14 @@ pub(super) fn read(root: &Reader<'_>, formats: Formats) -> Vec<Step> {
         }
         steps.push(step);
     }
-    steps
+    (steps, input)
+}
+
+/// Says that there is nothing to do.
+pub(super) fn required(root: &Reader<'_>) {
+    let help = format!("add a table such as `[operators.factorial]`; there are {}", names());
+    let sentence = "a pipeline needs an operator, a route, or two formats".to_owned();
+    root.say(root.table("operators").origin(), sentence, Some(help));
 }
 
 fn names() -> String {
@@ -61,7 +64,7 @@ fn step(name: &str, table: Reader<'_>, formats: Formats) -> Option<Step> {
 const EXPRESSIONS: &[&str] = &["by", "into", "set", "to", "value", "when"];
 
 /// Where a string was filled in by `${…}`, so that it may be a secret.
-fn filled_in(node: &Node) -> Option<&Node> {
+pub(super) fn filled_in(node: &Node) -> Option<&Node> {
     match &node.value {
         Value::String(text) => text.written.as_ref().map(|_| node),
         Value::Array(nodes) => nodes.iter().find_map(filled_in),
@@ -86,29 +89,29 @@ fn build(factory: &Factory, table: &Reader<'_>, formats: Formats) -> Option<Box<
     }
     (factory.build)(settings, formats)
         .inspect_err(|error| {
-            let path = match &error.key {
-                Some(key) => format!("{}.{key}", table.path()),
-                None => table.path().to_owned(),
-            };
-            let found = error.key.as_ref().and_then(|key| node(table, key));
-            let origin = found.map_or(table.origin(), |node| &node.origin).clone();
-            let (origin, place) = match (error.at, found.map(|node| &node.value)) {
-                (Some(at), Some(Value::String(text))) => table.within(&origin, &text.value, at).map_or_else(
-                    || {
-                        (
-                            origin.clone(),
-                            format!(" (at {} of the expression)", line_and_column(&text.value, at)),
-                        )
-                    },
-                    |within| (within, String::new()),
-                ),
-                _ => (origin, String::new()),
-            };
             // How the settings are called does not help with an expression.
             let help = if error.at.is_some() { None } else { help(factory) };
-            table.say(&origin, format!("`{path}`: {}{place}", error.reason), help);
+            refuse(table, error, help);
         })
         .ok()
+}
+
+/// Says what is wrong with a setting, at its place in the file; within the expression, where it is one.
+pub(super) fn refuse(table: &Reader<'_>, error: &SettingError, help: Option<String>) {
+    let path = match &error.key {
+        Some(key) => format!("{}.{key}", table.path()),
+        None => table.path().to_owned(),
+    };
+    let found = error.key.as_ref().and_then(|key| node(table, key));
+    let origin = found.map_or(table.origin(), |node| &node.origin).clone();
+    let (origin, place) = match (error.at, found.map(|node| &node.value)) {
+        (Some(at), Some(Value::String(text))) => table.within(&origin, &text.value, at).map_or_else(
+            || (origin.clone(), format!(" (at {} of the expression)", line_and_column(&text.value, at))),
+            |within| (within, String::new()),
+        ),
+        _ => (origin, String::new()),
+    };
+    table.say(&origin, format!("`{path}`: {}{place}", error.reason), help);
 }
 
 /// The value under a key with dots.

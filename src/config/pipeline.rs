@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use crate::engine::{Guarantee, Order, RetryPolicy};
-use crate::{engine::FairBy, format::Format, operator::Operator};
+use crate::{
+    engine::{FairBy, Topology},
+    format::Format,
+    operator::{Operator, Router},
+    record::PerTopic,
+};
 
 /// What a topic takes of a record in bytes, where nobody says otherwise: Kafka's `message.max.bytes`.
 pub const TOPIC_LIMIT: u64 = 1_048_588;
@@ -74,6 +79,19 @@ pub struct Sink {
     pub kafka: Properties,
 }
 
+/// Where some of the results go instead of the sink's topic.
+#[derive(Clone, Debug)]
+pub struct SinkRoute {
+    /// The expression that must hold; all results where `None`.
+    pub when: Option<String>,
+    /// The expression that chooses one of several topics.
+    pub by: Option<String>,
+    /// The topics, by what the expression gives for each; one where there is no `by`.
+    pub topics: Vec<(String, TopicSettings)>,
+    /// How values are written there.
+    pub format: Format,
+}
+
 /// An operator and the name of its table.
 #[derive(Clone)]
 pub struct Step {
@@ -122,10 +140,14 @@ pub struct Pipeline {
     pub kafka: Properties,
     /// Where records come from.
     pub source: Source,
-    /// What is done to each, in order; at least one.
+    /// What is done to each, in order.
     pub steps: Vec<Step>,
-    /// Where results go.
+    /// Where results go that no route takes.
     pub sink: Sink,
+    /// Where the others go: the first route that takes a result gets it.
+    pub routes: Vec<SinkRoute>,
+    /// The last step, which chooses the topic and converts the value; `None` where there is nothing to choose or convert.
+    pub router: Option<Arc<Router>>,
     /// Where what can't be computed goes: `<source topic>.dlq` unless the file says another.
     pub dead_letters: String,
     /// When offsets are committed.
@@ -143,6 +165,46 @@ pub struct Pipeline {
     pub tests: Vec<TestCase>,
 }
 
+impl Pipeline {
+    /// All that a record goes through, in order.
+    pub fn topology(&self) -> Topology {
+        let steps = self.steps.iter().map(|step| step.operator.clone());
+        Topology::new(steps.chain(self.router.clone().map(|router| router as _)))
+    }
+
+    /// The operators' names for metrics, in the order of the [`topology`](Pipeline::topology).
+    pub fn operator_names(&self) -> Vec<String> {
+        let names = self.steps.iter().map(|step| step.name.clone());
+        names.chain(self.router.iter().map(|_| "sink".to_owned())).collect()
+    }
+
+    /// The topics that results go to, each once: the sink's own, then the routes' in the file's order. A result's
+    /// [`ResultTopic`](crate::record::ResultTopic) is its place here.
+    pub fn result_topics(&self) -> Vec<&TopicSettings> {
+        let mut topics = vec![&self.sink.topic];
+        for (_, topic) in self.routes.iter().flat_map(|route| &route.topics) {
+            if !topics.iter().any(|known| known.topic == topic.topic) {
+                topics.push(topic);
+            }
+        }
+        topics
+    }
+
+    /// How values are written in the result topic of that name.
+    pub fn format_of(&self, topic: &str) -> Format {
+        let route = self.routes.iter().find(|route| route.topics.iter().any(|(_, of)| of.topic == topic));
+        route.filter(|_| topic != self.sink.topic.topic).map_or(self.sink.format, |route| route.format)
+    }
+
+    /// The names of all topics that it writes to.
+    pub fn written_topics(&self) -> PerTopic<String> {
+        PerTopic {
+            results: self.result_topics().into_iter().map(|topic| topic.topic.clone()).collect(),
+            dead_letters: self.dead_letters.clone(),
+        }
+    }
+}
+
 /// Where metrics are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metrics {
@@ -155,6 +217,8 @@ pub struct Metrics {
 /// One record of a test case, in text.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct TestRecord {
+    /// The topic that a result goes to.
+    pub topic: Option<String>,
     /// The record's key.
     pub key: Option<String>,
     /// The record's value; a tombstone where `None`.

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,11 +13,12 @@ use super::{
     pipeline::{
         Commit, Guarantee, Limits, Metrics, Order, Pipeline, RetryPolicy, Sink, Source, TopicSettings,
     },
+    routes,
 };
 use crate::{
     engine::FairBy,
     format::{Format, Formats},
-    settings::{Diagnostics, Reader, Tree},
+    settings::{Diagnostics, Origin, Reader, Tree},
 };
 
 const GUARANTEES: &[(&str, Guarantee)] =
@@ -26,7 +28,7 @@ const ORDERS: &[(&str, Order)] =
 /// The formats that have numbers, for those who ask for factorials.
 pub(crate) const NUMBER_FORMATS: &[(&str, Format)] =
     &[("text", Format::Text), ("json", Format::Json), ("bincode", Format::Bincode)];
-const FORMATS: &[(&str, Format)] = &[
+pub(super) const FORMATS: &[(&str, Format)] = &[
     ("text", Format::Text),
     ("json", Format::Json),
     ("bincode", Format::Bincode),
@@ -47,12 +49,18 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     let order = root.choice("order", ORDERS).unwrap_or(Order::Partition);
     let all = kafka::All::read(&root, guarantee);
     let source = source(&root, name.as_deref(), all.source);
-    let steps = {
+    let formats = {
         let output = root.table("sink").choice("format", FORMATS).unwrap_or_default();
         let input = root.table("source").choice("format", FORMATS).unwrap_or_default();
-        operators::read(&root, Formats { input, output })
+        Formats { input, output }
     };
+    let (steps, written) = operators::read(&root, formats);
     let sink = sink(&root, all.sink);
+    let sink_topic = sink.as_ref().map_or("", |sink| &sink.topic.topic);
+    let (routes, router) = routes::read(&root, sink_topic, written, formats.output);
+    if steps.is_empty() && router.is_none() && root.table("operators").tables().is_empty() {
+        operators::required(&root);
+    }
     let dead_letters = dead_letters(&root);
     let (commit, limits, retry) = (commit(&root), limits(&root), retry(&root));
     let shutdown_timeout = shutdown(&root);
@@ -70,6 +78,8 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         source,
         steps,
         sink: sink?,
+        routes,
+        router: router.map(Arc::new),
         commit,
         limits,
         retry,
@@ -102,22 +112,33 @@ fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {
 pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
     let topic = topic_name(table, "topic");
     let topic = table.required("topic", topic, what);
+    let settings = topic_settings(table, topic.clone().unwrap_or_default());
+    topic.map(|_| settings)
+}
+
+/// How a topic is created.
+pub(super) fn topic_settings(table: &Reader<'_>, topic: String) -> TopicSettings {
     let small = |n: i64| i32::try_from(n).ok();
     let partitions = table.integer("partitions", 1..=i64::from(i32::MAX)).and_then(small);
     let replication = table.integer("replication", 1..=i64::from(i16::MAX)).and_then(small);
     let config: BTreeMap<String, String> =
         table.flat("config").into_iter().map(|flat| (flat.key, flat.text.value)).collect();
-    Some(TopicSettings { topic: topic?, partitions, replication, config })
+    TopicSettings { topic, partitions, replication, config }
 }
 
-/// Kafka's own rule: `Topic.validate` in its `clients` folder.
+/// The topic's name under that key, by Kafka's own rule: `Topic.validate` in its `clients` folder.
 pub(crate) fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
     let name = table.string(key)?;
+    let origin = table.node(key).map_or(table.origin(), |node| &node.origin);
+    legal_topic(table, key, name, origin)
+}
+
+/// The name, if it is one that a topic may have.
+pub(super) fn legal_topic(table: &Reader<'_>, key: &str, name: String, origin: &Origin) -> Option<String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.chars().all(legal) && name.len() <= 249 && name != "." && name != ".." {
+    if !name.is_empty() && name.chars().all(legal) && name.len() <= 249 && name != "." && name != ".." {
         return Some(name);
     }
-    let origin = table.node(key).map_or(table.origin(), |node| &node.origin);
     let help = "Kafka allows letters, digits, `.`, `_` and `-`, at most 249 of them";
     table.say(origin, format!("`{}` is not a topic's name", table.path_of(key)), Some(help.into()));
     None

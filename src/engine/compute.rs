@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Destination, RetryPolicy, Runtime, Stop, Topology,
+    RetryPolicy, Runtime, Stop, Topology,
     chunk::Chunk,
     dead_letter::{self, Origin},
     reply,
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     operator::{Cancel, OperatorError},
     plant::{Fault, planted},
-    record::{Batch, Offset, Record, wire_size},
+    record::{Batch, Destination, Offset, PerTopic, Record, wire_size},
     trace::Span,
 };
 
@@ -38,10 +38,8 @@ pub struct Compute {
     pub runtime: Arc<dyn Runtime>,
     /// Whether records are requests, whose headers may say where the reply is wanted, and until when.
     pub requests: bool,
-    /// The largest record that the result topic takes, in bytes as [`wire_size`] counts.
-    pub largest_result: AtomicU64,
-    /// The same for the dead-letter topic.
-    pub largest_dead_letter: u64,
+    /// The largest record that each topic takes, in bytes as [`wire_size`] counts.
+    pub largest: PerTopic<AtomicU64>,
 }
 
 /// One record to be sent.
@@ -208,17 +206,19 @@ impl Compute {
         results: &mut Vec<Record>,
         outcome: &mut Outcome,
     ) {
-        let largest = self.largest_result.load(Ordering::Relaxed);
-        if let Some(size) = results.iter().map(wire_size).find(|size| *size > largest) {
+        let largest = |record: &Record| self.largest[Destination::Result(record.to)].load(Ordering::Relaxed);
+        let sizes = results.iter().map(|result| (wire_size(result), largest(result)));
+        if let Some((size, largest)) = sizes.into_iter().find(|(size, largest)| size > largest) {
             results.clear();
-            let message = format!("the result needs {size} bytes, and the result topic takes {largest}");
+            let message = format!("the result needs {size} bytes, and its topic takes {largest}");
             self.dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts, outcome);
             return;
         }
         if self.requests && reply::partition(&batch.record(index)).is_some() {
             results.iter_mut().for_each(|result| reply::sign(result, self.runtime.name()));
         }
-        let outgoing = results.drain(..).map(|record| Outgoing { cause, to: Destination::Result, record });
+        let outgoing =
+            results.drain(..).map(|record| Outgoing { cause, to: Destination::Result(record.to), record });
         outcome.outgoing.extend(outgoing);
     }
 
@@ -240,9 +240,9 @@ impl Compute {
         let origin = Origin { partition: &batch.partition, offset: batch.offset(index) };
         let letter = dead_letter::of(batch.record(index), &origin, class, message, attempts);
         if let Some(reply) = self.reply_to(&letter) {
-            outcome.outgoing.push(Outgoing { cause, to: Destination::Result, record: reply });
+            outcome.outgoing.push(Outgoing { cause, to: Destination::SINK, record: reply });
         }
-        let record = dead_letter::fit(letter, self.largest_dead_letter);
+        let record = dead_letter::fit(letter, self.largest.dead_letters.load(Ordering::Relaxed));
         outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
         outcome.dead_letters.push(class);
     }
@@ -253,7 +253,7 @@ impl Compute {
             return None;
         }
         let reply = reply::of_dead_letter(letter, self.runtime.name());
-        (wire_size(&reply) <= self.largest_result.load(Ordering::Relaxed)).then_some(reply)
+        (wire_size(&reply) <= self.largest.results[0].load(Ordering::Relaxed)).then_some(reply)
     }
 }
 

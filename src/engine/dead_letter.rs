@@ -63,8 +63,8 @@ pub fn bare(letter: Record) -> Record {
     Record {
         key: letter.key.as_ref().map(|key| head(key, BARE)),
         value: letter.value.as_ref().map(|value| head(value, BARE)),
-        timestamp: None,
         headers: marked(&letter, ours).headers,
+        ..Record::default()
     }
 }
 
@@ -89,6 +89,7 @@ mod tests {
             value: Some(vec![b'v'; value].into()),
             headers: [("h", vec![b'h'; header])].into_iter().collect(),
             timestamp: Some(1),
+            ..Record::default()
         };
         let partition = TopicPartition::new("in", 0);
         of(record, &Origin { partition: &partition, offset: Offset(7) }, "bad", "it is bad", 1)

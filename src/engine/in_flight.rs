@@ -2,7 +2,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{Destination, Reservation, Token, chunk::Chunk, lane::LaneId};
+use super::{
+    Reservation, Token,
+    chunk::{Chunk, RECORDS},
+    lane::LaneId,
+};
+use crate::record::{Destination, ResultTopic};
 
 /// A sent chunk.
 pub struct InFlight {
@@ -81,13 +86,17 @@ impl Ring {
     }
 }
 
-const DEAD_LETTER: u32 = 1 << 31;
+/// Stands for the dead-letter topic among the result topics.
+const DEAD_LETTER: u16 = u16::MAX;
 
 impl Token {
     /// Names what the record at the index `cause` of a chunk has led to.
     pub(super) fn new(chunk: u32, cause: usize, to: Destination) -> Token {
-        let flag = if to == Destination::DeadLetter { DEAD_LETTER } else { 0 };
-        Token((chunk as usize) << 32 | (cause as u32 | flag) as usize)
+        let to = match to {
+            Destination::Result(ResultTopic(place)) => place,
+            Destination::DeadLetter => DEAD_LETTER,
+        };
+        Token((chunk as usize) << 32 | usize::from(to) << 16 | cause)
     }
 
     pub(super) fn chunk(self) -> u32 {
@@ -95,16 +104,19 @@ impl Token {
     }
 
     pub(super) fn cause(self) -> usize {
-        (self.0 as u32 & !DEAD_LETTER) as usize
+        usize::from(self.0 as u16)
     }
 
     pub(super) fn destination(self) -> Destination {
-        if self.0 as u32 & DEAD_LETTER != 0 { Destination::DeadLetter } else { Destination::Result }
+        match (self.0 >> 16) as u16 {
+            DEAD_LETTER => Destination::DeadLetter,
+            place => Destination::Result(ResultTopic(place)),
+        }
     }
 }
 
-// A token holds two 32-bit numbers, and has to fit librdkafka's opaque pointer.
-const _: () = assert!(usize::BITS == 64);
+// A token has to fit librdkafka's opaque pointer, and a place in a chunk 16 bits of it.
+const _: () = assert!(usize::BITS == 64 && RECORDS < 1 << 16);
 
 #[cfg(test)]
 mod tests {
@@ -143,7 +155,11 @@ mod tests {
 
     #[test]
     fn a_token_gives_back_what_went_in() {
-        for to in [Destination::Result, Destination::DeadLetter] {
+        for to in [
+            Destination::Result(ResultTopic(0)),
+            Destination::Result(ResultTopic(300)),
+            Destination::DeadLetter,
+        ] {
             let token = Token::new(u32::MAX, 1_999, to);
             assert_eq!((token.chunk(), token.cause(), token.destination()), (u32::MAX, 1_999, to));
         }

@@ -44,7 +44,7 @@ pub use offsets::{OffsetTracker, WINDOW};
 pub use plan::{Guarantee, Order, Plan, RetryPolicy};
 pub use run::run;
 pub use runtime::{Machine, Runtime};
-pub use sink::{Delivery, DeliveryError, Destination, Refusal, SendError, Sink, Token};
+pub use sink::{Delivery, DeliveryError, Refusal, SendError, Sink, Token};
 pub use source::{Assignment, CommitError, CommitOffset, Handover, Source, SourceEvent};
 pub use stop::Stop;
 pub use topology::{Scratch, Topology};

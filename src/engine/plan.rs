@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Budget, FairBy, Topology};
+use crate::record::PerTopic;
 
 /// What holds for results when something fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,10 +64,8 @@ pub struct Plan {
     pub commit_records: u64,
     /// How failures that may pass are tried again.
     pub retry: RetryPolicy,
-    /// The largest record that the result topic takes, in bytes as [`wire_size`](crate::record::wire_size) counts.
-    pub largest_result: u64,
-    /// The same for the dead-letter topic.
-    pub largest_dead_letter: u64,
+    /// The largest record that each topic takes, in bytes as [`wire_size`](crate::record::wire_size) counts.
+    pub largest: PerTopic<u64>,
     /// For how long from the start those sizes are certain: a record that is refused for its size
     /// nevertheless is found by sending records alone. Later, a refusal asks for new clients, with
     /// [`Stop::TopicLimits`](super::Stop::TopicLimits).

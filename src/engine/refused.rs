@@ -4,15 +4,15 @@
 //! sent again alone, and becomes a dead letter if it is refused again. Exactly-once, each step aborts the
 //! transaction, and only what is here is remembered.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::atomic::Ordering::Relaxed};
 
 use super::{
-    Destination, Refusal, Stop,
+    Refusal, Stop,
     chunk::Chunk,
     compute::{Compute, Outcome, Outgoing},
     dead_letter::{self, Origin},
 };
-use crate::record::{Offset, TopicPartition};
+use crate::record::{Destination, Offset, TopicPartition};
 
 /// The records that are sent alone, by where they were read.
 #[derive(Default)]
@@ -69,8 +69,8 @@ impl Suspects {
             return Ok(false);
         }
         match to {
-            Destination::Result if suspect.refusal.is_none() => suspect.refusal = Some(refusal.clone()),
-            Destination::Result => suspect.unanswered = true,
+            Destination::Result(_) if suspect.refusal.is_none() => suspect.refusal = Some(refusal.clone()),
+            Destination::Result(_) => suspect.unanswered = true,
             Destination::DeadLetter if !suspect.bare => suspect.bare = true,
             Destination::DeadLetter => {
                 return Err(Stop::Fatal(format!(
@@ -98,9 +98,10 @@ impl Suspects {
                 // The broker may have refused the timestamp; a header has it.
                 letter.timestamp = None;
                 if let Some(reply) = compute.reply_to(&letter).filter(|_| !suspect.unanswered) {
-                    outcome.outgoing.push(Outgoing { cause, to: Destination::Result, record: reply });
+                    let to = Destination::SINK;
+                    outcome.outgoing.push(Outgoing { cause, to, record: reply });
                 }
-                let record = dead_letter::fit(letter, compute.largest_dead_letter);
+                let record = dead_letter::fit(letter, compute.largest.dead_letters.load(Relaxed));
                 outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
                 outcome.dead_letters.push(class);
             }

@@ -4,14 +4,14 @@ use std::{
     collections::{BTreeMap, HashMap},
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
 
 use super::{
-    Destination, Handover, Plan, Reservation, Runtime, Sink, Source, SourceEvent, Stop,
+    Handover, Plan, Reservation, Runtime, Sink, Source, SourceEvent, Stop,
     commit::Committer,
     compute::Compute,
     lane::{EngineState, Lane, LaneEvent, LaneId, Shared},
@@ -123,13 +123,13 @@ impl<S: Source, K: Sink> Engine<S, K> {
     fn new(plan: Plan, source: S, sink: K, runtime: Arc<dyn Runtime>, progress: Arc<Progress>) -> Self {
         let (plan_guarantee, now) = (plan.guarantee, runtime.now());
         let to_producer = plan.budget.size() / SHARE_OF_PRODUCER;
+        let result_topics = plan.largest.results.len();
         let compute = Compute {
             topology: plan.topology.clone(),
             retry: plan.retry,
             runtime: runtime.clone(),
             requests: plan.requests,
-            largest_result: plan.largest_result.into(),
-            largest_dead_letter: plan.largest_dead_letter,
+            largest: plan.largest.map(|largest| AtomicU64::new(*largest)),
         };
         let shared = Shared {
             order: plan.order,
@@ -148,7 +148,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             lanes: BTreeMap::new(),
             by_partition: HashMap::new(),
             streams: SelectAll::new(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(result_topics),
             suspects: Suspects::default(),
             committer: Committer::new(plan_guarantee, to_producer),
             revocation: None,
@@ -203,8 +203,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.next_lag = now + LAG_INTERVAL;
             self.report_lag();
             self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
-            self.progress
-                .queues(self.outbox.queued(Destination::Result), self.outbox.queued(Destination::DeadLetter));
+            self.progress.queues(self.outbox.queued());
         }
         let held = self.lanes.values().map(Lane::held);
         let (input, output) = held.fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1));

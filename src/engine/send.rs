@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration, vec};
 
 use super::{
-    Delivery, DeliveryError, Destination, Order, SendError, Sink, Source, Stop, Token,
+    Delivery, DeliveryError, Order, SendError, Sink, Source, Stop, Token,
     compute::Outgoing,
     in_flight::{InFlight, Ring},
     lane::{ComputedChunk, LaneId},
@@ -12,12 +12,11 @@ use super::{
 };
 use crate::{
     plant::{Fault, planted},
-    record::FRAME,
+    record::{Destination, FRAME, PerTopic},
     telemetry::Progress,
 };
 
 /// Computed chunks on their way to the sink.
-#[derive(Default)]
 pub struct Outbox {
     /// Chunks that are not handed over yet.
     ready: Ready,
@@ -27,8 +26,8 @@ pub struct Outbox {
     held: Option<(Token, Outgoing)>,
     /// Chunks that are handed over, at least in part, and not acknowledged.
     in_flight: Ring,
-    /// Records that are handed over and not acknowledged, by destination.
-    queued: [u64; 2],
+    /// Records that are handed over and not acknowledged.
+    queued: PerTopic<u64>,
 }
 
 /// A chunk that is being handed over.
@@ -42,6 +41,12 @@ struct Open {
 }
 
 impl Outbox {
+    /// For that many result topics.
+    pub fn new(results: usize) -> Self {
+        let queued = PerTopic { results: vec![0; results], dead_letters: 0 };
+        Outbox { ready: Ready::default(), open: None, held: None, in_flight: Ring::default(), queued }
+    }
+
     /// Adds a chunk at the end.
     pub fn push(&mut self, computed: ComputedChunk) {
         self.ready.push(computed);
@@ -53,9 +58,9 @@ impl Outbox {
         self.open.is_none() && self.held.is_none() && self.in_flight.is_empty()
     }
 
-    /// Records to that destination that are handed over and not acknowledged.
-    pub fn queued(&self, to: Destination) -> u64 {
-        self.queued[to as usize]
+    /// Records that are handed over and not acknowledged.
+    pub fn queued(&self) -> &PerTopic<u64> {
+        &self.queued
     }
 
     /// Whether nothing waits and nothing is in flight.
@@ -65,7 +70,7 @@ impl Outbox {
 
     /// Whether everything that was handed over is acknowledged.
     fn is_acknowledged(&self) -> bool {
-        self.queued == [0, 0]
+        self.queued.iter().all(|queued| *queued == 0)
     }
 
     /// Whether a chunk of these lanes is handed over, at least in part, and not acknowledged as a whole.
@@ -99,32 +104,34 @@ impl Outbox {
         self.ready.clear();
         (self.open, self.held) = (None, None);
         self.in_flight.clear();
-        self.queued = [0, 0];
+        self.queued = self.queued.map(|_| 0);
     }
 }
 
-/// Consecutive acknowledgements of the same chunk, reported as one.
-#[derive(Default)]
+/// Consecutive acknowledgements of the same chunk in the same topic, reported as one.
 struct AckRun {
     now: Duration,
     records: usize,
     since: Duration,
-    dead_letters: bool,
+    to: Destination,
 }
 
 impl AckRun {
+    fn new(now: Duration) -> Self {
+        AckRun { now, records: 0, since: Duration::ZERO, to: Destination::DeadLetter }
+    }
+
     fn add(&mut self, since: Duration, to: Destination, progress: &Progress) {
-        let dead_letters = to == Destination::DeadLetter;
-        if (self.since, self.dead_letters) != (since, dead_letters) {
+        if (self.since, self.to) != (since, to) {
             self.report(progress);
-            (self.records, self.since, self.dead_letters) = (0, since, dead_letters);
+            (self.records, self.since, self.to) = (0, since, to);
         }
         self.records += 1;
     }
 
     fn report(&self, progress: &Progress) {
         if self.records > 0 {
-            progress.acknowledged_after(self.now - self.since, self.records, self.dead_letters);
+            progress.acknowledged(self.to, self.records, self.now - self.since);
         }
     }
 }
@@ -175,16 +182,19 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.suspects.replace(&chunk, &mut outcome, &self.shared.compute);
         }
         outcome.dead_letters.iter().for_each(|class| self.progress.dead_letter(class));
-        let mut sizes = [0, 0];
-        outcome.outgoing.iter().for_each(|o| sizes[o.to as usize] += o.record.size() as u64);
-        self.progress.sent(sizes[Destination::Result as usize], sizes[Destination::DeadLetter as usize]);
+        let mut bytes = 0;
+        for run in outcome.outgoing.chunk_by(|one, next| one.to == next.to) {
+            let size = run.iter().map(|outgoing| outgoing.record.size() as u64).sum();
+            self.progress.sent(run[0].to, size);
+            bytes += size;
+        }
         let remaining = outcome.outgoing.len();
         let number = self.outbox.in_flight.push(InFlight {
             lane,
             chunk,
             remaining,
             unsent: remaining,
-            bytes: sizes.iter().sum(),
+            bytes,
             since: self.now,
             again: Vec::new(),
             _room: room,
@@ -215,7 +225,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         match self.sink.send(outgoing.to, partition, &outgoing.record, token) {
             Ok(()) => {
                 self.committer.sent(self.now);
-                self.outbox.queued[outgoing.to as usize] += 1;
+                self.outbox.queued[outgoing.to] += 1;
                 self.handed_over(token);
                 Ok(true)
             }
@@ -260,26 +270,21 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Counts acknowledgements, and handles what was not delivered.
     pub(super) fn delivered(&mut self, deliveries: &mut Vec<Delivery>) -> Result<(), Stop> {
-        let (mut results, mut dead_letters, mut abort) = (0, 0, None);
-        let mut run = AckRun { now: self.runtime.now(), ..AckRun::default() };
+        let mut abort = None;
+        let mut run = AckRun::new(self.runtime.now());
         for Delivery { token, result } in deliveries.drain(..) {
             let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { continue };
-            self.outbox.queued[token.destination() as usize] -= 1;
+            self.outbox.queued[token.destination()] -= 1;
             if let Err(error) = result {
                 // Only after the other deliveries, which may be refused as well.
                 abort = abort.or(self.not_delivered(token, error)?);
                 continue;
-            }
-            match token.destination() {
-                Destination::Result => results += 1,
-                Destination::DeadLetter => dead_letters += 1,
             }
             run.add(sent.since, token.destination(), &self.progress);
             sent.remaining -= 1;
             self.done_if_over(token.chunk());
         }
         run.report(&self.progress);
-        self.progress.acknowledged(results, dead_letters);
         if let Some(error) = abort {
             self.abort_for(&error);
         }
@@ -310,8 +315,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let Some((partition, offset)) = sent.chunk.place(token.cause()) else { return Ok(None) };
                 let to = token.destination();
                 let certain = self.suspects.refused(partition, offset, to, refusal)?;
-                if let (true, Destination::Result, Some(size)) = (certain, to, refusal.too_large) {
-                    self.shared.compute.largest_result.fetch_min(size + FRAME - 1, Relaxed);
+                if let (true, Destination::Result(_), Some(size)) = (certain, to, refusal.too_large) {
+                    self.shared.compute.largest[to].fetch_min(size + FRAME - 1, Relaxed);
                 }
             }
             DeliveryError::Abort(_) | DeliveryError::Again(_) => {}

@@ -5,16 +5,7 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 
 use super::{CommitError, CommitOffset, Stop};
-use crate::record::Record;
-
-/// Where a record goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Destination {
-    /// The result topic.
-    Result,
-    /// The dead-letter topic.
-    DeadLetter,
-}
+use crate::record::{Destination, Record};
 
 /// Names a sent record when its delivery is reported. Only the engine knows its meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

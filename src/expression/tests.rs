@@ -14,6 +14,7 @@ fn record(value: &str) -> Record {
         value: Some(value.to_owned().into()),
         headers: [("tier", "free"), ("tier", "gold"), ("a-b", "x")].into_iter().collect(),
         timestamp: Some(1_700_000_000_000),
+        ..Record::default()
     }
 }
 

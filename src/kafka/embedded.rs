@@ -165,8 +165,8 @@ mod tests {
         }
 
         fn producer(&self) -> BaseProducer {
-            let limits = crate::kafka::TopicLimits { result: 1_048_588, dead_letter: 1_048_588 };
-            settings::producer(&self.pipeline, limits).create().unwrap()
+            let limits = crate::kafka::TopicLimits { results: vec![1_048_588], dead_letters: 1_048_588 };
+            settings::producer(&self.pipeline, &limits).create().unwrap()
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
             .unwrap();
         assert!(admin.is_embedded());
         let limits = admin.ensure_topics(&fixture.pipeline).await.unwrap();
-        assert_eq!(limits.result, 1_048_588);
+        assert_eq!(limits.results, [1_048_588]);
         let names: Vec<_> = admin.list().unwrap().into_iter().map(|topic| topic.name).collect();
         assert_eq!(names, ["factorials-to-be-calculated", "factorials-to-be-calculated.dlq"]);
         let error = admin.delete(&names[0]).await.unwrap_err().to_string();

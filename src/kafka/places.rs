@@ -12,7 +12,10 @@ use rdkafka::{
 };
 
 use super::SinkTopics;
-use crate::{engine::reply, record::Record};
+use crate::{
+    engine::reply,
+    record::{Record, ResultTopic},
+};
 
 /// How long the broker may take to answer.
 const ASK: Duration = Duration::from_secs(5);
@@ -22,10 +25,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The shortest time between two requests after that.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Knows how many partitions the result topic has, and so which one a result goes to.
+/// Knows how many partitions the result topics have, and so which one a result goes to.
 pub struct Places {
     requests: bool,
     in_order: bool,
+    topics: Vec<Topic>,
+}
+
+/// What is known about a result topic.
+struct Topic {
+    name: String,
+    /// Its partitions; 0 where that is not known yet.
     count: AtomicI32,
     /// Whether a request has named a partition that is not known yet.
     asked_for_more: AtomicBool,
@@ -34,19 +44,25 @@ pub struct Places {
 impl Places {
     /// For results whose requests may name a partition, or which are in order, as the topics say.
     pub fn new(topics: &SinkTopics) -> Self {
-        let SinkTopics { requests, in_order, .. } = *topics;
-        Places { requests, in_order, count: AtomicI32::new(0), asked_for_more: AtomicBool::new(false) }
+        let SinkTopics { requests, in_order, ref names } = *topics;
+        let topic = |name: &String| Topic {
+            name: name.clone(),
+            count: AtomicI32::new(0),
+            asked_for_more: AtomicBool::new(false),
+        };
+        Places { requests, in_order, topics: names.results.iter().map(topic).collect() }
     }
 
-    /// The partition for the result of a record from the source's partition `from`; `None` where librdkafka
-    /// chooses, by the key if there is one.
-    pub fn of(&self, record: &Record, from: i32) -> Option<i32> {
+    /// The partition, in that topic, for the result of a record from the source's partition `from`;
+    /// `None` where librdkafka chooses, by the key if there is one.
+    pub fn of(&self, to: ResultTopic, record: &Record, from: i32) -> Option<i32> {
+        let topic = &self.topics[usize::from(to.0)];
         let wish = if self.requests { reply::partition(record) } else { None };
-        let count = self.count.load(Relaxed);
+        let count = topic.count.load(Relaxed);
         match wish {
             Some(wish) if wish < count => return Some(wish),
             // librdkafka would fail a record for an unknown partition.
-            Some(_) => self.asked_for_more.store(true, Relaxed),
+            Some(_) => topic.asked_for_more.store(true, Relaxed),
             None => {}
         }
         // librdkafka would choose another partition for each batch, and for a record that is done again,
@@ -59,26 +75,30 @@ impl Places {
     pub fn refresh<C: ProducerContext + ClientContext>(
         &self,
         producer: &BaseProducer<C>,
-        topic: &str,
         next: &mut Instant,
     ) {
-        let unknown = self.matters() && self.count.load(Relaxed) == 0;
-        if Instant::now() < *next || !(self.asked_for_more.swap(false, Relaxed) || unknown) {
+        if Instant::now() < *next {
             return;
         }
-        *next = Instant::now() + INTERVAL;
-        self.fetch_count(producer, topic);
+        for topic in &self.topics {
+            let unknown = self.matters() && topic.count.load(Relaxed) == 0;
+            if topic.asked_for_more.swap(false, Relaxed) || unknown {
+                *next = Instant::now() + INTERVAL;
+                topic.fetch_count(producer);
+            }
+        }
     }
 
     /// Asks the broker before the first request is answered: several times, as not all brokers know a new
     /// topic at once; and not for long, as the topic may only be created by the first result.
-    pub fn ask_first<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
+    pub fn ask_first<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>) {
         if !self.matters() {
             return;
         }
         for _ in 0..FIRST_TIMES {
-            self.fetch_count(producer, topic);
-            if self.count.load(Relaxed) > 0 {
+            let unknown = || self.topics.iter().filter(|topic| topic.count.load(Relaxed) == 0);
+            unknown().for_each(|topic| topic.fetch_count(producer));
+            if unknown().next().is_none() {
                 return;
             }
             std::thread::sleep(FIRST_PAUSE);
@@ -88,10 +108,12 @@ impl Places {
     fn matters(&self) -> bool {
         self.requests || self.in_order
     }
+}
 
+impl Topic {
     /// Fetches the number of partitions; keeps the old one if the broker does not answer.
-    fn fetch_count<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>, topic: &str) {
-        let Ok(metadata) = producer.client().fetch_metadata(Some(topic), ASK) else { return };
+    fn fetch_count<C: ProducerContext + ClientContext>(&self, producer: &BaseProducer<C>) {
+        let Ok(metadata) = producer.client().fetch_metadata(Some(&self.name), ASK) else { return };
         let count = metadata.topics().iter().map(|topic| topic.partitions().len()).sum::<usize>();
         if count > 0 {
             self.count.store(i32::try_from(count).unwrap_or(i32::MAX), Relaxed);

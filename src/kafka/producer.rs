@@ -48,7 +48,6 @@ pub struct PolledProducer {
 #[derive(Clone)]
 pub struct Makes {
     pub config: ClientConfig,
-    pub results: String,
     pub transactional: bool,
     pub places: Arc<Places>,
     pub deliveries: Arc<Deliveries>,
@@ -192,7 +191,7 @@ fn spawn_poll(
     stop: Arc<AtomicBool>,
     makes: &Makes,
 ) -> Result<JoinHandle<()>, Stop> {
-    let (places, results) = (makes.places.clone(), makes.results.clone());
+    let places = makes.places.clone();
     let poll = move || {
         let mut next = Instant::now();
         while !stop.load(Relaxed) {
@@ -200,7 +199,7 @@ fn spawn_poll(
             if let Some(signs) = &signs {
                 signs.read();
             }
-            places.refresh(&producer, &results, &mut next);
+            places.refresh(&producer, &mut next);
         }
         // In this order: see `Signs`.
         drop(signs);

@@ -13,6 +13,8 @@ use rdkafka::{
     },
 };
 
+use super::settings::{PARTITIONER, unless_set};
+
 /// What became of a request on its way into its topic.
 #[derive(Clone, Debug)]
 pub struct Acknowledgement {
@@ -73,7 +75,7 @@ impl RequestProducer {
         report: impl Fn(Acknowledgement) + Send + Sync + 'static,
     ) -> KafkaResult<Self> {
         let timeout = timeout.map_or(0, |timeout| timeout.as_millis().clamp(1, i32::MAX as u128));
-        let mut config = config.clone();
+        let mut config = unless_set(config, &[PARTITIONER]);
         config.set("enable.idempotence", "true").set("message.timeout.ms", timeout.to_string());
         let producer = config.create_with_context(Deliveries(Box::new(report)))?;
         Ok(RequestProducer { producer, topic: topic.to_owned() })

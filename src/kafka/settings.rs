@@ -159,17 +159,23 @@ pub fn unless_set(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientCon
     config
 }
 
+/// A key's partition is the one that Java's clients choose, so that topics written by both can be joined. librdkafka's own
+/// default is another hash.
+pub const PARTITIONER: (&str, &str) = ("partitioner", "murmur2_random");
+
 /// The settings of the sink's producer, whose topics take as much as `limits` says.
-pub fn producer(pipeline: &Pipeline, limits: TopicLimits) -> ClientConfig {
+pub fn producer(pipeline: &Pipeline, limits: &TopicLimits) -> ClientConfig {
     let output = Memory::shares(pipeline.limits.memory).output;
     // A record larger than the queue would wait for room forever.
-    let (smallest, largest) = (limits.smallest().min(1_000_000), limits.largest().min(1_000_000_000));
+    let largest = limits.iter().copied().fold(0, u64::max).min(1_000_000_000);
+    let smallest = limits.iter().copied().fold(1_000_000, u64::min);
     let config = client(&pipeline.name, [&pipeline.kafka, &pipeline.sink.kafka]);
     let mut config = unless_set(
         &config,
         &[
             ("statistics.interval.ms", statistics::INTERVAL),
             ("enable.idempotence", "true"),
+            PARTITIONER,
             // librdkafka counts this in whole milliseconds, and a request is answered in two.
             ("linger.ms", "0"),
             // librdkafka has one request of an idempotent producer in flight for each partition, and checks
@@ -237,7 +243,9 @@ mod tests {
     use super::*;
     use crate::config::load;
 
-    const LIMITS: TopicLimits = TopicLimits { result: 1_048_588, dead_letter: 1_064_972 };
+    fn limits(result: u64, dead_letters: u64) -> TopicLimits {
+        TopicLimits { results: vec![result], dead_letters }
+    }
 
     fn pipeline(overrides: &[&str]) -> Pipeline {
         let overrides: Vec<_> = overrides.iter().map(|o| o.parse().unwrap()).collect();
@@ -279,7 +287,8 @@ mod tests {
             "source.kafka.session.timeout.ms=6000",
             "kafka.security.protocol=ssl",
         ]);
-        let (consumer, producer) = (consumer(&pipeline, false), producer(&pipeline, LIMITS));
+        let (consumer, producer) =
+            (consumer(&pipeline, false), producer(&pipeline, &limits(1_048_588, 1_064_972)));
         assert_settings(&producer, &[("linger.ms", Some("9")), ("session.timeout.ms", None)]);
         let session = [("session.timeout.ms", Some("6000")), ("heartbeat.interval.ms", Some("1500"))];
         assert_settings(&consumer, &session);
@@ -303,7 +312,7 @@ mod tests {
             ("message.timeout.ms", Some("5000")),
             ("delivery.timeout.ms", None),
         ];
-        assert_settings(&producer(&pipeline, LIMITS), &expected);
+        assert_settings(&producer(&pipeline, &limits(1_048_588, 1_064_972)), &expected);
     }
 
     #[test]
@@ -333,20 +342,28 @@ mod tests {
             ("enable.gapless.guarantee", Some("true")),
             ("transactional.id", None),
         ];
-        assert_settings(&producer(&pipeline(&[]), LIMITS), &expected);
+        assert_settings(&producer(&pipeline(&[]), &limits(1_048_588, 1_064_972)), &expected);
         let free = [("enable.gapless.guarantee", None)];
-        assert_settings(&producer(&pipeline(&["order=none"]), LIMITS), &free);
+        assert_settings(&producer(&pipeline(&["order=none"]), &limits(1_048_588, 1_064_972)), &free);
     }
 
     #[test]
     fn the_transactional_id_is_the_pipeline_s_in_this_process() {
         let other = pipeline(&["guarantee=exactly-once", "name=other"]);
         let pipeline = pipeline(&["guarantee=exactly-once"]);
-        let (one, two) = (producer(&pipeline, LIMITS), producer(&pipeline, LIMITS));
+        let (one, two) = (
+            producer(&pipeline, &limits(1_048_588, 1_064_972)),
+            producer(&pipeline, &limits(1_048_588, 1_064_972)),
+        );
         let id = one.get("transactional.id").unwrap();
         assert!(id.starts_with("factorial-"), "{id}");
         assert_eq!(Some(id), two.get("transactional.id"));
-        assert!(producer(&other, LIMITS).get("transactional.id").unwrap().starts_with("other-"));
+        assert!(
+            producer(&other, &limits(1_048_588, 1_064_972))
+                .get("transactional.id")
+                .unwrap()
+                .starts_with("other-")
+        );
         assert_settings(&one, &[("transaction.timeout.ms", Some("10000")), ("message.timeout.ms", None)]);
     }
 
@@ -363,8 +380,8 @@ mod tests {
 
     #[test]
     fn the_largest_record_fits_the_producer_s_queue_and_no_batch_is_larger_than_the_smallest_topic_takes() {
-        let limits = TopicLimits { result: 100_000, dead_letter: 50 << 20 };
-        let config = producer(&pipeline(&["limits.memory=16 MiB"]), limits);
+        let limits = limits(100_000, 50 << 20);
+        let config = producer(&pipeline(&["limits.memory=16 MiB"]), &limits);
         let number = |name| config.get(name).unwrap().parse::<u64>().unwrap();
         assert!(number("queue.buffering.max.kbytes") * 1_024 >= 50 << 20);
         assert_eq!((number("message.max.bytes"), number("batch.size")), (50 << 20, 100_000));
@@ -372,13 +389,13 @@ mod tests {
 
     #[test]
     fn librdkafka_takes_all_of_it() {
-        let huge = TopicLimits { result: 1 << 40, dead_letter: 1 << 40 };
+        let huge = limits(1 << 40, 1 << 40);
         for overrides in
             [&[][..], &["guarantee=exactly-once"], &["limits.memory=16 MiB"], &["limits.memory=64 GiB"]]
         {
             let pipeline = pipeline(overrides);
             consumer(&pipeline, false).create_native_config().unwrap();
-            producer(&pipeline, huge).create_native_config().unwrap();
+            producer(&pipeline, &huge).create_native_config().unwrap();
         }
     }
 }

@@ -29,10 +29,10 @@ use super::{
     threads, transaction,
 };
 use crate::{
-    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink, Stop, Token},
+    engine::{CommitError, CommitOffset, Delivery, DeliveryError, SendError, Sink, Stop, Token},
     kafka::group::Group,
     plant::{Fault, planted},
-    record::Record,
+    record::{Destination, PerTopic, Record},
     telemetry::Progress,
 };
 
@@ -43,10 +43,8 @@ pub struct SinkTopics {
     pub requests: bool,
     /// Whether results without a key keep the order of their source partition.
     pub in_order: bool,
-    /// Where results go.
-    pub results: String,
-    /// Where dead letters go.
-    pub dead_letters: String,
+    /// The topics' names.
+    pub names: PerTopic<String>,
 }
 
 /// How long a replaced producer may take to finish what it has in flight.
@@ -102,14 +100,13 @@ impl KafkaSink {
     ) -> Result<Self, Stop> {
         let makes = Makes {
             config: config.clone(),
-            results: topics.results.clone(),
             transactional,
             places: Arc::new(Places::new(&topics)),
             deliveries: Arc::new(Deliveries::default()),
             progress,
         };
         let producer = Arc::new(PolledProducer::new(&makes)?);
-        makes.places.ask_first(producer.client(), &topics.results);
+        makes.places.ask_first(producer.client());
         if transactional {
             transaction::init(&producer, || true)?;
         }
@@ -275,13 +272,10 @@ impl Sink for KafkaSink {
         if !self.transactions.open.load(Relaxed) {
             self.begin()?;
         }
-        let topic = match to {
-            Destination::Result => &self.topics.results,
-            Destination::DeadLetter => &self.topics.dead_letters,
-        };
-        let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, token.0);
-        if to == Destination::Result {
-            out.partition = self.makes.places.of(record, from);
+        let mut out: BaseRecord<'_, [u8], [u8], usize> =
+            BaseRecord::with_opaque_to(&self.topics.names[to], token.0);
+        if let Destination::Result(topic) = to {
+            out.partition = self.makes.places.of(topic, record, from);
         }
         out.key = record.key.as_deref();
         out.payload = record.value.as_deref();

@@ -20,10 +20,9 @@ use super::{KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings};
 use crate::{
     config::{Pipeline, load},
     engine::{
-        Budget, CommitError, CommitOffset, Delivery, DeliveryError, Destination, SendError, Sink,
-        SourceEvent, Token,
+        Budget, CommitError, CommitOffset, Delivery, DeliveryError, SendError, Sink, SourceEvent, Token,
     },
-    record::{Offset, Record, TopicPartition},
+    record::{Destination, Offset, PerTopic, Record, TopicPartition},
     telemetry::{Progress, Subject},
 };
 
@@ -73,7 +72,7 @@ async fn results_without_a_key_keep_together_by_the_partition_of_their_requests(
     for number in 0..12 {
         let value = Some(Bytes::from(number.to_string()));
         let record = Record { value, ..Record::default() };
-        sink.send(Destination::Result, number % 4, &record, Token(number as usize)).unwrap();
+        sink.send(Destination::SINK, number % 4, &record, Token(number as usize)).unwrap();
         assert_eq!(delivered(&mut sink, 1).await, [(number as usize, "delivered")]);
     }
     assert_eq!(results(&cluster, 0, 6), ["0", "3", "4", "7", "8", "11"]);
@@ -82,19 +81,18 @@ async fn results_without_a_key_keep_together_by_the_partition_of_their_requests(
 }
 
 fn sink(pipeline: &Pipeline, transactional: bool) -> KafkaSink {
-    let limits = TopicLimits { result: 1 << 20, dead_letter: 1 << 20 };
+    let limits = TopicLimits { results: vec![1 << 20], dead_letters: 1 << 20 };
     let topics = SinkTopics {
         requests: false,
         in_order: true,
-        results: "results".to_owned(),
-        dead_letters: "dead".to_owned(),
+        names: PerTopic { results: vec!["results".to_owned()], dead_letters: "dead".to_owned() },
     };
     let progress = Arc::new(Progress::new(Subject::default()));
-    KafkaSink::new(&settings::producer(pipeline, limits), topics, transactional, progress).unwrap()
+    KafkaSink::new(&settings::producer(pipeline, &limits), topics, transactional, progress).unwrap()
 }
 
 fn send(sink: &mut KafkaSink, token: usize) -> Result<(), SendError> {
-    sink.send(Destination::Result, 0, &Record::default(), Token(token))
+    sink.send(Destination::SINK, 0, &Record::default(), Token(token))
 }
 
 /// What became of `count` records.
@@ -137,7 +135,7 @@ async fn offsets_that_nobody_takes_cost_the_producer_its_place_and_the_next_one_
     let cluster = cluster(3);
     cluster.coordinator(MockCoordinator::Group("factorial".to_owned()), 2).unwrap();
     let pipeline = pipeline(&cluster, "exactly-once");
-    let id = settings::producer(&pipeline, TopicLimits { result: 1, dead_letter: 1 });
+    let id = settings::producer(&pipeline, &TopicLimits { results: vec![1], dead_letters: 1 });
     let id = id.get("transactional.id").unwrap().to_owned();
     cluster.coordinator(MockCoordinator::Transaction(id), 1).unwrap();
     let progress = Arc::new(Progress::new(Subject::default()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::{
-    Admin, AdminError, TopicLimits,
+    Admin, AdminError,
     rights::{self, Right},
     settings,
 };
@@ -33,16 +33,16 @@ impl Admin {
         let what = if self.is_embedded() { "the embedded broker" } else { "Kafka" };
         survey.good.push(format!("{what} answers at {}", self.servers()));
         self.survey_topic(&mut survey, &pipeline.source.topic.topic, Right::Read)?;
-        self.survey_topic(&mut survey, &pipeline.sink.topic.topic, Right::Write)?;
-        self.survey_topic(&mut survey, &pipeline.dead_letters, Right::Write)?;
+        for topic in pipeline.written_topics().iter() {
+            self.survey_topic(&mut survey, topic, Right::Write)?;
+        }
         if !self.is_embedded() {
             let group = &pipeline.source.group;
             // SAFETY: the client lives as long as `self`.
             let allowed = unsafe { rights::to_group(self.native(), group, Right::Read, ASK) };
             survey.right(&format!("the group {group}"), "joined", Right::Read, allowed);
             if pipeline.guarantee == Guarantee::ExactlyOnce {
-                let config =
-                    settings::producer(pipeline, TopicLimits { result: 1 << 20, dead_letter: 1 << 20 });
+                let config = settings::producer(pipeline, &pipeline.written_topics().map(|_| 1 << 20));
                 let subject = format!("a transactional id that begins with {}-", pipeline.name);
                 let allowed = rights::to_transactions(&config, ASK);
                 survey.right(&subject, "used", Right::Write, allowed);

@@ -1,59 +1,47 @@
 //! Creates the topics that a pipeline needs, and finds out how large their records may be.
 
 use super::{Admin, AdminError};
-use crate::config::{Gateway, Pipeline, TOPIC_LIMIT, TopicSettings};
+use crate::{
+    config::{Gateway, Pipeline, TOPIC_LIMIT, TopicSettings},
+    record::PerTopic,
+};
 
 /// How many bytes a dead letter's headers may add to a record.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
 
-/// The size limits of the topics that a pipeline writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TopicLimits {
-    /// The largest record batch of the result topic, in bytes.
-    pub result: u64,
-    /// The largest record batch of the dead-letter topic, in bytes.
-    pub dead_letter: u64,
-}
-
-impl TopicLimits {
-    /// The smaller limit: what both topics take.
-    pub fn smallest(self) -> u64 {
-        self.result.min(self.dead_letter)
-    }
-
-    /// The larger limit.
-    pub fn largest(self) -> u64 {
-        self.result.max(self.dead_letter)
-    }
-}
+/// The largest record batch of each topic that a pipeline writes, in bytes.
+pub type TopicLimits = PerTopic<u64>;
 
 impl Admin {
-    /// Creates the source topic and the dead-letter topic where they do not exist. The result topic is
-    /// created by the first write, or here where the broker does not do that. Returns the limits of the
+    /// Creates the source topic and the dead-letter topic where they do not exist. The result topics are
+    /// created by their first write, or here where the broker does not do that. Returns the limits of the
     /// topics.
     ///
     /// # Errors
     /// Where no broker answers, or it refuses.
     pub async fn ensure_topics(&self, pipeline: &Pipeline) -> Result<TopicLimits, AdminError> {
-        let (source, sink) = (&pipeline.source.topic, &pipeline.sink.topic);
-        self.create_if_missing(source).await?;
-        let new_sink = !self.auto_create_enabled().await && self.create_if_missing(sink).await?;
-        let dead_letters = self.dead_letter_topic(pipeline).await?;
-        let new_dead_letters = self.create_if_missing(&dead_letters).await?;
-        let limits = TopicLimits {
-            result: self.limit(sink, new_sink).await,
-            dead_letter: self.limit(&dead_letters, new_dead_letters).await,
-        };
-        self.warn_of_small_dead_letters(pipeline, limits).await;
-        Ok(limits)
+        self.create_if_missing(&pipeline.source.topic).await?;
+        let auto_create = self.auto_create_enabled().await;
+        let mut results = Vec::new();
+        for topic in pipeline.result_topics() {
+            let new = !auto_create && self.create_if_missing(topic).await?;
+            results.push(self.limit(topic, new).await);
+        }
+        let topic = self.dead_letter_topic(pipeline).await?;
+        let new = self.create_if_missing(&topic).await?;
+        let dead_letters = self.limit(&topic, new).await;
+        self.warn_of_small_dead_letters(pipeline, dead_letters).await;
+        Ok(TopicLimits { results, dead_letters })
     }
 
     /// The current limits of the pipeline's topics, which exist.
     pub async fn topic_limits(&self, pipeline: &Pipeline) -> TopicLimits {
-        TopicLimits {
-            result: self.topic_limit(&pipeline.sink.topic.topic).await.unwrap_or(TOPIC_LIMIT),
-            dead_letter: self.topic_limit(&pipeline.dead_letters).await.unwrap_or(TOPIC_LIMIT),
+        let mut results = Vec::new();
+        for topic in pipeline.result_topics() {
+            results.push(self.topic_limit(&topic.topic).await.unwrap_or(TOPIC_LIMIT));
         }
+        let dead_letters = self.topic_limit(&pipeline.dead_letters).await.unwrap_or(TOPIC_LIMIT);
+        TopicLimits { results, dead_letters }
     }
 
     /// Creates the request and result topics of a gateway where they do not exist.
@@ -67,13 +55,13 @@ impl Admin {
         Ok(())
     }
 
-    /// Creates the topics of the pipeline that do not exist. Returns all three, and whether each is new.
+    /// Creates the topics of the pipeline that do not exist. Returns all of its topics, and whether each is new.
     ///
     /// # Errors
     /// Where no broker answers, or it refuses.
     pub async fn create_topics(&self, pipeline: &Pipeline) -> Result<Vec<(String, bool)>, AdminError> {
         let mut topics = Vec::new();
-        for topic in [&pipeline.source.topic, &pipeline.sink.topic] {
+        for topic in [&pipeline.source.topic].into_iter().chain(pipeline.result_topics()) {
             topics.push((topic.topic.clone(), self.create_if_missing(topic).await?));
         }
         let dead_letters = self.dead_letter_topic(pipeline).await?;
@@ -92,14 +80,14 @@ impl Admin {
         }
     }
 
-    async fn warn_of_small_dead_letters(&self, pipeline: &Pipeline, limits: TopicLimits) {
+    async fn warn_of_small_dead_letters(&self, pipeline: &Pipeline, limit: u64) {
         let source = self.topic_limit(&pipeline.source.topic.topic).await.unwrap_or(TOPIC_LIMIT);
-        if limits.dead_letter < source {
+        if limit < source {
             tracing::warn!(
                 topic = pipeline.dead_letters,
                 "the dead-letter topic takes {} bytes and the source topic {source}: a large record that cannot be \
                  computed would stop the pipeline. Raise its max.message.bytes to {}",
-                limits.dead_letter,
+                limit,
                 source + DEAD_LETTER_ROOM
             );
         }

@@ -172,6 +172,7 @@ mod tests {
             value: Some("30".into()),
             headers: [("trace", "1"), ("trace", "2")].into_iter().collect(),
             timestamp: Some(1_700_000_000_123),
+            ..Record::default()
         };
         let mut out = Output::default();
         factorial(100).apply(request.clone(), &mut out).unwrap();

@@ -17,6 +17,7 @@ mod key;
 mod map;
 mod number;
 mod registry;
+mod router;
 mod sample;
 mod settings;
 mod split;
@@ -26,6 +27,7 @@ pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
 pub use registry::{Factory, registry};
+pub use router::{Route, Router};
 pub use settings::SettingError;
 
 use std::sync::{

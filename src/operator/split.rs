@@ -81,6 +81,7 @@ mod tests {
             value: Some(value.into()),
             headers: [("h", "1")].into_iter().collect(),
             timestamp: Some(7),
+            ..Record::default()
         };
         let mut out = Output::default();
         operator.apply(record, &mut out)?;
@@ -93,6 +94,7 @@ mod tests {
             value: Some(value.into()),
             headers: [("h", "1"), ("pipeline.index", index)].into_iter().collect(),
             timestamp: Some(7),
+            ..Record::default()
         }
     }
 

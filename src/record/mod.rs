@@ -2,6 +2,7 @@
 //!
 //! Knows: nothing else here. Must not know: rdkafka, tokio, serde.
 
+mod destination;
 mod names;
 mod size;
 
@@ -9,6 +10,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
+pub use destination::{Destination, PerTopic, ResultTopic};
 pub use names::{CORRELATION_ID, DEADLINE, INDEX, REPLY_PARTITION, WORKER, error};
 pub use size::{FRAME, wire_size};
 
@@ -160,6 +162,8 @@ pub struct Record {
     pub headers: Headers,
     /// Milliseconds since 1970 UTC, where the record has a timestamp.
     pub timestamp: Option<i64>,
+    /// Which of the sink's topics it goes to, once it is a result.
+    pub to: ResultTopic,
 }
 
 impl Record {
@@ -243,6 +247,7 @@ impl Batch {
             value: slice(value_start, entry.value),
             headers: entry.headers.clone(),
             timestamp: (entry.timestamp != NO_TIMESTAMP).then_some(entry.timestamp),
+            to: ResultTopic::default(),
         }
     }
 }
@@ -323,8 +328,13 @@ mod tests {
         let batch = builder.build();
 
         assert_eq!((batch.offset(0), batch.offset(1), batch.offset(2)), (Offset(7), Offset(9), Offset(10)));
-        let first =
-            Record { key: Some("key".into()), value: Some("value".into()), headers, timestamp: Some(1_000) };
+        let first = Record {
+            key: Some("key".into()),
+            value: Some("value".into()),
+            headers,
+            timestamp: Some(1_000),
+            ..Record::default()
+        };
         assert_eq!(batch.record(0), first);
         assert_eq!(batch.record(1), Record::default());
         let empty = Record {

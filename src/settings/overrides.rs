@@ -46,6 +46,10 @@ fn set(table: &mut Node, path: &str, node: Node, origin: &Origin) {
         let rest = path[entry.key.len() + 1..].to_owned();
         return set(&mut entry.node, &rest, node, origin);
     }
+    // `routes.0.topic` is a key of the first table of an array.
+    if let Some((node_of_table, rest)) = entries.iter_mut().find_map(|entry| element(entry, path)) {
+        return set(node_of_table, &rest, node, origin);
+    }
     let taken = |key: &str| entries.iter().any(|entry| entry.key == key);
     match path.split_once('.') {
         Some((first, rest)) if !taken(first) => {
@@ -55,6 +59,14 @@ fn set(table: &mut Node, path: &str, node: Node, origin: &Origin) {
         }
         _ => entries.push(Entry { key: path.to_owned(), origin: origin.clone(), node }),
     }
+}
+
+/// The table of an array that a path names by its place from 0, and the rest of the path.
+fn element<'n>(entry: &'n mut Entry, path: &str) -> Option<(&'n mut Node, String)> {
+    let (place, rest) = path.strip_prefix(entry.key.as_str())?.strip_prefix('.')?.split_once('.')?;
+    let Value::Array(nodes) = &mut entry.node.value else { return None };
+    let table = nodes.get_mut(place.parse::<usize>().ok()?)?;
+    matches!(table.value, Value::Table(_)).then(|| (table, rest.to_owned()))
 }
 
 #[cfg(test)]
@@ -109,6 +121,17 @@ mod tests {
         let both = laid("[kafka]\ngroup.protocol = 'x'\n", "kafka.group.protocol.type", "y");
         assert_eq!(at(&both, &["kafka", "group", "protocol"]), &string("x"));
         assert_eq!(at(&both, &["kafka", "group", "protocol.type"]), &string("y"));
+    }
+
+    #[test]
+    fn a_number_is_a_place_in_an_array_of_tables() {
+        let tree = laid("[[a]]\nb = 1\n[[a]]\nb = 2\nc = 3\n", "a.1.b", "5");
+        let Value::Array(tables) = at(&tree, &["a"]) else { panic!("no array") };
+        let b = |place: usize| {
+            let Value::Table(entries) = &tables[place].value else { panic!("no table") };
+            entries.iter().find(|entry| entry.key == "b").map(|entry| entry.node.value.clone())
+        };
+        assert_eq!((b(0), b(1)), (Some(Value::Integer(1)), Some(Value::Integer(5))));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     engine::{Budget, Guarantee, Plan, RetryPolicy, Stop, Topology, run},
     operator::Operator,
+    record::PerTopic,
     telemetry::{Progress, Subject},
 };
 
@@ -277,8 +278,7 @@ impl History {
                 backoff: Duration::from_millis(10),
                 max_backoff: Duration::from_secs(1),
             },
-            largest_result: 1 << 20,
-            largest_dead_letter: 1 << 20,
+            largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
             limits_hold: Duration::MAX,
             input,
             budget: Budget::new(1 << 20),
@@ -440,8 +440,7 @@ fn progress() -> Arc<Progress> {
     Arc::new(Progress::new(Subject {
         pipeline: "simulation".to_owned(),
         source: "in".to_owned(),
-        sink: "out".to_owned(),
-        dead_letters: "in.dlq".to_owned(),
+        sink: PerTopic { results: vec!["out".to_owned()], dead_letters: "in.dlq".to_owned() },
         operators: vec!["scripted".to_owned()],
         memory: 1 << 20,
     }))

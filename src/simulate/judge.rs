@@ -18,8 +18,8 @@ use super::{
     world::ClientId,
 };
 use crate::{
-    engine::{Destination, Guarantee, OffsetTracker, Order},
-    record::{BatchBuilder, Headers, Offset},
+    engine::{Guarantee, OffsetTracker, Order},
+    record::{BatchBuilder, Destination, Headers, Offset},
 };
 
 /// How long a fault has effects after its end: a session or a transaction that times out.
@@ -131,7 +131,7 @@ impl Judge {
             }
         }
         let seen = topics.written.iter().filter(|written| {
-            written.to == Destination::Result && transactions.is_committed(written.transaction)
+            written.to == Destination::SINK && transactions.is_committed(written.transaction)
         });
         self.check_order(seen);
     }
@@ -179,8 +179,8 @@ fn expected(value: &[u8]) -> Visible {
 
 fn which(to: Destination, value: &[u8]) -> Option<usize> {
     match (to, value) {
-        (Destination::Result, [.., b'-', b'>', b' ', b'1']) => Some(0),
-        (Destination::Result, [.., b'-', b'>', b' ', b'2']) => Some(1),
+        (Destination::SINK, [.., b'-', b'>', b' ', b'1']) => Some(0),
+        (Destination::SINK, [.., b'-', b'>', b' ', b'2']) => Some(1),
         (Destination::DeadLetter, [.., b'0'..=b'9']) if !value.contains(&b'>') => Some(2),
         _ => None,
     }

@@ -17,11 +17,9 @@ use super::{
     world::{ClientId, World},
 };
 use crate::{
-    engine::{
-        CommitError, CommitOffset, Delivery, DeliveryError, Destination, Guarantee, Refusal, Stop, Token,
-    },
+    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Guarantee, Refusal, Stop, Token},
     plant::{Fault, planted},
-    record::Record,
+    record::{Destination, Record},
 };
 
 /// The pause before a request is retried.
@@ -479,5 +477,5 @@ fn reply(end: End, result: Result<(), &str>) {
 
 fn is_refused(outgoing: &QueuedRecord) -> bool {
     let value = outgoing.record.value.as_deref().unwrap_or_default();
-    outgoing.to == Destination::Result && value.starts_with(REFUSED)
+    outgoing.to == Destination::SINK && value.starts_with(REFUSED)
 }

@@ -14,11 +14,8 @@ use super::{
     world::{ClientId, Shared, lock},
 };
 use crate::{
-    engine::{
-        CommitError, CommitOffset, Delivery, DeliveryError, Destination, Guarantee, SendError, Sink, Stop,
-        Token,
-    },
-    record::Record,
+    engine::{CommitError, CommitOffset, Delivery, DeliveryError, Guarantee, SendError, Sink, Stop, Token},
+    record::{Destination, Record},
 };
 
 /// The engine's sink.

@@ -3,10 +3,7 @@
 use bytes::Bytes;
 
 use super::{transactions::TransactionId, world::ClientId};
-use crate::{
-    engine::Destination,
-    record::{Record, TopicPartition},
-};
+use crate::record::{Destination, Record, TopicPartition};
 
 /// The source topic's name.
 pub const SOURCE: &str = "in";

@@ -10,7 +10,7 @@ use super::{
     topics::{Written, partition_of},
     world::{ClientId, Step, World},
 };
-use crate::engine::Destination;
+use crate::record::Destination;
 
 /// `transaction.timeout.ms`.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::names::*;
+use crate::record::PerTopic;
 
 /// Classes of dead letters that are known in advance, so that their series begin at 0.
 const CLASSES: &[&str] = &[
@@ -25,10 +26,8 @@ pub struct Subject {
     pub pipeline: String,
     /// The source topic.
     pub source: String,
-    /// The result topic.
-    pub sink: String,
-    /// The dead-letter topic.
-    pub dead_letters: String,
+    /// The topics that are written to.
+    pub sink: PerTopic<String>,
     /// The operators' names, in order.
     pub operators: Vec<String>,
     /// The memory budget, in bytes.
@@ -44,10 +43,8 @@ pub struct Handles {
     pub bytes_consumed: Counter,
     /// How many records each poll yields: small batches cost more for each record.
     pub batch_records: Histogram,
-    /// What went to the result topic.
-    pub results: Produced,
-    /// What went to the dead-letter topic.
-    pub dead_letters: Produced,
+    /// What went to each topic.
+    pub produced: PerTopic<Produced>,
     /// Records read but not computed: a backlog of the pool.
     pub input_records: Gauge,
     /// Records computed but not acknowledged: a backlog of the producer.
@@ -145,8 +142,7 @@ impl Handles {
             records_consumed: topic(RECORDS_CONSUMED, &subject.source),
             bytes_consumed: topic(BYTES_CONSUMED, &subject.source),
             batch_records: values(BATCH_RECORDS),
-            results: produced(&subject.sink),
-            dead_letters: produced(&subject.dead_letters),
+            produced: subject.sink.map(|topic| produced(topic)),
             input_records: held(IN_FLIGHT_RECORDS, "input"),
             output_records: held(IN_FLIGHT_RECORDS, "output"),
             input_bytes: held(IN_FLIGHT_BYTES, "input"),

@@ -19,7 +19,7 @@ use super::{
     rebalances::{RebalanceEvent, RebalanceRecord, RebalanceRecords},
     series::Sample,
 };
-use crate::record::TopicPartition;
+use crate::record::{Destination, PerTopic, TopicPartition};
 
 /// What an owned partition is doing; one stage at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,9 +183,8 @@ impl Progress {
     }
 
     /// Bytes of results and of dead letters.
-    pub(crate) fn sent(&self, results: u64, dead_letters: u64) {
-        self.handles.results.bytes.increment(results);
-        self.handles.dead_letters.bytes.increment(dead_letters);
+    pub(crate) fn sent(&self, to: Destination, bytes: u64) {
+        self.handles.produced[to].bytes.increment(bytes);
     }
 
     pub(crate) fn dead_letter(&self, class: &'static str) {
@@ -199,16 +198,12 @@ impl Progress {
         self.handles.bad_input_errors.increment(1);
     }
 
-    pub(crate) fn acknowledged(&self, results: u64, dead_letters: u64) {
-        self.produced.fetch_add(results, Relaxed);
-        self.dead_letters.fetch_add(dead_letters, Relaxed);
-        self.handles.results.records.increment(results);
-        self.handles.dead_letters.records.increment(dead_letters);
-    }
-
-    /// Results or dead letters were acknowledged, that long after they were handed over.
-    pub(crate) fn acknowledged_after(&self, took: Duration, records: usize, dead_letters: bool) {
-        let topic = if dead_letters { &self.handles.dead_letters } else { &self.handles.results };
+    /// Records were acknowledged, that long after they were handed over.
+    pub(crate) fn acknowledged(&self, to: Destination, records: usize, took: Duration) {
+        let all = if to == Destination::DeadLetter { &self.dead_letters } else { &self.produced };
+        all.fetch_add(records as u64, Relaxed);
+        let topic = &self.handles.produced[to];
+        topic.records.increment(records as u64);
         topic.ack_duration.record_many(took.as_secs_f64(), records);
     }
 
@@ -226,9 +221,8 @@ impl Progress {
     }
 
     /// Sets the number of results and dead letters in the producer's queue.
-    pub(crate) fn queues(&self, results: u64, dead_letters: u64) {
-        self.handles.results.queue.set(results as f64);
-        self.handles.dead_letters.queue.set(dead_letters as f64);
+    pub(crate) fn queues(&self, queued: &PerTopic<u64>) {
+        queued.destinations().for_each(|(to, queued)| self.handles.produced[to].queue.set(*queued as f64));
     }
 
     /// Partitions spent that long in that stage.

@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        record::TopicPartition,
+        record::{Destination, PerTopic, TopicPartition},
         telemetry::{
             BrokerState, Client, ClientStatistics, Lag, METRICS, Of, RequestMetrics, Stage, Subject,
         },
@@ -174,8 +174,7 @@ mod tests {
         Arc::new(Progress::new(Subject {
             pipeline: "factorial".to_owned(),
             source: "in".to_owned(),
-            sink: "out".to_owned(),
-            dead_letters: "in.dlq".to_owned(),
+            sink: PerTopic { results: vec!["out".to_owned()], dead_letters: "in.dlq".to_owned() },
             operators: vec!["small".to_owned(), "factorial".to_owned()],
             memory: 256 << 20,
         }))
@@ -254,16 +253,17 @@ mod tests {
         progress.committed(250, Duration::from_millis(7));
         progress.transaction_committed(Duration::from_millis(70));
         progress.transaction_aborted(Duration::from_millis(7));
-        progress.sent(1_000, 20);
-        progress.acknowledged(290, 10);
-        progress.acknowledged_after(Duration::from_millis(3), 290, false);
+        progress.sent(Destination::SINK, 1_000);
+        progress.sent(Destination::DeadLetter, 20);
+        progress.acknowledged(Destination::SINK, 290, Duration::from_millis(3));
+        progress.acknowledged(Destination::DeadLetter, 10, Duration::from_millis(1));
         progress.commit_failed();
         progress.dead_letter("not-a-number");
         progress.operator_took(1, 4, Duration::from_millis(80));
         progress.retried(2);
         progress.spent(Stage::Compute, 2, Duration::from_millis(750));
         progress.paused(Duration::from_millis(250));
-        progress.queues(7, 1);
+        progress.queues(&PerTopic { results: vec![7], dead_letters: 1 });
         progress.statistics(Client::Producer, statistics());
         let text = scrape();
         for line in [

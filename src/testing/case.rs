@@ -30,7 +30,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Runs one case. Of a result's key and headers, only what the case names is compared; of dead letters, the
+/// Runs one case. Of a result's topic, key and headers, only what the case names is compared; of dead letters, the
 /// classes.
 ///
 /// JSON is compared as JSON: blanks and the order of fields do not count. Values are text in the file
@@ -47,9 +47,12 @@ pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>,
     }
     let mut differences = Vec::new();
     let passes = pipeline.steps.iter().all(|step| step.operator.keeps_value());
+    let topics = pipeline.result_topics();
     for index in 0..results.len().max(case.output.len()) {
-        let actual = results.get(index).map(|record| output(record, pipeline.sink.format, passes));
-        compare(index + 1, pipeline.sink.format, case.output.get(index), actual.as_ref(), &mut differences);
+        let topic = results.get(index).map_or("", |result| &topics[usize::from(result.to.0)].topic);
+        let format = pipeline.format_of(topic);
+        let actual = results.get(index).map(|record| output(record, topic, format, passes));
+        compare(index + 1, format, case.output.get(index), actual.as_ref(), &mut differences);
     }
     let classes: Vec<&str> = driver.dead_letters().iter().map(|letter| letter.class).collect();
     if classes != case.dead_letters {
@@ -70,10 +73,10 @@ fn input(record: &TestRecord, format: Format) -> Record {
         _ => text.clone().into(),
     });
     let headers: Headers = record.headers.iter().cloned().collect();
-    Record { key: record.key.clone().map(Into::into), value, headers, timestamp: None }
+    Record { key: record.key.clone().map(Into::into), value, headers, ..Record::default() }
 }
 
-fn output(record: &Record, format: Format, passes: bool) -> TestRecord {
+fn output(record: &Record, topic: &str, format: Format, passes: bool) -> TestRecord {
     let value = record.value.as_ref().map(|value| match (format, passes) {
         (Format::Bincode, true) => {
             format.decode_request(value).map_or_else(|_| text(value), |n| n.to_string())
@@ -87,7 +90,8 @@ fn output(record: &Record, format: Format, passes: bool) -> TestRecord {
         .headers
         .iter()
         .map(|header| (header.name.clone(), header.value.as_deref().map_or_else(|| "null".into(), text)));
-    TestRecord { key: record.key.as_deref().map(text), value, headers: headers.collect() }
+    let topic = Some(topic.to_owned());
+    TestRecord { topic, key: record.key.as_deref().map(text), value, headers: headers.collect() }
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -142,6 +146,13 @@ fn compare(
             what: what.clone(),
             expected: value(expected, same),
             actual: value(actual, same),
+        });
+    }
+    if expected.topic.is_some() && expected.topic != actual.topic {
+        differences.push(Difference {
+            what: format!("{what}'s topic"),
+            expected: value(expected.topic.as_deref(), 0),
+            actual: value(actual.topic.as_deref(), 0),
         });
     }
     if expected.key.is_some() && expected.key != actual.key {

@@ -54,7 +54,7 @@ impl TestDriver {
     /// Creates a driver for that pipeline's operators.
     pub fn new(pipeline: &Pipeline) -> Self {
         TestDriver {
-            topology: Topology::new(pipeline.steps.iter().map(|step| step.operator.clone())),
+            topology: pipeline.topology(),
             attempts: pipeline.retry.attempts,
             dead_letters: Vec::new(),
         }

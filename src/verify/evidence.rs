@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     kafka::verify::{Isolation, read_to_end},
-    record::{Record, error},
+    record::{Destination, Record, error},
 };
 
 /// How many anomalies of each kind come with evidence.
@@ -143,7 +143,7 @@ impl Written {
         anomalies: &[Anomaly],
     ) -> Result<Written, String> {
         let wanted: BTreeSet<u32> = anomalies.iter().filter_map(|anomaly| anomaly.number).collect();
-        let results: HashSet<Place> = history.results.iter().map(|found| found.place).collect();
+        let results: HashSet<_> = history.results.iter().map(|found| (found.topic, found.place)).collect();
         let letters: HashSet<Place> = history.letters.iter().map(|letter| letter.place).collect();
         let mut written = BTreeMap::<u32, Vec<(i64, String)>>::new();
         let mut note = |number: Option<u32>, topic: &str, place: Place, at, committed: bool, what: String| {
@@ -157,17 +157,22 @@ impl Written {
             );
             written.entry(number).or_default().push((at, line));
         };
-        read_to_end(config, &names.results, None, Isolation::Uncommitted, READ, |seen| {
-            let found = Found::of(&seen);
-            let what = format!("result {}", shown(seen.record.value.as_deref()));
-            note(found.number, &names.results, found.place, found.at, results.contains(&found.place), what);
-        })?;
-        read_to_end(config, &names.dead_letters, None, Isolation::Uncommitted, READ, |seen| {
-            let letter = Letter::of(&seen);
-            let what = format!("dead letter {}: {}", letter.class, reason(&seen.record));
-            let committed = letters.contains(&letter.place);
-            note(letter.number, &names.dead_letters, letter.place, letter.at, committed, what);
-        })?;
+        for (to, name) in names.written.destinations() {
+            read_to_end(config, name, None, Isolation::Uncommitted, READ, |seen| match to {
+                Destination::Result(topic) => {
+                    let found = Found::of(&seen, topic);
+                    let what = format!("result {}", shown(seen.record.value.as_deref()));
+                    let committed = results.contains(&(topic, found.place));
+                    note(found.number, name, found.place, found.at, committed, what);
+                }
+                Destination::DeadLetter => {
+                    let letter = Letter::of(&seen);
+                    let what = format!("dead letter {}: {}", letter.class, reason(&seen.record));
+                    let committed = letters.contains(&letter.place);
+                    note(letter.number, name, letter.place, letter.at, committed, what);
+                }
+            })?;
+        }
         Ok(Written(written))
     }
 }

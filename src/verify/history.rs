@@ -8,7 +8,7 @@ use std::{
 use super::requests::number_of;
 use crate::{
     kafka::verify::{Committed, Seen},
-    record::{Headers, Record, error},
+    record::{Headers, Record, ResultTopic, error},
 };
 
 /// A partition and an offset.
@@ -37,9 +37,11 @@ pub struct Asked {
     pub silent: bool,
 }
 
-/// A record of the result topic.
+/// A record of a result topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
+    /// Which of the result topics it is in.
+    pub topic: ResultTopic,
     /// The request that it belongs to; `None` without the header.
     pub number: Option<u32>,
     /// A hash of its content.
@@ -108,7 +110,7 @@ impl Deleted {
 pub struct History {
     /// The requests; a request's number is its index.
     pub asked: Vec<Asked>,
-    /// The committed records of the result topic, each partition's in order.
+    /// The committed records of the result topics, each partition's in order.
     pub results: Vec<Found>,
     /// Those of the dead-letter topic.
     pub letters: Vec<Letter>,
@@ -122,7 +124,7 @@ pub struct History {
     pub deleted: Vec<Deleted>,
     /// When the request topic was recreated.
     pub made_again: Vec<i64>,
-    /// The smallest record size that the result topic ever allowed, in bytes.
+    /// The smallest record size that the result topics ever allowed, in bytes.
     pub smallest_limit: Option<u64>,
     /// Workers that ended by themselves, or did not end on SIGTERM: when, and their last output.
     pub ended: Vec<(i64, String)>,
@@ -131,11 +133,12 @@ pub struct History {
 }
 
 impl Found {
-    /// Converts a record of the result topic.
-    pub fn of(seen: &Seen) -> Found {
+    /// Converts a record of that result topic.
+    pub fn of(seen: &Seen, topic: ResultTopic) -> Found {
         Found {
+            topic,
             number: number_of(&seen.record),
-            digest: digest(&seen.record),
+            digest: digest(&Record { to: topic, ..seen.record.clone() }),
             place: Place { partition: seen.partition, offset: seen.offset },
             at: seen.record.timestamp.unwrap_or_default(),
         }
@@ -168,10 +171,10 @@ impl Letter {
     }
 }
 
-/// A hash of a record's content: key, value and headers, not the timestamp.
+/// A hash of a record's content and topic: key, value and headers, not the timestamp.
 pub fn digest(record: &Record) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&record.key, &record.value).hash(&mut hasher);
+    (&record.key, &record.value, record.to).hash(&mut hasher);
     for header in record.headers.iter() {
         (&header.name, &header.value).hash(&mut hasher);
     }

@@ -28,19 +28,23 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Requests for that pipeline, with values from `samples`; if that is empty, numbers.
+    /// Requests for that pipeline, with values from `samples`. If that is empty, they are numbers where the pipeline takes
+    /// numbers, and otherwise those of its own test cases.
     ///
     /// # Errors
-    /// The pipeline's operators take other values than numbers, and there are no samples.
-    pub fn new(pipeline: &Pipeline, seed: u64, samples: Vec<String>) -> Result<Self, String> {
-        let other = |step: &&Step| !NUMERIC.contains(&step.kind);
-        if samples.is_empty()
-            && let Some(step) = pipeline.steps.iter().find(other)
-        {
-            return Err(format!(
-                "no request values are known for the operator {}: name a file of values with --samples, one a line",
-                step.name
-            ));
+    /// The pipeline takes other values than numbers, and there are neither samples nor test cases.
+    pub fn new(pipeline: &Pipeline, seed: u64, mut samples: Vec<String>) -> Result<Self, String> {
+        let numeric = |step: &Step| NUMERIC.contains(&step.kind);
+        if samples.is_empty() && !(pipeline.routes.is_empty() && pipeline.steps.iter().all(numeric)) {
+            let inputs = pipeline.tests.iter().flat_map(|case| &case.input);
+            samples = inputs.filter_map(|record| record.value.clone()).collect();
+            if samples.is_empty() {
+                return Err(
+                    "no values are known that this pipeline takes: add a [[test]] with some to its file, or name a \
+                     file of values with --samples, one a line"
+                        .to_owned(),
+                );
+            }
         }
         Ok(Requests { seed, samples, format: pipeline.source.format })
     }
@@ -56,7 +60,7 @@ impl Requests {
             key: keyed.then(|| format!("key-{key}").into()),
             value: value.map(Into::into),
             headers,
-            timestamp: None,
+            ..Record::default()
         }
     }
 

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     kafka::verify::{Ends, Isolation, Seen, Tail, ends, read_commits, read_to_end},
     load::Interrupt,
+    record::Destination,
     testing::TestDriver,
 };
 
@@ -112,10 +113,13 @@ pub fn run(
     for _ in 0..settings.workers {
         world.start_worker()?;
     }
-    let (recording, results) = (world.recording.clone(), names.results.clone());
-    let tail = Tail::start(&config, &[&names.results, &names.dead_letters], move |seen| {
-        recording.seen(usize::from(*seen.topic != results), &seen);
-    })?;
+    let recording = world.recording.clone();
+    let written: Vec<String> = names.written.iter().cloned().collect();
+    let tail =
+        Tail::start(&config, &names.written.iter().map(String::as_str).collect::<Vec<_>>(), move |seen| {
+            let topic = written.iter().position(|topic| **topic == *seen.topic);
+            recording.seen(topic.unwrap_or_default(), &seen);
+        })?;
     let mut running = Running { settings, world, faults: Vec::new(), stalled: Vec::new(), say };
     running.world.resume_asking()?;
     running.first_results()?;
@@ -270,21 +274,20 @@ fn read(
     let mut history = History { asked: recording.asked().clone(), ..History::default() };
     let given = std::mem::take(&mut *recording.given());
     let mut there = BTreeSet::new();
-    let result_ends = read_committed(config, &names.results, |seen| {
-        there.insert((0, Place { partition: seen.partition, offset: seen.offset }));
-        history.results.push(Found::of(&seen));
-    })?;
-    let letter_ends = read_committed(config, &names.dead_letters, |seen| {
-        there.insert((1, Place { partition: seen.partition, offset: seen.offset }));
-        history.letters.push(Letter::of(&seen));
-    })?;
-    for (topic, ends) in [(&names.results, &result_ends), (&names.dead_letters, &letter_ends)] {
-        history.open.extend(open_transactions(config, topic, ends)?);
+    for (index, (to, topic)) in names.written.destinations().enumerate() {
+        let ends = read_committed(config, topic, |seen| {
+            there.insert((index, Place { partition: seen.partition, offset: seen.offset }));
+            match to {
+                Destination::Result(topic) => history.results.push(Found::of(&seen, topic)),
+                Destination::DeadLetter => history.letters.push(Letter::of(&seen)),
+            }
+        })?;
+        history.open.extend(open_transactions(config, topic, &ends)?);
     }
     let gone = given.into_iter().filter(|(place, _)| !there.contains(place));
     history.vanished = gone
         .map(|((topic, place), number)| {
-            let topic = [&names.results, &names.dead_letters][topic];
+            let topic = names.written.iter().nth(topic).map_or("", String::as_str);
             let number = number.map_or_else(|| "?".to_owned(), |number| number.to_string());
             format!("{topic}[{}] {}, of request {number}", place.partition, place.offset)
         })

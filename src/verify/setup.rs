@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     broker::{self, Data, Jars, Nodes},
-    config::{Override, Pipeline},
+    config::{Override, Pipeline, TopicSettings},
     kafka::{
         Admin, settings,
         verify::{Changes, Lag},
@@ -115,7 +115,7 @@ pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, S
         cluster,
         changes,
         names: names.clone(),
-        results_config: results_config(&settings.pipeline),
+        results_configs: results_configs(&settings.pipeline),
         requests_config: settings.pipeline.source.topic.config.clone(),
         requests_replicas: replicas(settings, settings.pipeline.source.topic.replication),
         begin_asking: begin_asking(settings, &names, &config, &recording)?,
@@ -176,16 +176,18 @@ fn start(nodes: Nodes, folder: &Path, password: &str) -> Result<ProxiedCluster, 
 }
 
 fn create_topics(changes: &Changes, settings: &Settings, names: &Names) -> Result<(), String> {
-    let (source, sink) = (&settings.pipeline.source.topic, &settings.pipeline.sink.topic);
+    let source = &settings.pipeline.source.topic;
     // Room for a dead letter's headers.
     let dead_letters =
         BTreeMap::from([append_time(), ("max.message.bytes".to_owned(), "1200000".to_owned())]);
-    for (topic, replication, config) in [
-        (&names.requests, source.replication, &source.config),
-        (&names.results, sink.replication, &results_config(&settings.pipeline)),
-        (&names.dead_letters, source.replication, &dead_letters),
-    ] {
-        changes.create(topic, PARTITIONS, replicas(settings, replication), config)?;
+    let others = [(&names.requests, &source.config), (&names.written.dead_letters, &dead_letters)];
+    for (topic, config) in others {
+        changes.create(topic, PARTITIONS, replicas(settings, source.replication), config)?;
+    }
+    let results = settings.pipeline.result_topics();
+    let configs = results_configs(&settings.pipeline);
+    for ((topic, config), asked) in names.written.results.iter().zip(&configs).zip(results) {
+        changes.create(topic, PARTITIONS, replicas(settings, asked.replication), config)?;
     }
     Ok(())
 }
@@ -195,10 +197,10 @@ fn append_time() -> (String, String) {
     ("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())
 }
 
-fn results_config(pipeline: &Pipeline) -> BTreeMap<String, String> {
-    let mut config = pipeline.sink.topic.config.clone();
-    config.extend([append_time()]);
-    config
+/// The result topics' settings.
+fn results_configs(pipeline: &Pipeline) -> Vec<BTreeMap<String, String>> {
+    let config = |topic: &TopicSettings| topic.config.clone().into_iter().chain([append_time()]).collect();
+    pipeline.result_topics().into_iter().map(config).collect()
 }
 
 /// The broker's default number of replicas, unless the brokers are given.
@@ -213,8 +215,14 @@ fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec
     let mut set = |path: &str, value: &str| sets.push((path.to_owned(), value.to_owned()));
     set("source.topic", &names.requests);
     set("source.group", &names.group);
-    set("sink.topic", &names.results);
-    set("dead_letters.topic", &names.dead_letters);
+    set("sink.topic", &names.written.results[0]);
+    set("dead_letters.topic", &names.written.dead_letters);
+    for (place, route) in settings.pipeline.routes.iter().enumerate() {
+        for (name, topic) in &route.topics {
+            let key = if route.by.is_some() { format!("topics.{name}") } else { "topic".to_owned() };
+            set(&format!("routes.{place}.{key}"), &names.own(&topic.topic));
+        }
+    }
     // So that new partitions are soon read and written; librdkafka's default is five minutes.
     set("kafka.topic.metadata.refresh.interval.ms", "3000");
     // A free port for each.

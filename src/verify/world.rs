@@ -36,8 +36,8 @@ pub struct World {
     pub changes: Changes,
     /// Its topics, and the workers' consumer group.
     pub names: Names,
-    /// The settings of the result topic.
-    pub results_config: BTreeMap<String, String>,
+    /// The settings of the result topics.
+    pub results_configs: Vec<BTreeMap<String, String>>,
     /// The settings of the request topic.
     pub requests_config: BTreeMap<String, String>,
     /// The replicas of the request topic; -1 is the broker's default.

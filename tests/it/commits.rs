@@ -7,7 +7,7 @@ use pipeline::{
     config::load,
     engine::{Budget, CommitError, CommitOffset, Sink, Source, SourceEvent},
     kafka::{KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings},
-    record::{Offset, TopicPartition},
+    record::{Offset, PerTopic, TopicPartition},
     telemetry::{Progress, Subject},
 };
 use rdkafka::{
@@ -40,13 +40,12 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
     let (pipeline, _) = load("factorial.toml", &overrides).unwrap();
     let progress = Arc::new(Progress::new(Subject::default()));
     let topics = SinkTopics {
-        results: site.sink.clone(),
-        dead_letters: site.dead_letters.clone(),
+        names: PerTopic { results: vec![site.sink.clone()], dead_letters: site.dead_letters.clone() },
         requests: false,
         in_order: false,
     };
-    let limits = TopicLimits { result: 1 << 20, dead_letter: 1 << 20 };
-    let (consumer, producer) = (settings::consumer(&pipeline, false), settings::producer(&pipeline, limits));
+    let limits = TopicLimits { results: vec![1 << 20], dead_letters: 1 << 20 };
+    let (consumer, producer) = (settings::consumer(&pipeline, false), settings::producer(&pipeline, &limits));
     let committed = || {
         let reader: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &site.servers)

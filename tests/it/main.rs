@@ -19,6 +19,7 @@ mod poison;
 mod ports;
 mod refused;
 mod request;
+mod routes;
 mod security;
 mod silent;
 mod topics;

@@ -34,7 +34,10 @@ fn graph_speaks_dot_and_mermaid() {
     assert!(dot.contains("n2 -> n4 [style=dashed, label=\"dead letters\"];\n"), "{dot}");
     let (_, mermaid, _) = pipeline_offline(MINE, &["graph", "mine.toml", "--format", "mermaid"]);
     assert!(mermaid.starts_with("flowchart LR\n  n0[(\"in\")]\n  n1[\"small\"]\n"), "{mermaid}");
-    assert!(mermaid.contains("n0 --> n1\n") && mermaid.contains("n1 -. dead letters .-> n4\n"), "{mermaid}");
+    assert!(
+        mermaid.contains("n0 --> n1\n") && mermaid.contains("n1 -.->|\"dead letters\"| n4\n"),
+        "{mermaid}"
+    );
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn read(tables: impl Iterator<Item = String>) -> Keys {
     let text: String = tables
         .map(|table| match table.as_str() {
             "" => "'?' = 1\n".to_owned(),
-            "test" => "[[test]]\n'?' = 1\n".to_owned(),
+            "test" | "routes" => format!("[[{table}]]\n'?' = 1\n"),
             "test.input" => "[[test]]\ninput = { '?' = 1 }\n".to_owned(),
             table => format!("[{table}]\n'?' = 1\n"),
         })

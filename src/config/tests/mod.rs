@@ -2,6 +2,7 @@
 
 mod gateway;
 mod meanings;
+mod routes;
 mod settings;
 mod together;
 
@@ -142,6 +143,7 @@ fn every_setting_of_a_full_file_arrives() {
     assert_eq!(pipeline.metrics, Metrics { listen: "[::1]:1".parse().unwrap(), explicit: true });
     let input = [
         TestRecord {
+            topic: None,
             key: Some("k".into()),
             value: Some("5".into()),
             headers: vec![("a.b".into(), "c".into())],

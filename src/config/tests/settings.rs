@@ -100,7 +100,11 @@ fn values_of_the_wrong_kind_say_what_is_expected() {
 fn operators_settings_are_wrong_at_their_place() {
     let with = |operators: &str| wrong(&GOOD.replace("[operators.factorial]\n", operators), &[]);
     for (operators, parts) in [
-        ("", &["a pipeline needs at least one operator", "`factorial` (computes n! of each n)"][..]),
+        (
+            "",
+            &["a pipeline needs an operator, a route, or two formats", "`factorial` (computes n! of each n)"]
+                [..],
+        ),
         (
             "[operators.factorial]\nmax_n = 'x'\n",
             &["`operators.factorial.max_n`: invalid type: string", "f.toml:7:9"],

@@ -12,7 +12,10 @@ fn settings_that_contradict_each_other_are_errors() {
             &format!("{dead_letters}'in'"),
             &["the pipeline would read its own dead letters: `in`", "f.toml:11:9"],
         ),
-        (&format!("{dead_letters}'out'"), &["dead letters would be among the results: `out`", "f.toml:11:9"]),
+        (
+            &format!("{dead_letters}'out'"),
+            &["dead letters would be among the results of `out`", "f.toml:11:9"],
+        ),
         (
             "[limits]\nmemory = '8 MiB'",
             &["8.0 MiB is too little to work with", "f.toml:11:10", "at least 16.0 MiB"],
@@ -53,12 +56,14 @@ fn settings_that_contradict_each_other_are_errors() {
 }
 
 #[test]
-fn formats_must_be_the_same_where_values_pass_through() {
-    let identity = GOOD.replace("factorial", "identity");
-    let text = wrong(&format!("{identity}format = 'json'\n"), &[]);
-    assert!(text.contains("values come in as text and would have to go out as json"), "{text}");
-    assert!(text.contains("f.toml:10:10"), "{text}");
-    assert_eq!(good("format = 'json'\n", &[]).steps[0].kind, "factorial");
+fn values_are_converted_where_they_pass_through_and_the_formats_differ() {
+    let identity = format!("{}format = 'json'\n", GOOD.replace("factorial", "identity"));
+    let converts = parsed(&identity, &[]).unwrap().0;
+    assert!(converts.router.is_some());
+    let passes = parsed(&identity, &["source.format=json"]).unwrap().0;
+    assert!(passes.router.is_none(), "nothing is read that is only handed on");
+    let written = good("format = 'json'\n", &[]);
+    assert!(written.router.is_none(), "the factorial writes its results as the sink wants them");
 }
 
 #[test]

@@ -19,12 +19,13 @@ use tokio::{
 use crate::{
     engine::*,
     operator::{Cost, Operator, OperatorError, Output},
-    record::{BatchBuilder, Headers, Offset, Record, TopicPartition},
+    record::{BatchBuilder, Destination, Headers, Offset, PerTopic, Record, ResultTopic, TopicPartition},
     telemetry::{Progress, Subject},
 };
 
 /// What the value says: `slow…` costs a second of a core, `bad` is bad input, `flaky` fails in passing twice,
-/// `drop` makes nothing, `panic` panics, `twice` two results, `fatal` stops; all else is passed on.
+/// `drop` makes nothing, `panic` panics, `twice` two results, `fatal` stops, `second…` goes to the second result
+/// topic; all else is passed on.
 #[derive(Default)]
 pub struct Scripted {
     failures: Mutex<u32>,
@@ -38,7 +39,7 @@ impl Operator for Scripted {
         Cost { nanos: if slow { 1_000_000_000 } else { 100 }, bytes: 10 }
     }
 
-    fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
+    fn apply(&self, mut record: Record, out: &mut Output) -> Result<(), OperatorError> {
         self.applied.fetch_add(1, Relaxed);
         let value = record.value.clone().unwrap_or_default();
         match &value[..] {
@@ -54,6 +55,7 @@ impl Operator for Scripted {
                     return Err(OperatorError::Passing { message: "not yet".to_owned() });
                 }
             }
+            routed if routed.starts_with(b"second") => record.to = ResultTopic(1),
             _ => {}
         }
         out.push(record);
@@ -225,9 +227,9 @@ impl Sink for TestSink {
             return Err(SendError::Full);
         }
         let value = record.value.clone().unwrap_or_default();
-        let refused = if to == Destination::Result { world.refuses.0 } else { world.refuses.1 };
+        let refused = if to == Destination::SINK { world.refuses.0 } else { world.refuses.1 };
         // A dead letter without its timestamp is taken.
-        let may_be_refused = to == Destination::Result || record.timestamp.is_some();
+        let may_be_refused = to == Destination::SINK || record.timestamp.is_some();
         if may_be_refused && refused.is_some_and(|refused| refused.as_bytes() == &value[..]) {
             world.deliver(token, Err(refusal()));
             return Ok(());
@@ -322,8 +324,10 @@ impl Harness {
         let subject = Subject {
             pipeline: "test".to_owned(),
             source: "in".to_owned(),
-            sink: "out".to_owned(),
-            dead_letters: "in.dlq".to_owned(),
+            sink: PerTopic {
+                results: vec!["out".to_owned(), "second".to_owned()],
+                dead_letters: "in.dlq".to_owned(),
+            },
             operators: vec!["scripted".to_owned()],
             memory: 1 << 20,
         };
@@ -343,8 +347,7 @@ impl Harness {
                 backoff: Duration::from_millis(10),
                 max_backoff: Duration::from_secs(1),
             },
-            largest_result: 1 << 20,
-            largest_dead_letter: 1 << 20,
+            largest: PerTopic { results: vec![1 << 20, 200], dead_letters: 1 << 20 },
             limits_hold: options.limits_hold,
             input: Budget::new(1 << 20),
             budget: budget.clone(),
@@ -455,7 +458,12 @@ impl Harness {
 
     /// The values of what was sent to the result topic.
     pub fn results(&self) -> Vec<String> {
-        self.sent(Destination::Result)
+        self.sent(Destination::SINK)
+    }
+
+    /// The values of what was sent to the second result topic.
+    pub fn second_results(&self) -> Vec<String> {
+        self.sent(Destination::Result(ResultTopic(1)))
     }
 
     pub fn dead_letters(&self) -> Vec<String> {

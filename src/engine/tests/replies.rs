@@ -4,7 +4,8 @@ use super::harness::{Harness, NOW, Options};
 use crate::{
     engine::*,
     record::{
-        BatchBuilder, CORRELATION_ID, DEADLINE, Headers, Offset, REPLY_PARTITION, TopicPartition, WORKER,
+        BatchBuilder, CORRELATION_ID, DEADLINE, Destination, Headers, Offset, REPLY_PARTITION,
+        TopicPartition, WORKER,
     },
 };
 
@@ -75,7 +76,7 @@ async fn only_who_wants_a_reply_receives_the_reason_of_a_dead_letter() {
         assert_eq!(engine.dead_letters(), ["bad", "bad"]);
         assert_eq!(engine.committed(), [2]);
         let world = engine.world.lock().unwrap();
-        let replies: Vec<_> = world.sent.iter().filter(|(to, _)| *to == Destination::Result).collect();
+        let replies: Vec<_> = world.sent.iter().filter(|(to, _)| *to == Destination::SINK).collect();
         let [(_, reply)] = replies[..] else { panic!("{replies:?}") };
         assert_eq!(reply.value, Some(Bytes::new()), "empty, and not a tombstone");
         assert_eq!((header(reply, REPLY_PARTITION), header(reply, CORRELATION_ID)), ("3", "x"));

@@ -241,6 +241,7 @@ fn seen(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Seen {
         value: message.payload().map(|value| value.to_vec().into()),
         headers,
         timestamp: message.timestamp().to_millis(),
+        ..Record::default()
     };
     Seen { topic: topic.clone(), partition: message.partition(), offset: message.offset(), record }
 }

@@ -13,7 +13,7 @@ const GONE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub fn grow(world: &mut World, requests: bool) -> Result<String, String> {
-    let topic = if requests { &world.names.requests } else { &world.names.results };
+    let topic = if requests { &world.names.requests } else { &world.names.written.results[0] };
     let partitions = world.changes.leaders(topic)?.len() + 1;
     if partitions > MOST {
         return Ok(format!("{topic} has {MOST} partitions already"));
@@ -23,14 +23,17 @@ pub fn grow(world: &mut World, requests: bool) -> Result<String, String> {
 }
 
 pub fn shrink_records(world: &mut World, limit: u64, lasts: Duration) -> Result<String, String> {
-    let topic = world.names.results.clone();
-    let mut config = world.results_config.clone();
-    config.insert("max.message.bytes".to_owned(), limit.to_string());
+    let (topics, configs) = (world.names.written.results.clone(), world.results_configs.clone());
     world.smallest_limit = Some(world.smallest_limit.map_or(limit, |smallest| smallest.min(limit)));
-    world.changes.configure(&topic, &config)?;
+    for (topic, config) in topics.iter().zip(&configs) {
+        let low = config.clone().into_iter().chain([("max.message.bytes".to_owned(), limit.to_string())]);
+        world.changes.configure(topic, &low.collect())?;
+    }
     let waited = world.wait(lasts);
-    again(|| world.changes.configure(&topic, &world.results_config))?;
-    waited.map(|()| topic)
+    for (topic, config) in topics.iter().zip(&configs) {
+        again(|| world.changes.configure(topic, config))?;
+    }
+    waited.map(|()| topics.join(", "))
 }
 
 /// Stops all workers gracefully, and deletes what they have not read of a partition, except the last records.

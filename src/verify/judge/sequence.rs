@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 use super::{AnomalyKind, Judging, NO_KEY, at};
 use crate::{
     config::Order,
+    record::ResultTopic,
     verify::history::{Found, Place},
 };
 
@@ -22,10 +23,10 @@ impl Judging<'_> {
         }
         let history = self.history;
         let mut results: Vec<&Found> = history.results.iter().collect();
-        results.sort_unstable_by_key(|found| found.place);
-        let mut first: HashMap<_, (i64, Place)> = HashMap::new();
+        results.sort_unstable_by_key(|found| (found.topic, found.place));
+        let mut first: HashMap<_, (i64, ResultTopic, Place)> = HashMap::new();
         for found in &results {
-            let written = (found.at, found.place);
+            let written = (found.at, found.topic, found.place);
             let first = first.entry((found.number, found.digest)).or_insert(written);
             *first = written.min(*first);
         }
@@ -42,7 +43,8 @@ impl Judging<'_> {
                 continue;
             };
             let Some(place) = asked.place else { continue };
-            let is_repeat = first[&(found.number, found.digest)].1 != found.place;
+            let (_, topic, first) = first[&(found.number, found.digest)];
+            let is_repeat = (topic, first) != (found.topic, found.place);
             if is_repeat || letters.get(&number).is_some_and(|letter| *letter < found.at) {
                 continue;
             }
@@ -52,7 +54,7 @@ impl Judging<'_> {
                 Order::Key => *key,
                 Order::Partition | Order::None => 0,
             };
-            let group = (asked.generation, place.partition, found.place.partition, key);
+            let group = (asked.generation, place.partition, found.topic, found.place.partition, key);
             let last = latest.entry(group).or_insert((place.offset, found.place));
             if place.offset < last.0 {
                 let text = format!(

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     kafka::verify::Committed,
+    record::ResultTopic,
     verify::history::{Asked, Deleted, OpenTransaction},
 };
 
@@ -34,7 +35,7 @@ fn place(partition: i32, offset: i64) -> Place {
 }
 
 fn result(number: u32, place: Place) -> Found {
-    Found { number: Some(number), digest: 1_000 + u64::from(number), place, at: 500 }
+    Found { topic: ResultTopic(0), number: Some(number), digest: 1_000 + u64::from(number), place, at: 500 }
 }
 
 fn letter(class: &str) -> Letter {

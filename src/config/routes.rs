@@ -1,0 +1,122 @@
+//! The `[[routes]]` tables, and where results go without one.
+
+use super::{
+    operators::{filled_in, refuse},
+    pipeline::{SinkRoute, TopicSettings},
+    read::{FORMATS, legal_topic, topic, topic_settings},
+};
+use crate::{
+    format::Format,
+    operator::{Route as Branch, Router},
+    record::ResultTopic,
+    settings::{Flat, Node, Reader},
+};
+
+/// The most topics of a pipeline.
+const MOST: usize = 1_000;
+
+/// The `[[routes]]` tables of a pipeline whose operators write values in the format `from`, and whose sink's own topic has the
+/// format `otherwise`. `None` for the router where every result goes to that topic as it is.
+pub(super) fn read(
+    root: &Reader<'_>,
+    sink: &str,
+    from: Format,
+    otherwise: Format,
+) -> (Vec<SinkRoute>, Option<Router>) {
+    let (mut routes, mut branches) = (Vec::new(), Vec::new());
+    let mut known = vec![sink.to_owned()];
+    for table in root.array_of_tables("routes") {
+        let route = route(&table, otherwise);
+        if let Some(route) = &route {
+            let topics =
+                route.topics.iter().map(|(name, topic)| (name.clone(), place(&mut known, &topic.topic)));
+            let branch =
+                Branch::new(route.when.as_deref(), route.by.as_deref(), topics.collect(), route.format);
+            branches.extend(branch.map_err(|error| refuse(&table, &error, None)).ok());
+        }
+        routes.extend(route);
+        table.finish();
+    }
+    if known.len() > MOST {
+        let sentence = format!("the routes have {} topics, and {MOST} are the most", known.len());
+        root.say(root.table("routes").origin(), sentence, None);
+    }
+    let is_needed = !branches.is_empty() || from != otherwise;
+    (routes, is_needed.then(|| Router::new(branches, from, otherwise)))
+}
+
+/// The place of a topic among the results', which is new where it was not known.
+fn place(known: &mut Vec<String>, topic: &str) -> ResultTopic {
+    let at = known.iter().position(|name| name == topic).unwrap_or_else(|| {
+        known.push(topic.to_owned());
+        known.len() - 1
+    });
+    ResultTopic(u16::try_from(at).unwrap_or(u16::MAX - 1))
+}
+
+fn route(table: &Reader<'_>, otherwise: Format) -> Option<SinkRoute> {
+    let (when, by) = (expression(table, "when")?, expression(table, "by")?);
+    let format = table.choice("format", FORMATS).unwrap_or(otherwise);
+    let topics = topics(table, by.is_some())?;
+    Some(SinkRoute { when, by, topics, format })
+}
+
+/// The outer `None` says that it was wrong.
+fn expression(table: &Reader<'_>, key: &str) -> Option<Option<String>> {
+    let Some(node) = table.node(key) else { return Some(None) };
+    if let Some(secret) = filled_in(node) {
+        let sentence = format!("`{}` has a `${{…}}` in an expression", table.path_of(key));
+        let help = "dead letters quote their expression, and nothing that is filled in may be printed";
+        table.say(&secret.origin, sentence, Some(help.to_owned()));
+        return None;
+    }
+    table.string(key).map(Some)
+}
+
+/// The topics of a route: `topic`, or `topics` and `by`.
+fn topics(table: &Reader<'_>, has_by: bool) -> Option<Vec<(String, TopicSettings)>> {
+    match (table.node("topic"), table.node("topics")) {
+        (Some(_), Some(node)) => {
+            let sentence = format!("`{}` has both `topic` and `topics`", table.path());
+            table.say(&node.origin, sentence, Some("write one of them".to_owned()));
+            None
+        }
+        (Some(_), None) if has_by => {
+            let sentence = format!("`{}` chooses among topics, and there is one", table.path_of("by"));
+            table.say(
+                table.origin(),
+                sentence,
+                Some("write `topics.de = \"orders-de\"` for each of them".to_owned()),
+            );
+            None
+        }
+        (None, Some(node)) if !has_by => {
+            let sentence =
+                format!("`{}` needs an expression that chooses one of them", table.path_of("topics"));
+            let help =
+                "write `by = \"value.country\"`; where it gives none of the names, the route takes nothing";
+            table.say(&node.origin, sentence, Some(help.to_owned()));
+            None
+        }
+        (None, Some(node)) => named(table, node),
+        _ => topic(table, "the topic that these results go to").map(|topic| vec![(String::new(), topic)]),
+    }
+}
+
+fn named(table: &Reader<'_>, node: &Node) -> Option<Vec<(String, TopicSettings)>> {
+    let named = table.flat("topics");
+    if named.is_empty() {
+        let sentence = format!("`{}` names no topic", table.path_of("topics"));
+        table.say(
+            &node.origin,
+            sentence,
+            Some("write `topics.de = \"orders-de\"` for each of them".to_owned()),
+        );
+        return None;
+    }
+    let topic = |Flat { key, text, origin, .. }| {
+        let topic = legal_topic(table, &format!("topics.{key}"), text.value, &origin)?;
+        Some((key, topic_settings(table, topic)))
+    };
+    named.into_iter().map(topic).collect()
+}
