@@ -76,7 +76,7 @@ pub fn run_pipeline(
         let names = PerTopic { results: vec![to.to_owned()], dead_letters: format!("{from}.dlq") };
         let progress = Arc::new(Progress::new(Subject {
             pipeline: name.to_owned(),
-            source: from.to_owned(),
+            sources: vec![from.to_owned()],
             sink: names.clone(),
             operators: vec![name.to_owned()],
             memory: 0,
@@ -85,7 +85,7 @@ pub fn run_pipeline(
             Some(recorded) => Some(scraped(recorded, progress.clone()).await),
             None => None,
         };
-        let source = KafkaSource::new(consumer, from, input, progress.clone()).unwrap();
+        let source = KafkaSource::new(consumer, &[from.to_owned()], input, progress.clone()).unwrap();
         let topics = SinkTopics { requests: false, in_order: true, names };
         let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());

@@ -30,11 +30,12 @@ pub async fn find_broker(pipelines: &mut [Pipeline]) -> Result<Option<EmbeddedBr
     }
     let broker = start().await?;
     for pipeline in pipelines.iter_mut() {
-        let source = pipeline.source.topic.partitions.unwrap_or(PARTITIONS);
+        let source = pipeline.source.topic().partitions.unwrap_or(PARTITIONS);
         let results = pipeline.result_topics();
         let results = results.iter().map(|topic| (&topic.topic, topic.partitions.unwrap_or(PARTITIONS)));
-        let others = [(&pipeline.source.topic.topic, source), (&pipeline.dead_letters, source)];
-        for (topic, partitions) in results.chain(others) {
+        let named = pipeline.source.topics.iter().filter(|_| !pipeline.source.is_pattern());
+        let sources = named.map(|topic| (&topic.topic, source)).chain([(&pipeline.dead_letters, source)]);
+        for (topic, partitions) in results.chain(sources) {
             broker.create_topic(topic, partitions).map_err(Failure::failed)?;
         }
         point_to(&mut pipeline.kafka, &broker);

@@ -87,16 +87,17 @@ fn condition(route: &SinkRoute) -> String {
 fn text(pipeline: &Pipeline) -> String {
     let Pipeline { source, sink, steps, dead_letters, .. } = pipeline;
     let names = steps.iter().map(|step| step.name.len() + 2);
-    let widest = names.chain([source.topic.topic.len(), sink.topic.topic.len()]).max().unwrap_or(0) + 3;
+    let sources = source.names().join(", ");
+    let widest = names.chain([sources.len(), sink.topic.topic.len()]).max().unwrap_or(0) + 3;
     let mut lines = vec![
         format!("{}: {}", pipeline.name, promise(pipeline)),
         String::new(),
         format!(
             "{:widest$}source, {}, group {}{}",
-            source.topic.topic,
+            sources,
             source.format.name(),
             source.group,
-            partitions(&source.topic)
+            partitions(source.topic())
         ),
     ];
     for step in steps {
@@ -140,23 +141,27 @@ struct Edge<'a> {
 /// letters.
 fn boxes(pipeline: &Pipeline) -> (Vec<Node<'_>>, Vec<Edge<'_>>) {
     let topic = |name| Node { name, is_topic: true };
-    let mut nodes = vec![topic(&pipeline.source.topic.topic)];
+    let mut nodes: Vec<Node<'_>> = pipeline.source.topics.iter().map(|source| topic(&source.topic)).collect();
+    let sources = nodes.len();
     nodes.extend(pipeline.steps.iter().map(|step| Node { name: &step.name, is_topic: false }));
     let sink = nodes.len();
     let results = pipeline.result_topics();
     nodes.extend(results.iter().map(|result| topic(&result.topic)));
     let dead_letters = nodes.len();
     nodes.push(topic(&pipeline.dead_letters));
-    let mut edges: Vec<Edge<'_>> =
-        (0..sink).map(|from| Edge { from, to: from + 1, label: "", dead_letters: false }).collect();
+    let first = (0..sources).map(|from| Edge { from, to: sources, label: "", dead_letters: false });
+    let on = (sources..sink).map(|from| Edge { from, to: from + 1, label: "", dead_letters: false });
+    let mut edges: Vec<Edge<'_>> = first.chain(on).collect();
     for route in &pipeline.routes {
         for (name, topic) in &route.topics {
             let label = if name.is_empty() { route.when.as_deref().unwrap_or_default() } else { name };
             let Some(to) = results.iter().position(|result| result.topic == topic.topic) else { continue };
-            edges.push(Edge { from: sink - 1, to: sink + to, label, dead_letters: false });
+            // Without an operator, the sources are what leads there.
+            let from = if sink == sources { 0..sources } else { sink - 1..sink };
+            edges.extend(from.map(|from| Edge { from, to: sink + to, label, dead_letters: false }));
         }
     }
-    edges.extend((1..sink).map(|from| Edge {
+    edges.extend((sources..sink).map(|from| Edge {
         from,
         to: dead_letters,
         label: "dead letters",

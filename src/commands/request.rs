@@ -77,7 +77,7 @@ impl Request {
         let pipeline = load_pipeline(&self.pipeline, &self.overrides)?;
         let admin = prepare(&pipeline)?;
         let topics = RequestTopics {
-            requests: pipeline.source.topic.topic.clone(),
+            requests: pipeline.source.topic().topic.clone(),
             results: pipeline.sink.topic.topic.clone(),
             dead_letters: pipeline.dead_letters.clone(),
         };

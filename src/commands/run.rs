@@ -137,7 +137,7 @@ fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {
     pipeline.steps.iter().for_each(|step| step.operator.observe(&pipeline.name));
     Arc::new(Progress::new(Subject {
         pipeline: pipeline.name.clone(),
-        source: pipeline.source.topic.topic.clone(),
+        sources: if pipeline.source.is_pattern() { Vec::new() } else { pipeline.source.names() },
         sink: pipeline.written_topics(),
         operators: pipeline.operator_names(),
         memory: pipeline.limits.memory,
@@ -154,7 +154,7 @@ fn summary(pipeline: &Pipeline) -> String {
     format!(
         "{}: {} -> {} -> {}, {guarantee}, group {}, brokers {}",
         pipeline.name,
-        pipeline.source.topic.topic,
+        pipeline.source.names().join(", "),
         steps.join(" -> "),
         pipeline.written_topics().results.join(", "),
         pipeline.source.group,

@@ -128,13 +128,13 @@ impl Supervised {
             in_order: pipeline.order == Order::Partition,
             names: pipeline.written_topics(),
         };
-        let (topic, room) = (pipeline.source.topic.topic.clone(), input.clone());
+        let (topics_read, room) = (pipeline.source.names(), input.clone());
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
         // The producer first: a group member that cannot work yet would hold its partitions idle.
         let progress = self.progress.clone();
         let clients = tokio::task::spawn_blocking(move || {
             let mut sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;
-            let source = KafkaSource::new(&consumer, &topic, room, progress)?;
+            let source = KafkaSource::new(&consumer, &topics_read, room, progress)?;
             if exactly_once {
                 sink.commit_for(source.group());
             }

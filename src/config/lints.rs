@@ -64,14 +64,19 @@ impl Lint<'_> {
         let Pipeline { source, dead_letters, .. } = self.pipeline;
         let results = self.pipeline.result_topics();
         let path = |place: usize| if place == 0 { "sink.topic" } else { "routes" };
-        if let Some(place) = results.iter().position(|topic| topic.topic == source.topic.topic) {
+        let pattern = source.is_pattern().then(|| regex::Regex::new(&source.topic().topic).ok()).flatten();
+        let reads = |topic: &str| match &pattern {
+            Some(pattern) => pattern.is_match(topic),
+            None => source.topics.iter().any(|of| of.topic == topic),
+        };
+        let how = if source.is_pattern() { "matches its pattern" } else { "is its source" };
+        if let Some(place) = results.iter().position(|topic| reads(&topic.topic)) {
             let sentence =
-                format!("the pipeline would read its own results: `{}` is its source", source.topic.topic);
+                format!("the pipeline would read its own results: `{}` {how}", results[place].topic);
             self.error(path(place), sentence, "name another topic");
         }
-        if *dead_letters == source.topic.topic {
-            let sentence =
-                format!("the pipeline would read its own dead letters: `{dead_letters}` is its source");
+        if reads(dead_letters) {
+            let sentence = format!("the pipeline would read its own dead letters: `{dead_letters}` {how}");
             self.error("dead_letters.topic", sentence, "name another topic");
         } else if results.iter().any(|topic| topic.topic == *dead_letters) {
             let sentence = format!("dead letters would be among the results of `{dead_letters}`");

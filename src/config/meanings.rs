@@ -55,7 +55,9 @@ pub const TABLES: &[Table] = &[
         set("order", Value("\"partition\""), "Which results leave in the order of their records: all of a partition (`\"partition\"`), those of one key in a partition (`\"key\"`), or none (`\"none\"`)."),
     ] },
     Table { path: "source", title: "`[source]`", about: "Where records come from.", settings: &[
-        set("topic", Refused, "The topic that is read. It is created if it is missing."),
+        set("topic", Words("see `topics`"), "The topic that is read. It is created if it is missing."),
+        set("topics", Words("see `topic`"), "Several topics: `[\"orders\", \"returns\"]`. An expression sees by `topic` where its record comes from."),
+        set("pattern", Words("see `topic`"), "A regular expression: every topic whose whole name matches it is read, new ones from a few seconds after they are made. None is created."),
         set("group", Words("the pipeline's name"), "The consumer group: workers of one group share the partitions."),
         set("format", Value("\"text\""), "How values are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8) or `\"bytes\"`."),
         set("requests", Value("false"), "`true`: a record may say by its headers where its reply is wanted, and until when ([gateway.md](gateway.md#the-same-from-any-kafka-client))."),
@@ -116,7 +118,7 @@ pub const TABLES: &[Table] = &[
         set("config", Words("as the broker has it"), "The topics' own settings, if they have to be created."),
     ] },
     Table { path: "dead_letters", title: "`[dead_letters]`", about: "", settings: &[
-        set("topic", Words("the source's, with `.dlq`"), "Where records go that cannot be computed, unchanged and with the reason in their headers. It is created as the source's topic is, if it is missing."),
+        set("topic", Words("the source's, with `.dlq`; the pipeline's name with it, where there are several sources"), "Where records go that cannot be computed, unchanged and with the reason in their headers. It is created as the source's topic is, if it is missing."),
     ] },
     Table { path: "commit", title: "`[commit]`", about: "When offsets are committed, or a transaction ends: whichever comes first.", settings: &[
         set("interval", Value("\"100 ms\""), "The longest time between two commits while there is something to commit."),

@@ -56,8 +56,8 @@ pub struct TopicSettings {
 /// Where records come from.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The topic that is read.
-    pub topic: TopicSettings,
+    /// The topics that are read; never empty. A pattern is one name that begins with `^`, as for Kafka's own clients.
+    pub topics: Vec<TopicSettings>,
     /// The consumer group; the pipeline's name unless the file says another.
     pub group: String,
     /// How the values are written.
@@ -66,6 +66,23 @@ pub struct Source {
     pub requests: bool,
     /// Properties of the consumer alone.
     pub kafka: Properties,
+}
+
+impl Source {
+    /// The first topic, or the pattern.
+    pub fn topic(&self) -> &TopicSettings {
+        &self.topics[0]
+    }
+
+    /// The topics' names, or the pattern.
+    pub fn names(&self) -> Vec<String> {
+        self.topics.iter().map(|topic| topic.topic.clone()).collect()
+    }
+
+    /// Whether it reads all topics whose names match a pattern.
+    pub fn is_pattern(&self) -> bool {
+        self.topic().topic.starts_with('^')
+    }
 }
 
 /// Where results go.

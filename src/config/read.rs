@@ -18,7 +18,7 @@ use super::{
 use crate::{
     engine::FairBy,
     format::{Format, Formats},
-    settings::{Diagnostics, Origin, Reader, Tree},
+    settings::{Diagnostics, Node, Origin, Reader, Tree, Value},
 };
 
 const GUARANTEES: &[(&str, Guarantee)] =
@@ -68,13 +68,17 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     let tests = cases::read(&root);
     root.finish();
 
-    let source = source?;
+    let (source, name) = (source?, name?);
+    let dead_letters = dead_letters.unwrap_or_else(|| match source.topics.as_slice() {
+        [only] if !source.is_pattern() => format!("{}.dlq", only.topic),
+        _ => format!("{name}.dlq"),
+    });
     Some(Pipeline {
-        name: name?,
+        name,
         guarantee,
         order,
         kafka: all.both,
-        dead_letters: dead_letters.unwrap_or_else(|| format!("{}.dlq", source.topic.topic)),
+        dead_letters,
         source,
         steps,
         sink: sink?,
@@ -92,12 +96,73 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
 fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> Option<Source> {
     let table = root.table("source");
     table.table("kafka");
-    let topic = topic(&table, "the topic that is read");
+    let topics = source_topics(&table);
     let group = table.string("group").or(name.map(str::to_owned));
     let format = table.choice("format", FORMATS).unwrap_or_default();
     let requests = table.boolean("requests").unwrap_or(false);
     table.finish();
-    Some(Source { topic: topic?, group: group?, format, requests, kafka })
+    Some(Source { topics: topics?, group: group?, format, requests, kafka })
+}
+
+/// What is read: `topic`, `topics` or `pattern`.
+fn source_topics(table: &Reader<'_>) -> Option<Vec<TopicSettings>> {
+    let written = ["topic", "topics", "pattern"].map(|key| Some((key, table.node(key)?)));
+    let mut written: Vec<(&str, &Node)> = written.into_iter().flatten().collect();
+    // `--set source.topic=other` says it instead of the file.
+    if written.iter().any(|(_, node)| matches!(node.origin, Origin::Override(_))) {
+        written.retain(|(_, node)| matches!(node.origin, Origin::Override(_)));
+    }
+    match written.as_slice() {
+        [] | [("topic", _)] => topic(table, "the topic that is read").map(|topic| vec![topic]),
+        [("topics", node)] => {
+            let names = topic_names(table, "topics", node)?;
+            Some(names.into_iter().map(|name| topic_settings(table, name)).collect())
+        }
+        [(_, _)] => pattern(table).map(|pattern| vec![topic_settings(table, pattern)]),
+        [_, (_, second), ..] => {
+            let sentence = "`topic`, `topics` and `pattern` say the same in three ways".to_owned();
+            table.say(&second.origin, sentence, Some("write one of them".to_owned()));
+            None
+        }
+    }
+}
+
+/// An array of topics' names.
+fn topic_names(table: &Reader<'_>, key: &str, node: &Node) -> Option<Vec<String>> {
+    let help = Some("write `[\"a\", \"b\"]`".to_owned());
+    let Value::Array(nodes) = &node.value else {
+        let sentence =
+            format!("`{}` must be an array of topics, not {}", table.path_of(key), node.value.kind());
+        table.say(&node.origin, sentence, help);
+        return None;
+    };
+    if nodes.is_empty() {
+        table.say(&node.origin, format!("`{}` names no topic", table.path_of(key)), help);
+        return None;
+    }
+    let name = |node: &Node| {
+        let text = node.value.scalar().map(|text| text.value).unwrap_or_default();
+        legal_topic(table, key, text, &node.origin)
+    };
+    nodes.iter().map(name).collect()
+}
+
+/// A regular expression that a topic's whole name must match, as librdkafka wants it.
+fn pattern(table: &Reader<'_>) -> Option<String> {
+    let pattern = table.string("pattern")?;
+    if let Err(error) = regex::Regex::new(&pattern) {
+        let origin = table.node("pattern").map_or(table.origin(), |node| &node.origin);
+        let reason = error.to_string();
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let sentence = format!("`{}` is no regular expression: {reason}", table.path_of("pattern"));
+        table.say(
+            origin,
+            sentence,
+            Some("`orders-.*` matches every topic whose name begins with `orders-`".to_owned()),
+        );
+        return None;
+    }
+    Some(format!("^({pattern})$"))
 }
 
 fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {

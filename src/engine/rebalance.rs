@@ -51,7 +51,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     }
 
     pub(super) fn assign(&mut self, assignments: Vec<Assignment>) {
-        let numbers = assignments.iter().map(|assignment| assignment.partition.partition).collect();
+        let partitions = assignments.iter().map(|assignment| assignment.partition.clone()).collect();
         if !assignments.is_empty() {
             self.targets.retain(|partition, _| self.by_partition.contains_key(partition));
         }
@@ -61,7 +61,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.add_lane(id, Lane::new(id, assignment, &self.shared));
         }
         self.report_lag();
-        self.progress.assigned(numbers);
+        self.progress.assigned(partitions);
     }
 
     fn next_lane_id(&mut self) -> LaneId {
@@ -82,7 +82,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let lanes = self.lanes_of(&partitions);
         if lanes.is_empty() {
             // Nothing of them is left to commit: their work is being taken back.
-            self.progress.revoked(numbers(&partitions), vec![], "nothing of them was in work");
+            self.progress.revoked(partitions, vec![], "nothing of them was in work");
             return;
         }
         for id in &lanes {
@@ -108,7 +108,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if lanes.is_empty() {
             return;
         }
-        self.progress.lost(numbers(partitions));
+        self.progress.lost(partitions.to_vec());
         if self.committer.has_transaction() && !planted(Fault::NoAbort) {
             // The transaction may hold results of records that the next owner does again.
             self.abort("partitions were lost");
@@ -174,7 +174,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let finished = revocation.finished.unwrap_or(now);
         let phases = vec![("finishing", finished - revocation.since), ("committing", now - finished)];
         let note = if committed { "" } else { "not all was committed in time" };
-        self.progress.revoked(numbers(&revocation.partitions), phases, note);
+        self.progress.revoked(revocation.partitions.clone(), phases, note);
         self.targets.retain(|partition, _| !revocation.partitions.contains(partition));
         self.remove_lanes(&revocation.lanes);
     }
@@ -191,11 +191,4 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         self.report_lag();
     }
-}
-
-/// The numbers of the partitions, in order.
-fn numbers(partitions: &[TopicPartition]) -> Vec<i32> {
-    let mut numbers: Vec<i32> = partitions.iter().map(|partition| partition.partition).collect();
-    numbers.sort_unstable();
-    numbers
 }

@@ -287,7 +287,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             );
             self.begin_anew(&batch.partition, first);
         }
-        self.progress.consumed(batch.len() as u64, batch.bytes() as u64);
+        self.progress.consumed(&batch.partition.topic, batch.len() as u64, batch.bytes() as u64);
         let Some(id) = self.by_partition.get(&batch.partition) else { return };
         let Some(lane) = self.lanes.get_mut(id) else { return };
         lane.push(batch, room, &self.shared.compute.topology);

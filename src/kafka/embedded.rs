@@ -153,14 +153,14 @@ mod tests {
             let broker = EmbeddedBroker::start(0).await.unwrap();
             let servers = format!("kafka.bootstrap.servers={}", broker.address()).parse().unwrap();
             let (pipeline, _) = load("factorial.toml", &[servers]).unwrap();
-            broker.create_topic(&pipeline.source.topic.topic, 2).unwrap();
+            broker.create_topic(&pipeline.source.topic().topic, 2).unwrap();
             Fixture { _broker: broker, pipeline }
         }
 
         /// A member of the pipeline's group.
         fn member(&self) -> BaseConsumer {
             let consumer: BaseConsumer = settings::consumer(&self.pipeline, true).create().unwrap();
-            consumer.subscribe(&[&self.pipeline.source.topic.topic]).unwrap();
+            consumer.subscribe(&[&self.pipeline.source.topic().topic]).unwrap();
             consumer
         }
 
@@ -198,7 +198,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_produced_comes_back_and_a_commit_keeps_its_metadata() {
         let fixture = Fixture::new().await;
-        let topic = fixture.pipeline.source.topic.topic.clone();
+        let topic = fixture.pipeline.source.topic().topic.clone();
         let producer = fixture.producer();
         let record = BaseRecord::<[u8], [u8]>::to(&topic).partition(1).key(b"key").payload(b"30");
         producer.send(record).map_err(|(error, _)| error).unwrap();

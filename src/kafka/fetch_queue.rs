@@ -5,7 +5,9 @@
 //! one queue for all has one limit. It calls librdkafka directly, as `rdkafka` lacks these calls.
 
 use std::{
+    borrow::Cow,
     ffi::{CStr, CString},
+    marker::PhantomData,
     ptr, slice,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,8 +24,7 @@ const BATCH: usize = 4_096;
 pub enum Fetched<'a> {
     /// A record of a partition.
     Record {
-        /// The partition's number.
-        partition: i32,
+        partition: Place<'a>,
         offset: Offset,
         /// Milliseconds since 1970 UTC.
         timestamp: Option<i64>,
@@ -32,9 +33,39 @@ pub enum Fetched<'a> {
         headers: Headers,
     },
     /// A partition was read to its end, up to this offset.
-    End { partition: i32, offset: Offset },
+    End { partition: Place<'a>, offset: Offset },
     /// Something is wrong with a partition, at this offset where it is about records.
-    Error { partition: i32, offset: Offset, code: rdkafka::types::RDKafkaErrorCode, reason: String },
+    Error { partition: Place<'a>, offset: Offset, code: rdkafka::types::RDKafkaErrorCode, reason: String },
+}
+
+/// The partition of a message.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// librdkafka's handle for the topic: one for each name, as long as the consumer lives.
+    topic: *mut rd::rd_kafka_topic_t,
+    number: i32,
+    _message: PhantomData<&'a ()>,
+}
+
+impl<'a> Place<'a> {
+    /// The same for all messages of one partition, so that no names have to be compared.
+    pub fn key(self) -> (usize, i32) {
+        (self.topic as usize, self.number)
+    }
+
+    /// The topic's name; empty for an error that is about no topic.
+    pub fn topic(self) -> Cow<'a, str> {
+        if self.topic.is_null() {
+            return Cow::Borrowed("");
+        }
+        // SAFETY: the handle is live, as its message is.
+        unsafe { CStr::from_ptr(rd::rd_kafka_topic_name(self.topic)) }.to_string_lossy()
+    }
+
+    /// The partition's number.
+    pub fn number(self) -> i32 {
+        self.number
+    }
 }
 
 /// The data queue of one consumer. Must be dropped before the consumer is.
@@ -100,9 +131,10 @@ impl FetchQueue {
         // SAFETY: the caller vouches for `message`; key and payload live as long as it.
         unsafe {
             let m = &*message;
+            let partition = Place { topic: m.rkt, number: m.partition, _message: PhantomData };
             take(match m.err {
                 rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Fetched::Record {
-                    partition: m.partition,
+                    partition,
                     offset: Offset(m.offset),
                     timestamp: timestamp(message),
                     key: bytes(m.key, m.key_len),
@@ -110,10 +142,10 @@ impl FetchQueue {
                     headers: headers(message),
                 },
                 rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
-                    Fetched::End { partition: m.partition, offset: Offset(m.offset) }
+                    Fetched::End { partition, offset: Offset(m.offset) }
                 }
                 err => Fetched::Error {
-                    partition: m.partition,
+                    partition,
                     offset: Offset(m.offset),
                     code: err.into(),
                     reason: CStr::from_ptr(rd::rd_kafka_message_errstr(message))
@@ -201,7 +233,7 @@ unsafe fn headers(message: *const rd::rd_kafka_message_t) -> Headers {
             if err != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
                 break;
             }
-            let name = std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned();
+            let name = CStr::from_ptr(name).to_string_lossy().into_owned();
             let value = bytes(value.cast_mut(), size).map(bytes::Bytes::copy_from_slice);
             result.push(name, value);
         }

@@ -1,6 +1,10 @@
 //! Converts offsets for librdkafka.
 
-use rdkafka::{Offset as RdOffset, TopicPartitionList, error::KafkaResult};
+use std::sync::Arc;
+
+use rdkafka::{
+    Offset as RdOffset, TopicPartitionList, error::KafkaResult, topic_partition_list::TopicPartitionListElem,
+};
 
 use crate::{engine::CommitOffset, record::TopicPartition};
 
@@ -38,9 +42,19 @@ pub fn commit_list(offsets: &[CommitOffset]) -> KafkaResult<TopicPartitionList> 
     Ok(list)
 }
 
-/// The partitions of a list.
+/// The partitions of a list. Those of one topic share its name.
 pub fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
-    list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect()
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let elements = list.elements();
+    let partition = |element: &TopicPartitionListElem<'_>| {
+        let known = names.iter().find(|name| ***name == *element.topic()).cloned();
+        let name = known.unwrap_or_else(|| {
+            names.push(element.topic().into());
+            names[names.len() - 1].clone()
+        });
+        TopicPartition::new(name, element.partition())
+    };
+    elements.iter().map(partition).collect()
 }
 
 #[cfg(test)]

@@ -128,13 +128,11 @@ impl PollThread {
     /// Compares a partition from which nothing has come for a while with its end at the broker.
     fn look_for_stillness(&mut self) -> Result<(), Stop> {
         let (ours, paused) = self.context().assigned_and_paused();
-        let Some(number) = self.stillness.quiet(Instant::now(), &ours, &paused) else { return Ok(()) };
-        let partition = self.context().partition(number);
+        let Some(partition) = self.stillness.quiet(Instant::now(), &ours, &paused) else { return Ok(()) };
         // Where the broker does not answer, there is nothing to compare with.
-        let Ok((_, end)) = self.consumer.fetch_watermarks(&partition.topic, number, ASK_END) else {
-            return Ok(());
-        };
-        if self.stillness.ends(number, Offset(end), Instant::now()) {
+        let asked = self.consumer.fetch_watermarks(&partition.topic, partition.partition, ASK_END);
+        let Ok((_, end)) = asked else { return Ok(()) };
+        if self.stillness.ends(&partition, Offset(end), Instant::now()) {
             return Err(Stop::Restart(format!(
                 "no record comes from {partition} although there are more before its end at {end}"
             )));
@@ -155,7 +153,7 @@ impl PollThread {
 
     fn take_data(&mut self) -> Result<(), Stop> {
         let context = self.consumer.context().clone();
-        let mut open: Vec<BatchBuilder> = Vec::new();
+        let mut open: Vec<((usize, i32), BatchBuilder)> = Vec::new();
         let mut ends: Vec<(TopicPartition, Offset)> = Vec::new();
         let mut failure = Ok(());
         self.queue.poll(DATA_WAIT, |fetched| match fetched {
@@ -164,30 +162,29 @@ impl PollThread {
             Fetched::Record { partition, offset, timestamp, key, value, headers } => {
                 // Offsets that go back, as in a topic that was made again, begin another batch.
                 let goes_on = |batch: &BatchBuilder| batch.last().is_none_or(|last| last < offset);
-                let of_it = |batch: &BatchBuilder| batch.partition().partition == partition;
-                let at = open.iter().rposition(of_it).filter(|at| goes_on(&open[*at])).unwrap_or_else(|| {
-                    open.push(BatchBuilder::new(context.partition(partition)));
+                let latest = open.iter().rposition(|(of, _)| *of == partition.key());
+                let at = latest.filter(|at| goes_on(&open[*at].1)).unwrap_or_else(|| {
+                    open.push((partition.key(), BatchBuilder::new(context.partition(partition))));
                     open.len() - 1
                 });
-                open[at].push(offset, timestamp, key, value, headers);
+                open[at].1.push(offset, timestamp, key, value, headers);
             }
             Fetched::End { partition, offset } => ends.push((context.partition(partition), offset)),
             Fetched::Error { partition, offset, code, reason } => {
-                failure = context.partition_error(partition, offset, code, &reason);
+                failure = context.partition_error(&context.partition(partition), offset, code, &reason);
             }
         });
         let now = Instant::now();
         for (partition, end) in &ends {
-            self.stillness.heard(partition.partition, *end, now);
+            self.stillness.heard(partition, *end, now);
         }
-        for batch in open {
+        for (_, batch) in open {
             let batch = batch.build();
-            let number = batch.partition.partition;
             // An end before the last record of the batch is outdated; one after markers is ahead of it.
-            let end = ends.iter().filter(|(partition, _)| partition.partition == number).map(|(_, end)| *end);
+            let end = ends.iter().filter(|(partition, _)| *partition == batch.partition).map(|(_, end)| *end);
             let read = batch.offset(batch.len() - 1).next();
-            self.stillness.heard(number, end.fold(read, Offset::max), now);
-            let room = self.shares.of(batch.partition.partition).take(batch.size() as u64);
+            self.stillness.heard(&batch.partition, end.fold(read, Offset::max), now);
+            let room = self.shares.of(&batch.partition).take(batch.size() as u64);
             context.events.send(Ok(SourceEvent::Batch(batch, room)));
         }
         for (partition, offset) in ends {
@@ -197,7 +194,7 @@ impl PollThread {
     }
 
     fn consumer_error(&mut self, error: &KafkaError) -> Result<(), Stop> {
-        let topic = self.context().topic().to_owned();
+        let topics = self.context().topics().to_owned();
         if let Some(stop) =
             permanent::of_error(error).or_else(|| permanent::of_client(self.consumer.client()))
         {
@@ -208,7 +205,7 @@ impl PollThread {
                 Err(Stop::Restart(format!("the consumer cannot go on: {error}")))
             }
             (_, Some(Code::TopicAuthorizationFailed)) => {
-                Err(Stop::Fatal(format!("the broker does not let this user read {topic}: {error}")))
+                Err(Stop::Fatal(format!("the broker does not let this user read {topics}: {error}")))
             }
             (_, Some(Code::InvalidSessionTimeout)) => Err(Stop::Fatal(
                 "the broker refuses the session.timeout.ms of [source.kafka]: it takes what lies between its \
@@ -217,14 +214,14 @@ impl PollThread {
                     .to_owned(),
             )),
             (_, Some(Code::UnknownTopicOrPartition)) => {
-                tracing::warn!(%topic, "the source topic does not exist; waiting for it");
+                tracing::warn!(%topics, "a source topic does not exist; waiting for it");
                 Ok(())
             }
             // Brokers come and go; librdkafka reconnects by itself.
             _ => {
                 if Instant::now() >= self.next_trouble {
                     self.next_trouble = Instant::now() + TROUBLE_INTERVAL;
-                    tracing::warn!(%topic, %error, "the consumer reports an error, and goes on by itself");
+                    tracing::warn!(%topics, %error, "the consumer reports an error, and goes on by itself");
                 }
                 Ok(())
             }

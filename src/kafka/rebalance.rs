@@ -1,21 +1,21 @@
 //! Reports to the engine, in order, which partitions come and go.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
 use super::{
     events::Events,
-    fetch_queue::Forward,
+    fetch_queue::{Forward, Place},
     offsets::partitions,
     starts::{self, Reset, Starts},
     statistics,
 };
 use crate::{
     engine::{Handover, SourceEvent, Stop},
-    record::{Offset, TopicPartition},
+    record::{Offset, TopicPartition, places},
     telemetry::{Client, Progress},
 };
 use rdkafka::{
@@ -29,7 +29,8 @@ use rdkafka::{
 
 /// The consumer's context: librdkafka calls it on the poll thread.
 pub struct Rebalances {
-    topic: Arc<str>,
+    /// What is subscribed to, for messages.
+    topics: String,
     pub events: Events,
     pub progress: Arc<Progress>,
     forward: OnceLock<Forward>,
@@ -39,10 +40,10 @@ pub struct Rebalances {
 
 #[derive(Default)]
 struct State {
-    /// The partitions that are ours, by number; their names are shared.
-    assigned: BTreeMap<i32, TopicPartition>,
+    /// The partitions that are ours; those of one topic share its name.
+    assigned: BTreeSet<TopicPartition>,
     /// Those of them that are paused.
-    paused: BTreeSet<i32>,
+    paused: BTreeSet<TopicPartition>,
     /// What went wrong in a callback, which itself cannot return an error.
     failure: Option<Stop>,
 }
@@ -66,19 +67,19 @@ impl ConsumerContext for Rebalances {
         match rebalance {
             Rebalance::Assign(list) => self.assign(consumer, list),
             Rebalance::Revoke(list) => self.revoke(consumer, list),
-            Rebalance::Error(error) => tracing::warn!(%error, topic = %self.topic, "a rebalance failed"),
+            Rebalance::Error(error) => tracing::warn!(%error, topics = self.topics, "a rebalance failed"),
         }
     }
 }
 
 impl Rebalances {
-    pub fn new(topic: &str, events: Events, progress: Arc<Progress>, reset: Reset) -> Self {
+    pub fn new(topics: &[String], events: Events, progress: Arc<Progress>, reset: Reset) -> Self {
         Rebalances {
-            topic: topic.into(),
+            topics: topics.join(", "),
             events,
             progress,
             forward: OnceLock::new(),
-            starts: Starts::new(topic, reset),
+            starts: Starts::new(reset),
             state: Mutex::default(),
         }
     }
@@ -89,54 +90,55 @@ impl Rebalances {
         let _ = self.forward.set(forward);
     }
 
-    pub fn topic(&self) -> &str {
-        &self.topic
+    /// What is subscribed to, for messages.
+    pub fn topics(&self) -> &str {
+        &self.topics
     }
 
     pub fn is_assigned(&self) -> bool {
         !lock(&self.state).assigned.is_empty()
     }
 
-    /// The numbers of the partitions that are ours, and which of them are paused.
-    pub fn assigned_and_paused(&self) -> (Vec<i32>, BTreeSet<i32>) {
+    /// The partitions that are ours, and which of them are paused.
+    pub fn assigned_and_paused(&self) -> (Vec<TopicPartition>, BTreeSet<TopicPartition>) {
         let state = lock(&self.state);
-        (state.assigned.keys().copied().collect(), state.paused.clone())
+        (state.assigned.iter().cloned().collect(), state.paused.clone())
     }
 
     /// Pauses these partitions: nothing more is fetched from them.
-    pub fn pause(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
-        if numbers.is_empty() {
+    pub fn pause(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
+        if partitions.is_empty() {
             return;
         }
-        match consumer.pause(&self.list(numbers)) {
-            Ok(()) => lock(&self.state).paused.extend(numbers),
-            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be paused"),
+        match consumer.pause(&list_of(partitions)) {
+            Ok(()) => lock(&self.state).paused.extend(partitions.iter().cloned()),
+            Err(error) => tracing::warn!(%error, topics = self.topics, "partitions cannot be paused"),
         }
     }
 
     /// Resumes these partitions, which are paused.
-    pub fn resume(&self, consumer: &BaseConsumer<Self>, numbers: &[i32]) {
-        if numbers.is_empty() {
+    pub fn resume(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
+        if partitions.is_empty() {
             return;
         }
-        match consumer.resume(&self.list(numbers)) {
-            Ok(()) => lock(&self.state).paused.retain(|number| !numbers.contains(number)),
-            Err(error) => tracing::warn!(%error, topic = %self.topic, "partitions cannot be resumed"),
+        match consumer.resume(&list_of(partitions)) {
+            Ok(()) => lock(&self.state).paused.retain(|partition| !partitions.contains(partition)),
+            Err(error) => tracing::warn!(%error, topics = self.topics, "partitions cannot be resumed"),
         }
     }
 
-    fn list(&self, numbers: &[i32]) -> TopicPartitionList {
-        let mut list = TopicPartitionList::with_capacity(numbers.len());
-        for number in numbers {
-            list.add_partition(&self.topic, *number);
-        }
-        list
-    }
-
-    /// The partition of that number, whose name is shared.
-    pub fn partition(&self, partition: i32) -> TopicPartition {
-        let assigned = lock(&self.state).assigned.get(&partition).cloned();
-        assigned.unwrap_or_else(|| TopicPartition::new(self.topic.clone(), partition))
+    /// The partition of a message, whose name is shared where it is ours.
+    pub fn partition(&self, place: Place<'_>) -> TopicPartition {
+        let topic = place.topic();
+        let state = lock(&self.state);
+        let is_it =
+            |partition: &&TopicPartition| partition.partition == place.number() && *partition.topic == *topic;
+        state
+            .assigned
+            .iter()
+            .find(is_it)
+            .cloned()
+            .unwrap_or_else(|| TopicPartition::new(&*topic, place.number()))
     }
 
     /// Fails once with what went wrong in a callback, if anything did.
@@ -147,7 +149,7 @@ impl Rebalances {
     /// Reports the ends of the partitions, as of the last fetches.
     pub fn report_ends(&self) {
         let Some(forward) = self.forward.get() else { return };
-        let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
+        let assigned: Vec<TopicPartition> = lock(&self.state).assigned.iter().cloned().collect();
         let ends = assigned
             .into_iter()
             .filter_map(|p| Some((p.clone(), forward.high_watermark(&p.topic, p.partition)?)));
@@ -157,12 +159,11 @@ impl Rebalances {
     /// Succeeds where the consumer can go on in spite of an error of a partition.
     pub fn partition_error(
         &self,
-        partition: i32,
+        at: &TopicPartition,
         offset: Offset,
         code: Code,
         reason: &str,
     ) -> Result<(), Stop> {
-        let at = TopicPartition::new(self.topic.clone(), partition);
         match code {
             // New clients look again for the committed offset, and whether it is in the partition.
             Code::AutoOffsetReset | Code::OffsetOutOfRange => {
@@ -189,7 +190,7 @@ impl Rebalances {
     /// Goes back to the committed offsets of the assigned partitions. There may be none by now, but the
     /// engine waits for the event.
     pub fn rewind(&self, consumer: &BaseConsumer<Self>) -> Result<(), Stop> {
-        let assigned: Vec<TopicPartition> = lock(&self.state).assigned.values().cloned().collect();
+        let assigned: Vec<TopicPartition> = lock(&self.state).assigned.iter().cloned().collect();
         let assignments = self.starts.fetch(consumer, assigned, || self.events.are_wanted())?;
         starts::seek(consumer, &assignments)?;
         self.events.send(Ok(SourceEvent::Rewound(assignments)));
@@ -204,12 +205,11 @@ impl Rebalances {
         let assignments = if forwarded {
             self.starts.fetch(consumer, new, || self.events.are_wanted())
         } else {
-            Err(Stop::Restart(format!("the fetch queues of {} are not available", self.topic)))
+            Err(Stop::Restart(format!("the fetch queues of {} are not available", self.topics)))
         };
         match assignments {
             Ok(assignments) => {
-                let named = assignments.iter().map(|a| (a.partition.partition, a.partition.clone()));
-                lock(&self.state).assigned.extend(named);
+                lock(&self.state).assigned.extend(assignments.iter().map(|a| a.partition.clone()));
                 self.progress.offsets_took(began.elapsed());
                 starts::assign(list, &assignments);
                 self.events.send(Ok(SourceEvent::Assigned(assignments)));
@@ -223,7 +223,7 @@ impl Rebalances {
         let lost = consumer.assignment_lost();
         let (handover, handed_over) = Handover::new();
         if lost {
-            tracing::warn!(topic = %self.topic, partitions = %numbers(&gone), "partitions were lost: another member may own them already");
+            tracing::warn!(partitions = %places(&gone), "partitions were lost: another member may own them already");
             self.events.send(Ok(SourceEvent::Lost(gone.clone(), handover)));
         } else {
             self.events.send(Ok(SourceEvent::Revoked(gone.clone(), handover)));
@@ -233,15 +233,18 @@ impl Rebalances {
         let _ = futures::executor::block_on(handed_over);
         // Otherwise a partition that comes back would still be paused.
         let mut paused = lock(&self.state).paused.clone();
-        paused.retain(|number| gone.iter().any(|p| p.partition == *number));
+        paused.retain(|partition| gone.contains(partition));
         self.resume(consumer, &paused.into_iter().collect::<Vec<_>>());
-        lock(&self.state).assigned.retain(|number, _| !gone.iter().any(|p| p.partition == *number));
+        lock(&self.state).assigned.retain(|partition| !gone.contains(partition));
     }
 }
 
-fn numbers<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> String {
-    let numbers: Vec<String> = partitions.into_iter().map(|p| p.partition.to_string()).collect();
-    if numbers.is_empty() { "none".to_owned() } else { numbers.join(" ") }
+fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

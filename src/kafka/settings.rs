@@ -94,6 +94,10 @@ pub fn consumer(pipeline: &Pipeline, embedded: bool) -> ClientConfig {
     if embedded {
         config = for_embedded(&config);
     }
+    if pipeline.source.is_pattern() {
+        // A new topic is found when the metadata is fetched again; librdkafka's default is five minutes.
+        config = unless_set(&config, &[("topic.metadata.refresh.interval.ms", "10000")]);
+    }
     let fetched_at_once = (prefetch / 128).clamp(64 << 10, 1 << 20).to_string();
     let small_records = (prefetch / 2 / FETCHED_OVERHEAD).clamp(1_000, 20_000).to_string();
     config = unless_set(

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::engine::Budget;
+use crate::{engine::Budget, record::TopicPartition};
 
 /// How long the common half must be full before partitions are paused.
 const PRESSURE: Duration = Duration::from_millis(250);
@@ -18,7 +18,7 @@ const PRESSURE: Duration = Duration::from_millis(250);
 /// How much room each partition holds.
 pub struct Shares {
     whole: Budget,
-    partitions: BTreeMap<i32, Budget>,
+    partitions: BTreeMap<TopicPartition, Budget>,
     full_since: Option<Instant>,
 }
 
@@ -28,9 +28,9 @@ pub struct Verdict {
     /// Whether records may be taken.
     pub may_take: bool,
     /// Partitions to pause.
-    pub pause: Vec<i32>,
+    pub pause: Vec<TopicPartition>,
     /// Paused partitions to resume.
-    pub resume: Vec<i32>,
+    pub resume: Vec<TopicPartition>,
 }
 
 impl Shares {
@@ -39,36 +39,44 @@ impl Shares {
     }
 
     /// The room of a partition, as a part of the whole.
-    pub fn of(&mut self, partition: i32) -> &Budget {
-        self.partitions.entry(partition).or_insert_with(|| self.whole.part())
+    pub fn of(&mut self, partition: &TopicPartition) -> &Budget {
+        self.partitions.entry(partition.clone()).or_insert_with(|| self.whole.part())
     }
 
     /// Decides by what each of our partitions holds, and which of them are paused.
-    pub fn look(&mut self, now: Instant, ours: &[i32], paused: &BTreeSet<i32>) -> Verdict {
+    pub fn look(
+        &mut self,
+        now: Instant,
+        ours: &[TopicPartition],
+        paused: &BTreeSet<TopicPartition>,
+    ) -> Verdict {
         self.partitions.retain(|partition, held| ours.contains(partition) || held.used() > 0);
         let all = self.whole.size();
         if ours.len() < 2 {
             return Verdict {
                 may_take: self.whole.has_room(),
                 pause: Vec::new(),
-                resume: paused.iter().copied().collect(),
+                resume: paused.iter().cloned().collect(),
             };
         }
         let share = all / 2 / ours.len() as u64;
-        let held = |partition: &i32| self.partitions.get(partition).map_or(0, Budget::used);
+        let held = |partition: &TopicPartition| self.partitions.get(partition).map_or(0, Budget::used);
         // Records of revoked partitions that are still being finished count as common.
-        let beyond_shares = |(number, held): (&i32, &Budget)| {
+        let beyond_shares = |(number, held): (&TopicPartition, &Budget)| {
             if ours.contains(number) { held.used().saturating_sub(share) } else { held.used() }
         };
         let common: u64 = self.partitions.iter().map(beyond_shares).sum();
-        let resume = paused.iter().copied().filter(|partition| held(partition) < share / 2).collect();
+        let resume = paused.iter().filter(|partition| held(partition) < share / 2).cloned().collect();
         if common < all / 2 {
             self.full_since = None;
             return Verdict { may_take: true, pause: Vec::new(), resume };
         }
         let lasted = now - *self.full_since.get_or_insert(now) >= PRESSURE;
-        let (over, under): (Vec<i32>, Vec<i32>) =
-            ours.iter().filter(|partition| !paused.contains(partition)).partition(|p| held(p) >= share);
+        let (over, under): (Vec<TopicPartition>, Vec<TopicPartition>) = ours
+            .iter()
+            .filter(|partition| !paused.contains(*partition))
+            .cloned()
+            .partition(|p| held(p) >= share);
         let pause = if lasted && !under.is_empty() { over } else { Vec::new() };
         let may_take = lasted && !under.is_empty();
         Verdict { may_take, pause, resume }
@@ -79,62 +87,66 @@ impl Shares {
 mod tests {
     use super::*;
 
-    const NONE: BTreeSet<i32> = BTreeSet::new();
+    const NONE: BTreeSet<TopicPartition> = BTreeSet::new();
+
+    fn t(number: i32) -> TopicPartition {
+        TopicPartition::new("t", number)
+    }
 
     #[test]
     fn one_partition_has_all_the_room() {
         let mut shares = Shares::new(Budget::new(1_000));
         let now = Instant::now();
-        let _held = shares.of(0).take(999);
-        assert!(shares.look(now, &[0], &NONE).may_take);
-        let _more = shares.of(0).take(1);
-        assert!(!shares.look(now, &[0], &NONE).may_take);
+        let _held = shares.of(&t(0)).take(999);
+        assert!(shares.look(now, &[t(0)], &NONE).may_take);
+        let _more = shares.of(&t(0)).take(1);
+        assert!(!shares.look(now, &[t(0)], &NONE).may_take);
     }
 
     #[test]
     fn a_partition_that_has_filled_the_common_half_for_long_is_paused_and_the_others_go_on() {
         let mut shares = Shares::new(Budget::new(1_000));
-        let (now, ours) = (Instant::now(), [0, 1]);
-        let held = shares.of(0).take(749);
+        let (now, ours) = (Instant::now(), [t(0), t(1)]);
+        let held = shares.of(&t(0)).take(749);
         assert!(shares.look(now, &ours, &NONE).may_take, "its share and the common half");
-        let more = shares.of(0).take(1);
+        let more = shares.of(&t(0)).take(1);
         let verdict = shares.look(now, &ours, &NONE);
         assert_eq!(verdict, Verdict { may_take: false, pause: vec![], resume: vec![] }, "for a moment");
         let verdict = shares.look(now + PRESSURE, &ours, &NONE);
-        assert_eq!(verdict, Verdict { may_take: true, pause: vec![0], resume: vec![] });
+        assert_eq!(verdict, Verdict { may_take: true, pause: vec![t(0)], resume: vec![] });
 
-        let paused = BTreeSet::from([0]);
-        let other = shares.of(1).take(249);
+        let paused = BTreeSet::from([t(0)]);
+        let other = shares.of(&t(1)).take(249);
         assert!(shares.look(now + PRESSURE, &ours, &paused).may_take, "within its share");
-        let over = shares.of(1).take(1);
+        let over = shares.of(&t(1)).take(1);
         let verdict = shares.look(now + PRESSURE, &ours, &paused);
         assert_eq!(verdict, Verdict { may_take: false, pause: vec![], resume: vec![] }, "nobody is under");
 
         drop((other, over, more));
         assert!(shares.look(now + PRESSURE, &ours, &paused).resume.is_empty(), "it still holds most of it");
         drop(held);
-        assert_eq!(shares.look(now + PRESSURE, &ours, &paused).resume, [0]);
+        assert_eq!(shares.look(now + PRESSURE, &ours, &paused).resume, [t(0)]);
     }
 
     #[test]
     fn an_ordinary_backlog_of_all_pauses_nobody() {
         let mut shares = Shares::new(Budget::new(1_000));
         let now = Instant::now();
-        let _held = [shares.of(0).take(500), shares.of(1).take(500)];
-        shares.look(now, &[0, 1], &NONE);
-        let verdict = shares.look(now + 10 * PRESSURE, &[0, 1], &NONE);
+        let _held = [shares.of(&t(0)).take(500), shares.of(&t(1)).take(500)];
+        shares.look(now, &[t(0), t(1)], &NONE);
+        let verdict = shares.look(now + 10 * PRESSURE, &[t(0), t(1)], &NONE);
         assert_eq!(verdict, Verdict { may_take: false, pause: vec![], resume: vec![] });
     }
 
     #[test]
     fn a_moment_of_room_begins_the_wait_anew() {
         let mut shares = Shares::new(Budget::new(1_000));
-        let (now, ours) = (Instant::now(), [0, 1]);
-        let held = shares.of(0).take(800);
+        let (now, ours) = (Instant::now(), [t(0), t(1)]);
+        let held = shares.of(&t(0)).take(800);
         shares.look(now, &ours, &NONE);
         drop(held);
         assert!(shares.look(now, &ours, &NONE).may_take);
-        let _held = shares.of(0).take(800);
+        let _held = shares.of(&t(0)).take(800);
         assert!(shares.look(now + PRESSURE, &ours, &NONE).pause.is_empty());
     }
 }

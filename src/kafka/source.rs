@@ -41,20 +41,20 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    /// Joins the group and begins to read. `budget` bounds what is read and not done yet.
+    /// Joins the group and begins to read these topics; a name that begins with `^` is a pattern. `budget` bounds what is read and not done yet.
     ///
     /// # Errors
     /// Where the consumer or its thread cannot be made.
     pub fn new(
         config: &ClientConfig,
-        topic: &str,
+        topics: &[String],
         budget: Budget,
         progress: Arc<Progress>,
     ) -> Result<Self, Stop> {
         let (events, receiver) = mpsc::unbounded_channel();
         let (commands, command_receiver) = std_mpsc::channel();
         let reset = Reset::named(config.get("auto.offset.reset"));
-        let context = Rebalances::new(topic, Events::new(events), progress, reset);
+        let context = Rebalances::new(topics, Events::new(events), progress, reset);
         let consumer: BaseConsumer<Rebalances> = config
             .clone()
             .set("auto.offset.reset", "error")
@@ -64,9 +64,10 @@ impl KafkaSource {
         // SAFETY: the poll thread owns both, and drops the queue before its consumer.
         let queue = unsafe { FetchQueue::new(consumer.client().native_ptr()) };
         consumer.context().forward_to(queue.forward());
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer
-            .subscribe(&[topic])
-            .map_err(|error| Stop::Fatal(format!("cannot subscribe to {topic}: {error}")))?;
+            .subscribe(&names)
+            .map_err(|error| Stop::Fatal(format!("cannot subscribe to {}: {error}", names.join(", "))))?;
         let poll = PollThread::new(queue, consumer.clone(), command_receiver, budget);
         let thread = thread::Builder::new()
             .name("consumer-poll".to_owned())

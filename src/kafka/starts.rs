@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,10 +13,10 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::offsets::commit_list;
+use super::offsets::{self, commit_list};
 use crate::{
     engine::{Assignment, CommitOffset, Stop},
-    record::{Offset, TopicPartition},
+    record::{Offset, TopicPartition, places},
 };
 
 /// How long one request to the broker may take while partitions are being assigned.
@@ -52,12 +52,11 @@ impl Reset {
     }
 }
 
-/// Finds out where the partitions of a topic are read from.
+/// Finds out where partitions are read from.
 pub struct Starts {
-    topic: Arc<str>,
     reset: Reset,
     /// The ends of partitions as they were when first requested.
-    ends: Mutex<BTreeMap<i32, Offset>>,
+    ends: Mutex<BTreeMap<TopicPartition, Offset>>,
 }
 
 /// Why it is not known where partitions are read from.
@@ -73,8 +72,8 @@ impl From<KafkaError> for Unanswered {
 }
 
 impl Starts {
-    pub fn new(topic: &str, reset: Reset) -> Self {
-        Starts { topic: topic.into(), reset, ends: Mutex::default() }
+    pub fn new(reset: Reset) -> Self {
+        Starts { reset, ends: Mutex::default() }
     }
 
     /// Where partitions are read from, and to. Repeats its requests until the brokers answer, or the answer
@@ -96,12 +95,12 @@ impl Starts {
                 Err(Unanswered::Again(error)) if attempt == ASK_TIMES => {
                     return Err(Stop::Restart(format!(
                         "the committed offsets of {} are not available: {error}",
-                        self.topic
+                        places(&partitions)
                     )));
                 }
                 Err(Unanswered::Again(error)) => error,
             };
-            tracing::warn!(error, topic = %self.topic, "the committed offsets are not available yet; asking again");
+            tracing::warn!(error, partitions = %places(&partitions), "the committed offsets are not available yet; asking again");
             std::thread::sleep(ASK_PAUSE * attempt);
             attempt += 1;
         }
@@ -121,13 +120,12 @@ impl Starts {
         let committed = if partitions.is_empty() { list } else { consumer.committed_offsets(list, ASK)? };
         let mut assignments = Vec::with_capacity(partitions.len());
         let mut unsettled = Vec::new();
-        for element in committed.elements() {
+        for (element, partition) in committed.elements().iter().zip(offsets::partitions(&committed)) {
             element.error()?;
             if !is_wanted() {
                 return Err(Unanswered::Stop(Stop::Restart("the partitions are no longer read".to_owned())));
             }
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), ASK)?;
-            let partition = TopicPartition::new(self.topic.clone(), element.partition());
             let metadata = element.metadata().to_owned();
             let (usable, metadata) = match element.offset() {
                 RdOffset::Offset(offset) if offset > high && !last => {
@@ -158,7 +156,7 @@ impl Starts {
                     ))));
                 }
             };
-            let end = *self.ends().entry(element.partition()).or_insert(Offset(high));
+            let end = *self.ends().entry(partition.clone()).or_insert(Offset(high));
             // A topic that was made again may have fewer records than at the start.
             let end = end.min(Offset(high));
             assignments.push(Assignment { partition, start: Offset(start), metadata, end });
@@ -171,7 +169,7 @@ impl Starts {
         Ok(assignments)
     }
 
-    fn ends(&self) -> MutexGuard<'_, BTreeMap<i32, Offset>> {
+    fn ends(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, Offset>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -179,8 +177,10 @@ impl Starts {
 /// Sets the offsets at which newly assigned partitions begin.
 pub fn assign(list: &TopicPartitionList, assignments: &[Assignment]) {
     for mut element in list.elements() {
-        let number = element.partition();
-        if let Some(assignment) = assignments.iter().find(|a| a.partition.partition == number) {
+        let is_it = |a: &&Assignment| {
+            a.partition.partition == element.partition() && *a.partition.topic == *element.topic()
+        };
+        if let Some(assignment) = assignments.iter().find(is_it) {
             // A plain offset can always be set.
             let _ = element.set_offset(RdOffset::Offset(assignment.start.0));
         }
@@ -214,6 +214,8 @@ fn seek_once<C: ConsumerContext>(consumer: &BaseConsumer<C>, assignments: &[Assi
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rdkafka::{
         ClientConfig,
         mocking::MockCluster,
@@ -258,7 +260,7 @@ mod tests {
 
     /// Where the partition is read from, and the metadata that says what is done above that.
     fn fetched(consumer: &BaseConsumer, reset: Reset) -> Result<(i64, String), Stop> {
-        let fetched = Starts::new("t", reset).fetch(consumer, vec![TopicPartition::new("t", 0)], || true)?;
+        let fetched = Starts::new(reset).fetch(consumer, vec![TopicPartition::new("t", 0)], || true)?;
         Ok((fetched[0].start.0, fetched[0].metadata.clone()))
     }
 
@@ -328,7 +330,7 @@ mod tests {
             .request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE]);
         config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
         let progress = Arc::new(Progress::new(Subject::default()));
-        let source = KafkaSource::new(&config, "t", Budget::new(1 << 20), progress).unwrap();
+        let source = KafkaSource::new(&config, &["t".to_owned()], Budget::new(1 << 20), progress).unwrap();
         let mut begins = Vec::<i64>::new();
         let stop = futures::executor::block_on_stream(source).find_map(|event| match event {
             Err(stop) => Some(Some(stop)),

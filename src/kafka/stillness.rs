@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::record::Offset;
+use crate::record::{Offset, TopicPartition};
 
 /// How long a partition may be quiet before its end is requested.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// When something last came from each partition.
 #[derive(Default)]
-pub struct Stillness(BTreeMap<i32, Heard>);
+pub struct Stillness(BTreeMap<TopicPartition, Heard>);
 
 struct Heard {
     at: Instant,
@@ -29,8 +29,8 @@ struct Heard {
 
 impl Stillness {
     /// A partition was read up to `position`.
-    pub fn heard(&mut self, partition: i32, position: Offset, now: Instant) {
-        self.0.insert(partition, Heard { at: now, position: Some(position), is_suspect: false });
+    pub fn heard(&mut self, partition: &TopicPartition, position: Offset, now: Instant) {
+        self.0.insert(partition.clone(), Heard { at: now, position: Some(position), is_suspect: false });
     }
 
     /// No records are taken, so nothing can come from any partition.
@@ -39,19 +39,24 @@ impl Stillness {
     }
 
     /// The partition that has been quiet the longest, where that is too long.
-    pub fn quiet(&mut self, now: Instant, ours: &[i32], paused: &BTreeSet<i32>) -> Option<i32> {
+    pub fn quiet(
+        &mut self,
+        now: Instant,
+        ours: &[TopicPartition],
+        paused: &BTreeSet<TopicPartition>,
+    ) -> Option<TopicPartition> {
         self.0.retain(|partition, _| ours.contains(partition) && !paused.contains(partition));
-        for partition in ours.iter().filter(|partition| !paused.contains(partition)) {
-            self.0.entry(*partition).or_insert(Heard { at: now, position: None, is_suspect: false });
+        for partition in ours.iter().filter(|partition| !paused.contains(*partition)) {
+            self.0.entry(partition.clone()).or_insert(Heard { at: now, position: None, is_suspect: false });
         }
         let (partition, heard) = self.0.iter().min_by_key(|(_, heard)| heard.at)?;
-        (now - heard.at >= QUIET).then_some(*partition)
+        (now - heard.at >= QUIET).then(|| partition.clone())
     }
 
     /// The broker says that a quiet partition ends at `end`. Returns whether it stands still: there was more
     /// to read the last time too, and nothing has come since.
-    pub fn ends(&mut self, partition: i32, end: Offset, now: Instant) -> bool {
-        let Some(heard) = self.0.get_mut(&partition) else { return false };
+    pub fn ends(&mut self, partition: &TopicPartition, end: Offset, now: Instant) -> bool {
+        let Some(heard) = self.0.get_mut(partition) else { return false };
         heard.at = now;
         let is_read = heard.position == Some(end);
         let was_suspect = std::mem::replace(&mut heard.is_suspect, !is_read);
@@ -63,47 +68,51 @@ impl Stillness {
 mod tests {
     use super::*;
 
-    const NONE: BTreeSet<i32> = BTreeSet::new();
+    const NONE: BTreeSet<TopicPartition> = BTreeSet::new();
+
+    fn t(number: i32) -> TopicPartition {
+        TopicPartition::new("t", number)
+    }
 
     #[test]
     fn a_partition_that_is_read_to_its_end_may_be_quiet() {
         let (mut stillness, now) = (Stillness::default(), Instant::now());
-        stillness.heard(0, Offset(7), now);
-        assert_eq!(stillness.quiet(now + QUIET / 2, &[0], &NONE), None);
+        stillness.heard(&t(0), Offset(7), now);
+        assert_eq!(stillness.quiet(now + QUIET / 2, &[t(0)], &NONE), None);
         for round in 1..5 {
             let later = now + QUIET * round;
-            assert_eq!(stillness.quiet(later, &[0], &NONE), Some(0));
-            assert!(!stillness.ends(0, Offset(7), later));
+            assert_eq!(stillness.quiet(later, &[t(0)], &NONE), Some(t(0)));
+            assert!(!stillness.ends(&t(0), Offset(7), later));
         }
     }
 
     #[test]
     fn one_that_has_more_and_says_nothing_twice_stands_still() {
         let (mut stillness, now) = (Stillness::default(), Instant::now());
-        stillness.heard(0, Offset(7), now);
-        assert!(!stillness.ends(0, Offset(9), now + QUIET), "it may come any moment");
-        assert_eq!(stillness.quiet(now + QUIET, &[0], &NONE), None, "it is given time");
-        assert!(stillness.ends(0, Offset(9), now + QUIET * 2));
+        stillness.heard(&t(0), Offset(7), now);
+        assert!(!stillness.ends(&t(0), Offset(9), now + QUIET), "it may come any moment");
+        assert_eq!(stillness.quiet(now + QUIET, &[t(0)], &NONE), None, "it is given time");
+        assert!(stillness.ends(&t(0), Offset(9), now + QUIET * 2));
     }
 
     #[test]
     fn one_that_never_said_anything_stands_still_too() {
         let (mut stillness, now) = (Stillness::default(), Instant::now());
-        assert_eq!(stillness.quiet(now, &[3], &NONE), None);
-        assert_eq!(stillness.quiet(now + QUIET, &[3], &NONE), Some(3));
-        assert!(!stillness.ends(3, Offset(0), now + QUIET));
-        assert!(stillness.ends(3, Offset(0), now + QUIET * 2));
+        assert_eq!(stillness.quiet(now, &[t(3)], &NONE), None);
+        assert_eq!(stillness.quiet(now + QUIET, &[t(3)], &NONE), Some(t(3)));
+        assert!(!stillness.ends(&t(3), Offset(0), now + QUIET));
+        assert!(stillness.ends(&t(3), Offset(0), now + QUIET * 2));
     }
 
     #[test]
     fn what_is_heard_in_between_or_could_not_be_heard_counts() {
         let (mut stillness, now) = (Stillness::default(), Instant::now());
-        stillness.heard(0, Offset(7), now);
-        assert!(!stillness.ends(0, Offset(9), now + QUIET));
-        stillness.heard(0, Offset(8), now + QUIET);
-        assert!(!stillness.ends(0, Offset(9), now + QUIET * 2));
+        stillness.heard(&t(0), Offset(7), now);
+        assert!(!stillness.ends(&t(0), Offset(9), now + QUIET));
+        stillness.heard(&t(0), Offset(8), now + QUIET);
+        assert!(!stillness.ends(&t(0), Offset(9), now + QUIET * 2));
         stillness.excuse(now + QUIET * 2);
-        assert!(!stillness.ends(0, Offset(9), now + QUIET * 3));
-        assert_eq!(stillness.quiet(now + QUIET * 9, &[0], &BTreeSet::from([0])), None, "paused");
+        assert!(!stillness.ends(&t(0), Offset(9), now + QUIET * 3));
+        assert_eq!(stillness.quiet(now + QUIET * 9, &[t(0)], &BTreeSet::from([t(0)])), None, "paused");
     }
 }

@@ -32,7 +32,9 @@ impl Admin {
         let mut survey = Survey::default();
         let what = if self.is_embedded() { "the embedded broker" } else { "Kafka" };
         survey.good.push(format!("{what} answers at {}", self.servers()));
-        self.survey_topic(&mut survey, &pipeline.source.topic.topic, Right::Read)?;
+        for topic in pipeline.source.topics.iter().filter(|_| !pipeline.source.is_pattern()) {
+            self.survey_topic(&mut survey, &topic.topic, Right::Read)?;
+        }
         for topic in pipeline.written_topics().iter() {
             self.survey_topic(&mut survey, topic, Right::Write)?;
         }

@@ -6,6 +6,11 @@ use crate::{
     record::PerTopic,
 };
 
+/// The source topics, where they are named.
+fn named_sources(pipeline: &Pipeline) -> impl Iterator<Item = &TopicSettings> {
+    pipeline.source.topics.iter().filter(|_| !pipeline.source.is_pattern())
+}
+
 /// How many bytes a dead letter's headers may add to a record.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
 
@@ -13,14 +18,16 @@ const DEAD_LETTER_ROOM: u64 = 16 << 10;
 pub type TopicLimits = PerTopic<u64>;
 
 impl Admin {
-    /// Creates the source topic and the dead-letter topic where they do not exist. The result topics are
+    /// Creates the source topics and the dead-letter topic where they do not exist. The result topics are
     /// created by their first write, or here where the broker does not do that. Returns the limits of the
     /// topics.
     ///
     /// # Errors
     /// Where no broker answers, or it refuses.
     pub async fn ensure_topics(&self, pipeline: &Pipeline) -> Result<TopicLimits, AdminError> {
-        self.create_if_missing(&pipeline.source.topic).await?;
+        for topic in named_sources(pipeline) {
+            self.create_if_missing(topic).await?;
+        }
         let auto_create = self.auto_create_enabled().await;
         let mut results = Vec::new();
         for topic in pipeline.result_topics() {
@@ -61,7 +68,7 @@ impl Admin {
     /// Where no broker answers, or it refuses.
     pub async fn create_topics(&self, pipeline: &Pipeline) -> Result<Vec<(String, bool)>, AdminError> {
         let mut topics = Vec::new();
-        for topic in [&pipeline.source.topic].into_iter().chain(pipeline.result_topics()) {
+        for topic in named_sources(pipeline).chain(pipeline.result_topics()) {
             topics.push((topic.topic.clone(), self.create_if_missing(topic).await?));
         }
         let dead_letters = self.dead_letter_topic(pipeline).await?;
@@ -80,12 +87,21 @@ impl Admin {
         }
     }
 
+    /// The largest record batch that a source topic takes, in bytes.
+    async fn largest_source(&self, pipeline: &Pipeline) -> u64 {
+        let mut largest = 0;
+        for topic in named_sources(pipeline) {
+            largest = largest.max(self.topic_limit(&topic.topic).await.unwrap_or(TOPIC_LIMIT));
+        }
+        if largest == 0 { TOPIC_LIMIT } else { largest }
+    }
+
     async fn warn_of_small_dead_letters(&self, pipeline: &Pipeline, limit: u64) {
-        let source = self.topic_limit(&pipeline.source.topic.topic).await.unwrap_or(TOPIC_LIMIT);
+        let source = self.largest_source(pipeline).await;
         if limit < source {
             tracing::warn!(
                 topic = pipeline.dead_letters,
-                "the dead-letter topic takes {} bytes and the source topic {source}: a large record that cannot be \
+                "the dead-letter topic takes {} bytes and a source topic {source}: a large record that cannot be \
                  computed would stop the pipeline. Raise its max.message.bytes to {}",
                 limit,
                 source + DEAD_LETTER_ROOM
@@ -93,19 +109,22 @@ impl Admin {
         }
     }
 
-    /// The settings of the dead-letter topic: like the source topic, with room for the headers of a dead
+    /// The settings of the dead-letter topic: like the source topics, with room for the headers of a dead
     /// letter. As many partitions, as every record may become a dead letter; as many replicas, as nothing
     /// else keeps these records.
     async fn dead_letter_topic(&self, pipeline: &Pipeline) -> Result<TopicSettings, AdminError> {
-        let source = &pipeline.source.topic;
-        let is = self.find(&source.topic)?;
-        let partitions = is.as_ref().map(|topic| topic.partitions.len() as i32).or(source.partitions);
-        let replicas = is.and_then(|topic| Some(topic.partitions.first()?.replicas.len() as i32));
-        let limit = self.topic_limit(&source.topic).await.unwrap_or(TOPIC_LIMIT) + DEAD_LETTER_ROOM;
+        let source = pipeline.source.topic();
+        let (mut partitions, mut replicas) = (source.partitions, source.replication);
+        for topic in named_sources(pipeline) {
+            let Some(is) = self.find(&topic.topic)? else { continue };
+            partitions = partitions.max(Some(is.partitions.len() as i32));
+            replicas = is.partitions.first().map(|first| first.replicas.len() as i32).or(replicas);
+        }
+        let limit = self.largest_source(pipeline).await + DEAD_LETTER_ROOM;
         Ok(TopicSettings {
             topic: pipeline.dead_letters.clone(),
             partitions,
-            replication: replicas.or(source.replication),
+            replication: replicas,
             config: [("max.message.bytes".to_owned(), limit.to_string())].into(),
         })
     }

@@ -64,6 +64,25 @@ impl fmt::Debug for TopicPartition {
     }
 }
 
+/// Partitions in words: their numbers, where they are of one topic, and otherwise with their topics.
+///
+/// ```
+/// use pipeline::record::{TopicPartition, places};
+///
+/// let (one, other) = (TopicPartition::new("a", 1), TopicPartition::new("b", 0));
+/// assert_eq!(places(&[one.clone(), TopicPartition::new("a", 0)]), "0 1");
+/// assert_eq!(places(&[other, one]), "a[1] b[0]");
+/// assert_eq!(places(&[]), "none");
+/// ```
+pub fn places(partitions: &[TopicPartition]) -> String {
+    let mut sorted: Vec<&TopicPartition> = partitions.iter().collect();
+    sorted.sort();
+    let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return "none".to_owned() };
+    let is_one_topic = first.topic == last.topic;
+    let words = sorted.iter().map(|p| if is_one_topic { p.partition.to_string() } else { p.to_string() });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// What the allocator adds to a piece of memory on average, in bytes: its own 8, and rounding up to 16.
 const ALLOCATION: usize = 16;
 

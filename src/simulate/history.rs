@@ -439,7 +439,7 @@ impl World {
 fn progress() -> Arc<Progress> {
     Arc::new(Progress::new(Subject {
         pipeline: "simulation".to_owned(),
-        source: "in".to_owned(),
+        sources: vec!["in".to_owned()],
         sink: PerTopic { results: vec!["out".to_owned()], dead_letters: "in.dlq".to_owned() },
         operators: vec!["scripted".to_owned()],
         memory: 1 << 20,

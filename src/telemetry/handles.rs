@@ -1,11 +1,14 @@
 //! Handles to a pipeline's metrics, made once and kept.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::names::*;
-use crate::record::PerTopic;
+use crate::record::{PerTopic, TopicPartition};
 
 /// Classes of dead letters that are known in advance, so that their series begin at 0.
 const CLASSES: &[&str] = &[
@@ -24,8 +27,8 @@ const CLASSES: &[&str] = &[
 pub struct Subject {
     /// The pipeline's name.
     pub pipeline: String,
-    /// The source topic.
-    pub source: String,
+    /// The source topics that are known at the start.
+    pub sources: Vec<String>,
     /// The topics that are written to.
     pub sink: PerTopic<String>,
     /// The operators' names, in order.
@@ -37,10 +40,8 @@ pub struct Subject {
 /// Every series of a pipeline that the exporter keeps, registered at 0. A field is kept so that reporting a
 /// batch looks nothing up; [`names`](super::names) has each metric's meaning.
 pub struct Handles {
-    /// Records read: the input rate.
-    pub records_consumed: Counter,
-    /// Bytes of those records.
-    pub bytes_consumed: Counter,
+    /// What came from each source topic.
+    pub sources: Sources,
     /// How many records each poll yields: small batches cost more for each record.
     pub batch_records: Histogram,
     /// What went to each topic.
@@ -57,8 +58,6 @@ pub struct Handles {
     pub process: Vec<Histogram>,
     /// Partitions that are paused for want of room.
     pub paused_partitions: Gauge,
-    /// Partitions that are assigned: how the group shares the work.
-    pub partitions: Gauge,
     /// Records done between two commits: what a crash would repeat.
     pub commit_records: Histogram,
     /// How long a commit takes.
@@ -107,6 +106,58 @@ pub struct Handles {
     pub classes: BTreeMap<&'static str, Counter>,
 }
 
+/// The series of the source topics. One that is found later, by a pattern, is registered with its first record.
+pub struct Sources {
+    pipeline: String,
+    /// A batch at a time, so the lock costs nothing that counts.
+    topics: Mutex<BTreeMap<String, Source>>,
+}
+
+/// The series of one source topic.
+pub struct Source {
+    /// Records read: the input rate.
+    pub records: Counter,
+    /// Bytes of those records.
+    pub bytes: Counter,
+    /// Partitions that are assigned: how the group shares the work.
+    partitions: Gauge,
+}
+
+impl Sources {
+    fn new(subject: &Subject) -> Self {
+        let sources = Sources { pipeline: subject.pipeline.clone(), topics: Mutex::default() };
+        subject.sources.iter().for_each(|topic| sources.of(topic, |_| ()));
+        sources
+    }
+
+    /// Reports to a topic's series.
+    pub fn of(&self, topic: &str, report: impl FnOnce(&Source)) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = topics.get(topic) {
+            return report(source);
+        }
+        let labels = [("pipeline", self.pipeline.clone()), ("topic", topic.to_owned())];
+        let source = Source {
+            records: counter!(RECORDS_CONSUMED, &labels),
+            bytes: counter!(BYTES_CONSUMED, &labels),
+            partitions: gauge!(ASSIGNED_PARTITIONS, &labels),
+        };
+        report(topics.entry(topic.to_owned()).or_insert(source));
+    }
+
+    /// These partitions are assigned, and no others.
+    pub fn own<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        partitions.for_each(|partition| *counts.entry(&partition.topic).or_default() += 1);
+        counts
+            .iter()
+            .for_each(|(topic, count)| self.of(topic, |source| source.partitions.set(*count as f64)));
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = topics.iter().filter(|(topic, _)| !counts.contains_key(topic.as_str()));
+        none.for_each(|(_, source)| source.partitions.set(0.0));
+    }
+}
+
 /// The series of one topic that is written to.
 pub struct Produced {
     /// Records acknowledged: the output rate.
@@ -139,8 +190,7 @@ impl Handles {
             queue: gauge!(QUEUE_RECORDS, "pipeline" => p.clone(), "topic" => name.to_owned()),
         };
         Handles {
-            records_consumed: topic(RECORDS_CONSUMED, &subject.source),
-            bytes_consumed: topic(BYTES_CONSUMED, &subject.source),
+            sources: Sources::new(subject),
             batch_records: values(BATCH_RECORDS),
             produced: subject.sink.map(|topic| produced(topic)),
             input_records: held(IN_FLIGHT_RECORDS, "input"),
@@ -149,7 +199,6 @@ impl Handles {
             output_bytes: held(IN_FLIGHT_BYTES, "output"),
             process: subject.operators.iter().map(|name| times(PROCESS_DURATION, "operator", name)).collect(),
             paused_partitions: gauge!(PAUSED_PARTITIONS, "pipeline" => p.clone()),
-            partitions: gauge!(ASSIGNED_PARTITIONS, "pipeline" => p.clone(), "topic" => subject.source.clone()),
             commit_records: values(COMMIT_RECORDS),
             commit_duration: values(COMMIT_DURATION),
             commit_failures: plain(COMMIT_FAILURES),

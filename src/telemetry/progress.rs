@@ -156,10 +156,12 @@ impl Progress {
         Duration::from_nanos(self.stages[stage as usize].load(Relaxed))
     }
 
-    pub(crate) fn consumed(&self, records: u64, bytes: u64) {
+    pub(crate) fn consumed(&self, topic: &str, records: u64, bytes: u64) {
         self.consumed.fetch_add(records, Relaxed);
-        self.handles.records_consumed.increment(records);
-        self.handles.bytes_consumed.increment(bytes);
+        self.handles.sources.of(topic, |source| {
+            source.records.increment(records);
+            source.bytes.increment(bytes);
+        });
         self.handles.batch_records.record(records as f64);
     }
 
@@ -280,7 +282,7 @@ impl Progress {
     }
 
     /// Partitions were assigned.
-    pub(crate) fn assigned(&self, partitions: Vec<i32>) {
+    pub(crate) fn assigned(&self, partitions: Vec<TopicPartition>) {
         self.joined.store(true, Relaxed);
         let took = Duration::from_nanos(self.offsets_took.swap(0, Relaxed));
         self.rebalanced(RebalanceEvent::Assign, partitions, vec![("asking for offsets", took)], "");
@@ -289,7 +291,7 @@ impl Progress {
     /// Partitions were handed over, or abandoned if not everything was done.
     pub(crate) fn revoked(
         &self,
-        partitions: Vec<i32>,
+        partitions: Vec<TopicPartition>,
         phases: Vec<(&'static str, Duration)>,
         note: &'static str,
     ) {
@@ -297,14 +299,14 @@ impl Progress {
     }
 
     /// Partitions were lost.
-    pub(crate) fn lost(&self, partitions: Vec<i32>) {
+    pub(crate) fn lost(&self, partitions: Vec<TopicPartition>) {
         self.rebalanced(RebalanceEvent::Lost, partitions, vec![], "what was not committed is done again");
     }
 
     fn rebalanced(
         &self,
         event: RebalanceEvent,
-        partitions: Vec<i32>,
+        partitions: Vec<TopicPartition>,
         phases: Vec<(&'static str, Duration)>,
         note: &'static str,
     ) {
@@ -336,7 +338,7 @@ impl Progress {
 
     /// Replaces the owned partitions and their lag.
     pub(crate) fn owns(&self, lags: BTreeMap<TopicPartition, Lag>) {
-        self.handles.partitions.set(lags.len() as f64);
+        self.handles.sources.own(lags.keys());
         lock(&self.partitions).replace(lags, lag::now());
     }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
+use crate::record::{TopicPartition, places};
+
 /// How many are kept.
 const KEPT: usize = 64;
 
@@ -34,8 +36,8 @@ pub struct RebalanceRecord {
     pub at: i64,
     /// Whether partitions came, went, or were lost.
     pub event: RebalanceEvent,
-    /// The partitions' numbers.
-    pub partitions: Vec<i32>,
+    /// The partitions.
+    pub partitions: Vec<TopicPartition>,
     /// Its phases in order, and how long each took.
     pub phases: Vec<(&'static str, Duration)>,
     /// A note; may be empty.
@@ -51,9 +53,7 @@ impl RebalanceRecord {
 
 impl fmt::Display for RebalanceRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers: Vec<String> = self.partitions.iter().map(i32::to_string).collect();
-        let numbers = if numbers.is_empty() { "none".to_owned() } else { numbers.join(" ") };
-        write!(f, "{} partitions {numbers}", self.event.name())?;
+        write!(f, "{} partitions {}", self.event.name(), places(&self.partitions))?;
         for (phase, took) in &self.phases {
             write!(f, ", {phase} {:.1} ms", took.as_secs_f64() * 1e3)?;
         }
@@ -83,7 +83,13 @@ mod tests {
     fn record(at: i64) -> RebalanceRecord {
         let phases =
             vec![("finishing", Duration::from_millis(12)), ("committing", Duration::from_micros(3_400))];
-        RebalanceRecord { at, event: RebalanceEvent::Revoke, partitions: vec![0, 3], phases, note: "" }
+        RebalanceRecord {
+            at,
+            event: RebalanceEvent::Revoke,
+            partitions: [0, 3].map(|number| TopicPartition::new("t", number)).to_vec(),
+            phases,
+            note: "",
+        }
     }
 
     #[test]

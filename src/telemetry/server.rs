@@ -173,7 +173,7 @@ mod tests {
     fn progress() -> Arc<Progress> {
         Arc::new(Progress::new(Subject {
             pipeline: "factorial".to_owned(),
-            source: "in".to_owned(),
+            sources: vec!["in".to_owned()],
             sink: PerTopic { results: vec!["out".to_owned()], dead_letters: "in.dlq".to_owned() },
             operators: vec!["small".to_owned(), "factorial".to_owned()],
             memory: 256 << 20,
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn what_the_engine_reports_is_what_is_scraped() {
         let (progress, scrape) = observed();
-        progress.consumed(300, 1_500);
+        progress.consumed("in", 300, 1_500);
         progress.committed(250, Duration::from_millis(7));
         progress.transaction_committed(Duration::from_millis(70));
         progress.transaction_aborted(Duration::from_millis(7));
@@ -344,7 +344,7 @@ mod tests {
             (status, text.as_str()),
             (503, "not ready: factorial has not joined its consumer group yet\n")
         );
-        progress.assigned(vec![0, 1]);
+        progress.assigned(vec![TopicPartition::new("in", 0), TopicPartition::new("in", 1)]);
         assert_eq!(ask("/readyz").await.0, 200);
         let (status, kind, text) = ask("/metrics").await;
         assert_eq!((status, kind.as_str()), (200, TEXT_FORMAT));

@@ -24,7 +24,7 @@ impl Names {
         let own = |name: &str| own(name, run);
         Names {
             run,
-            requests: own(&pipeline.source.topic.topic),
+            requests: own(&pipeline.source.topic().topic.replace(['^', '(', ')', '$'], "")),
             written: pipeline.written_topics().map(|name| own(name)),
             group: own(&pipeline.source.group),
         }

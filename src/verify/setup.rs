@@ -116,8 +116,8 @@ pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, S
         changes,
         names: names.clone(),
         results_configs: results_configs(&settings.pipeline),
-        requests_config: settings.pipeline.source.topic.config.clone(),
-        requests_replicas: replicas(settings, settings.pipeline.source.topic.replication),
+        requests_config: settings.pipeline.source.topic().config.clone(),
+        requests_replicas: replicas(settings, settings.pipeline.source.topic().replication),
         begin_asking: begin_asking(settings, &names, &config, &recording)?,
         asking: None,
         recording,
@@ -176,7 +176,7 @@ fn start(nodes: Nodes, folder: &Path, password: &str) -> Result<ProxiedCluster, 
 }
 
 fn create_topics(changes: &Changes, settings: &Settings, names: &Names) -> Result<(), String> {
-    let source = &settings.pipeline.source.topic;
+    let source = settings.pipeline.source.topic();
     // Room for a dead letter's headers.
     let dead_letters =
         BTreeMap::from([append_time(), ("max.message.bytes".to_owned(), "1200000".to_owned())]);
@@ -213,6 +213,7 @@ fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec
     let mut sets: Vec<(String, String)> =
         settings.overrides.iter().map(|set| (set.path.clone(), set.value.clone())).collect();
     let mut set = |path: &str, value: &str| sets.push((path.to_owned(), value.to_owned()));
+    // Whatever the file reads, all requests are in one topic here.
     set("source.topic", &names.requests);
     set("source.group", &names.group);
     set("sink.topic", &names.written.results[0]);

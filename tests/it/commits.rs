@@ -62,8 +62,13 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
 
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut sink = KafkaSink::new(&producer, topics, true, progress.clone()).unwrap();
-        let mut source =
-            KafkaSource::new(&consumer, &site.source, Budget::new(1 << 20), progress.clone()).unwrap();
+        let mut source = KafkaSource::new(
+            &consumer,
+            std::slice::from_ref(&site.source),
+            Budget::new(1 << 20),
+            progress.clone(),
+        )
+        .unwrap();
         sink.commit_for(source.group());
         // It has not joined its group yet, and an empty group would take them.
         let refused = source.commit(offsets(&site.source, 'x')).await;

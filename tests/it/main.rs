@@ -22,6 +22,7 @@ mod request;
 mod routes;
 mod security;
 mod silent;
+mod sources;
 mod topics;
 mod verify;
 mod workers;

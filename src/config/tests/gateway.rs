@@ -98,8 +98,8 @@ fn the_built_in_gateway_asks_what_the_built_in_workers_answer() {
     assert!(warnings.is_empty(), "{warnings}");
     let (pipeline, _) = load("factorial.toml", &[]).unwrap();
     let route = &gateway.routes[0];
-    assert_eq!(route.request.topic, pipeline.source.topic.topic);
-    assert_eq!(route.request.partitions, pipeline.source.topic.partitions);
+    assert_eq!(route.request.topic, pipeline.source.topic().topic);
+    assert_eq!(route.request.partitions, pipeline.source.topic().partitions);
     assert_eq!(route.result.topic, pipeline.sink.topic.topic);
     let numbers =
         Values::Numbers { max: 200_000, request: pipeline.source.format, result: pipeline.sink.format };

@@ -4,6 +4,7 @@ mod gateway;
 mod meanings;
 mod routes;
 mod settings;
+mod sources;
 mod together;
 
 use std::{net::SocketAddr, time::Duration};
@@ -127,13 +128,13 @@ fn every_setting_of_a_full_file_arrives() {
     assert_eq!(pipeline.source.kafka["fetch.min.bytes"].value, "5");
     assert_eq!(pipeline.sink.kafka["enable.idempotence"].value, "true");
     assert_eq!(
-        pipeline.source.topic,
-        TopicSettings {
+        pipeline.source.topics,
+        [TopicSettings {
             topic: "in".into(),
             partitions: Some(4),
             replication: Some(3),
             config: [("retention.ms".to_owned(), "1000".to_owned())].into(),
-        }
+        }]
     );
     let steps: Vec<String> = pipeline.steps.iter().map(|step| format!("{step:?}")).collect();
     assert_eq!(steps, ["small: filter", "factorial: factorial"]);

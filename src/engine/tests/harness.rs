@@ -323,7 +323,7 @@ impl Harness {
         let (stop, stopped) = oneshot::channel::<()>();
         let subject = Subject {
             pipeline: "test".to_owned(),
-            source: "in".to_owned(),
+            sources: vec!["in".to_owned()],
             sink: PerTopic {
                 results: vec!["out".to_owned(), "second".to_owned()],
                 dead_letters: "in.dlq".to_owned(),

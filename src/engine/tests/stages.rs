@@ -51,7 +51,7 @@ async fn who_gets_no_room_waits_and_who_is_handed_over_is_in_a_rebalance() {
     let record = &engine.progress.rebalances()[1];
     assert_eq!(
         (record.partitions.as_slice(), record.phases[0]),
-        (&[0][..], ("finishing", Duration::from_millis(1_000)))
+        (&[TopicPartition::new("in", 0)][..], ("finishing", Duration::from_millis(1_000)))
     );
 }
 

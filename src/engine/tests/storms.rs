@@ -73,7 +73,7 @@ async fn partitions_are_handed_over_at_once_while_their_transaction_is_taken_bac
     engine.settle().await;
     assert!(handed_over.now_or_never().is_some());
     let record = engine.progress.rebalances().pop().unwrap();
-    assert_eq!(record.partitions, [0], "the record names them");
+    assert_eq!(record.partitions, [TopicPartition::new("in", 0)], "the record names them");
     engine.wait(20_000).await;
     assert_eq!(engine.world.lock().unwrap().aborts, 1, "nothing is aborted twice");
 }
