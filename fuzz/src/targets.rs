@@ -42,7 +42,8 @@ pub fn formats(bytes: &[u8]) {
     }
 }
 
-/// An expression, an empty line, and a value in JSON: whatever both are, it ends soon, and what is wrong is a short sentence.
+/// An expression, an empty line, and a value in JSON: whatever both are, it ends soon, what is wrong is a short sentence, and the
+/// interpreter says the same as what was compiled.
 pub fn expressions(bytes: &[u8]) {
     let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap_or(bytes.len());
     let source = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -55,15 +56,29 @@ pub fn expressions(bytes: &[u8]) {
         }
     };
     let needs = expression.needs();
-    let read = match Format::Json.read(&value, &needs.value, Others::Kept) {
-        Ok(read) => read,
-        Err(error) => return is_short(&error),
-    };
+    let read = Format::Json.read(&value, &needs.value, Others::Kept);
     let headers = [("tier", "gold")].into_iter().collect();
     let record = Record { key: Some("eu-7".into()), value: Some(value), headers, timestamp: Some(1_000) };
     let partition = TopicPartition::new("orders", 3);
-    let scope = Scope::new(&record, Some((&partition, Offset(7))), needs, read);
-    match expression.evaluate(&scope) {
+    let place = Some((&partition, Offset(7)));
+    let in_json = expression.evaluate_in_json(&record, place);
+    let read = match read {
+        Ok(read) => read,
+        Err(error) => {
+            assert!(in_json.is_none(), "{in_json:?} of what is no JSON");
+            return is_short(&error);
+        }
+    };
+    let scope = Scope::new(&record, place, needs, read);
+    let given = expression.evaluate(&scope);
+    // As text: a NaN is what it is.
+    let interpreted = format!("{:?}", expression.interpreted(&scope));
+    assert_eq!(format!("{given:?}"), interpreted);
+    if let Some(found) = in_json {
+        assert_eq!(format!("{:?}", Ok::<_, ()>(found)), interpreted);
+    }
+    assert_eq!(expression.holds(&scope), expression.interpreted_holds(&scope));
+    match given {
         // What is written is JSON, unless a number is none.
         Ok(made) => match Format::Json.write(&made) {
             Ok(written) => {

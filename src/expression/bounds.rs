@@ -79,6 +79,16 @@ pub fn spend_on_text(bytes: usize) -> Result<(), ExecutionError> {
     spend(bytes as u64 / BYTES_A_STEP)
 }
 
+/// Counts an operand of arithmetic that is no list, with so many bytes of text.
+pub fn spend_on_operand(bytes: usize) -> Result<(), ExecutionError> {
+    spend(1 + bytes as u64 / BYTES_A_STEP)
+}
+
+/// Counts JSON text of a list or a map within one that is read.
+pub fn spend_on_reading_again(text: &[u8]) -> Result<(), ExecutionError> {
+    spend(text.len() as u64 / READ_A_STEP)
+}
+
 /// Counts JSON text that is made into a list or a map.
 pub fn spend_on_reading(text: &[u8]) -> Result<(), ExecutionError> {
     spend(1 + text.len() as u64 / READ_A_STEP)

@@ -4,18 +4,27 @@
 //! into ([`Needs`]), so that nothing else is read. Then it is evaluated for one record after another ([`Scope`]), within a
 //! bounded number of steps. Numbers of different kinds may be mixed; all else is CEL.
 //!
+//! There are two evaluators: what was compiled (`compiled.rs`) gives most results, and crate `cel`'s interpreter gives the others
+//! and all errors. They agree (`agreement_tests.rs`).
+//!
 //! Knows: record, value. Must not know: rdkafka, tokio, serde.
 
+#[cfg(test)]
+mod agreement_tests;
 mod bounds;
 mod check;
+mod compiled;
 mod error;
 mod functions;
 mod guarded;
 mod kind;
 mod needs;
 mod numbers;
+mod reading;
 mod regexes;
+mod scalar;
 mod scope;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -36,8 +45,10 @@ use cel::{
 pub use error::{ExpressionError, Failure};
 pub use scope::{Needs, Scope};
 
-use crate::value::Value;
+use crate::{record::Record, value::Value};
+use compiled::Compiled;
 use kind::Kind;
+use seen::{Held, Place, Seen};
 
 /// The functions and macros that there are, for all expressions.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -49,6 +60,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     numbers::install(&mut env);
     regexes::install(&mut env);
     guarded::install(&mut env);
+    reading::install(&mut env);
     bounds::install(&mut env);
     Arc::new(env)
 });
@@ -74,6 +86,7 @@ pub struct Expression {
     root: IdedExpr,
     places: SourceInfo,
     needs: Needs,
+    compiled: Option<Box<Compiled>>,
 }
 
 impl std::fmt::Debug for Expression {
@@ -121,10 +134,12 @@ impl Expression {
             reason: error::short_reason(&wrong.reason),
         })?;
         let needs = needs::of(&mut root);
+        let compiled = compiled::compile(&root, &needs);
+        reading::put_in(&mut root);
         numbers::replace(&mut root);
         guarded::put_in(&mut root);
         bounds::bound(&mut root);
-        Ok((Expression { source: source.to_owned(), root, places, needs }, gives))
+        Ok((Expression { source: source.to_owned(), root, places, needs, compiled }, gives))
     }
 
     /// Which parts of a record it looks into.
@@ -142,6 +157,56 @@ impl Expression {
     /// # Errors
     /// What went wrong, and in which part of the expression.
     pub fn holds(&self, scope: &Scope<'_>) -> Result<bool, Failure> {
+        bounds::begin();
+        match self.compiled.as_ref().and_then(|compiled| compiled.holds(&scope.seen())) {
+            Some(holds) => Ok(holds),
+            None => self.interpreted_holds(scope),
+        }
+    }
+
+    /// What it gives for a record. The fields of a map that is written in the expression keep their order, and a part of the
+    /// value that is only copied stays as it came.
+    ///
+    /// # Errors
+    /// What went wrong, and in which part of the expression.
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
+        bounds::begin();
+        match self.compiled.as_ref().and_then(|compiled| compiled.evaluate(&scope.seen())) {
+            Some(value) => Ok(value),
+            None => self.interpreted(scope),
+        }
+    }
+
+    /// Whether the condition holds for a record whose value is JSON, which is looked into where it stands. `None` where that
+    /// does not tell; then the value has to be read, for [`holds`](Expression::holds).
+    pub fn holds_in_json(&self, record: &Record, place: Place<'_>) -> Option<bool> {
+        self.in_json(record, place, Compiled::holds)
+    }
+
+    /// What it gives for a record whose value is JSON, likewise.
+    pub fn evaluate_in_json(&self, record: &Record, place: Place<'_>) -> Option<Value> {
+        self.in_json(record, place, Compiled::evaluate)
+    }
+
+    fn in_json<T>(
+        &self,
+        record: &Record,
+        place: Place<'_>,
+        evaluate: impl FnOnce(&Compiled, &Seen<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let compiled = self.compiled.as_ref()?;
+        let (paths, text) =
+            (compiled.paths.as_ref().filter(|paths| !paths.is_empty())?, record.value.as_ref()?);
+        let found = paths.find(text)?;
+        bounds::begin();
+        evaluate(compiled, &Seen { record, place, value: Held::Json(text, &found) })
+    }
+
+    /// What the interpreter says, which has the last word. Tests ask it alone.
+    ///
+    /// # Errors
+    /// As [`holds`](Expression::holds).
+    pub(crate) fn interpreted_holds(&self, scope: &Scope<'_>) -> Result<bool, Failure> {
         self.with(scope, |context| {
             let found = Evaluated::resolve_val(&self.root, context)?;
             match found.downcast_ref::<CelBool>() {
@@ -151,12 +216,11 @@ impl Expression {
         })
     }
 
-    /// What it gives for a record. The fields of a map that is written in the expression keep their order, and a part of the
-    /// value that is only copied stays as it came.
+    /// The same, for any value.
     ///
     /// # Errors
-    /// What went wrong, and in which part of the expression.
-    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
+    /// As [`evaluate`](Expression::evaluate).
+    pub(crate) fn interpreted(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
         self.with(scope, |context| values::build(&self.root, scope, context))
     }
 

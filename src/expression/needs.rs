@@ -2,7 +2,7 @@
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-use super::scope::Needs;
+use super::{reading, scope::Needs};
 use crate::value::Wanted;
 
 /// What is needed to evaluate the expression.
@@ -21,6 +21,7 @@ pub fn path(part: &IdedExpr) -> Option<Vec<&str>> {
             path.push(&select.field);
             Some(path)
         }
+        Expr::Call(call) if call.func_name == reading::READ => path(call.args.first()?),
         Expr::Call(call) if call.func_name == operators::INDEX => {
             let [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }] = &call.args[..]
             else {
@@ -34,8 +35,31 @@ pub fn path(part: &IdedExpr) -> Option<Vec<&str>> {
     }
 }
 
+/// The same, where a field on the way may be asked for with `?`: `value.?order.id`.
+fn wanted_path(part: &IdedExpr) -> Option<Vec<&str>> {
+    let (of, name) = match &part.expr {
+        Expr::Select(select) => (&*select.operand, select.field.as_str()),
+        Expr::Call(call)
+            if matches!(
+                call.func_name.as_str(),
+                operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT
+            ) =>
+        {
+            let [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }] = &call.args[..]
+            else {
+                return None;
+            };
+            (of, name.inner())
+        }
+        _ => return path(part),
+    };
+    let mut path = wanted_path(of)?;
+    path.push(name);
+    Some(path)
+}
+
 fn walk(part: &mut IdedExpr, needs: &mut Needs) {
-    if let Some(path) = path(part) {
+    if let Some(path) = wanted_path(part) {
         let wanted: Option<&mut Wanted> = match path[0] {
             "value" => Some(&mut needs.value),
             "headers" => Some(&mut needs.headers),

@@ -1,6 +1,9 @@
 //! A record, as the interpreter sees it: variables that are made when they are looked at.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, OnceLock},
+};
 
 use cel::{
     ExecutionError,
@@ -16,11 +19,18 @@ use cel::{
 };
 use chrono::DateTime;
 
-use super::bounds;
+use super::{
+    bounds,
+    seen::{Held, Place, Seen},
+};
 use crate::{
-    record::{Offset, Record, TopicPartition},
+    record::Record,
     value::{Fields, Value, Wanted, read_json},
 };
+
+/// How many levels of lists and objects an expression goes through: as many as a parser of JSON does, and no more than a stack
+/// holds.
+const DEEPEST: usize = 128;
 
 /// What expressions look into, of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,21 +52,26 @@ impl Needs {
 /// One record, for expressions to look into.
 pub struct Scope<'a> {
     record: &'a Record,
-    place: Option<(&'a TopicPartition, Offset)>,
+    place: Place<'a>,
     needs: &'a Needs,
     value: Value,
-    headers: Value,
+    headers: OnceLock<Value>,
 }
 
 impl<'a> Scope<'a> {
     /// A record whose value was read as `needs` says. Where it was read is unknown in a test without a topic.
-    pub fn new(
-        record: &'a Record,
-        place: Option<(&'a TopicPartition, Offset)>,
-        needs: &'a Needs,
-        value: Value,
-    ) -> Self {
-        Scope { record, place, needs, value, headers: headers(record, &needs.headers) }
+    pub fn new(record: &'a Record, place: Place<'a>, needs: &'a Needs, value: Value) -> Self {
+        Scope { record, place, needs, value, headers: OnceLock::new() }
+    }
+
+    /// The same, for compiled expressions.
+    pub(super) fn seen(&self) -> Seen<'_> {
+        Seen { record: self.record, place: self.place, value: Held::Read(&self.value) }
+    }
+
+    /// Made when the interpreter asks for them.
+    fn headers(&self) -> &Value {
+        self.headers.get_or_init(|| headers(self.record, &self.needs.headers))
     }
 
     /// The value at a path below `value`, as it was read: a part that is copied stays as it came.
@@ -95,15 +110,15 @@ fn text_or_bytes(bytes: bytes::Bytes) -> Value {
 
 impl VariableResolver for Scope<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        let part = |value, wanted| Some(CowVal::owned(View::Object { value, wanted }));
+        let part = |value, wanted| CowVal::owned(View::Object { value, wanted });
         match variable {
-            "value" => match (&self.value, &self.needs.value) {
+            "value" => Some(match (&self.value, &self.needs.value) {
                 (value @ Value::Map(_), wanted @ Wanted::Fields(_)) => part(value, wanted),
-                (value, _) => Some(give(value).unwrap_or_else(failed)),
-            },
+                (value, _) => CowVal::owned(View::Unread(value)),
+            }),
             "headers" => match &self.needs.headers {
-                wanted @ Wanted::Fields(_) => part(&self.headers, wanted),
-                _ => Some(give(&self.headers).unwrap_or_else(failed)),
+                wanted @ Wanted::Fields(_) => Some(part(self.headers(), wanted)),
+                _ => give(self.headers()).ok(),
             },
             "key" => Some(match self.record.key.as_deref() {
                 None => CowVal::owned(CelNull),
@@ -134,26 +149,37 @@ fn int<'b>(n: i64) -> CowVal<'b, 'b> {
     CowVal::owned(CelInt::from(n))
 }
 
-/// A value that could not be read, of which the interpreter hears when it does anything with it.
-fn failed<'b>(error: ExecutionError) -> CowVal<'b, 'b> {
-    CowVal::owned(View::Unreadable(error.to_string()))
+/// The type of what is still to be read.
+static UNREAD: LazyLock<Type> = LazyLock::new(|| Type::new_opaque_type("unread"));
+
+/// Reads a value that was only found so far; `None` where it is none such. See `reading.rs`.
+pub fn read<'v>(found: &(dyn Val + 'v)) -> Option<Result<Box<dyn Val + 'v>, ExecutionError>> {
+    if !std::ptr::eq(found.get_type(), &*UNREAD) {
+        return None;
+    }
+    // The interpreter has no other way to reach what a value of ours holds.
+    let read = found.as_indexer()?.get(&CelNull);
+    Some(read.map(CowVal::into_owned))
 }
 
-/// An object that was read as far as it is wanted. It can only be asked for a field: whatever else an expression does with an
-/// object makes all of it wanted.
+/// A part of the value. An object that was read as far as it is wanted can only be asked for a field: whatever else an
+/// expression does with an object makes all of it wanted.
 #[derive(Clone, Debug)]
 enum View<'a> {
     Object {
         value: &'a Value,
         wanted: &'a Wanted,
     },
-    /// Why there is none.
-    Unreadable(String),
+    /// It is there, and is read by [`read`].
+    Unread(&'a Value),
 }
 
 impl Val for View<'_> {
     fn get_type(&self) -> &Type {
-        &MAP_TYPE
+        match self {
+            View::Object { .. } => &MAP_TYPE,
+            View::Unread(_) => &UNREAD,
+        }
     }
 
     fn cel_type() -> &'static Type {
@@ -197,20 +223,23 @@ impl<'a> View<'a> {
     where
         'a: 'v,
     {
+        let (value, wanted) = match self {
+            View::Object { value, wanted } => (*value, *wanted),
+            View::Unread(value) => return give(value),
+        };
         let Some(name) = name.downcast_ref::<CelString>() else {
             let types = vec!["map".to_owned(), name.get_type().name().to_owned()];
             return Err(ExecutionError::no_such_overload("_[_]", types));
         };
         let name = name.inner();
-        let (value, wanted) = match self {
-            View::Object { value, wanted } => (*value, *wanted),
-            View::Unreadable(reason) => return Err(ExecutionError::function_error("@read", reason)),
-        };
         let Value::Map(fields) = value else { return Err(ExecutionError::no_such_key(name)) };
         match (fields.get(name), wanted.field(name)) {
             (None, _) => Err(ExecutionError::no_such_key(name)),
             (Some(value @ Value::Map(_)), Some(wanted @ Wanted::Fields(_))) => {
                 Ok(CowVal::owned(View::Object { value, wanted }))
+            }
+            (Some(value @ (Value::Json(_) | Value::Array(_) | Value::Map(_))), _) => {
+                Ok(CowVal::owned(View::Unread(value)))
             }
             (Some(value), _) => give(value),
         }
@@ -230,10 +259,10 @@ fn give<'b, 'v, 'a: 'v>(value: &'a Value) -> Result<CowVal<'b, 'v>, ExecutionErr
             }
             None => {
                 bounds::spend_on_reading(text)?;
-                CowVal::Owned(owned(read_json(text).map_err(unreadable)?)?)
+                CowVal::Owned(owned(read_json(text).map_err(unreadable)?, DEEPEST)?)
             }
         },
-        other => CowVal::Owned(owned(other.clone())?),
+        other => CowVal::Owned(owned(other.clone(), DEEPEST)?),
     })
 }
 
@@ -243,7 +272,15 @@ fn plain_string(text: &[u8]) -> Option<&str> {
     (!inner.contains(&b'\\')).then(|| std::str::from_utf8(inner).ok())?
 }
 
-fn owned<'v>(value: Value) -> Result<Box<dyn Val + 'v>, ExecutionError> {
+/// Makes a value the interpreter's own, with so many levels of lists and maps in it.
+fn owned<'v>(value: Value, levels: usize) -> Result<Box<dyn Val + 'v>, ExecutionError> {
+    let inner = |value: Value| match levels.checked_sub(1) {
+        Some(levels) => owned(value, levels),
+        None => {
+            let message = format!("it has more than {DEEPEST} levels of lists and objects");
+            Err(ExecutionError::function_error("@read", message))
+        }
+    };
     Ok(match value {
         Value::Null => Box::new(CelNull),
         Value::Bool(value) => Box::new(CelBool::from(value)),
@@ -252,15 +289,20 @@ fn owned<'v>(value: Value) -> Result<Box<dyn Val + 'v>, ExecutionError> {
         Value::Float(value) => Box::new(CelDouble::from(value)),
         Value::String(text) => Box::new(CelString::from(text.to_string())),
         Value::Bytes(bytes) => Box::new(CelBytes::from(bytes.to_vec())),
-        Value::Json(text) => owned(read_json(&text).map_err(unreadable)?)?,
+        Value::Json(text) => {
+            if let Some(b'{' | b'[') = text.first() {
+                bounds::spend_on_reading_again(&text)?;
+            }
+            owned(read_json(&text).map_err(unreadable)?, levels)?
+        }
         Value::Array(values) => {
-            let values: Result<Vec<Box<dyn Val + 'v>>, _> = values.into_iter().map(owned).collect();
+            let values: Result<Vec<Box<dyn Val + 'v>>, _> = values.into_iter().map(inner).collect();
             Box::new(CelList::from(values?))
         }
         Value::Map(fields) => {
             let mut map: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::with_capacity(fields.len());
             for (name, value) in fields.iter() {
-                map.insert(CelMapKey::from(name.to_string()), owned(value.clone())?);
+                map.insert(CelMapKey::from(name.to_string()), inner(value.clone())?);
             }
             Box::new(CelMap::from(map))
         }

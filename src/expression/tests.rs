@@ -211,6 +211,47 @@ fn a_failure_names_the_expression_the_column_and_the_reason() {
 }
 
 #[test]
+fn a_number_that_does_not_fit_fails_wherever_it_is_used_and_is_there_where_it_is_asked_for() {
+    const LARGE: &str = "123456789012345678901";
+    let fields = format!(r#"{{"n":{LARGE},"l":[1,{LARGE}],"a":1}}"#);
+    for (source, value, column) in [
+        ("value == 5", LARGE, 1),
+        ("value != 5", LARGE, 1),
+        ("value in [5]", LARGE, 1),
+        ("5 in value", "[1,123456789012345678901]", 6),
+        ("value.n == 5", &fields, 6),
+        ("value.n != value.a", &fields, 6),
+        ("value.?n.orValue(0) == 0", &fields, 6),
+        ("size(value.l) == 2", &fields, 11),
+        ("value.l.exists(x, x == 5)", &fields, 6),
+    ] {
+        let expected = format!("`{source}`, column {column}: the number {LARGE} does not fit 64 bits");
+        assert_eq!(gives(source, value), expected);
+    }
+    for (source, expected) in [
+        ("has(value.n) && value.?n.hasValue()", "true"),
+        ("has(value.n) ? value.n : 0", LARGE),
+        ("value.?a.orValue(0)", "1"),
+        ("value.n == 5 || value.a == 1", "true"),
+    ] {
+        assert_eq!(gives(source, &fields), expected, "{source}");
+    }
+}
+
+#[test]
+fn lists_in_lists_without_an_end_are_refused_and_nothing_overflows() {
+    let nested = |levels: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(gives("size(value.a)", &nested(100)), "1");
+    for (levels, reason) in [
+        (5_000, "it has more than 128 levels of lists and objects"),
+        (100_000, "it takes more than 200000 steps"),
+    ] {
+        let expected = format!("`size(value.a)`, column 11: {reason}");
+        assert_eq!(gives("size(value.a)", &nested(levels)), expected);
+    }
+}
+
+#[test]
 fn a_condition_that_gives_no_bool_for_a_record_fails() {
     let expression = Expression::condition("value.ok").unwrap();
     let failure = with(&expression, &record(r#"{"ok":"yes"}"#), |scope| expression.holds(scope)).unwrap_err();

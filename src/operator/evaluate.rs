@@ -34,6 +34,43 @@ impl Input {
         self.needs.value.add(path);
     }
 
+    /// Whether a condition holds for a record: the expression that this was made for. What is JSON is looked into where it stands,
+    /// if that tells.
+    ///
+    /// # Errors
+    /// Bad input, where the value is none of its format, or the condition fails.
+    pub(super) fn holds(
+        &self,
+        when: &Expression,
+        record: &Record,
+        out: &Output,
+    ) -> Result<bool, OperatorError> {
+        if matches!(self.format, Format::Json)
+            && let Some(holds) = when.holds_in_json(record, out.place())
+        {
+            return Ok(holds);
+        }
+        when.holds(&self.scope(record, out)?).map_err(failed)
+    }
+
+    /// What an expression gives for a record, likewise.
+    ///
+    /// # Errors
+    /// Bad input, where the value is none of its format, or the expression fails.
+    pub(super) fn evaluate(
+        &self,
+        expression: &Expression,
+        record: &Record,
+        out: &Output,
+    ) -> Result<Value, OperatorError> {
+        if matches!(self.format, Format::Json)
+            && let Some(value) = expression.evaluate_in_json(record, out.place())
+        {
+            return Ok(value);
+        }
+        expression.evaluate(&self.scope(record, out)?).map_err(failed)
+    }
+
     /// The record, as far as it is looked into. Its value is not read where nothing is.
     ///
     /// # Errors

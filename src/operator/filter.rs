@@ -5,7 +5,7 @@ use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
     Built, Cost, Operator, OperatorError, Output, SettingError,
-    evaluate::{Input, cost, failed},
+    evaluate::{Input, cost},
     number::number,
     settings,
 };
@@ -101,7 +101,7 @@ impl Filter {
         }
         match &self.when {
             None => Ok(true),
-            Some((when, input)) => when.holds(&input.scope(record, out)?).map_err(failed),
+            Some((when, input)) => input.holds(when, record, out),
         }
     }
 }

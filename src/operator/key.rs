@@ -5,7 +5,7 @@ use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
     Built, Cost, Operator, OperatorError, Output,
-    evaluate::{Input, cost, failed},
+    evaluate::{Input, cost},
     fields, settings,
 };
 use crate::{expression::Expression, format::Formats, record::Record, value::Others};
@@ -44,7 +44,7 @@ impl Operator for SetKey {
     }
 
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
-        let key = self.to.evaluate(&self.input.scope(&record, out)?).map_err(failed)?;
+        let key = self.input.evaluate(&self.to, &record, out)?;
         let key = fields::plain(&key)?;
         out.push(Record { key, ..record });
         Ok(())

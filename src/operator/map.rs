@@ -141,10 +141,10 @@ impl Operator for Map {
             out.push(record);
             return Ok(());
         }
-        let scope = self.input.scope(&record, out)?;
         let value = match &self.change {
-            Change::Whole(expression) => expression.evaluate(&scope).map_err(failed)?,
+            Change::Whole(expression) => self.input.evaluate(expression, &record, out)?,
             Change::Fields { set, remove } => {
+                let scope = self.input.scope(&record, out)?;
                 let values: Vec<Value> = set
                     .iter()
                     .map(|(_, expression)| expression.evaluate(&scope).map_err(failed))

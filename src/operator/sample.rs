@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Built, Cost, Operator, OperatorError, Output, SettingError,
-    evaluate::{Input, cost, failed},
+    evaluate::{Input, cost},
     fields, settings,
 };
 use crate::{expression::Expression, format::Formats, record::Record, value::Others};
@@ -50,7 +50,7 @@ impl Sample {
         let mut hash = Sha256::new();
         match &self.by {
             Some(by) => {
-                let by = by.evaluate(&self.input.scope(record, out)?).map_err(failed)?;
+                let by = self.input.evaluate(by, record, out)?;
                 hash.update(fields::plain(&by)?.unwrap_or_default());
             }
             None => {

@@ -5,7 +5,7 @@ use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
     Built, Cost, Operator, OperatorError, Output,
-    evaluate::{Input, bad_value, cost, failed},
+    evaluate::{Input, bad_value, cost},
     fields, settings,
 };
 use crate::{
@@ -50,7 +50,7 @@ impl Operator for Split {
     }
 
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
-        let mut list = self.into.evaluate(&self.input.scope(&record, out)?).map_err(failed)?;
+        let mut list = self.input.evaluate(&self.into, &record, out)?;
         if let Value::Json(text) = &list {
             list = fields::read(text)?;
         }

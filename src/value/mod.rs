@@ -2,16 +2,20 @@
 //!
 //! Nothing is read that nobody looks into. A filter by key never reads the value, and of a JSON object only the fields that an
 //! expression names are read: the others stay the text that they are ([`Value::Json`]), and are written again as they came.
+//! What only has to be looked at is found where it stands ([`Paths`]), and no value is made.
 //!
 //! Knows: nothing else here. Must not know: rdkafka, tokio, cel.
 
 mod json;
+mod paths;
+mod scan;
 mod wanted;
 
 use bytes::Bytes;
 pub use bytestring::ByteString;
 
 pub use json::{JsonError, Others, read_json, read_json_fields, write_json};
+pub use paths::{Found, Paths};
 pub use wanted::Wanted;
 
 /// A value with a structure. Strings, bytes and JSON text are slices of the record's own buffer where that is possible.

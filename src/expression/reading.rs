@@ -1,0 +1,64 @@
+//! Reads a field of the value when it is used, and not when it is only asked for.
+//!
+//! The interpreter takes whatever fails while it looks for a field as that there is none: `has(value.n)` would be false for a
+//! number that does not fit, and `value.?n.orValue(0)` would be 0. So a field is found first, and `@read` around it reads it.
+
+use cel::{
+    Env, ExecutionError,
+    common::{
+        ast::{CallExpr, Expr, IdedExpr, operators},
+        types::{CelOptional, DYN_TYPE},
+        value::CowVal,
+    },
+};
+
+use super::{needs, scope, walk};
+
+/// The function's name.
+pub const READ: &str = "@read";
+
+/// Makes the function known to the interpreter.
+pub fn install(env: &mut Env) {
+    let added = env.add_overload(READ, "read", vec![DYN_TYPE.to_owned()], read);
+    debug_assert!(added.is_ok(), "the name is taken");
+}
+
+fn read<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let Some(argument) = arguments.pop() else { return Err(ExecutionError::missing_argument_or_target()) };
+    if let Some(optional) = argument.downcast_ref::<CelOptional>() {
+        return match optional.inner().map(scope::read) {
+            Some(Some(read)) => Ok(CowVal::owned(CelOptional::of(read?))),
+            _ => Ok(argument),
+        };
+    }
+    match scope::read(argument.as_ref()) {
+        Some(read) => Ok(CowVal::Owned(read?)),
+        None => Ok(argument),
+    }
+}
+
+/// Puts the reading around each field of the value that is used.
+pub fn put_in(part: &mut IdedExpr) {
+    if let Expr::Select(select) = &mut part.expr
+        && select.test
+    {
+        return put_in(&mut select.operand);
+    }
+    if needs::path(part).is_some() {
+        return if needs::path(part).is_some_and(|path| path[0] == "value") {
+            wrap(part)
+        };
+    }
+    walk::parts(part).into_iter().for_each(put_in);
+    if let Expr::Call(call) = &part.expr
+        && matches!(call.func_name.as_str(), operators::OPT_SELECT | operators::OPT_INDEX)
+    {
+        wrap(part);
+    }
+}
+
+fn wrap(part: &mut IdedExpr) {
+    let inner = std::mem::take(part);
+    let (id, func_name) = (inner.id, READ.to_owned());
+    *part = IdedExpr { id, expr: Expr::Call(CallExpr { func_name, target: None, args: vec![inner] }) };
+}
