@@ -85,7 +85,7 @@ pub fn run_pipeline(
             Some(recorded) => Some(scraped(recorded, progress.clone()).await),
             None => None,
         };
-        let source = KafkaSource::new(consumer, &[from.to_owned()], input, progress.clone()).unwrap();
+        let source = KafkaSource::new(consumer, &[from.to_owned()], input, None, progress.clone()).unwrap();
         let topics = SinkTopics { requests: false, in_order: true, names };
         let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());

@@ -128,13 +128,13 @@ impl Supervised {
             in_order: pipeline.order == Order::Partition,
             names: pipeline.written_topics(),
         };
-        let (topics_read, room) = (pipeline.source.names(), input.clone());
+        let (topics_read, room, rate) = (pipeline.source.names(), input.clone(), pipeline.limits.rate);
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
         // The producer first: a group member that cannot work yet would hold its partitions idle.
         let progress = self.progress.clone();
         let clients = tokio::task::spawn_blocking(move || {
             let mut sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;
-            let source = KafkaSource::new(&consumer, &topics_read, room, progress)?;
+            let source = KafkaSource::new(&consumer, &topics_read, room, rate, progress)?;
             if exactly_once {
                 sink.commit_for(source.group());
             }

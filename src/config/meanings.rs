@@ -126,6 +126,7 @@ pub const TABLES: &[Table] = &[
     ] },
     Table { path: "limits", title: "`[limits]`", about: "", settings: &[
         set("memory", Value("\"256 MiB\""), "Bytes of record data that this process may hold: fetched, being computed, and not yet acknowledged. At least 16 MiB."),
+        set("rate", Words("none"), "Records that this process reads in a second at most."),
         set("fair_by", Words("first come, first served"), "Requesters get equal shares of the cores, however much one of them asks for. They are told apart by the record's key (`\"key\"`) or by a header (`\"header NAME\"`, with `order = \"none\"`)."),
     ] },
     Table { path: "retry", title: "`[retry]`", about: "For failures of an operator that pass by themselves.", settings: &[

@@ -140,6 +140,8 @@ pub struct Commit {
 pub struct Limits {
     /// Bytes of record data in this process: fetched, computing, and not yet acknowledged.
     pub memory: u64,
+    /// Records that this process reads in a second at most; no limit where `None`.
+    pub rate: Option<u32>,
     /// By what those who ask get fair shares of the cores; first come, first served where `None`.
     pub fair_by: Option<FairBy>,
 }

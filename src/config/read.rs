@@ -228,7 +228,8 @@ fn commit(root: &Reader<'_>) -> Commit {
 
 fn limits(root: &Reader<'_>) -> Limits {
     let table = root.table("limits");
-    let limits = Limits { memory: table.size("memory").unwrap_or(256 << 20), fair_by: fair_by(&table) };
+    let rate = table.integer("rate", 1..=i64::from(u32::MAX)).and_then(|rate| u32::try_from(rate).ok());
+    let limits = Limits { memory: table.size("memory").unwrap_or(256 << 20), rate, fair_by: fair_by(&table) };
     table.finish();
     limits
 }

@@ -13,7 +13,7 @@ fn record(value: &str) -> Record {
         key: Some("eu-7".into()),
         value: Some(value.to_owned().into()),
         headers: [("h", "x"), ("h", "1.5")].into_iter().collect(),
-        timestamp: None,
+        ..Record::default()
     }
 }
 

@@ -18,7 +18,7 @@ use rdkafka::bindings as rd;
 use crate::record::{Headers, Offset};
 
 /// The most records that are taken before callbacks are served again.
-const BATCH: usize = 4_096;
+pub const BATCH: usize = 4_096;
 
 /// An entry of the queue.
 pub enum Fetched<'a> {
@@ -106,14 +106,15 @@ impl FetchQueue {
         self.forward.clone()
     }
 
-    /// Waits for data up to `timeout`, then takes what is there already. Returns whether there was any.
+    /// Waits for data up to `timeout`, then takes what is there already, at most so many entries. Returns whether there was
+    /// any.
     ///
     /// One call a record. The call for many (`rd_kafka_consume_batch_queue`) counts the end of a partition as a
     /// record, in all versions from 2.2 to 2.12: after the next rebalance, which pauses and resumes what stays
     /// assigned, the record that came next is never read (librdkafka #4844).
-    pub fn poll(&mut self, timeout: Duration, mut take: impl FnMut(Fetched<'_>)) -> bool {
+    pub fn poll(&mut self, timeout: Duration, most: usize, mut take: impl FnMut(Fetched<'_>)) -> bool {
         let mut wait = timeout.as_millis() as i32;
-        for taken in 0..BATCH {
+        for taken in 0..most {
             // SAFETY: the queue is live, and each message is read and destroyed exactly once.
             let message = unsafe { rd::rd_kafka_consume_queue(self.queue, wait) };
             if message.is_null() {
@@ -286,7 +287,7 @@ mod tests {
         std::thread::sleep(Duration::from_secs(2));
         let mut taken = Vec::new();
         while taken.len() < 2 {
-            queue.poll(Duration::from_secs(1), |fetched| match fetched {
+            queue.poll(Duration::from_secs(1), BATCH, |fetched| match fetched {
                 Fetched::Record { offset, .. } => taken.push(("record", offset.0)),
                 Fetched::End { offset, .. } => taken.push(("end", offset.0)),
                 Fetched::Error { code, .. } => panic!("{code}"),

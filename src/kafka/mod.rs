@@ -15,6 +15,7 @@ mod group;
 mod load_target;
 mod log;
 mod offsets;
+mod pace;
 mod permanent;
 mod places;
 mod poll;

@@ -12,7 +12,8 @@ use rdkafka::{
 };
 
 use super::{
-    fetch_queue::{FetchQueue, Fetched},
+    fetch_queue::{BATCH, FetchQueue, Fetched},
+    pace::Pace,
     permanent,
     rebalance::Rebalances,
     shares::Shares,
@@ -52,6 +53,8 @@ pub struct PollThread {
     commands: mpsc::Receiver<Command>,
     shares: Shares,
     stillness: Stillness,
+    /// Where the rate is limited.
+    pace: Option<Pace>,
     next_ends: Instant,
     next_trouble: Instant,
 }
@@ -62,6 +65,7 @@ impl PollThread {
         consumer: Arc<BaseConsumer<Rebalances>>,
         commands: mpsc::Receiver<Command>,
         budget: Budget,
+        rate: Option<u32>,
     ) -> Self {
         PollThread {
             queue,
@@ -69,6 +73,7 @@ impl PollThread {
             commands,
             shares: Shares::new(budget),
             stillness: Stillness::default(),
+            pace: rate.map(|rate| Pace::new(rate, Instant::now())),
             next_ends: Instant::now(),
             next_trouble: Instant::now(),
         }
@@ -90,7 +95,8 @@ impl PollThread {
                 Ok(Command::Close) | Err(mpsc::TryRecvError::Disconnected) => return Ok(()),
                 Err(mpsc::TryRecvError::Empty) => {}
             }
-            let (assigned, room) = (self.context().is_assigned(), self.share_out());
+            let (assigned, most) = (self.context().is_assigned(), self.allowance());
+            let room = self.share_out() && most > 0;
             let wait = match (assigned, room) {
                 (true, true) => Duration::ZERO,
                 (true, false) => ROOM_WAIT,
@@ -105,7 +111,7 @@ impl PollThread {
                 self.context().progress.paused(began.elapsed());
             }
             if assigned && room {
-                self.take_data()?;
+                self.take_data(most)?;
             }
             if Instant::now() >= self.next_ends {
                 self.next_ends = Instant::now() + ENDS_INTERVAL;
@@ -123,6 +129,11 @@ impl PollThread {
         self.context().pause(&self.consumer, &verdict.pause);
         self.context().resume(&self.consumer, &verdict.resume);
         verdict.may_take
+    }
+
+    /// The most records that may be taken now.
+    fn allowance(&mut self) -> usize {
+        self.pace.as_mut().map_or(BATCH, |pace| pace.allowance(Instant::now()).min(BATCH))
     }
 
     /// Compares a partition from which nothing has come for a while with its end at the broker.
@@ -151,12 +162,12 @@ impl PollThread {
         self.context().take_failure()
     }
 
-    fn take_data(&mut self) -> Result<(), Stop> {
+    fn take_data(&mut self, most: usize) -> Result<(), Stop> {
         let context = self.consumer.context().clone();
         let mut open: Vec<((usize, i32), BatchBuilder)> = Vec::new();
         let mut ends: Vec<(TopicPartition, Offset)> = Vec::new();
         let mut failure = Ok(());
-        self.queue.poll(DATA_WAIT, |fetched| match fetched {
+        self.queue.poll(DATA_WAIT, most, |fetched| match fetched {
             // What comes after a failed partition must not be taken before it.
             _ if failure.is_err() => {}
             Fetched::Record { partition, offset, timestamp, key, value, headers } => {
@@ -180,6 +191,7 @@ impl PollThread {
         }
         for (_, batch) in open {
             let batch = batch.build();
+            self.pace.iter_mut().for_each(|pace| pace.took(batch.len()));
             // An end before the last record of the batch is outdated; one after markers is ahead of it.
             let end = ends.iter().filter(|(partition, _)| *partition == batch.partition).map(|(_, end)| *end);
             let read = batch.offset(batch.len() - 1).next();

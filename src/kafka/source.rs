@@ -41,7 +41,8 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    /// Joins the group and begins to read these topics; a name that begins with `^` is a pattern. `budget` bounds what is read and not done yet.
+    /// Joins the group and begins to read these topics; a name that begins with `^` is a pattern. `budget` bounds what is read and not done yet, and
+    /// `rate` the records a second.
     ///
     /// # Errors
     /// Where the consumer or its thread cannot be made.
@@ -49,6 +50,7 @@ impl KafkaSource {
         config: &ClientConfig,
         topics: &[String],
         budget: Budget,
+        rate: Option<u32>,
         progress: Arc<Progress>,
     ) -> Result<Self, Stop> {
         let (events, receiver) = mpsc::unbounded_channel();
@@ -68,7 +70,7 @@ impl KafkaSource {
         consumer
             .subscribe(&names)
             .map_err(|error| Stop::Fatal(format!("cannot subscribe to {}: {error}", names.join(", "))))?;
-        let poll = PollThread::new(queue, consumer.clone(), command_receiver, budget);
+        let poll = PollThread::new(queue, consumer.clone(), command_receiver, budget, rate);
         let thread = thread::Builder::new()
             .name("consumer-poll".to_owned())
             .spawn(move || poll.run())

@@ -330,7 +330,8 @@ mod tests {
             .request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE]);
         config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
         let progress = Arc::new(Progress::new(Subject::default()));
-        let source = KafkaSource::new(&config, &["t".to_owned()], Budget::new(1 << 20), progress).unwrap();
+        let source =
+            KafkaSource::new(&config, &["t".to_owned()], Budget::new(1 << 20), None, progress).unwrap();
         let mut begins = Vec::<i64>::new();
         let stop = futures::executor::block_on_stream(source).find_map(|event| match event {
             Err(stop) => Some(Some(stop)),

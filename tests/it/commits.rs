@@ -66,6 +66,7 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
             &consumer,
             std::slice::from_ref(&site.source),
             Budget::new(1 << 20),
+            None,
             progress.clone(),
         )
         .unwrap();
