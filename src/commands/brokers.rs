@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::Failure;
 use crate::{
-    config::{Gateway, Guarantee, Pipeline, Properties, Property},
+    config::{Gateway, Guarantee, Pipeline, Properties, Property, Route, TopicSettings},
     kafka::{Admin, EmbeddedBroker, settings},
     telemetry::announce,
 };
@@ -52,11 +52,26 @@ pub async fn find_broker_for_gateway(gateway: &mut Gateway) -> Result<Option<Emb
         return Ok(None);
     }
     let broker = start().await?;
-    for topic in gateway.routes.iter().flat_map(|route| [&route.request, &route.result]) {
-        broker.create_topic(&topic.topic, topic.partitions.unwrap_or(PARTITIONS)).map_err(Failure::failed)?;
+    for (topic, partitions) in topics_of(gateway) {
+        broker.create_topic(&topic, partitions).map_err(Failure::failed)?;
     }
     point_to(&mut gateway.kafka, &broker);
     Ok(Some(broker))
+}
+
+/// The topics of a gateway and its workers, with their partitions. The workers come later, and this broker would then give a
+/// dead-letter topic its own number of partitions: so it is made here, by the name that it has unless a worker's file says
+/// another.
+fn topics_of(gateway: &Gateway) -> Vec<(String, i32)> {
+    let of = |topic: &TopicSettings| topic.partitions.unwrap_or(PARTITIONS);
+    let topics = gateway.routes.iter().flat_map(|Route { request, result, .. }| {
+        [
+            (request.topic.clone(), of(request)),
+            (result.topic.clone(), of(result)),
+            (format!("{}.dlq", request.topic), of(request)),
+        ]
+    });
+    topics.collect()
 }
 
 async fn start() -> Result<EmbeddedBroker, Failure> {
@@ -88,7 +103,7 @@ pub fn refuse_false_promise(pipeline: &Pipeline, admin: &Admin) -> Result<(), Fa
 fn no_transactions(name: &str, subject: &str) -> Failure {
     Failure::usage(format!(
         "the pipeline {name} says exactly-once, but {subject} does not isolate transactions. Start a real one with \
-         `pipeline broker`, or say guarantee = \"at-least-once\""
+         `pipeline broker`, or say guarantee = \"at-least-once\" (for a try: `--set guarantee=at-least-once`)"
     ))
 }
 
@@ -103,4 +118,21 @@ fn names(properties: &Properties) -> bool {
 async fn answers(address: &str) -> bool {
     let Ok(address) = address.parse::<SocketAddr>() else { return false };
     matches!(tokio::time::timeout(CONNECT, tokio::net::TcpStream::connect(address)).await, Ok(Ok(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::parse_gateway, settings::ProcessEnvironment};
+
+    #[test]
+    fn a_gateway_that_comes_first_makes_the_dead_letter_topic_like_the_request_topic() {
+        let text = include_str!("../../pipelines/gateway.toml");
+        let sets = ["routes.factorial.request.partitions=5".parse().unwrap()];
+        let (gateway, _) = parse_gateway("gateway.toml", text, &sets, &ProcessEnvironment).unwrap();
+        let topics = topics_of(&gateway);
+        let partitions = |name: &str| topics.iter().find(|(topic, _)| topic == name).map(|(_, n)| *n);
+        assert_eq!(partitions("factorials-to-be-calculated"), Some(5));
+        assert_eq!(partitions("factorials-to-be-calculated.dlq"), Some(5));
+    }
 }

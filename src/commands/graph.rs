@@ -65,6 +65,17 @@ fn summary(step: &Step) -> String {
     if step.kind == step.name { summary.to_owned() } else { format!("{}: {summary}", step.kind) }
 }
 
+/// How much is shown of a setting, in characters.
+const SHOWN: usize = 72;
+
+/// An operator's settings, and of long ones the beginning.
+fn shortened(step: &Step) -> impl Iterator<Item = String> {
+    step.settings.iter().map(|setting| match setting.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &setting[..end]),
+        None => setting.clone(),
+    })
+}
+
 fn partitions(topic: &TopicSettings) -> String {
     match topic.partitions {
         Some(1) => ", 1 partition if it has to be created".to_owned(),
@@ -106,6 +117,7 @@ fn text(pipeline: &Pipeline) -> String {
             "    ▼".into(),
             format!("{:widest$}{}", format!("  {}", step.name), summary(step)),
         ]);
+        lines.extend(shortened(step).map(|setting| format!("{:widest$}{setting}", "    │")));
     }
     lines.push(format!("    ├──▶ {dead_letters}: what cannot be computed"));
     lines.extend(
@@ -123,8 +135,9 @@ fn text(pipeline: &Pipeline) -> String {
 }
 
 /// A box.
-struct Node<'a> {
-    name: &'a str,
+struct Node {
+    /// Its name, and below it what its table says.
+    lines: Vec<String>,
     is_topic: bool,
 }
 
@@ -139,11 +152,15 @@ struct Edge<'a> {
 
 /// A box for each topic and operator, and the arrows between them; every operator can lead to the dead
 /// letters.
-fn boxes(pipeline: &Pipeline) -> (Vec<Node<'_>>, Vec<Edge<'_>>) {
-    let topic = |name| Node { name, is_topic: true };
-    let mut nodes: Vec<Node<'_>> = pipeline.source.topics.iter().map(|source| topic(&source.topic)).collect();
+fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
+    let topic = |name: &String| Node { lines: vec![name.clone()], is_topic: true };
+    let mut nodes: Vec<Node> = pipeline.source.topics.iter().map(|source| topic(&source.topic)).collect();
     let sources = nodes.len();
-    nodes.extend(pipeline.steps.iter().map(|step| Node { name: &step.name, is_topic: false }));
+    let operator = |step: &Step| {
+        let lines = std::iter::once(step.name.clone()).chain(shortened(step)).collect();
+        Node { lines, is_topic: false }
+    };
+    nodes.extend(pipeline.steps.iter().map(operator));
     let sink = nodes.len();
     let results = pipeline.result_topics();
     nodes.extend(results.iter().map(|result| topic(&result.topic)));
@@ -177,9 +194,11 @@ fn dot(pipeline: &Pipeline) -> String {
         format!("digraph {} {{", quoted(&pipeline.name)),
         format!("  label={};", quoted(&format!("{}: {}", pipeline.name, promise(pipeline)))),
     ];
-    for (index, Node { name, is_topic }) in nodes.iter().enumerate() {
-        let shape = if *is_topic { "cylinder" } else { "box" };
-        lines.push(format!("  n{index} [shape={shape}, label={}];", quoted(name)));
+    for (index, node) in nodes.iter().enumerate() {
+        let shape = if node.is_topic { "cylinder" } else { "box" };
+        // The escape of a line's end is dot's own.
+        let label = quoted(&node.lines.join("\n")).replace('\n', "\\n");
+        lines.push(format!("  n{index} [shape={shape}, label={label}];"));
     }
     for Edge { from, to, label, dead_letters } in edges {
         let dashed = if dead_letters { "style=dashed, " } else { "" };
@@ -193,15 +212,19 @@ fn dot(pipeline: &Pipeline) -> String {
 
 fn mermaid(pipeline: &Pipeline) -> String {
     let (nodes, edges) = boxes(pipeline);
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "#quot;"));
+    let escaped = |text: &str| {
+        let signs = [("&", "#amp;"), ("\"", "#quot;"), ("<", "#lt;"), (">", "#gt;")];
+        signs.iter().fold(text.replace('#', "#35;"), |text, (sign, code)| text.replace(sign, code))
+    };
     let mut lines = vec!["flowchart LR".to_owned()];
-    for (index, Node { name, is_topic }) in nodes.iter().enumerate() {
-        let (open, close) = if *is_topic { ("[(", ")]") } else { ("[", "]") };
-        lines.push(format!("  n{index}{open}{}{close}", quoted(name)));
+    for (index, node) in nodes.iter().enumerate() {
+        let (open, close) = if node.is_topic { ("[(", ")]") } else { ("[", "]") };
+        let label = node.lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("<br>");
+        lines.push(format!("  n{index}{open}\"{label}\"{close}"));
     }
     for Edge { from, to, label, dead_letters } in edges {
         let arrow = if dead_letters { "-.->" } else { "-->" };
-        let label = if label.is_empty() { String::new() } else { format!("|{}|", quoted(label)) };
+        let label = if label.is_empty() { String::new() } else { format!("|\"{}\"|", escaped(label)) };
         lines.push(format!("  n{from} {arrow}{label} n{to}"));
     }
     lines.push(String::new());

@@ -24,7 +24,9 @@ A case says what goes in and what must come out:
   dead_letters = \"not-a-number\"
 
 Results are compared in order; keys and headers only where the case names them. A table without a value is a tombstone.
-Exit code 0 if all cases hold, 1 if not, 2 if a file is wrong.";
+Where a case has no output, nothing may come out: the record is dropped, or a dead letter. Of JSON each field that differs
+is shown.
+Exit code 0 if all cases hold, 1 if one does not or a file has none, 2 if a file is wrong.";
 
 /// Runs the `[[test]]` cases of pipelines, without a broker
 #[derive(Args, Debug)]
@@ -39,12 +41,13 @@ pub struct Test {
 
 impl Test {
     pub fn run(self) -> Result<(), Failure> {
-        let (mut cases, mut failed) = (0_u32, 0_u32);
+        let (mut cases, mut failed, mut untested) = (0_u32, 0_u32, Vec::new());
         for file in &self.files {
             let pipeline = load_pipeline(file, &self.overrides)?;
             let mut report = format!("{file}\n");
             if pipeline.tests.is_empty() {
                 report.push_str("  there is no [[test]] in this file\n");
+                untested.push(file.as_str());
             }
             for case in &pipeline.tests {
                 cases += 1;
@@ -53,7 +56,12 @@ impl Test {
             stdout(&report)?;
         }
         match failed {
-            0 => Ok(()),
+            0 if untested.is_empty() => Ok(()),
+            // Whoever asks for tests takes silence for success.
+            0 => Err(Failure::Failed(format!(
+                "nothing is tested of {}: add a [[test]] (`pipeline test --help` shows one)",
+                untested.join(", ")
+            ))),
             _ => Err(Failure::Failed(format!("{failed} of {cases} test cases failed"))),
         }
     }

@@ -4,7 +4,10 @@ use super::{
     pipeline::{TestCase, TestRecord},
     read::topic_name,
 };
-use crate::settings::{Node, Reader, Text, Value};
+use crate::{
+    record::classes::CLASSES,
+    settings::{Node, Reader, Text, Value, closest},
+};
 
 /// The `[[test]]` tables.
 pub(super) fn read(root: &Reader<'_>) -> Vec<TestCase> {
@@ -100,5 +103,21 @@ fn json(node: &Node) -> serde_json::Value {
 
 fn classes(table: &Reader<'_>) -> Vec<String> {
     let Some(node) = table.node("dead_letters") else { return Vec::new() };
-    many(node).iter().filter_map(|node| scalar(table, "dead_letters", node)).collect()
+    let classes = many(node).iter().filter_map(|node| Some((node, scalar(table, "dead_letters", node)?)));
+    classes.filter_map(|(node, class)| is_class(table, node, &class).then_some(class)).collect()
+}
+
+/// Whether there is such a class; a case that expects another one could never hold.
+fn is_class(table: &Reader<'_>, node: &Node, class: &str) -> bool {
+    let mut names = CLASSES.iter().map(|(name, _)| *name);
+    if names.clone().any(|name| name == class) {
+        return true;
+    }
+    let help = closest(class, names.clone()).map_or_else(
+        || format!("there are {}", names.by_ref().collect::<Vec<_>>().join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    let sentence = format!("`{}` names no class of dead letters: `{class}`", table.path_of("dead_letters"));
+    table.say(&node.origin, sentence, Some(help));
+    false
 }

@@ -75,8 +75,8 @@ pub const TABLES: &[Table] = &[
     ] },
     Table { path: "operators.filter", title: "Operator `filter`", about: "A record is handed on, as it came, if all conditions that are written hold. At least one must be written.", settings: &[
         set("when", Words("any"), "An [expression](expressions.md) that must hold."),
-        set("min", Words("any"), "The smallest number that the value may be. A value that is no number becomes a dead letter."),
-        set("max", Words("any"), "The largest number that the value may be. A value that is no number becomes a dead letter."),
+        set("min", Words("any"), "The smallest number that the value may be: a bare number, in JSON also `{\"n\": 30}`. A value that is no number becomes a dead letter. Another field is compared in `when`: `\"value.amount >= 100\"`."),
+        set("max", Words("any"), "The largest number that the value may be, as with `min`."),
         set("key_prefix", Words("any"), "What the key must begin with."),
         set("header", Words("any"), "A header that the record must have: `{ name = \"tier\", equals = \"gold\" }`."),
     ] },
@@ -118,7 +118,7 @@ pub const TABLES: &[Table] = &[
         set("config", Words("as the broker has it"), "The topics' own settings, if they have to be created."),
     ] },
     Table { path: "dead_letters", title: "`[dead_letters]`", about: "", settings: &[
-        set("topic", Words("the source's, with `.dlq`; the pipeline's name with it, where there are several sources"), "Where records go that cannot be computed, unchanged and with the reason in their headers. It is created as the source's topic is, if it is missing."),
+        set("topic", Words("the source's, with `.dlq`; the pipeline's name with it, where there are several sources"), "Where records go that cannot be computed, unchanged and with the [reason in their headers](dead-letters.md). It is created as the source's topic is, if it is missing."),
     ] },
     Table { path: "commit", title: "`[commit]`", about: "When offsets are committed, or a transaction ends: whichever comes first.", settings: &[
         set("interval", Value("\"100 ms\""), "The longest time between two commits while there is something to commit."),
@@ -144,8 +144,8 @@ pub const TABLES: &[Table] = &[
     Table { path: "test", title: "`[[test]]`", about: "A test case for `pipeline test`; there may be many.", settings: &[
         set("name", Words("`test` and its number"), "What the case shows."),
         set("input", Refused, "The record that goes in, or an array of them."),
-        set("output", Words("no result"), "The results that must come out, in order. A key or a header is compared only where it is written."),
-        set("dead_letters", Words("no dead letter"), "The classes of the dead letters that must come out, in order, such as `\"not-a-number\"`."),
+        set("output", Words("no result: it is dropped, or a dead letter"), "The results that must come out, in order. A key or a header is compared only where it is written."),
+        set("dead_letters", Words("no dead letter"), "The [classes](dead-letters.md#classes) of the dead letters that must come out, in order, such as `\"not-a-number\"`."),
     ] },
     Table { path: "test.input", title: "A record of a test", about: "In `input` and `output`: a value alone, or `{ key = \"k\", value = \"30\", headers = { name = \"x\" } }`.", settings: &[
         set("key", Words("no key"), "The record's key."),
@@ -157,8 +157,6 @@ pub const TABLES: &[Table] = &[
 
 const INTRODUCTION: &str = "\
 # Settings of a pipeline
-
-Made from `src/config/meanings.rs` (`UPDATE=1 cargo test settings_document`); a test holds it against what is read.
 
 [`pipelines/factorial.toml`](../pipelines/factorial.toml) is the whole worker. `pipeline check FILE` reports
 everything that is wrong with such a file at once, `pipeline graph FILE` draws it, and `pipeline test FILE` runs its
@@ -174,6 +172,10 @@ in every string but expressions, and not printed.
 Results keep the key, headers and timestamp of their record. (So a request with an old timestamp has an old result,
 which the topic's `retention.ms` may delete at once.) With `order = \"partition\"` results without a key go to the
 result partition with their record's partition number, modulo the number of partitions, so that they stay in order.
+";
+
+const ORIGIN: &str = "
+<!-- Made from `src/config/meanings.rs` (`UPDATE=1 cargo test settings_document`); a test holds it against what is read. -->
 ";
 
 /// `docs/settings.md`.
@@ -201,6 +203,7 @@ pub fn settings_document() -> String {
             _ => {}
         }
     }
+    text.push_str(ORIGIN);
     text
 }
 

@@ -1,41 +1,42 @@
 //! The `[operators.NAME]` tables.
 
-use super::pipeline::Step;
+use super::{pipeline::Step, read::FORMATS};
 use crate::{
     format::{Format, Formats},
-    operator::{Factory, Operator, SettingError, registry},
+    operator::{Built, Factory, Operator, SettingError, registry},
     settings::{Node, Reader, Value, closest},
 };
 
-/// The `[operators.NAME]` tables, in the order of the file, and the format in which values come out of them.
-pub(super) fn read(root: &Reader<'_>, formats: Formats) -> (Vec<Step>, Format) {
+/// The `[operators.NAME]` tables, in the order of the file, and the format in which values come out of them. Without formats,
+/// because those that are written are none, only what is wrong whatever they are is said.
+pub(super) fn read(root: &Reader<'_>, formats: Option<Formats>) -> (Vec<Step>, Option<Format>) {
     let operators = root.table("operators");
     let tables = operators.tables();
     let mut steps: Vec<Step> = Vec::new();
-    let mut input = formats.input;
+    let mut formats = formats;
     for (name, table) in tables {
-        let Some(step) = step(name, table, Formats { input, ..formats }) else { continue };
+        let Some(step) = step(name, table, formats) else { continue };
         // What an operator has written is in the sink's format.
-        if !step.operator.keeps_value() {
-            input = formats.output;
+        if let Some(formats) = formats.as_mut().filter(|_| !step.operator.keeps_value()) {
+            formats.input = formats.output;
         }
         steps.push(step);
     }
-    (steps, input)
+    (steps, formats.map(|formats| formats.input))
 }
 
 /// Says that there is nothing to do.
 pub(super) fn required(root: &Reader<'_>) {
     let help = format!("add a table such as `[operators.factorial]`; there are {}", names());
     let sentence = "a pipeline needs an operator, a route, or two formats".to_owned();
-    root.say(root.table("operators").origin(), sentence, Some(help));
+    root.missing("operators", sentence, help);
 }
 
 fn names() -> String {
     registry().iter().map(|f| format!("`{}` ({})", f.name, f.summary)).collect::<Vec<_>>().join(", ")
 }
 
-fn step(name: &str, table: Reader<'_>, formats: Formats) -> Option<Step> {
+fn step(name: &str, table: Reader<'_>, formats: Option<Formats>) -> Option<Step> {
     let kind = match table.node("operator") {
         Some(_) => table.string("operator")?,
         None => name.to_owned(),
@@ -56,8 +57,30 @@ fn step(name: &str, table: Reader<'_>, formats: Formats) -> Option<Step> {
         return None;
     };
     let operator = build(factory, &table, formats);
+    let mut settings = Vec::new();
+    for key in (factory.settings)() {
+        table.node(key).into_iter().for_each(|node| describe(key, node, &mut settings));
+    }
     table.finish();
-    Some(Step { name: name.to_owned(), kind: factory.name, operator: operator?.into() })
+    Some(Step { name: name.to_owned(), kind: factory.name, settings, operator: operator?.into() })
+}
+
+/// A setting as it is written, a line for each value.
+fn describe(path: &str, node: &Node, lines: &mut Vec<String>) {
+    let shown = |node: &Node| {
+        let text = node.value.scalar()?;
+        Some(text.written.unwrap_or(text.value).split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    match &node.value {
+        Value::Table(entries) => {
+            entries.iter().for_each(|entry| describe(&format!("{path}.{}", entry.key), &entry.node, lines));
+        }
+        Value::Array(nodes) => {
+            let values: Vec<String> = nodes.iter().filter_map(shown).collect();
+            lines.push(format!("{path} = {}", values.join(", ")));
+        }
+        _ => lines.extend(shown(node).map(|value| format!("{path} = {value}"))),
+    }
 }
 
 /// The keys under which operators have expressions.
@@ -73,7 +96,7 @@ pub(super) fn filled_in(node: &Node) -> Option<&Node> {
     }
 }
 
-fn build(factory: &Factory, table: &Reader<'_>, formats: Formats) -> Option<Box<dyn Operator>> {
+fn build(factory: &Factory, table: &Reader<'_>, formats: Option<Formats>) -> Option<Box<dyn Operator>> {
     let mut settings = toml::Table::new();
     for &key in (factory.settings)() {
         if let Some(node) = table.node(key) {
@@ -87,8 +110,17 @@ fn build(factory: &Factory, table: &Reader<'_>, formats: Formats) -> Option<Box<
             settings.insert(key.to_owned(), plain(node));
         }
     }
-    (factory.build)(settings, formats)
+    let built = match formats {
+        Some(formats) => (factory.build)(settings, formats),
+        None => with_any_format(factory, &settings),
+    };
+    built
         .inspect_err(|error| {
+            let written = error.key.as_ref().is_some_and(|key| node(table, key).is_some());
+            if table.has_unknown() && !written {
+                // The key that is missing is probably one that is misspelt, and that is said.
+                return;
+            }
             // How the settings are called does not help with an expression.
             let help = if error.at.is_some() { None } else { help(factory) };
             refuse(table, error, help);
@@ -112,6 +144,14 @@ pub(super) fn refuse(table: &Reader<'_>, error: &SettingError, help: Option<Stri
         _ => (origin, String::new()),
     };
     table.say(&origin, format!("`{path}`: {}{place}", error.reason), help);
+}
+
+/// Builds an operator whose formats are not known: an error that another format would mend is none.
+fn with_any_format(factory: &Factory, settings: &toml::Table) -> Built {
+    let same = FORMATS.iter().map(|(_, format)| Formats { input: *format, output: *format });
+    let mut built = same.map(|formats| (factory.build)(settings.clone(), formats));
+    let first = built.next().unwrap_or_else(|| (factory.build)(settings.clone(), Formats::default()));
+    first.or_else(|error| built.find(Result::is_ok).unwrap_or(Err(error)))
 }
 
 /// The value under a key with dots.

@@ -116,6 +116,8 @@ pub struct Step {
     pub name: String,
     /// The operator's name in the registry.
     pub kind: &'static str,
+    /// What its table says, for people: `when = value.amount > 100`. Nothing that was filled in, as that may be a secret.
+    pub settings: Vec<String>,
     /// The operator, ready to compute.
     pub operator: Arc<dyn Operator>,
 }

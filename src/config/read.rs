@@ -50,15 +50,21 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     let all = kafka::All::read(&root, guarantee);
     let source = source(&root, name.as_deref(), all.source);
     let formats = {
-        let output = root.table("sink").choice("format", FORMATS).unwrap_or_default();
-        let input = root.table("source").choice("format", FORMATS).unwrap_or_default();
-        Formats { input, output }
+        let (input, output) = (format(&root.table("source")), format(&root.table("sink")));
+        input.zip(output).map(|(input, output)| Formats { input, output })
     };
     let (steps, written) = operators::read(&root, formats);
     let sink = sink(&root, all.sink);
     let sink_topic = sink.as_ref().map_or("", |sink| &sink.topic.topic);
-    let (routes, router) = routes::read(&root, sink_topic, written, formats.output);
-    if steps.is_empty() && router.is_none() && root.table("operators").tables().is_empty() {
+    let (routes, router) = {
+        let otherwise = formats.map(|formats| formats.output).unwrap_or_default();
+        routes::read(&root, sink_topic, written.unwrap_or(otherwise), otherwise)
+    };
+    if formats.is_some()
+        && steps.is_empty()
+        && router.is_none()
+        && root.table("operators").tables().is_empty()
+    {
         operators::required(&root);
     }
     let dead_letters = dead_letters(&root);
@@ -98,10 +104,10 @@ fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> Op
     table.table("kafka");
     let topics = source_topics(&table);
     let group = table.string("group").or(name.map(str::to_owned));
-    let format = table.choice("format", FORMATS).unwrap_or_default();
+    let format = format(&table);
     let requests = table.boolean("requests").unwrap_or(false);
     table.finish();
-    Some(Source { topics: topics?, group: group?, format, requests, kafka })
+    Some(Source { topics: topics?, group: group?, format: format?, requests, kafka })
 }
 
 /// What is read: `topic`, `topics` or `pattern`.
@@ -169,9 +175,17 @@ fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {
     let table = root.table("sink");
     table.table("kafka");
     let topic = topic(&table, "the topic that results go to");
-    let format = table.choice("format", FORMATS).unwrap_or_default();
+    let format = format(&table);
     table.finish();
-    Some(Sink { topic: topic?, format, kafka })
+    Some(Sink { topic: topic?, format: format?, kafka })
+}
+
+/// A side's format; `None` where it is not known: what is written is none, or a key or the table is misspelt.
+fn format(table: &Reader<'_>) -> Option<Format> {
+    let written = table.choice("format", FORMATS);
+    let is_default =
+        table.node("format").is_none() && !table.has_like("format") && table.node("topic").is_some();
+    if is_default { Some(Format::default()) } else { written }
 }
 
 pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {

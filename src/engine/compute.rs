@@ -24,7 +24,7 @@ use super::{
 use crate::{
     operator::{Cancel, OperatorError},
     plant::{Fault, planted},
-    record::{Batch, Destination, Offset, PerTopic, Record, wire_size},
+    record::{Batch, Destination, Offset, PerTopic, Record, classes, wire_size},
     trace::Span,
 };
 
@@ -58,6 +58,8 @@ pub struct Outcome {
     /// The class of each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,
+    /// Records of which the operators made nothing.
+    pub dropped: u64,
     /// How long each operator worked.
     pub work: Work,
     /// Requests whose deadline had passed.
@@ -149,7 +151,7 @@ impl Compute {
                 }
                 Ok(Err(error)) => error,
                 Err(panic) => OperatorError::BadInput {
-                    class: dead_letter::PANICKED,
+                    class: classes::OPERATOR_PANICKED,
                     message: format!("an operator panicked: {}", panic_message(&*panic)),
                 },
             };
@@ -160,7 +162,7 @@ impl Compute {
                 }
                 OperatorError::Passing { message } if attempts >= self.retry.attempts => {
                     let message = format!("{message} (gave up after {attempts} attempts)");
-                    let class = "retries-exhausted";
+                    let class = classes::RETRIES_EXHAUSTED;
                     self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
                 }
                 OperatorError::Passing { .. } => {
@@ -206,12 +208,13 @@ impl Compute {
         results: &mut Vec<Record>,
         outcome: &mut Outcome,
     ) {
+        outcome.dropped += u64::from(results.is_empty());
         let largest = |record: &Record| self.largest[Destination::Result(record.to)].load(Ordering::Relaxed);
         let sizes = results.iter().map(|result| (wire_size(result), largest(result)));
         if let Some((size, largest)) = sizes.into_iter().find(|(size, largest)| size > largest) {
             results.clear();
             let message = format!("the result needs {size} bytes, and its topic takes {largest}");
-            self.dead_letter(cause, batch, index, dead_letter::TOO_LARGE, &message, attempts, outcome);
+            self.dead_letter(cause, batch, index, classes::RESULT_TOO_LARGE, &message, attempts, outcome);
             return;
         }
         if self.requests && reply::partition(&batch.record(index)).is_some() {

@@ -4,13 +4,6 @@ use bytes::Bytes;
 
 use crate::record::{Headers, Offset, Record, TopicPartition, error, wire_size};
 
-/// The class of a record whose result is larger than its topic takes.
-pub const TOO_LARGE: &str = "result-too-large";
-/// The class of a record whose result the broker refuses for another reason.
-pub const REFUSED: &str = "result-refused";
-/// The class of a record on which an operator panicked.
-pub const PANICKED: &str = "operator-panicked";
-
 /// How many bytes of key and value a bare dead letter keeps, each.
 const BARE: usize = 512;
 

@@ -12,7 +12,7 @@ use super::{
     compute::{Compute, Outcome, Outgoing},
     dead_letter::{self, Origin},
 };
-use crate::record::{Destination, Offset, TopicPartition};
+use crate::record::{Destination, Offset, TopicPartition, classes};
 
 /// The records that are sent alone, by where they were read.
 #[derive(Default)]
@@ -91,8 +91,11 @@ impl Suspects {
             };
             if let Some(refusal) = &suspect.refusal {
                 outcome.outgoing.retain(|outgoing| outgoing.cause != cause);
-                let class =
-                    if refusal.too_large.is_some() { dead_letter::TOO_LARGE } else { dead_letter::REFUSED };
+                let class = if refusal.too_large.is_some() {
+                    classes::RESULT_TOO_LARGE
+                } else {
+                    classes::RESULT_REFUSED
+                };
                 let mut letter =
                     dead_letter::of(held.batch.record(index), &origin, class, &refusal.reason, 1);
                 // The broker may have refused the timestamp; a header has it.

@@ -52,6 +52,8 @@ pub async fn run(
 ) -> Result<(), Stop> {
     let mut engine = Engine::new(plan, source, sink, runtime, progress);
     let result = engine.run(stop).await;
+    // No minute comes any more in which they would be said.
+    engine.progress.warn_of_more_dead_letters(engine.runtime.now(), true);
     // The source must not wait for a hand-over by an engine that is gone.
     (engine.revocation, engine.letting_go) = (None, None);
     result
@@ -202,6 +204,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if now >= self.next_lag {
             self.next_lag = now + LAG_INTERVAL;
             self.report_lag();
+            self.progress.warn_of_more_dead_letters(now, false);
             self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
             self.progress.queues(self.outbox.queued());
         }

@@ -182,6 +182,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.suspects.replace(&chunk, &mut outcome, &self.shared.compute);
         }
         outcome.dead_letters.iter().for_each(|class| self.progress.dead_letter(class));
+        if !outcome.dead_letters.is_empty() {
+            let letters = outcome.outgoing.iter().filter(|o| o.to == Destination::DeadLetter);
+            letters.for_each(|letter| self.progress.warn_of_dead_letter(&letter.record, self.now));
+        }
+        self.progress.dropped(outcome.dropped);
         let mut bytes = 0;
         for run in outcome.outgoing.chunk_by(|one, next| one.to == next.to) {
             let size = run.iter().map(|outgoing| outgoing.record.size() as u64).sum();

@@ -29,7 +29,12 @@ pub struct Failure {
 
 /// What the interpreter says, in a sentence. It may quote a part of the record.
 pub fn describe(error: &ExecutionError) -> String {
-    beginning(&sentence(error), 200)
+    beginning(&sentence(error).replace("null_type", "null"), 200)
+}
+
+/// What is said where the value is needed that a tombstone does not have.
+pub fn tombstone() -> String {
+    "the record is a tombstone: it has no value".to_owned()
 }
 
 fn sentence(error: &ExecutionError) -> String {

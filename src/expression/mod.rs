@@ -130,7 +130,7 @@ impl Expression {
         })?;
         let place = |id| places.offset_for(id).map_or(0, |(start, _)| byte_of(source, start as usize));
         let gives = check::check(&root).map_err(|wrong| ExpressionError {
-            at: place(wrong.id),
+            at: name_before(source, place(wrong.id)),
             reason: error::short_reason(&wrong.reason),
         })?;
         let needs = needs::of(&mut root);
@@ -239,7 +239,11 @@ impl Expression {
             Failure {
                 expression: error::short(&self.source),
                 column: at + 1,
-                reason: error::describe(&error),
+                reason: if scope.is_tombstone() && takes_value(part) {
+                    error::tombstone()
+                } else {
+                    error::describe(&error)
+                },
             }
         })
     }
@@ -288,6 +292,17 @@ impl Expression {
     }
 }
 
+/// Whether a part is made of the value itself, as in `value.amount` or `value + 1`.
+fn takes_value(part: &IdedExpr) -> bool {
+    let is_value = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if name == "value");
+    match &part.expr {
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).any(is_value),
+        Expr::Select(select) => is_value(&select.operand),
+        Expr::Comprehension(comprehension) => is_value(&comprehension.iter_range),
+        _ => is_value(part),
+    }
+}
+
 fn needs_bool(found: &CowVal<'_, '_>) -> ExecutionError {
     ExecutionError::UnexpectedType { got: found.get_type().name().to_owned(), want: "bool".to_owned() }
 }
@@ -295,6 +310,14 @@ fn needs_bool(found: &CowVal<'_, '_>) -> ExecutionError {
 /// The byte at which a character of the text begins.
 fn byte_of(source: &str, character: usize) -> usize {
     source.char_indices().nth(character).map_or(source.len(), |(at, _)| at)
+}
+
+/// Where the name begins that stands before a bracket: the parser places a call at its bracket.
+fn name_before(source: &str, at: usize) -> usize {
+    if !source[at..].starts_with('(') {
+        return at;
+    }
+    source[..at].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len()
 }
 
 /// The byte of a line and a column, both from 1, as the parser counts them.

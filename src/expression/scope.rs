@@ -74,6 +74,11 @@ impl<'a> Scope<'a> {
         self.headers.get_or_init(|| headers(self.record, &self.needs.headers))
     }
 
+    /// Whether the record has no value.
+    pub fn is_tombstone(&self) -> bool {
+        self.record.value.is_none()
+    }
+
     /// The value at a path below `value`, as it was read: a part that is copied stays as it came.
     pub fn at(&self, path: &[&str]) -> Option<&Value> {
         path.iter().try_fold(&self.value, |value, name| match value {

@@ -141,9 +141,9 @@ fn what_can_never_work_is_refused_with_its_place() {
             "there is no `amount` here: there are value, key, headers, topic, partition, offset, timestamp; a field of the \
              value is `value.amount`",
         ),
-        ("key.startWith('eu')", 13, "there is no function `startWith`; did you mean `startsWith`?"),
-        ("startsWith(key, 'eu')", 10, "`startsWith` is called as `x.startsWith(…)`"),
-        ("key.startsWith()", 14, "`startsWith` takes 1 arguments, and here are 0"),
+        ("key.startWith('eu')", 4, "there is no function `startWith`; did you mean `startsWith`?"),
+        ("startsWith(key, 'eu')", 0, "`startsWith` is called as `x.startsWith(…)`"),
+        ("key.startsWith()", 4, "`startsWith` takes 1 arguments, and here are 0"),
         ("value.a + 1", 0, "a condition must be true or false, and this is"),
         ("partition == 1 && 'a' + 1 == key", 22, "`+` cannot be applied to a string and an int"),
         ("topic > 5", 6, "a string and an int cannot be compared"),

@@ -2,6 +2,11 @@
 
 use thiserror::Error;
 
+use crate::record::classes;
+
+/// The class that callers see of a value that is no result; no dead letter has it.
+const NOT_A_RESULT: &str = "not-a-result";
+
 /// Why a value cannot be read. Quotes at most 40 characters of it.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
 pub enum ValueError {
@@ -35,14 +40,15 @@ impl ValueError {
     /// The dead letter's class.
     pub fn class(&self) -> &'static str {
         match self {
-            ValueError::Empty => "empty",
-            ValueError::NotUtf8(_) => "not-utf8",
-            ValueError::NotANumber(_) => "not-a-number",
-            ValueError::Negative(_) => "negative",
-            ValueError::TooLarge(_) => "above-max",
-            ValueError::NotAResult(_) => "not-a-result",
-            ValueError::NotJson(_) => "not-json",
-            ValueError::Unwritable(_) => "not-writable",
+            ValueError::Empty => classes::EMPTY,
+            ValueError::NotUtf8(_) => classes::NOT_UTF8,
+            ValueError::NotANumber(_) => classes::NOT_A_NUMBER,
+            ValueError::Negative(_) => classes::NEGATIVE,
+            ValueError::TooLarge(_) => classes::ABOVE_MAX,
+            // No worker reads results.
+            ValueError::NotAResult(_) => NOT_A_RESULT,
+            ValueError::NotJson(_) => classes::NOT_JSON,
+            ValueError::Unwritable(_) => classes::NOT_WRITABLE,
         }
     }
 }

@@ -16,9 +16,6 @@ use crate::{
 /// `{"n":` and `,"result":"` and `"}`.
 pub(super) const AROUND: u64 = 5 + 11 + 2;
 
-/// How much is said of what is wrong with an object, in characters: all of it, where n is no long string.
-const REASON: usize = 100;
-
 pub(super) fn read(bytes: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, ValueError> {
     read_json_fields(bytes, wanted, others).map_err(|error| not_json(&error, bytes))
 }
@@ -75,13 +72,12 @@ fn object(value: &[u8]) -> Result<u64, ValueError> {
         return Err(ValueError::NotUtf8(excerpt(value)));
     }
     let not_a_number = |error: Error| {
-        // It quotes the whole of a string that stands in the place of n.
-        let mut why = error.to_string();
-        if let Some((end, _)) = why.char_indices().nth(REASON) {
-            why.truncate(end);
-            why.push('…');
-        }
-        ValueError::NotANumber(format!("{} ({why})", excerpt(value)))
+        let said = excerpt(value);
+        ValueError::NotANumber(if error.is_data() {
+            format!(r#"{said}; it has to be a number, or an object with one in the field `n`: {{"n": 30}}"#)
+        } else {
+            format!("{said} ({error})")
+        })
     };
     let Request { n } = serde_json::from_slice(value).map_err(not_a_number)?;
     match (n.as_u64(), n.as_f64()) {
@@ -164,16 +160,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_object_is_said() {
-        let error = decode_request(br#"{"m":30}"#).unwrap_err().to_string();
-        assert!(error.contains("missing field `n`"), "{error}");
-        let error = decode_request(br#"{"n":"30"}"#).unwrap_err().to_string();
-        assert!(
-            error.ends_with(r#"(invalid type: string "30", expected a JSON number at line 1 column 9)"#),
-            "{error}"
-        );
+        for value in [r#"{"m":30}"#, r#"{"n":"30"}"#, r#"{"n":null}"#] {
+            let error = decode_request(value.as_bytes()).unwrap_err().to_string();
+            assert!(
+                error.ends_with(
+                    r#"; it has to be a number, or an object with one in the field `n`: {"n": 30}"#
+                ),
+                "{error}"
+            );
+        }
+        let error = decode_request(br#"{"n":30"#).unwrap_err().to_string();
+        assert!(error.ends_with("(EOF while parsing an object at line 1 column 7)"), "{error}");
         let long = format!("{{\"n\":\"{}\"}}", "x".repeat(10_000));
         let error = decode_request(long.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("invalid type: string") && error.len() < 300, "{error}");
+        assert!(error.len() < 300, "{error}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! One file a format. Values that no operator looks into go through as bytes, whatever the format.
 //!
-//! Knows: factorial, value. Must not know: rdkafka, tokio.
+//! Knows: factorial, record, value. Must not know: rdkafka, tokio.
 
 mod bincode;
 mod error;

@@ -11,18 +11,12 @@ use super::{
     fingerprint::{Expected, Fingerprint},
     id::RunId,
     knee,
-    ledger::{Arrival, GivenUp, Ledger, Pending},
-    measure::{Interval, PhaseResults, Results, Timeline, Totals, Window, micros},
-    script::{LoadModel, Phase, Script, Target},
+    ledger::{Arrival, GivenUp, Pending},
+    measure::{Results, Totals, micros},
+    script::{Script, Target},
+    state::{Freed, IN_TIME, State},
 };
 use crate::telemetry::{RequestMetrics, RequestOutcome};
-
-/// How many requests that were given up are remembered: 10 MB.
-const GIVEN_UP: usize = 100_000;
-/// How many answers that are not as they must be are listed one by one.
-const SAMPLES: usize = 20;
-/// The kind of failure of a request that was given up.
-const IN_TIME: &str = "no answer in time";
 
 /// What came back for a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,31 +45,6 @@ pub struct Book {
     state: Mutex<State>,
 }
 
-struct State {
-    start: Instant,
-    began: SystemTime,
-    ledger: Ledger,
-    phases: Vec<PhaseResults>,
-    /// The phase that runs.
-    current: usize,
-    /// Where the users of the current phase are reported whose request has ended.
-    freed: Option<Sender<Freed>>,
-    timeline: Timeline,
-    /// Latencies since the last look.
-    recent: Histogram<u32>,
-    samples: Vec<String>,
-    last_arrival: Instant,
-}
-
-/// A user, in a closed loop, whose request has ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Freed {
-    /// The user's number.
-    pub user: u32,
-    /// Whether it ended without a right answer.
-    pub failed: bool,
-}
-
 /// The progress of a run.
 #[derive(Clone, Debug)]
 pub struct Standing {
@@ -97,19 +66,6 @@ impl Book {
     /// An empty book for a run. Computes the expected fingerprints, which takes a while for large n.
     pub fn new(script: &Script, run: RunId) -> Book {
         let expected = Expected::up_to(script.largest());
-        let start = Instant::now();
-        let state = State {
-            start,
-            began: SystemTime::now(),
-            ledger: Ledger::new(GIVEN_UP),
-            phases: script.phases.iter().map(empty).collect(),
-            current: 0,
-            freed: None,
-            timeline: Timeline::new(),
-            recent: recent(),
-            samples: Vec::new(),
-            last_arrival: start,
-        };
         Book {
             run,
             timeout: script.timeout,
@@ -117,7 +73,7 @@ impl Book {
             hears_late: matches!(script.target, Target::Kafka(_)),
             expected,
             metrics: RequestMetrics::new(&script.name),
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(script)),
         }
     }
 
@@ -322,7 +278,7 @@ impl Book {
             answered: totals(|totals| totals.answered),
             errors: totals(Totals::errors),
             in_flight: state.ledger.waiting(),
-            recent: std::mem::replace(&mut state.recent, recent()),
+            recent: state.take_recent(),
         }
     }
 
@@ -347,112 +303,5 @@ impl Book {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn empty(phase: &Phase) -> PhaseResults {
-    let windows = match &phase.model {
-        LoadModel::Open(profile) => profile.segments().iter().copied().map(Window::new).collect(),
-        LoadModel::Closed { .. } => Vec::new(),
-    };
-    PhaseResults {
-        name: phase.name.clone(),
-        measured: phase.measured,
-        began: Duration::ZERO,
-        totals: Totals::default(),
-        windows,
-        saturated: false,
-    }
-}
-
-/// A minute at most, to two figures: it is only shown for a second.
-fn recent() -> Histogram<u32> {
-    match Histogram::new_with_bounds(1, 60_000_000, 2) {
-        Ok(histogram) => histogram,
-        // It depends on nothing but the line above: 1 is below half of the largest, and five figures are allowed.
-        Err(error) => unreachable!("the bounds are constants: {error}"),
-    }
-}
-
-impl State {
-    fn interval(&mut self, at: Instant) -> &mut Interval {
-        let since = self.since(at);
-        self.timeline.at(since)
-    }
-
-    /// From the run's beginning.
-    fn since(&self, at: Instant) -> Duration {
-        at.saturating_duration_since(self.start)
-    }
-
-    fn window(&mut self, request: &Pending) -> Option<&mut Window> {
-        self.phases[request.phase].windows.get_mut(request.window)
-    }
-
-    /// The window at that time, whichever window the request is from that is answered then.
-    fn window_at(&mut self, at: Instant) -> Option<&mut Window> {
-        let since = self.since(at);
-        let phase = &mut self.phases[self.current];
-        let mut after = since.checked_sub(phase.began)?;
-        phase.windows.iter_mut().find(|window| {
-            let inside = after < window.segment.lasts;
-            after = after.saturating_sub(window.segment.lasts);
-            inside
-        })
-    }
-
-    fn right(&mut self, request: &Pending, at: Instant) {
-        self.waited(request, at);
-        let since = self.since(at);
-        let phase = &mut self.phases[request.phase];
-        phase.totals.answered += 1;
-        phase.totals.lasted = phase.totals.lasted.max(since.saturating_sub(phase.began));
-        self.interval(at).answered += 1;
-        if let Some(window) = self.window_at(at) {
-            window.answered += 1;
-        }
-        self.set_free(request, false);
-    }
-
-    /// The request got no answer; it counts with the time that it has waited.
-    fn gave_up(&mut self, request: &Pending, at: Instant) {
-        self.waited(request, at);
-        self.failed(request, IN_TIME);
-    }
-
-    fn waited(&mut self, request: &Pending, at: Instant) {
-        let took = micros(at.saturating_duration_since(request.planned));
-        self.phases[request.phase].totals.latency.saturating_record(took);
-        self.recent.saturating_record(took);
-        self.interval(request.planned).latency.saturating_record(took);
-        if let Some(window) = self.window(request) {
-            window.latency.saturating_record(took);
-        }
-    }
-
-    fn failed(&mut self, request: &Pending, kind: &str) {
-        self.phases[request.phase].totals.failed(kind);
-        self.error(request);
-        self.set_free(request, true);
-    }
-
-    fn error(&mut self, request: &Pending) {
-        self.interval(request.planned).errors += 1;
-        if let Some(window) = self.window(request) {
-            window.errors += 1;
-        }
-    }
-
-    fn set_free(&self, request: &Pending, failed: bool) {
-        if let (Some(user), Some(freed), true) = (request.user, &self.freed, request.phase == self.current) {
-            // The phase may be over.
-            let _ = freed.send(Freed { user, failed });
-        }
-    }
-
-    fn sample(&mut self, sentence: impl FnOnce() -> String) {
-        if self.samples.len() < SAMPLES {
-            self.samples.push(sentence());
-        }
     }
 }

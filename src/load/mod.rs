@@ -19,6 +19,7 @@ mod read_model;
 pub mod report;
 mod run;
 mod script;
+mod state;
 #[cfg(test)]
 mod tests;
 mod threshold;

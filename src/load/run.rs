@@ -12,10 +12,11 @@ use std::{
 };
 
 use super::{
-    book::{Book, Freed},
+    book::Book,
     ledger::Pending,
     plan::Profile,
     script::{LoadModel, Phase, Script},
+    state::Freed,
     values::Draw,
 };
 

@@ -116,7 +116,7 @@ fn what_is_wrong_is_said_at_its_place_with_what_to_do() {
         ("[phases.x]\nramp = { from = 1, to = 2 }", &["has a `ramp` and no `time`"]),
         (
             "[phases.x]\nramp = { from = 1, too = 2 }\ntime = '1 s'",
-            &["did you mean `to`?", "`to` is missing"],
+            &["`too` is not a setting of `[phases.x.ramp]`", "did you mean `to`?"],
         ),
         ("[phases.x]\nrate = '5/day'\ntime = '1 s'", &["`phases.x.rate` is not a rate", "6000/min"]),
         ("[phases.x]\nrate = 5\ntime = '1 s'\npause = '1 s'", &["`phases.x.pause` is for `users`"]),

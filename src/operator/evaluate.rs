@@ -4,7 +4,7 @@ use super::{Cost, OperatorError, Output};
 use crate::{
     expression::{Expression, Failure, Needs, Scope},
     format::{Format, ValueError},
-    record::Record,
+    record::{Record, classes},
     value::{Others, Value, Wanted},
 };
 
@@ -95,7 +95,7 @@ pub(super) fn bad_value(error: ValueError) -> OperatorError {
 
 /// What an expression cannot do for a record.
 pub(super) fn failed(failure: Failure) -> OperatorError {
-    OperatorError::BadInput { class: "expression-failed", message: failure.to_string() }
+    OperatorError::BadInput { class: classes::EXPRESSION_FAILED, message: failure.to_string() }
 }
 
 /// Reading and evaluating: about a nanosecond a byte, and some calls.

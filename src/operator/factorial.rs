@@ -10,7 +10,7 @@ use super::{Built, Cancel, Cost, Operator, OperatorError, Output, SettingError, 
 use crate::{
     factorial::{Factorials, Watch, digits},
     format::Formats,
-    record::Record,
+    record::{Record, classes},
     telemetry::{FactorialMetrics, Method},
 };
 
@@ -89,7 +89,7 @@ impl Factorial {
 
     fn n(&self, record: &Record) -> Result<u32, OperatorError> {
         let above = |n: &dyn std::fmt::Display| OperatorError::BadInput {
-            class: "above-max",
+            class: classes::ABOVE_MAX,
             message: format!("{n} is above `max_n`, which is {}", self.max_n),
         };
         let n = number(record, self.formats.input)?;

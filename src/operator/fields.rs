@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{OperatorError, evaluate::bad_value};
 use crate::{
     format::{Format, ValueError},
+    record::classes,
     value::{Fields, Value, read_json},
 };
 
@@ -62,7 +63,7 @@ fn object<'a>(value: &'a mut Value, field: &str) -> Result<&'a mut Fields, Opera
     match value {
         Value::Map(fields) => Ok(fields),
         _ => Err(OperatorError::BadInput {
-            class: "not-an-object",
+            class: classes::NOT_AN_OBJECT,
             message: format!("there is no object with a field `{field}`: this is {kind}"),
         }),
     }

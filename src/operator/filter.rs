@@ -12,7 +12,7 @@ use super::{
 use crate::{
     expression::Expression,
     format::{Format, Formats},
-    record::Record,
+    record::{Record, classes},
     value::Others,
 };
 
@@ -94,7 +94,7 @@ impl Filter {
             return Ok(false);
         }
         if min.is_some() || max.is_some() {
-            let n = number(record, self.format)?;
+            let n = number(record, self.format).map_err(|error| self.say_it_in_when(error))?;
             if !min.is_none_or(|min| n >= min) || !max.is_none_or(|max| n <= max) {
                 return Ok(false);
             }
@@ -102,6 +102,22 @@ impl Filter {
         match &self.when {
             None => Ok(true),
             Some((when, input)) => input.holds(when, record, out),
+        }
+    }
+}
+
+impl Filter {
+    /// Whoever writes `min` for objects has a field in mind.
+    fn say_it_in_when(&self, error: OperatorError) -> OperatorError {
+        match error {
+            OperatorError::BadInput { class: classes::NOT_A_NUMBER, message }
+                if self.format == Format::Json =>
+            {
+                let message =
+                    format!("{message}. Another field is compared in `when`, such as `value.amount > 100`");
+                OperatorError::BadInput { class: classes::NOT_A_NUMBER, message }
+            }
+            other => other,
         }
     }
 }
@@ -184,6 +200,17 @@ mod tests {
             !passed("key_prefix = 'a'\nmax = 5", &value("five")),
             "what another condition drops is not looked into"
         );
+    }
+
+    #[test]
+    fn bounds_on_json_say_what_they_need_and_where_else_a_field_is_compared() {
+        let json = Formats { input: Format::Json, output: Format::Json };
+        let filter =
+            Filter::build("min = 5".parse().unwrap(), json).map_err(|error| error.to_string()).unwrap();
+        let message =
+            filter.apply(value(r#"{"amount": 7}"#), &mut Output::default()).unwrap_err().to_string();
+        let said = r#"the value is not a number: "{\"amount\": 7}"; it has to be a number, or an object with one in the field `n`: {"n": 30}. Another field is compared in `when`, such as `value.amount > 100`"#;
+        assert_eq!(message, said);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! A record's value as a number, for operators that need one.
 
 use super::OperatorError;
-use crate::{format::Format, record::Record};
+use crate::{
+    format::Format,
+    record::{Record, classes},
+};
 
 /// The number that a record's value is.
 ///
@@ -10,7 +13,7 @@ use crate::{format::Format, record::Record};
 pub(super) fn number(record: &Record, format: Format) -> Result<u64, OperatorError> {
     let Some(value) = &record.value else {
         let message = "the record is a tombstone: it has no value".to_owned();
-        return Err(OperatorError::BadInput { class: "tombstone", message });
+        return Err(OperatorError::BadInput { class: classes::TOMBSTONE, message });
     };
     format
         .decode_request(value)

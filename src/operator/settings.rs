@@ -46,10 +46,56 @@ pub fn expression(
 /// The first key that is unknown, missing, or has a wrong value.
 pub fn read<T: DeserializeOwned>(table: toml::Table) -> Result<T, SettingError> {
     serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
-        let key = match error.path().iter().next() {
-            Some(Segment::Map { key }) => Some(key.clone()),
+        let keys = error.path().iter().map_while(|segment| match segment {
+            Segment::Map { key } => Some(key.as_str()),
             _ => None,
-        };
-        SettingError { key, at: None, reason: error.inner().message().to_owned() }
+        });
+        let key = keys.collect::<Vec<_>>().join(".");
+        let key = (!key.is_empty()).then_some(key);
+        SettingError { key, at: None, reason: in_plain_words(error.inner().message()) }
     })
+}
+
+/// What serde says of a value, without its words and without the value itself, which may be a secret.
+fn in_plain_words(message: &str) -> String {
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return format!("{key} is missing");
+    }
+    if let Some((key, known)) =
+        message.strip_prefix("unknown field ").and_then(|m| m.split_once(", expected "))
+    {
+        return format!("{key} is not a setting here; there is {}", known.trim_start_matches("one of "));
+    }
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let expected = what_is_expected(expected);
+    match found.strip_prefix("invalid type: ") {
+        Some(found) => format!("it must be {expected}, not {}", what_is(found)),
+        None if found.starts_with("invalid value: ") => format!("it must be {expected}"),
+        None => message.to_owned(),
+    }
+}
+
+fn what_is_expected(expected: &str) -> String {
+    match expected {
+        "u64" => "an integer, at least 0".to_owned(),
+        "u32" => format!("an integer, 0 to {}", u32::MAX),
+        "f64" => "a number".to_owned(),
+        "a string" => "a string in quotes".to_owned(),
+        "a sequence" => "an array".to_owned(),
+        "a map" => "a table".to_owned(),
+        _ if expected.starts_with("struct ") => "a table".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn what_is(found: &str) -> &str {
+    match found.split(' ').next() {
+        Some("string") => "a string",
+        Some("map") => "a table",
+        Some("sequence") => "an array",
+        Some("boolean") => "a boolean",
+        Some("integer") => "an integer",
+        Some("floating") => "a float",
+        _ => found,
+    }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     expression::Expression,
     format::{Format, Formats},
-    record::{INDEX, Record},
+    record::{INDEX, Record, classes},
     value::{Others, Value},
 };
 
@@ -56,7 +56,7 @@ impl Operator for Split {
         }
         let Value::Array(elements) = list else {
             let message = format!("`{}` is {}, and a list is needed", self.into.source(), list.kind());
-            return Err(OperatorError::BadInput { class: "not-a-list", message });
+            return Err(OperatorError::BadInput { class: classes::NOT_A_LIST, message });
         };
         for (index, element) in elements.iter().enumerate() {
             let value = self.output.write(element).map_err(bad_value)?;

@@ -2,6 +2,7 @@
 //!
 //! Knows: nothing else here. Must not know: rdkafka, tokio, serde.
 
+pub mod classes;
 mod destination;
 mod names;
 mod size;

@@ -14,22 +14,21 @@ pub const INDEX: &str = "pipeline.index";
 
 /// The headers of a dead letter.
 pub mod error {
+    use super::super::classes::named;
+
     /// What the name of each begins with.
     pub const PREFIX: &str = "pipeline.error.";
-    /// What kind of trouble it was, such as `not-a-number`.
-    pub const CLASS: &str = "pipeline.error.class";
-    /// What was wrong, for people.
-    pub const MESSAGE: &str = "pipeline.error.message";
-    /// The topic that the record was read from.
-    pub const TOPIC: &str = "pipeline.error.topic";
-    /// The number of its partition.
-    pub const PARTITION: &str = "pipeline.error.partition";
-    /// Its offset there.
-    pub const OFFSET: &str = "pipeline.error.offset";
-    /// Its timestamp, in milliseconds since 1970 UTC; empty where it had none.
-    pub const TIMESTAMP: &str = "pipeline.error.timestamp";
-    /// How often it was tried.
-    pub const ATTEMPTS: &str = "pipeline.error.attempts";
-    /// That something was cut off because the topic does not take it, and how much there was.
-    pub const CUT: &str = "pipeline.error.cut";
+    #[rustfmt::skip] // one line a header
+    named! {
+        /// Each with what it says.
+        HEADERS:
+        CLASS "pipeline.error.class" "What kind of trouble it was: one of the classes, such as `not-a-number`.";
+        MESSAGE "pipeline.error.message" "What was wrong, for people.";
+        TOPIC "pipeline.error.topic" "The topic that the record was read from.";
+        PARTITION "pipeline.error.partition" "The number of its partition.";
+        OFFSET "pipeline.error.offset" "Its offset there.";
+        TIMESTAMP "pipeline.error.timestamp" "Its timestamp, in milliseconds since 1970 UTC; empty where it had none.";
+        ATTEMPTS "pipeline.error.attempts" "How often it was tried.";
+        CUT "pipeline.error.cut" "Only where the whole record does not fit the topic: that something was cut off, and how many bytes there were.";
+    }
 }

@@ -34,12 +34,14 @@ pub struct Diagnostics {
     file: String,
     text: String,
     list: Vec<Diagnostic>,
+    /// Those that say that something is missing, by its path.
+    missing: Vec<(String, Diagnostic)>,
 }
 
 impl Diagnostics {
     /// Nothing wrong yet with the file of that name and text.
     pub fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
-        Diagnostics { file: file.into(), text: text.into(), list: Vec::new() }
+        Diagnostics { file: file.into(), text: text.into(), ..Diagnostics::default() }
     }
 
     /// The file's name, as it is printed.
@@ -56,6 +58,24 @@ impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if !self.list.contains(&diagnostic) {
             self.list.push(diagnostic);
+        }
+    }
+
+    /// Adds one that says that the setting of that path is missing.
+    pub(super) fn push_missing(&mut self, path: String, diagnostic: Diagnostic) {
+        self.missing.push((path, diagnostic.clone()));
+        self.push(diagnostic);
+    }
+
+    /// Takes back that this setting, or one in it, is missing in the table at `origin`: another key there was probably
+    /// meant to be it, and it is enough to say so.
+    pub(super) fn was_misspelt(&mut self, path: &str, origin: &Origin) {
+        for (missing, diagnostic) in &self.missing {
+            let inside =
+                missing.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            if inside && diagnostic.origin.as_ref() == Some(origin) {
+                self.list.retain(|said| said != diagnostic);
+            }
         }
     }
 

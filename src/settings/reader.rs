@@ -302,9 +302,27 @@ impl<'a> Reader<'a> {
     pub fn required<T>(&self, key: &str, value: Option<T>, what: &str) -> Option<T> {
         if value.is_none() && !self.entries.iter().any(|entry| entry.key == key) {
             let place = if self.path.is_empty() { String::new() } else { format!(" in `[{}]`", self.path) };
-            self.say(&self.origin, format!("`{key}` is missing{place}"), Some(format!("it is {what}")));
+            self.missing(key, format!("`{key}` is missing{place}"), format!("it is {what}"));
         }
         value
+    }
+
+    /// An error that a setting of this table is missing. It is not said where another key is probably meant to be it.
+    pub fn missing(&self, key: &str, sentence: String, help: String) {
+        let origin = Some(self.origin.clone());
+        let diagnostic = Diagnostic { severity: Severity::Error, sentence, origin, help: Some(help) };
+        self.diagnostics.borrow_mut().push_missing(self.path_of(key), diagnostic);
+    }
+
+    /// Whether another key was probably meant to be this one.
+    pub fn has_like(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key != key && closest(&entry.key, [key]).is_some())
+    }
+
+    /// Whether there is a key that nobody has asked for so far.
+    pub fn has_unknown(&self) -> bool {
+        let asked = self.asked.borrow();
+        self.entries.iter().any(|entry| !asked.contains(&entry.key))
     }
 
     fn text(&self, key: &str, expected: &str) -> Option<(Text, &'a Origin)> {
@@ -344,7 +362,10 @@ impl<'a> Reader<'a> {
             let sentence = format!("`{}` is not a setting of {place}", entry.key);
             let known: Vec<&str> = asked.iter().map(String::as_str).collect();
             let help = match closest(&entry.key, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => {
+                    self.diagnostics.borrow_mut().was_misspelt(&self.path_of(near), &self.origin);
+                    format!("did you mean `{near}`?")
+                }
                 None if known.is_empty() => "it has no settings".to_owned(),
                 None => format!("its settings are {}", quoted(&known)),
             };

@@ -16,7 +16,7 @@ use super::{
     operator::Scripted,
     poll::SimulatedSource,
     producer::Producer,
-    script::{Fault, Script},
+    script::Script,
     sink::SimulatedSink,
     world::{Client, ClientId, Shared, Step, World, lock},
 };
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The first pause before new clients are made, and the longest, as in `commands/supervise.rs`.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// How often to check whether everything is done.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long after the last fault the next commit, or a worker's end, may take.
@@ -69,42 +69,42 @@ pub fn play(script: &Script, keep_lines: bool) -> Ending {
     ending
 }
 
-struct History {
-    world: Shared,
-    script: Arc<Script>,
-    engines: Vec<Option<Running>>,
-    workers: Vec<Worker>,
-    phase: Phase,
+pub(super) struct History {
+    pub world: Shared,
+    pub script: Arc<Script>,
+    pub engines: Vec<Option<Running>>,
+    pub workers: Vec<Worker>,
+    pub phase: Phase,
     /// The number of commits seen, and when the last one came.
-    commits: u64,
-    since: Duration,
-    steps: u64,
+    pub commits: u64,
+    pub since: Duration,
+    pub steps: u64,
 }
 
 /// An engine, and how to stop it.
-struct Running {
-    future: Pin<Box<dyn Future<Output = Result<(), Stop>>>>,
-    signal: Arc<Signal>,
-    waker: Waker,
-    planned: bool,
-    stop: Option<oneshot::Sender<()>>,
+pub(super) struct Running {
+    pub future: Pin<Box<dyn Future<Output = Result<(), Stop>>>>,
+    pub signal: Arc<Signal>,
+    pub waker: Waker,
+    pub planned: bool,
+    pub stop: Option<oneshot::Sender<()>>,
 }
 
 /// A worker: one process after another.
-struct Worker {
-    client: Option<ClientId>,
+pub(super) struct Worker {
+    pub client: Option<ClientId>,
     /// The next pause before new clients are made.
-    pause: Duration,
+    pub pause: Duration,
     /// How long after its end it is restarted; `None` if it was not stopped.
-    again: Option<Duration>,
+    pub again: Option<Duration>,
     /// Whether it was stopped during a fault, and may exceed its time limit for that reason.
-    in_trouble: bool,
-    progress: Arc<Progress>,
+    pub in_trouble: bool,
+    pub progress: Arc<Progress>,
 }
 
 /// The phase of a history.
 #[derive(PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Working,
     /// Everything is done; the workers are being stopped.
     Closing,
@@ -313,70 +313,6 @@ impl History {
         }
     }
 
-    fn fault(&mut self, fault: Fault) {
-        lock(&self.world).say(|_| format!("FAULT: {fault}"));
-        match fault {
-            Fault::Crash { worker, down } => {
-                self.kill(worker);
-                lock(&self.world).plan(down, None, Step::Start(worker));
-            }
-            Fault::Terminate { worker, down } => self.terminate(worker, down),
-            Fault::Stop { worker, lasts } => {
-                let mut world = lock(&self.world);
-                let until = world.now + lasts;
-                if let Some(client) = self.workers[worker].client {
-                    world.clients[client].stopped = until;
-                }
-            }
-            Fault::Away { role, lasts } => lock(&self.world).go_away(role, lasts),
-            Fault::LateEndTxn { worker, lasts } => {
-                self.arm(worker, |client| client.producer.late_end = Some(lasts))
-            }
-            Fault::LostAcknowledgement { worker, lasts } => {
-                self.arm(worker, |client| client.producer.lost_acknowledgement = Some(lasts));
-            }
-            Fault::CommitRefused { worker } => self.arm(worker, |client| {
-                (client.producer.refuse_commit, client.consumer.refuse_commit) = (true, true);
-            }),
-            Fault::DeliveryFailed { worker } => {
-                self.arm(worker, |client| client.producer.fail_delivery = true)
-            }
-            Fault::DeliveredAgain { worker } => {
-                self.arm(worker, |client| client.producer.deliver_again = true)
-            }
-            Fault::Deleted { partition, records } => lock(&self.world).delete_records(partition, records),
-        }
-    }
-
-    fn arm(&self, worker: usize, arm: impl FnOnce(&mut Client)) {
-        if let Some(client) = self.workers[worker].client {
-            arm(&mut lock(&self.world).clients[client]);
-        }
-    }
-
-    /// `kill -9`: nothing of the process goes on.
-    fn kill(&mut self, number: usize) {
-        let mut world = lock(&self.world);
-        world.clients.iter_mut().filter(|of| of.worker == number).for_each(|of| of.alive = false);
-        drop(world);
-        if let Some(client) = self.workers[number].client.take() {
-            self.workers[number].again = None;
-            self.workers[number].pause = PAUSES.0;
-            drop(self.engines[client].take());
-        }
-    }
-
-    fn terminate(&mut self, number: usize, again: Duration) {
-        let Some(client) = self.workers[number].client else { return };
-        let Some(stop) = self.engines[client].as_mut().and_then(|running| running.stop.take()) else {
-            return;
-        };
-        self.workers[number].again = Some(again);
-        self.workers[number].in_trouble = self.phase == Phase::Working;
-        // The engine may be gone by then.
-        let _ = stop.send(());
-    }
-
     /// Whether the history is over.
     fn look(&mut self) -> bool {
         let (now, at_rest, commits) = {
@@ -426,13 +362,6 @@ impl World {
         let committed = self.group.committed(partition).map_or(0, |committed| committed.offset);
         let done = committed == of.high || of.from(0).is_empty();
         (!done).then(|| format!("partition {partition} is committed to {committed}, and ends at {}", of.high))
-    }
-
-    fn delete_records(&mut self, partition: i32, records: usize) {
-        let committed = self.group.committed(partition).map_or(0, |committed| committed.offset);
-        let of = &mut self.topics.source[partition as usize];
-        let last = of.from(committed).get(..records).and_then(|deleted| deleted.last());
-        of.low = last.map_or(of.high, |last| last.offset + 1);
     }
 }
 

@@ -10,6 +10,7 @@
 //! Knows: engine, operator, plant, record, telemetry. Must not know: rdkafka, clap.
 
 mod consumer;
+mod faults;
 mod group;
 mod history;
 mod judge;
@@ -26,6 +27,7 @@ mod sink;
 mod tests;
 mod topics;
 mod transactions;
+mod turns;
 mod world;
 
 pub use search::{Found, Options, Report, explain, simulate};

@@ -1,6 +1,5 @@
 //! A producer, as librdkafka behaves under `kafka/sink.rs` and `kafka/transaction.rs`: one batch in flight,
-//! retried until acknowledged, and recognized by its sequence numbers; one commit or abort at a time, each on
-//! a thread.
+//! retried until acknowledged, and recognized by its sequence numbers. Its commits and aborts: `turns.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -18,12 +17,11 @@ use super::{
 };
 use crate::{
     engine::{CommitError, CommitOffset, Delivery, DeliveryError, Guarantee, Refusal, Stop, Token},
-    plant::{Fault, planted},
     record::{Destination, Record},
 };
 
 /// The pause before a request is retried.
-const AGAIN: Duration = Duration::from_millis(50);
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
 /// The most records of a batch.
 const MOST: usize = 4;
 /// The topic refuses results of records whose value begins with this.
@@ -46,37 +44,31 @@ pub enum Turn {
     Abort { reply: oneshot::Sender<Result<(), Stop>> },
 }
 
-/// Where to report the end of a commit or an abort.
-enum End {
-    Commit(oneshot::Sender<Result<(), CommitError>>),
-    Abort(oneshot::Sender<Result<(), Stop>>),
-}
-
 pub struct Producer {
-    transactional: bool,
+    pub(super) transactional: bool,
     /// Its id and epoch; under exactly-once set from the start.
     pub id: Option<(ProducerId, i32)>,
-    queue: VecDeque<QueuedRecord>,
+    pub(super) queue: VecDeque<QueuedRecord>,
     /// The batch in flight.
-    sent: Vec<QueuedRecord>,
+    pub(super) sent: Vec<QueuedRecord>,
     pub deliveries: Vec<Delivery>,
     pub waker: Option<Waker>,
     /// Whether a transaction is open, from the sink's view.
     pub open: bool,
     /// Whether a broker knows of the transaction.
-    registered: bool,
+    pub(super) registered: bool,
     /// The partitions added to the transaction.
-    added: BTreeSet<(bool, i32)>,
+    pub(super) added: BTreeSet<(bool, i32)>,
     /// Why the transaction can only be aborted, if so.
-    failed: Option<String>,
-    fatal: Option<Refused>,
+    pub(super) failed: Option<String>,
+    pub(super) fatal: Option<Refused>,
     /// The number of aborts requested: an earlier commit gives up.
     pub aborts: u64,
     /// Whether a commit or an abort is running, and the commands that wait for it.
-    busy: bool,
-    turns: VecDeque<Turn>,
+    pub(super) busy: bool,
+    pub(super) turns: VecDeque<Turn>,
     /// Whether an EndTxn of an ended transaction may still arrive.
-    doubtful: bool,
+    pub(super) doubtful: bool,
     /// Whether the producer is being replaced: no transaction begins meanwhile.
     pub renewing: bool,
     /// Whether the queue may have room again.
@@ -140,7 +132,7 @@ impl Producer {
         self.wake();
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -284,194 +276,6 @@ impl World {
             DeliveryError::Stop(Stop::Restart(reason))
         };
         producer.fail(&error);
-    }
-
-    /// Starts a commit or an abort once the one before has ended.
-    pub fn take_turn(&mut self, client: ClientId, turn: Turn) {
-        let producer = self.producer(client);
-        producer.turns.push_back(turn);
-        self.next_turn_if_idle(client);
-    }
-
-    fn next_turn_if_idle(&mut self, client: ClientId) {
-        if self.producer(client).busy {
-            return;
-        }
-        let Some(turn) = self.producer(client).turns.pop_front() else { return };
-        self.producer(client).busy = true;
-        let way = self.way() / 8;
-        self.later(way, client, move |world| match (turn, world.producer(client).fatal) {
-            (Turn::Commit { reply, .. }, Some(refusal)) => world.fatal(client, End::Commit(reply), refusal),
-            (Turn::Abort { reply }, Some(refusal)) => world.fatal(client, End::Abort(reply), refusal),
-            (Turn::Commit { offsets, aborts, reply }, None) => {
-                world.producer(client).open = true;
-                world.send_offsets(client, offsets, aborts, reply);
-            }
-            (Turn::Abort { reply }, None) => world.begin_abort(client, reply),
-        });
-    }
-
-    /// AddOffsetsToTxn, with the current member id and generation.
-    fn send_offsets(
-        &mut self,
-        client: ClientId,
-        offsets: Vec<CommitOffset>,
-        aborts: u64,
-        reply: oneshot::Sender<Result<(), CommitError>>,
-    ) {
-        if offsets.is_empty() {
-            return self.end_when_quiet(client, true, End::Commit(reply));
-        }
-        let place = self.consumer(client).place();
-        let producer = self.producer(client);
-        if producer.aborts != aborts {
-            return self.ended(client, End::Commit(reply), Err("partitions were lost during the commit"));
-        }
-        let (Some(place), Some((id, epoch))) = (place, producer.id) else {
-            return self.ended(client, End::Commit(reply), Err("the worker is no member of its group"));
-        };
-        if std::mem::take(&mut producer.refuse_commit) {
-            return self.ended(client, End::Commit(reply), Err("COORDINATOR_NOT_AVAILABLE"));
-        }
-        producer.registered = true;
-        self.request(Role::Transactions, move |world| match world.add_to_transaction(id, epoch, []) {
-            Ok(()) => world.request(Role::Group, move |world| {
-                let copy = offsets.clone();
-                let answer = match world.transactions.ongoing(id, epoch) {
-                    Ok(transaction) => world
-                        .commit_offsets_in_transaction(transaction, place, copy)
-                        .map_err(|error| format!("{error:?}")),
-                    Err(refusal) => Err(format!("{refusal:?}")),
-                };
-                world.respond(client, move |world| match answer {
-                    Ok(()) => world.end_when_quiet(client, true, End::Commit(reply)),
-                    Err(error) => world.ended(client, End::Commit(reply), Err(&error)),
-                });
-            }),
-            Err(Refused::Again) => world.respond(client, move |world| {
-                world.later(AGAIN, client, move |world| world.send_offsets(client, offsets, aborts, reply));
-            }),
-            Err(refusal) => {
-                world.respond(client, move |world| world.fatal(client, End::Commit(reply), refusal))
-            }
-        });
-    }
-
-    fn begin_abort(&mut self, client: ClientId, reply: oneshot::Sender<Result<(), Stop>>) {
-        let producer = self.producer(client);
-        if !std::mem::take(&mut producer.open) {
-            return self.ended(client, End::Abort(reply), Ok(()));
-        }
-        // The queue is dropped; what is in flight is waited for.
-        producer.purge();
-        self.end_when_quiet(client, false, End::Abort(reply));
-    }
-
-    /// Ends the transaction once nothing is in flight.
-    fn end_when_quiet(&mut self, client: ClientId, commit: bool, end: End) {
-        let producer = self.producer(client);
-        if let (true, Some(reason)) = (commit, &producer.failed) {
-            let reason = reason.clone();
-            self.ended(client, end, Err(&reason));
-        } else if producer.queued() > 0 {
-            self.later(AGAIN, client, move |world| world.end_when_quiet(client, commit, end));
-        } else {
-            self.end(client, commit, end);
-        }
-    }
-
-    /// EndTxn, if there is a transaction to end.
-    fn end(&mut self, client: ClientId, commit: bool, end: End) {
-        let producer = self.producer(client);
-        let (Some((id, epoch)), true) = (producer.id, producer.registered) else {
-            return self.is_over(client, end);
-        };
-        if let Some(late) = producer.late_end.take() {
-            producer.doubtful = true;
-            self.request_after(late, Role::Transactions, move |world| {
-                let answer = world.end_transaction(id, epoch, commit);
-                world.say(|_| {
-                    format!("Kafka: producer {id}'s late EndTxn (commit: {commit}) comes: {answer:?}")
-                });
-            });
-        }
-        self.request(Role::Transactions, move |world| {
-            let answer = world.end_transaction(id, epoch, commit);
-            world.respond(client, move |world| match answer {
-                Ok(()) => world.is_over(client, end),
-                Err(Refused::Again) => {
-                    world.later(AGAIN, client, move |world| world.end(client, commit, end));
-                }
-                Err(refusal) => world.fatal(client, end, refusal),
-            });
-        });
-    }
-
-    /// The transaction has ended. The guard (KIP-890): if its EndTxn may arrive again, the epoch is raised
-    /// first.
-    fn is_over(&mut self, client: ClientId, end: End) {
-        let producer = self.producer(client);
-        (producer.open, producer.registered, producer.failed) = (false, false, None);
-        producer.added.clear();
-        let doubtful = std::mem::take(&mut producer.doubtful) && !planted(Fault::NoGuard);
-        producer.renewing = doubtful;
-        reply(end, Ok(()));
-        if !doubtful {
-            return self.turn_is_over(client);
-        }
-        self.say_of(client, |_| "a new producer takes the old one's place".to_owned());
-        self.new_epoch(client, move |world| {
-            let producer = world.producer(client);
-            (producer.renewing, producer.room) = (false, true);
-            producer.wake();
-            world.turn_is_over(client);
-        });
-    }
-
-    /// InitProducerId, until there is an answer.
-    pub fn new_epoch(&mut self, client: ClientId, then: impl FnOnce(&mut World) + Send + 'static) {
-        let known = self.producer(client).id.map(|(id, _)| id);
-        self.request(Role::Transactions, move |world| {
-            let answer = world.init_producer(known);
-            world.respond(client, move |world| match answer {
-                Ok(id) => {
-                    world.producer(client).id = Some(id);
-                    then(world);
-                }
-                Err(_) => world.later(AGAIN, client, move |world| world.new_epoch(client, then)),
-            });
-        });
-    }
-
-    /// The producer has failed for good.
-    fn fatal(&mut self, client: ClientId, end: End, refusal: Refused) {
-        self.producer(client).fatal = Some(refusal);
-        let stop = Stop::Restart(format!("the transactional producer cannot go on: {refusal:?}"));
-        match end {
-            End::Commit(reply) => drop(reply.send(Err(CommitError::Stop(stop)))),
-            End::Abort(reply) => drop(reply.send(Err(stop))),
-        }
-        self.turn_is_over(client);
-    }
-
-    fn turn_is_over(&mut self, client: ClientId) {
-        self.producer(client).busy = false;
-        self.next_turn_if_idle(client);
-    }
-
-    fn ended(&mut self, client: ClientId, end: End, result: Result<(), &str>) {
-        reply(end, result);
-        self.turn_is_over(client);
-    }
-}
-
-/// Replies; an engine that is gone is ignored.
-fn reply(end: End, result: Result<(), &str>) {
-    match (end, result) {
-        (End::Commit(reply), Ok(())) => drop(reply.send(Ok(()))),
-        (End::Commit(reply), Err(reason)) => drop(reply.send(Err(CommitError::Abort(reason.to_owned())))),
-        (End::Abort(reply), Ok(())) => drop(reply.send(Ok(()))),
-        (End::Abort(reply), Err(reason)) => drop(reply.send(Err(Stop::Restart(reason.to_owned())))),
     }
 }
 

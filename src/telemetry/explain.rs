@@ -28,9 +28,10 @@ fn pipeline(text: &mut String, progress: &Progress) -> std::fmt::Result {
     writeln!(text, "{} {joined}", progress.pipeline())?;
     writeln!(
         text,
-        "  records: {} in, {} out, {} dead letters, {} dropped as expired, {} in flight",
+        "  records: {} in, {} out, {} dropped by operators, {} dead letters, {} dropped as expired, {} in flight",
         progress.records_in(),
         progress.records_out(),
+        progress.records_dropped(),
         progress.dead_letters(),
         progress.records_expired(),
         progress.records_in_flight(),

@@ -8,19 +8,7 @@ use std::{
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::names::*;
-use crate::record::{PerTopic, TopicPartition};
-
-/// Classes of dead letters that are known in advance, so that their series begin at 0.
-const CLASSES: &[&str] = &[
-    "tombstone",
-    "empty",
-    "not-utf8",
-    "not-a-number",
-    "negative",
-    "above-max",
-    "result-too-large",
-    "retries-exhausted",
-];
+use crate::record::{PerTopic, TopicPartition, classes::CLASSES};
 
 /// A pipeline's labels, and its memory budget.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +78,8 @@ pub struct Handles {
     pub operator_retries: Counter,
     /// Commits that were retried.
     pub commit_retries: Counter,
+    /// Records of which the operators made nothing.
+    pub dropped: Counter,
     /// Requests dropped because their deadline had passed.
     pub expired: Counter,
     /// How often the clients were recreated.
@@ -215,13 +205,14 @@ impl Handles {
             losses: labelled(REBALANCES, "event", "lost"),
             operator_retries: labelled(RETRIES, "class", "operator"),
             commit_retries: labelled(RETRIES, "class", "commit"),
+            dropped: plain(RECORDS_DROPPED),
             expired: plain(RECORDS_EXPIRED),
             restarts: plain(RESTARTS),
             passing_errors: error("compute", "passing"),
             bad_input_errors: error("compute", "bad-input"),
             commit_errors: error("commit", "passing"),
             client_errors: error("clients", "restart"),
-            classes: CLASSES.iter().map(|class| (*class, dead_letters(&p, class))).collect(),
+            classes: CLASSES.iter().map(|(class, _)| (*class, dead_letters(&p, class))).collect(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Knows: http, librdkafka, record. Must not know: rdkafka, clap.
 
 mod brokers;
+mod dead_letters;
 mod explain;
 mod factorials;
 mod handles;
@@ -16,6 +17,7 @@ mod progress;
 mod rebalances;
 mod recorder;
 mod requests;
+mod samples;
 mod series;
 mod server;
 mod spans;

@@ -95,6 +95,7 @@ Workers {
     REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "`assign`: until it was known where to read from; `revoke`: from being asked for partitions to having handed them over. What is `lost` takes no time.";
     RETRIES "retries_total" Counter NONE, ["class"] "Passing failures that were retried: an `operator`'s attempt, a `commit`.";
     DEAD_LETTERS "dead_letters_total" Counter NONE, ["class"] "Records that went to the dead-letter topic.";
+    RECORDS_DROPPED "records_dropped_total" Counter NONE, [] "Records of which the operators made nothing, such as those that a filter drops.";
     RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Requests dropped before they were computed, because their deadline had passed; only where `source.requests` is true.";
     ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (recreated).";
     RESTARTS "restarts_total" Counter NONE, [] "How often the clients were recreated, because they could not go on.";
@@ -170,7 +171,7 @@ pub fn describe() {
 pub fn metrics_document() -> String {
     let mut text = String::from(
         "# Metrics\n\n\
-         Made from `src/telemetry/names.rs` (`UPDATE=1 cargo test metrics_document`). Every metric carries the \
+         Every metric carries the \
          label `pipeline` too, the pipeline's name.\nA histogram has `_bucket`, `_sum` and `_count`.\n",
     );
     let numbers = |buckets: &[f64]| buckets.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
@@ -196,6 +197,9 @@ pub fn metrics_document() -> String {
         numbers(RECORDS_BUCKETS),
         numbers(N_BUCKETS),
         numbers(DIGITS_BUCKETS)
+    );
+    text.push_str(
+        "\n<!-- Made from `src/telemetry/names.rs` (`UPDATE=1 cargo test metrics_document`). -->\n",
     );
     text
 }

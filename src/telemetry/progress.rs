@@ -13,13 +13,12 @@ use metrics::Counter;
 
 use super::{
     brokers::{Client, ClientStatistics, Clients},
+    dead_letters::DeadLetterLog,
     handles::{self, Handles, Subject},
     lag::{self, Lag, OwnedPartitions},
-    names::*,
     rebalances::{RebalanceEvent, RebalanceRecord, RebalanceRecords},
-    series::Sample,
 };
-use crate::record::{Destination, PerTopic, TopicPartition};
+use crate::record::{Destination, PerTopic, Record, TopicPartition};
 
 /// What an owned partition is doing; one stage at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,24 +52,26 @@ impl Stage {
 ///
 /// Reports come by the batch, to handles that are made once.
 pub struct Progress {
-    subject: Subject,
+    pub(super) subject: Subject,
     consumed: AtomicU64,
     produced: AtomicU64,
     dead_letters: AtomicU64,
     expired: AtomicU64,
+    dropped: AtomicU64,
     in_flight: AtomicU64,
     joined: AtomicBool,
     /// Nanoseconds spent in each stage, of all partitions together.
-    stages: [AtomicU64; 6],
+    pub(super) stages: [AtomicU64; 6],
     /// Nanoseconds in which no record was taken, for want of room.
-    paused: AtomicU64,
+    pub(super) paused: AtomicU64,
     /// Nanoseconds that the next assignment's offsets took to fetch.
     offsets_took: AtomicU64,
-    partitions: Mutex<OwnedPartitions>,
-    clients: Mutex<Clients>,
+    pub(super) partitions: Mutex<OwnedPartitions>,
+    pub(super) clients: Mutex<Clients>,
     rebalances: Mutex<RebalanceRecords>,
     /// Classes of dead letters that were not known at the start.
     more_classes: Mutex<BTreeMap<&'static str, Counter>>,
+    dead_letter_log: Mutex<DeadLetterLog>,
     handles: Handles,
 }
 
@@ -84,6 +85,7 @@ impl Progress {
             produced: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             joined: AtomicBool::new(false),
             stages: Default::default(),
@@ -93,6 +95,7 @@ impl Progress {
             clients: Mutex::default(),
             rebalances: Mutex::default(),
             more_classes: Mutex::default(),
+            dead_letter_log: Mutex::default(),
         }
     }
 
@@ -119,6 +122,11 @@ impl Progress {
     /// Requests dropped so far because their deadline had passed.
     pub fn records_expired(&self) -> u64 {
         self.expired.load(Relaxed)
+    }
+
+    /// Records of which the operators have made nothing, such as those that a filter drops.
+    pub fn records_dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
     }
 
     /// Records read and not done yet.
@@ -184,6 +192,12 @@ impl Progress {
         self.handles.expired.increment(requests);
     }
 
+    /// The operators made nothing of that many records.
+    pub(crate) fn dropped(&self, records: u64) {
+        self.dropped.fetch_add(records, Relaxed);
+        self.handles.dropped.increment(records);
+    }
+
     /// Bytes of results and of dead letters.
     pub(crate) fn sent(&self, to: Destination, bytes: u64) {
         self.handles.produced[to].bytes.increment(bytes);
@@ -198,6 +212,22 @@ impl Progress {
                 .increment(1),
         }
         self.handles.bad_input_errors.increment(1);
+    }
+
+    /// Warns of a dead letter that is sent now, if it is the first of its class.
+    pub(crate) fn warn_of_dead_letter(&self, letter: &Record, now: Duration) {
+        let warning = lock(&self.dead_letter_log).add(letter, &self.subject.sink.dead_letters, now);
+        warning.into_iter().for_each(|warning| self.warn(&warning));
+    }
+
+    /// Warns of the dead letters that have come since the last warning, where that is a minute ago, or in any case.
+    pub(crate) fn warn_of_more_dead_letters(&self, now: Duration, all: bool) {
+        let due = lock(&self.dead_letter_log).due(&self.subject.sink.dead_letters, now, all);
+        due.iter().for_each(|warning| self.warn(warning));
+    }
+
+    fn warn(&self, warning: &str) {
+        tracing::warn!(pipeline = self.pipeline(), "{warning}");
     }
 
     /// Records were acknowledged, that long after they were handed over.
@@ -346,45 +376,6 @@ impl Progress {
     pub(crate) fn statistics(&self, client: Client, statistics: ClientStatistics) {
         lock(&self.clients).report(client, statistics);
     }
-
-    /// Each owned partition, with its lag in records and in seconds.
-    pub(super) fn lags(&self) -> Vec<(TopicPartition, u64, f64)> {
-        let partitions = lock(&self.partitions);
-        partitions
-            .iter(lag::now())
-            .map(|(partition, records, seconds)| (partition.clone(), records, seconds))
-            .collect()
-    }
-
-    /// The series that are computed on each scrape.
-    pub(super) fn samples(&self) -> Vec<Sample<'static>> {
-        let mut samples: Vec<Sample<'static>> = Stage::ALL
-            .iter()
-            .map(|stage| {
-                let seconds = self.stage(*stage).as_secs_f64();
-                Sample::new(STAGE_SECONDS, [("stage", stage.name().into())], seconds)
-            })
-            .collect();
-        let paused = Duration::from_nanos(self.paused.load(Relaxed)).as_secs_f64();
-        samples.push(Sample::new(PAUSED_SECONDS, [], paused));
-        for (TopicPartition { topic, partition }, records, seconds) in self.lags() {
-            let labels =
-                || [("topic", topic.to_string().into()), ("partition", partition.to_string().into())];
-            samples.push(Sample::new(LAG_RECORDS, labels(), records as f64));
-            samples.push(Sample::new(LAG_SECONDS, labels(), seconds));
-        }
-        let clients = lock(&self.clients);
-        samples.push(Sample::new(FETCH_QUEUE, [], clients.fetch_queue() as f64));
-        for (name, broker) in clients.brokers() {
-            let labels = || [("broker", name.to_owned().into())];
-            samples.push(Sample::new(BROKER_UP, labels(), f64::from(u8::from(broker.up))));
-            samples.push(Sample::new(BROKER_ERRORS, labels(), broker.errors as f64));
-            if let Some(rtt) = broker.rtt {
-                samples.push(Sample::new(BROKER_RTT, labels(), rtt.as_secs_f64()));
-            }
-        }
-        samples
-    }
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -392,6 +383,6 @@ fn nanos(time: Duration) -> u64 {
     time.as_nanos() as u64
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

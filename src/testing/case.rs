@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::TestDriver;
+use super::{TestDriver, json};
 use crate::{
     config::{Pipeline, TestCase, TestRecord},
     format::Format,
@@ -98,31 +98,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Whether two texts are the same value.
-fn same_value(format: Format, expected: Option<&str>, actual: Option<&str>) -> bool {
-    let json = |text: &str| serde_json::from_str(text).ok();
-    match (format, expected, actual) {
-        _ if expected == actual => true,
-        (Format::Json, Some(expected), Some(actual)) => {
-            json(expected).zip(json(actual)).is_some_and(|(one, other)| same_json(&one, &other))
-        }
-        _ => false,
-    }
-}
-
-/// JSON has numbers of one kind: 501 and 501.0 are the same.
-fn same_json(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_json(one, other))
-        }
-        (Value::Object(one), Value::Object(other)) => {
-            let same = |(name, value)| other.get(name).is_some_and(|other| same_json(value, other));
-            one.len() == other.len() && one.iter().all(same)
-        }
-        _ => one == other,
-    }
+/// Both texts as JSON, where the format is JSON and both are.
+fn json_of(format: Format, expected: Option<&str>, actual: Option<&str>) -> Option<(Value, Value)> {
+    let read = |text: Option<&str>| serde_json::from_str(text?).ok();
+    if format == Format::Json { read(expected).zip(read(actual)) } else { None }
 }
 
 fn compare(
@@ -135,31 +114,32 @@ fn compare(
     let what = format!("result {number}");
     let (Some(expected), Some(actual)) = (expected, actual) else {
         let shown = |record: Option<&TestRecord>| {
-            record.map_or_else(|| "nothing".to_owned(), |record| value(record.value.as_deref(), 0))
+            record.map_or_else(|| "nothing".to_owned(), |record| shown(format, record.value.as_deref(), 0))
         };
         return differences.push(Difference { what, expected: shown(expected), actual: shown(actual) });
     };
-    if !same_value(format, expected.value.as_deref(), actual.value.as_deref()) {
-        let (expected, actual) = (expected.value.as_deref(), actual.value.as_deref());
-        let same = common(expected.unwrap_or_default(), actual.unwrap_or_default());
-        differences.push(Difference {
-            what: what.clone(),
-            expected: value(expected, same),
-            actual: value(actual, same),
-        });
+    let values = (expected.value.as_deref(), actual.value.as_deref());
+    match json_of(format, values.0, values.1) {
+        Some((expected, actual)) => differences.extend(in_json(&what, &expected, &actual)),
+        None if values.0 != values.1 => {
+            let same = common(values.0.unwrap_or_default(), values.1.unwrap_or_default());
+            let (expected, actual) = (shown(format, values.0, same), shown(format, values.1, same));
+            differences.push(Difference { what: what.clone(), expected, actual });
+        }
+        None => {}
     }
     if expected.topic.is_some() && expected.topic != actual.topic {
         differences.push(Difference {
             what: format!("{what}'s topic"),
-            expected: value(expected.topic.as_deref(), 0),
-            actual: value(actual.topic.as_deref(), 0),
+            expected: text_of(expected.topic.as_deref()),
+            actual: text_of(actual.topic.as_deref()),
         });
     }
     if expected.key.is_some() && expected.key != actual.key {
         differences.push(Difference {
             what: format!("{what}'s key"),
-            expected: value(expected.key.as_deref(), 0),
-            actual: value(actual.key.as_deref(), 0),
+            expected: text_of(expected.key.as_deref()),
+            actual: text_of(actual.key.as_deref()),
         });
     }
     for header in expected.headers.iter().filter(|header| !actual.headers.contains(header)) {
@@ -177,18 +157,44 @@ fn common(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
 }
 
-/// A value in quotes; of a long one the part around `from`, and its length.
-fn value(value: Option<&str>, from: usize) -> String {
-    const SHOWN: usize = 60;
+/// The fields that differ, each by itself.
+fn in_json(what: &str, expected: &Value, actual: &Value) -> Vec<Difference> {
+    let places = json::differences(expected, actual);
+    let text = |value: Option<&Value>| value.map(Value::to_string);
+    let difference = |place: &json::Place<'_>| {
+        let (expected, actual) = (text(place.expected), text(place.actual));
+        let same = common(expected.as_deref().unwrap_or_default(), actual.as_deref().unwrap_or_default());
+        let shown = |text: Option<String>| {
+            text.map_or("no such field".into(), |text| shown(Format::Json, Some(&text), same))
+        };
+        Difference {
+            what: format!("{what}: {}", place.path),
+            expected: shown(expected),
+            actual: shown(actual),
+        }
+    };
+    places.iter().map(difference).collect()
+}
+
+/// A key or a topic.
+fn text_of(text: Option<&str>) -> String {
+    text.map_or_else(|| "none".into(), |text| shown(Format::String, Some(text), 0))
+}
+
+/// A value: JSON as it is, anything else in quotes. Of a long one the part around `from`, and its length.
+fn shown(format: Format, value: Option<&str>, from: usize) -> String {
     let Some(text) = value else { return "a tombstone".into() };
-    if text.chars().nth(SHOWN).is_none() {
-        return format!("{text:?}");
+    let as_it_is = format == Format::Json && !text.contains(char::is_control);
+    let most = if as_it_is { 300 } else { 60 };
+    let quoted = |text: &str| if as_it_is { text.to_owned() } else { format!("{text:?}") };
+    if text.chars().nth(most).is_none() {
+        return quoted(text);
     }
     let start = text[..from].char_indices().rev().nth(19).map_or(0, |(at, _)| at);
-    let shown: String = text[start..].chars().take(SHOWN).collect();
+    let part: String = text[start..].chars().take(most).collect();
     let before = if start > 0 { "…" } else { "" };
-    let after = if start + shown.len() < text.len() { "…" } else { "" };
-    format!("{before}{shown:?}{after} ({} bytes, from {start})", text.len())
+    let after = if start + part.len() < text.len() { "…" } else { "" };
+    format!("{before}{}{after} ({} bytes, from {start})", quoted(&part), text.len())
 }
 
 fn list(words: impl Iterator<Item = String>) -> String {
@@ -242,6 +248,24 @@ mod tests {
         assert_eq!(
             differences("input = []\noutput = '3;6'", &[]),
             ["result 1\n  expected  \"3;6\"\n  but was   nothing"]
+        );
+    }
+
+    #[test]
+    fn of_json_each_field_that_differs_is_said_with_its_path() {
+        let json = ["source.format=json", "sink.format=json"];
+        let case = "input = 3\noutput = { value = { n = 3, result = '7', more = [1] } }";
+        assert_eq!(
+            differences(case, &json),
+            [
+                "result 1: value.result\n  expected  \"7\"\n  but was   \"6\"",
+                "result 1: value.more\n  expected  [1]\n  but was   no such field",
+            ]
+        );
+        assert_eq!(differences("input = 3\noutput = { value = { result = '6', n = 3.0 } }", &json), [""; 0]);
+        assert_eq!(
+            differences("input = 3\noutput = {}", &json),
+            ["result 1\n  expected  a tombstone\n  but was   {\"n\":3,\"result\":\"6\"}"]
         );
     }
 

@@ -6,6 +6,7 @@
 //! Knows: config, engine, format, operator, record. Must not know: rdkafka, tokio, clap.
 
 mod case;
+mod json;
 
 pub use case::{Difference, run_case};
 
@@ -13,7 +14,7 @@ use crate::{
     config::Pipeline,
     engine::{Scratch, Topology},
     operator::OperatorError,
-    record::Record,
+    record::{Record, classes},
 };
 
 /// A record that could not be computed.
@@ -74,7 +75,7 @@ impl TestDriver {
                 Ok(()) => return Ok(results),
                 Err(OperatorError::Passing { .. }) if attempt < self.attempts => attempt += 1,
                 Err(OperatorError::Passing { message }) => {
-                    self.dead_letters.push(DeadLetter { record, class: "retries-exhausted", message });
+                    self.dead_letters.push(DeadLetter { record, class: classes::RETRIES_EXHAUSTED, message });
                     return Ok(Vec::new());
                 }
                 Err(OperatorError::BadInput { class, message }) => {
@@ -127,7 +128,7 @@ mod tests {
     fn driver(works_at: u32) -> TestDriver {
         let (mut pipeline, _) = load("identity.toml", &["retry.attempts=3".parse().unwrap()]).unwrap();
         let operator = Arc::new(Moody { works_at, tried: AtomicU32::new(0) });
-        pipeline.steps.push(Step { name: "moody".into(), kind: "moody", operator });
+        pipeline.steps.push(Step { name: "moody".into(), kind: "moody", settings: Vec::new(), operator });
         TestDriver::new(&pipeline)
     }
 

@@ -16,6 +16,7 @@ in            source, text, group mine
     │
     ▼
   small       filter: drops what a condition does not hold for
+    │         max = 100
     │
     ▼
   factorial   computes n! of each n
@@ -33,11 +34,16 @@ fn graph_speaks_dot_and_mermaid() {
     assert!(dot.contains("n2 [shape=box, label=\"factorial\"];\n"), "{dot}");
     assert!(dot.contains("n2 -> n4 [style=dashed, label=\"dead letters\"];\n"), "{dot}");
     let (_, mermaid, _) = pipeline_offline(MINE, &["graph", "mine.toml", "--format", "mermaid"]);
-    assert!(mermaid.starts_with("flowchart LR\n  n0[(\"in\")]\n  n1[\"small\"]\n"), "{mermaid}");
+    assert!(mermaid.starts_with("flowchart LR\n  n0[(\"in\")]\n  n1[\"small<br>max = 100\"]\n"), "{mermaid}");
     assert!(
         mermaid.contains("n0 --> n1\n") && mermaid.contains("n1 -.->|\"dead letters\"| n4\n"),
         "{mermaid}"
     );
+    let condition = MINE.replace("max = 100", "when = \"value > 3 && key != '\\\"'\"");
+    let (_, mermaid, _) = pipeline_offline(&condition, &["graph", "mine.toml", "--format", "mermaid"]);
+    assert!(mermaid.contains("small<br>when = value #gt; 3 #amp;#amp; key != '#quot;'"), "{mermaid}");
+    let (_, dot, _) = pipeline_offline(&condition, &["graph", "mine.toml", "--format", "dot"]);
+    assert!(dot.contains("label=\"small\\nwhen = value > 3 && key != '\\\"'\""), "{dot}");
 }
 
 #[test]
@@ -45,8 +51,19 @@ fn test_runs_the_cases_of_the_file() {
     let (code, stdout, _) = pipeline_offline(MINE, &["test", "mine.toml", "factorial.toml", "identity.toml"]);
     let expected = "mine.toml\n  ok      three is small, a thousand is not\n\
                     factorial.toml\n  ok      test 1\n\
-                    identity.toml\n  there is no [[test]] in this file\n";
+                    identity.toml\n  ok      any bytes go through\n";
     assert_eq!((code, stdout.as_str()), (0, expected));
+}
+
+#[test]
+fn a_file_without_a_case_is_no_success() {
+    let untested = MINE.split("[[test]]").next().unwrap();
+    let (code, stdout, stderr) = pipeline_offline(untested, &["test", "factorial.toml", "mine.toml"]);
+    let expected = "factorial.toml\n  ok      test 1\nmine.toml\n  there is no [[test]] in this file\n";
+    assert_eq!((code, stdout.as_str()), (1, expected));
+    let expected =
+        "error: nothing is tested of mine.toml: add a [[test]] (`pipeline test --help` shows one)\n";
+    assert_eq!(stderr, expected);
 }
 
 #[test]
@@ -55,9 +72,9 @@ fn a_case_that_does_not_hold_shows_the_difference_and_exits_with_1() {
     let (code, stdout, stderr) = pipeline_offline(&wrong, &["test", "mine.toml"]);
     let expected = r#"mine.toml
   FAILED  three is small, a thousand is not (mine.toml:17)
-          result 1
-            expected  "{\"n\":3,\"result\":\"7\"}"
-            but was   "{\"n\":3,\"result\":\"6\"}"
+          result 1: value.result
+            expected  "7"
+            but was   "6"
 "#;
     assert_eq!((code, stdout.as_str()), (1, expected));
     assert_eq!(stderr, "error: 1 of 1 test cases failed\n");

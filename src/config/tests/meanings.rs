@@ -119,9 +119,10 @@ fn what_must_be_written_is_missed() {
     let text = format!("[[test]]\noutput = 'a'\n{}", operators.collect::<String>());
     let wrong = parsed(&text, &[]).unwrap_err();
     let missed = |Diagnostic { sentence, .. }: &Diagnostic| {
-        // serde's words, of which there is one for each operator.
-        if let Some((table, key)) = sentence.split_once("`: missing field `") {
-            return Some((table.trim_start_matches('`').to_owned(), key.trim_end_matches('`').to_owned()));
+        // Of an operator's settings, which serde reads.
+        if let Some((table, key)) = sentence.split_once("`: `") {
+            let key = key.strip_suffix("` is missing")?;
+            return Some((table.trim_start_matches('`').to_owned(), key.to_owned()));
         }
         let (key, place) = sentence.split_once("` is missing")?;
         let table = place.strip_prefix(" in `[").map_or("", |table| table.trim_end_matches("]`"));

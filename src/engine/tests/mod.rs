@@ -7,6 +7,7 @@ mod ordering;
 mod rebalances;
 mod refused;
 mod replies;
+mod reports;
 mod routes;
 mod stages;
 mod storms;

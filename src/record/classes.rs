@@ -1,0 +1,96 @@
+//! What a dead letter says of itself: the classes of trouble.
+
+/// Makes a constant of each name, with what it means as its documentation, and a list of all.
+macro_rules! named {
+    ($(#[$doc:meta])* $list:ident: $($name:ident $text:literal $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: &str = $text;)*
+        $(#[$doc])*
+        pub const $list: &[(&str, &str)] = &[$(($name, $meaning)),*];
+    };
+}
+pub(super) use named;
+
+#[rustfmt::skip] // one line a class
+named! {
+    /// Each class with what it means.
+    CLASSES:
+    TOMBSTONE "tombstone" "The record has no value, and a number is needed.";
+    EMPTY "empty" "The value has no bytes, and something is needed.";
+    NOT_UTF8 "not-utf8" "The value is not UTF-8, and its format is text.";
+    NOT_A_NUMBER "not-a-number" "The value is not a whole number, and one is needed: by `factorial`, by `min` and `max` of `filter`, or by the format.";
+    NEGATIVE "negative" "The number is below 0.";
+    ABOVE_MAX "above-max" "The number is above `max_n` of `factorial`, or does not fit 64 bits.";
+    NOT_JSON "not-json" "The value is not JSON, or JSON that cannot be read, such as one that is nested too deep.";
+    NOT_WRITABLE "not-writable" "The sink's format cannot hold what an operator has made.";
+    EXPRESSION_FAILED "expression-failed" "An expression has no result for this record: a field is not there, or is of another kind. The message says which part of it, and why.";
+    NOT_AN_OBJECT "not-an-object" "A field is to be set or removed, and what it would be in is no object.";
+    NOT_A_LIST "not-a-list" "`into` of `split` gives no list.";
+    RESULT_TOO_LARGE "result-too-large" "The result is larger than its topic takes.";
+    RESULT_REFUSED "result-refused" "The broker refuses the result for another reason, which the message quotes.";
+    RETRIES_EXHAUSTED "retries-exhausted" "An operator failed in passing `retry.attempts` times.";
+    OPERATOR_PANICKED "operator-panicked" "An operator panicked: a defect of the program. The message is the panic's.";
+}
+
+/// `docs/dead-letters.md`.
+pub fn dead_letters_document() -> String {
+    let rows = |list: &[(&str, &str)]| -> String {
+        list.iter().map(|(name, meaning)| format!("| `{name}` | {meaning} |\n")).collect()
+    };
+    format!(
+        "# Dead letters\n\n\
+         A record that can never be computed goes to the dead-letter topic, as it came: the same key, value, headers and \
+         timestamp.\nHeaders are added that say what was wrong. The topic is the source's name with `.dlq`, unless\n\
+         [`dead_letters.topic`](settings.md#dead_letters) says another. The records behind it go on.\n\n\
+         A worker logs the first dead letter of each class at once, and then a line a minute with how many more there \
+         were.\n`pipeline_dead_letters_total` counts them by class. A `[[test]]` of the pipeline's file says which \
+         classes it expects:\n`dead_letters = [\"not-json\"]`.\n\n\
+         ## Classes\n\n| class | when |\n|---|---|\n{}\n\
+         ## Headers\n\n| header | what it says |\n|---|---|\n{}\n\
+         All are text. A record that is read from a dead-letter topic and fails again has each of them twice: the last one\n\
+         counts.\n\n\
+         ## To do them again\n\n\
+         Mend what was wrong, then send key and value to the source topic once more, with any Kafka client. Where neither has \
+         a line break or a tab, with \
+         [kcat](https://github.com/edenhill/kcat):\n\n\
+         ```sh\n\
+         kcat -b 127.0.0.1:9092 -C -t orders.dlq -e -f '%o %h\\n%k\\t%s\\n'            # what there is, and why\n\
+         kcat -b 127.0.0.1:9092 -C -t orders.dlq -e -q -K '\\t' | kcat -b 127.0.0.1:9092 -P -t orders -K '\\t'\n\
+         ```\n\
+         <!-- Made from `src/record/classes.rs` and `names.rs`: `UPDATE=1 cargo test --lib dead_letters_document` -->\n",
+        rows(CLASSES),
+        rows(super::error::HEADERS),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn dead_letters_document_agrees_with_the_constants() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dead-letters.md");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(path, dead_letters_document()).unwrap();
+        }
+        let committed = fs::read_to_string(path).unwrap();
+        let hint = "regenerate it: UPDATE=1 cargo test --lib dead_letters_document";
+        assert!(committed == dead_letters_document(), "{hint}");
+    }
+
+    /// A class that is written out where it arises would be missing in the list.
+    #[test]
+    fn no_class_is_written_out_where_it_arises() {
+        for folder in ["operator", "format", "engine", "testing"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+            for file in fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+                let Ok(text) = fs::read_to_string(&file) else { continue };
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                for written in ["class: \"", "class = \"", "(_) => \""] {
+                    assert!(!code.contains(written), "{}: a class is a constant: {written}", file.display());
+                }
+            }
+        }
+    }
+}
