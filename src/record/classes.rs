@@ -49,9 +49,9 @@ pub fn dead_letters_document() -> String {
          All are text. A record that is read from a dead-letter topic and fails again has each of them twice: the last one\n\
          counts.\n\n\
          ## To do them again\n\n\
-         Mend what was wrong, then send key and value to the source topic once more, with any Kafka client. Where neither has \
-         a line break or a tab, with \
-         [kcat](https://github.com/edenhill/kcat):\n\n\
+         Mend what was wrong, then send key and value to the source topic once more, with any Kafka client.\n\
+         [kcat](https://github.com/edenhill/kcat) does it where neither has a line break or a tab, and no value is \
+         missing;\nheaders and timestamps of the records are then new:\n\n\
          ```sh\n\
          kcat -b 127.0.0.1:9092 -C -t orders.dlq -e -f '%o %h\\n%k\\t%s\\n'            # what there is, and why\n\
          kcat -b 127.0.0.1:9092 -C -t orders.dlq -e -q -K '\\t' | kcat -b 127.0.0.1:9092 -P -t orders -K '\\t'\n\

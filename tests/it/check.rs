@@ -28,7 +28,7 @@ fn check_shows_every_error_of_every_file_and_exits_with_2() {
         "mine.toml:2:1",
         "did you mean `order`?",
         "mine.toml:9:7",
-        "invalid type: string \"x\"",
+        "`operators.small.max`: it must be an integer, at least 0, not a string",
         "there is no pipeline nowhere.toml",
     ] {
         assert!(stderr.contains(part), "{part:?} is not in\n{stderr}");
