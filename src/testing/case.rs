@@ -61,7 +61,7 @@ pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>,
         differences.push(Difference {
             what: "dead letters".into(),
             expected: list(case.dead_letters.iter().cloned()),
-            actual: list(described),
+            actual: lines(described),
         });
     }
     Ok(differences)
@@ -195,6 +195,12 @@ fn shown(format: Format, value: Option<&str>, from: usize) -> String {
     let before = if start > 0 { "…" } else { "" };
     let after = if start + part.len() < text.len() { "…" } else { "" };
     format!("{before}{}{after} ({} bytes, from {start})", quoted(&part), text.len())
+}
+
+/// What is too long to stand beside another, one below the other.
+fn lines(sentences: impl Iterator<Item = String>) -> String {
+    let lines: Vec<String> = sentences.collect();
+    if lines.is_empty() { "none".into() } else { lines.join("\n            ") }
 }
 
 fn list(words: impl Iterator<Item = String>) -> String {

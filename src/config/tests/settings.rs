@@ -168,6 +168,8 @@ fn what_merely_follows_from_an_error_is_not_said() {
             format!("{}{map}", json.replace("out', format = 'json", "out', format = 'xml")),
             "`sink.format` cannot be \"xml\"",
         ),
+        (format!("{json}{map}").replace("sink =", "snik ="), "`snik` is not a setting of a pipeline"),
+        (format!("{}{map}", json.replacen("format", "fromat", 1)), "`fromat` is not a setting of `[source]`"),
         (format!("{GOOD}[[test]]\ninptu = '3'\n"), "`inptu` is not a setting of `[test]`"),
     ] {
         let said = wrong(&text, &[]);
