@@ -183,8 +183,7 @@ fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {
 /// A side's format; `None` where it is not known: what is written is none, or a key or the table is misspelt.
 fn format(table: &Reader<'_>) -> Option<Format> {
     let written = table.choice("format", FORMATS);
-    let is_default =
-        table.node("format").is_none() && !table.has_like("format") && table.node("topic").is_some();
+    let is_default = !table.is_empty() && table.node("format").is_none() && !table.has_like("format");
     if is_default { Some(Format::default()) } else { written }
 }
 

@@ -314,6 +314,11 @@ impl<'a> Reader<'a> {
         self.diagnostics.borrow_mut().push_missing(self.path_of(key), diagnostic);
     }
 
+    /// Whether nothing is written in it, or it is not there.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether another key was probably meant to be this one.
     pub fn has_like(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key != key && closest(&entry.key, [key]).is_some())

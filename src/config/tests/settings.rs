@@ -168,6 +168,7 @@ fn what_merely_follows_from_an_error_is_not_said() {
             format!("{}{map}", json.replace("out', format = 'json", "out', format = 'xml")),
             "`sink.format` cannot be \"xml\"",
         ),
+        (GOOD.replace("[sink]", "[sink]\ntopics = ['a']"), "`topics` is not a setting of `[sink]`"),
         (format!("{json}{map}").replace("sink =", "snik ="), "`snik` is not a setting of a pipeline"),
         (format!("{}{map}", json.replacen("format", "fromat", 1)), "`fromat` is not a setting of `[source]`"),
         (format!("{GOOD}[[test]]\ninptu = '3'\n"), "`inptu` is not a setting of `[test]`"),
