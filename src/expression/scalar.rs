@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cel::common::ast::operators;
 
 use super::bounds;
-use crate::value::{Value, read_json};
+use crate::value::{Value, read_json, read_json_number};
 
 /// Why a compiled expression gives nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -195,14 +195,18 @@ impl<'s> Scalar<'s> {
             b"null" => Ok(Scalar::Null),
             b"true" => Ok(Scalar::Bool(true)),
             b"false" => Ok(Scalar::Bool(false)),
-            [b'{' | b'[', ..] => Err(Stop::Unknown),
-            _ => match read_json(&Bytes::copy_from_slice(text.as_bytes())) {
-                Ok(Value::Int(n)) => Ok(Scalar::Int(n)),
-                Ok(Value::UInt(n)) => Ok(Scalar::UInt(n)),
-                Ok(Value::Float(n)) => Ok(Scalar::Float(n)),
+            // Some of it is escaped, and so it is copied.
+            [b'"', ..] => match read_json(&Bytes::copy_from_slice(text.as_bytes())) {
                 Ok(Value::String(text)) => Ok(Scalar::Text(Cow::Owned(text.to_string()))),
                 _ => Err(Stop::Unknown),
             },
+            [b'-' | b'0'..=b'9', ..] => match read_json_number(text.as_bytes()) {
+                Ok(Value::Int(n)) => Ok(Scalar::Int(n)),
+                Ok(Value::UInt(n)) => Ok(Scalar::UInt(n)),
+                Ok(Value::Float(n)) => Ok(Scalar::Float(n)),
+                _ => Err(Stop::Unknown),
+            },
+            _ => Err(Stop::Unknown),
         }
     }
 

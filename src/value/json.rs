@@ -205,12 +205,16 @@ pub fn read_json(text: &Bytes) -> Result<Value, JsonError> {
             let string: &str = serde_json::from_slice(text).map_err(syntax)?;
             Ok(Value::String(shared(text, Cow::Borrowed(string))))
         }
-        Some(b'-' | b'0'..=b'9') => number(text),
+        Some(b'-' | b'0'..=b'9') => read_json_number(text),
         _ => read_json_fields(text, &Wanted::Fields(Vec::new()), Others::Kept),
     }
 }
 
-fn number(text: &Bytes) -> Result<Value, JsonError> {
+/// Reads one JSON number.
+///
+/// # Errors
+/// That it is none, or does not fit 64 bits.
+pub fn read_json_number(text: &[u8]) -> Result<Value, JsonError> {
     let written = std::str::from_utf8(text).unwrap_or_default();
     if written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
         if let Ok(n) = written.parse() {

@@ -14,7 +14,7 @@ mod wanted;
 use bytes::Bytes;
 pub use bytestring::ByteString;
 
-pub use json::{JsonError, Others, read_json, read_json_fields, write_json};
+pub use json::{JsonError, Others, read_json, read_json_fields, read_json_number, write_json};
 pub use paths::{Found, Paths};
 pub use wanted::Wanted;
 
