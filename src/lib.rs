@@ -2,7 +2,7 @@
 //!
 //! # The layout
 //! - [`record`]: what flows; [`trace`]: what it belongs to.
-//! - [`value`]: what bytes mean; [`mod@format`]: bytes to values and back; [`expression`]: CEL over a record; [`operator`]: what is
+//! - [`value`]: what bytes mean; [`mod@format`]: bytes to values and back; [`registry`]: schemas of such bytes; [`expression`]: CEL over a record; [`operator`]: what is
 //!   done to a record.
 //! - [`factorial`]: pure arithmetic.
 //! - [`settings`]: a TOML file with its positions; [`config`]: what it says, checked, as a pipeline.
@@ -32,6 +32,7 @@ pub mod load;
 pub mod operator;
 pub mod plant;
 pub mod record;
+pub mod registry;
 pub mod settings;
 pub mod simulate;
 pub mod telemetry;

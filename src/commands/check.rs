@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     config::{Pipeline, load},
+    format::Format,
     kafka::{Admin, settings},
 };
 
@@ -25,7 +26,8 @@ pub struct Check {
     /// Files as given, in pipelines/, or built in, such as factorial.toml
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Also check at the brokers: whether they answer, the topics, and what this user may do with them
+    /// Also check at the brokers: whether they answer, the topics, and what this user may do with them;
+    /// and at the schema registry, whether what the sink would write may be written
     #[arg(long)]
     connect: bool,
     #[command(flatten)]
@@ -61,13 +63,16 @@ impl Check {
 /// Checks the pipeline at its brokers. Returns what is fine, a line each, or everything that keeps it from
 /// running.
 fn connect(pipeline: &Pipeline) -> Result<String, Vec<String>> {
+    let registries = [&pipeline.source.format, &pipeline.sink.format].map(Format::survey);
     let admin = Admin::new(&settings::common(pipeline)).map_err(|error| vec![error.to_string()])?;
     let survey = admin.survey(pipeline).map_err(|error| vec![error.to_string()])?;
-    let mut wrong = survey.wrong;
-    wrong.extend(refuse_false_promise(pipeline, &admin).err().map(|failure| failure.to_string()));
-    if wrong.is_empty() {
-        Ok(survey.good.iter().map(|line| format!("  {line}\n")).collect())
-    } else {
-        Err(wrong)
+    let (mut good, mut wrong) = (survey.good, survey.wrong);
+    for answer in registries {
+        match answer {
+            Ok(answer) => good.extend(answer),
+            Err(reason) => wrong.push(reason),
+        }
     }
+    wrong.extend(refuse_false_promise(pipeline, &admin).err().map(|failure| failure.to_string()));
+    if wrong.is_empty() { Ok(good.iter().map(|line| format!("  {line}\n")).collect()) } else { Err(wrong) }
 }

@@ -94,8 +94,8 @@ impl Request {
             file: self.pipeline.clone(),
             timeout: self.timeout,
             wait: !self.no_wait,
-            input: pipeline.source.format,
-            output: pipeline.sink.format,
+            input: pipeline.source.format.clone(),
+            output: pipeline.sink.format.clone(),
             requests,
             waiter: Waiter::sharing(),
             numbers: HashMap::new(),
@@ -175,7 +175,7 @@ impl Session {
             if numbers.len() > 1 {
                 self.numbers.insert(request, n);
             }
-            let value = self.input.encode_request(n);
+            let value = self.input.encode_request(n).map_err(Failure::failed)?;
             while !self.requests.send(request, &value).map_err(Failure::failed)? {
                 self.advance()?;
             }

@@ -79,8 +79,14 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
             GatewayClients::start(&gateway, route, admin.is_embedded(), status.clone())
                 .map_err(Failure::failed)?;
         let cache = gateway.cache / gateway.routes.len() as u64;
-        let desk =
-            Desk::new(route.values, route.correlation, cache, requests, status.clone(), metrics.clone());
+        let desk = Desk::new(
+            route.values.clone(),
+            route.correlation,
+            cache,
+            requests,
+            status.clone(),
+            metrics.clone(),
+        );
         let desk = DeskHandle::start(desk, events, permits.clone(), status);
         let (timeout, batch) = (gateway.http.timeout, gateway.batch);
         routes.push(Arc::new(Served { route: route.clone(), desk, timeout, batch }));

@@ -9,9 +9,10 @@ use std::{
 };
 
 use super::{
+    formats::NUMBER_FORMATS,
     kafka,
     pipeline::{Metrics, Properties, TopicSettings},
-    read::{NUMBER_FORMATS, metrics, positive, shutdown, topic},
+    read::{metrics, positive, shutdown, topic},
 };
 use crate::{
     format::Format,
@@ -93,7 +94,7 @@ pub enum Correlation {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Values {
     /// Numbers, in the topics' formats.
     Numbers {

@@ -6,6 +6,7 @@
 //! Knows: engine, format, librdkafka, operator, record, settings. Must not know: rdkafka, clap, tokio.
 
 mod cases;
+mod formats;
 mod gateway;
 mod kafka;
 mod lints;
@@ -19,6 +20,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use formats::NUMBER_FORMATS;
 pub use gateway::{Correlation, Gateway, HttpSettings, Route, Secret, Tls, Values};
 use kafka::is_secret;
 pub(crate) use kafka::shared as kafka_properties;
@@ -28,4 +30,4 @@ pub(crate) use location::EXAMPLES;
 pub use location::built_in;
 pub use meanings::settings_document;
 pub use pipeline::*;
-pub(crate) use read::{NUMBER_FORMATS, metrics, positive, topic_name};
+pub(crate) use read::{metrics, positive, topic_name};

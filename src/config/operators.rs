@@ -15,10 +15,10 @@ pub(super) fn read(root: &Reader<'_>, formats: Option<Formats>) -> (Vec<Step>, O
     let mut steps: Vec<Step> = Vec::new();
     let mut formats = formats;
     for (name, table) in tables {
-        let Some(step) = step(name, table, formats) else { continue };
+        let Some(step) = step(name, table, formats.clone()) else { continue };
         // What an operator has written is in the sink's format.
         if let Some(formats) = formats.as_mut().filter(|_| !step.operator.keeps_value()) {
-            formats.input = formats.output;
+            formats.input = formats.output.clone();
         }
         steps.push(step);
     }

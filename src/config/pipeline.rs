@@ -212,9 +212,9 @@ impl Pipeline {
     }
 
     /// How values are written in the result topic of that name.
-    pub fn format_of(&self, topic: &str) -> Format {
+    pub fn format_of(&self, topic: &str) -> &Format {
         let route = self.routes.iter().find(|route| route.topics.iter().any(|(_, of)| of.topic == topic));
-        route.filter(|_| topic != self.sink.topic.topic).map_or(self.sink.format, |route| route.format)
+        route.filter(|_| topic != self.sink.topic.topic).map_or(&self.sink.format, |route| &route.format)
     }
 
     /// The names of all topics that it writes to.

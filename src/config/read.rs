@@ -9,7 +9,9 @@ use std::{
 };
 
 use super::{
-    cases, kafka, operators,
+    cases,
+    formats::{self, Side},
+    kafka, operators,
     pipeline::{
         Commit, Guarantee, Limits, Metrics, Order, Pipeline, RetryPolicy, Sink, Source, TopicSettings,
     },
@@ -25,16 +27,6 @@ const GUARANTEES: &[(&str, Guarantee)] =
     &[("at-least-once", Guarantee::AtLeastOnce), ("exactly-once", Guarantee::ExactlyOnce)];
 const ORDERS: &[(&str, Order)] =
     &[("partition", Order::Partition), ("key", Order::Key), ("none", Order::None)];
-/// The formats that have numbers, for those who ask for factorials.
-pub(crate) const NUMBER_FORMATS: &[(&str, Format)] =
-    &[("text", Format::Text), ("json", Format::Json), ("bincode", Format::Bincode)];
-pub(super) const FORMATS: &[(&str, Format)] = &[
-    ("text", Format::Text),
-    ("json", Format::Json),
-    ("bincode", Format::Bincode),
-    ("string", Format::String),
-    ("bytes", Format::Bytes),
-];
 
 /// The whole file. `None` where something that has no default is missing or wrong; the diagnostics say what.
 pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Pipeline> {
@@ -48,17 +40,14 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     let guarantee = root.choice("guarantee", GUARANTEES).unwrap_or(Guarantee::AtLeastOnce);
     let order = root.choice("order", ORDERS).unwrap_or(Order::Partition);
     let all = kafka::All::read(&root, guarantee);
-    let source = source(&root, name.as_deref(), all.source);
-    let formats = {
-        let (input, output) = (format(&root.table("source")), format(&root.table("sink")));
-        input.zip(output).map(|(input, output)| Formats { input, output })
-    };
-    let (steps, written) = operators::read(&root, formats);
-    let sink = sink(&root, all.sink);
+    let (source, input) = source(&root, name.as_deref(), all.source);
+    let (sink, output) = sink(&root, all.sink);
+    let formats = input.zip(output).map(|(input, output)| Formats { input, output });
+    let (steps, written) = operators::read(&root, formats.clone());
     let sink_topic = sink.as_ref().map_or("", |sink| &sink.topic.topic);
     let (routes, router) = {
-        let otherwise = formats.map(|formats| formats.output).unwrap_or_default();
-        routes::read(&root, sink_topic, written.unwrap_or(otherwise), otherwise)
+        let otherwise = formats.as_ref().map(|formats| formats.output.clone()).unwrap_or_default();
+        routes::read(&root, sink_topic, written.unwrap_or_else(|| otherwise.clone()), otherwise)
     };
     if formats.is_some()
         && steps.is_empty()
@@ -99,15 +88,20 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     })
 }
 
-fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> Option<Source> {
+fn source(
+    root: &Reader<'_>,
+    name: Option<&str>,
+    kafka: super::Properties,
+) -> (Option<Source>, Option<Format>) {
     let table = root.table("source");
     table.table("kafka");
     let topics = source_topics(&table);
     let group = table.string("group").or(name.map(str::to_owned));
-    let format = format(&table);
+    let format = formats::read(&table, Side::Source);
     let requests = table.boolean("requests").unwrap_or(false);
     table.finish();
-    Some(Source { topics: topics?, group: group?, format: format?, requests, kafka })
+    let source = || Some(Source { topics: topics?, group: group?, format: format.clone()?, requests, kafka });
+    (source(), format)
 }
 
 /// What is read: `topic`, `topics` or `pattern`.
@@ -171,20 +165,14 @@ fn pattern(table: &Reader<'_>) -> Option<String> {
     Some(format!("^({pattern})$"))
 }
 
-fn sink(root: &Reader<'_>, kafka: super::Properties) -> Option<Sink> {
+fn sink(root: &Reader<'_>, kafka: super::Properties) -> (Option<Sink>, Option<Format>) {
     let table = root.table("sink");
     table.table("kafka");
     let topic = topic(&table, "the topic that results go to");
-    let format = format(&table);
+    let format = formats::read(&table, Side::Sink);
     table.finish();
-    Some(Sink { topic: topic?, format: format?, kafka })
-}
-
-/// A side's format; `None` where it is not known: what is written is none, or a key or the table is misspelt.
-fn format(table: &Reader<'_>) -> Option<Format> {
-    let written = table.choice("format", FORMATS);
-    let is_default = !table.is_empty() && table.node("format").is_none() && !table.has_like("format");
-    if is_default { Some(Format::default()) } else { written }
+    let sink = || Some(Sink { topic: topic?, format: format.clone()?, kafka });
+    (sink(), format)
 }
 
 pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {

@@ -1,9 +1,10 @@
 //! The `[[routes]]` tables, and where results go without one.
 
 use super::{
+    formats::{self, Side},
     operators::{filled_in, refuse},
     pipeline::{SinkRoute, TopicSettings},
-    read::{FORMATS, legal_topic, topic, topic_settings},
+    read::{legal_topic, topic, topic_settings},
 };
 use crate::{
     format::Format,
@@ -26,12 +27,16 @@ pub(super) fn read(
     let (mut routes, mut branches) = (Vec::new(), Vec::new());
     let mut known = vec![sink.to_owned()];
     for table in root.array_of_tables("routes") {
-        let route = route(&table, otherwise);
+        let route = route(&table, &otherwise);
         if let Some(route) = &route {
             let topics =
                 route.topics.iter().map(|(name, topic)| (name.clone(), place(&mut known, &topic.topic)));
-            let branch =
-                Branch::new(route.when.as_deref(), route.by.as_deref(), topics.collect(), route.format);
+            let branch = Branch::new(
+                route.when.as_deref(),
+                route.by.as_deref(),
+                topics.collect(),
+                route.format.clone(),
+            );
             branches.extend(branch.map_err(|error| refuse(&table, &error, None)).ok());
         }
         routes.extend(route);
@@ -54,9 +59,12 @@ fn place(known: &mut Vec<String>, topic: &str) -> ResultTopic {
     ResultTopic(u16::try_from(at).unwrap_or(u16::MAX - 1))
 }
 
-fn route(table: &Reader<'_>, otherwise: Format) -> Option<SinkRoute> {
+fn route(table: &Reader<'_>, otherwise: &Format) -> Option<SinkRoute> {
     let (when, by) = (expression(table, "when")?, expression(table, "by")?);
-    let format = table.choice("format", FORMATS).unwrap_or(otherwise);
+    let format = match (formats::read(table, Side::Sink), table.node("format")) {
+        (_, None) => otherwise.clone(),
+        (format, Some(_)) => format?,
+    };
     let topics = topics(table, by.is_some())?;
     Some(SinkRoute { when, by, topics, format })
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{
     RetryPolicy, Runtime, Stop, Topology,
+    away::Away,
     chunk::Chunk,
     dead_letter::{self, Origin},
     reply,
@@ -40,6 +41,8 @@ pub struct Compute {
     pub requests: bool,
     /// The largest record that each topic takes, in bytes as [`wire_size`] counts.
     pub largest: PerTopic<AtomicU64>,
+    /// What operators wait for.
+    pub away: Away,
 }
 
 /// One record to be sent.
@@ -166,6 +169,12 @@ impl Compute {
                     self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
                 }
                 OperatorError::Passing { .. } => {
+                    outcome.retries += 1;
+                    (*next, *failed) = (cause, attempts);
+                    return;
+                }
+                OperatorError::Away { message } => {
+                    self.away.say(self.runtime.now(), &message);
                     outcome.retries += 1;
                     (*next, *failed) = (cause, attempts);
                     return;

@@ -8,6 +8,7 @@
 //!
 //! Knows: operator, plant, record, telemetry, trace. Must not know: rdkafka, toml, clap.
 
+mod away;
 mod budget;
 mod chunk;
 mod commit;

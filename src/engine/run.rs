@@ -12,6 +12,7 @@ use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll
 
 use super::{
     Handover, Plan, Reservation, Runtime, Sink, Source, SourceEvent, Stop,
+    away::Away,
     commit::Committer,
     compute::Compute,
     lane::{EngineState, Lane, LaneEvent, LaneId, Shared},
@@ -132,6 +133,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             runtime: runtime.clone(),
             requests: plan.requests,
             largest: plan.largest.map(|largest| AtomicU64::new(*largest)),
+            away: Away::default(),
         };
         let shared = Shared {
             order: plan.order,

@@ -294,6 +294,7 @@ fn owned<'v>(value: Value, levels: usize) -> Result<Box<dyn Val + 'v>, Execution
         Value::Float(value) => Box::new(CelDouble::from(value)),
         Value::String(text) => Box::new(CelString::from(text.to_string())),
         Value::Bytes(bytes) => Box::new(CelBytes::from(bytes.to_vec())),
+        Value::Timestamp(time) => Box::new(CelTimestamp::from(time.fixed_offset())),
         Value::Json(text) => {
             if let Some(b'{' | b'[') = text.first() {
                 bounds::spend_on_reading_again(&text)?;

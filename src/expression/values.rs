@@ -11,7 +11,6 @@ use cel::{
         value::Val,
     },
 };
-use chrono::SecondsFormat;
 
 use super::{Scope, bounds, needs, needs_bool};
 use crate::value::{Fields, Value};
@@ -103,7 +102,7 @@ fn values(found: &dyn Val) -> Result<Value, ExecutionError> {
         return fields(map);
     }
     if let Some(time) = found.downcast_ref::<CelTimestamp>() {
-        return Ok(Value::String(time.inner().to_rfc3339_opts(SecondsFormat::AutoSi, true).into()));
+        return Ok(Value::Timestamp(time.inner().to_utc()));
     }
     if let Some(duration) = found.downcast_ref::<CelDuration>() {
         // As Protobuf's JSON writes one.

@@ -2,10 +2,12 @@
 
 use thiserror::Error;
 
-use crate::record::classes;
+use crate::{record::classes, registry::RegistryError};
 
 /// The class that callers see of a value that is no result; no dead letter has it.
 const NOT_A_RESULT: &str = "not-a-result";
+/// The class of what a registry does not give; no dead letter has it.
+const REGISTRY: &str = "registry";
 
 /// Why a value cannot be read. Quotes at most 40 characters of it.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
@@ -31,6 +33,15 @@ pub enum ValueError {
     /// Text that is no JSON.
     #[error("the value is not JSON: {0}")]
     NotJson(String),
+    /// Bytes that do not fit their schema: the class, such as `not-avro`, and the sentence.
+    #[error("{1}")]
+    NotOfSchema(&'static str, String),
+    /// A registry that has to be asked does not answer now.
+    #[error("{0}")]
+    Away(String),
+    /// A registry that has to be asked refuses, and will for every record.
+    #[error("{0}")]
+    Refused(String),
     /// A value that the format cannot hold.
     #[error("{0}")]
     Unwritable(String),
@@ -49,6 +60,23 @@ impl ValueError {
             ValueError::NotAResult(_) => NOT_A_RESULT,
             ValueError::NotJson(_) => classes::NOT_JSON,
             ValueError::Unwritable(_) => classes::NOT_WRITABLE,
+            ValueError::NotOfSchema(class, _) => class,
+            // Neither becomes a dead letter.
+            ValueError::Away(_) | ValueError::Refused(_) => REGISTRY,
+        }
+    }
+}
+
+impl ValueError {
+    /// What a registry's answer is for a value. What it does not have is wrong with the value, and of that class; of the schema
+    /// that is written with, where `class` is empty, it is wrong with the pipeline.
+    pub(super) fn of_registry(error: RegistryError, class: &'static str) -> Self {
+        match error {
+            RegistryError::Away(sentence) => ValueError::Away(sentence),
+            RegistryError::Unknown(sentence) if !class.is_empty() => ValueError::NotOfSchema(class, sentence),
+            RegistryError::Unknown(sentence) | RegistryError::Refused(sentence) => {
+                ValueError::Refused(sentence)
+            }
         }
     }
 }

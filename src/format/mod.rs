@@ -3,33 +3,37 @@
 //!
 //! One file a format. Values that no operator looks into go through as bytes, whatever the format.
 //!
-//! Knows: factorial, record, value. Must not know: rdkafka, tokio.
+//! Knows: factorial, record, registry, value. Must not know: rdkafka, tokio.
 
+mod avro;
 mod bincode;
 mod error;
 mod json;
+mod numbers;
 mod text;
 
+pub use avro::{Avro, Schema as AvroSchema};
 pub use error::ValueError;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
     factorial::Decimal,
-    value::{Others, Value, Wanted},
+    value::{Others, Value, Wanted, timestamp_text},
 };
 
-/// How values are written in a topic.
+/// How values are written in a topic. Cheap to clone.
 ///
 /// ```
 /// use pipeline::{factorial::factorial, format::Format};
 ///
 /// assert_eq!(Format::Text.decode_request(b"30"), Ok(30));
-/// assert_eq!(Format::Text.encode_result(3, &factorial(3)), b"3;6");
-/// assert_eq!(Format::Json.encode_result(3, &factorial(3)), br#"{"n":3,"result":"6"}"#);
+/// assert_eq!(Format::Text.encode_result(3, &factorial(3)), Ok(b"3;6".to_vec()));
+/// assert_eq!(Format::Json.encode_result(3, &factorial(3)), Ok(br#"{"n":3,"result":"6"}"#.to_vec()));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub enum Format {
     /// Decimal ASCII: `30`, and `30;265252859812191058636308480000000`.
     #[default]
@@ -42,10 +46,12 @@ pub enum Format {
     String,
     /// Any bytes.
     Bytes,
+    /// Avro's binary encoding, with a schema.
+    Avro(Arc<Avro>),
 }
 
 /// The formats on both sides of an operator.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Formats {
     /// How the values that come in are written.
     pub input: Format,
@@ -55,19 +61,44 @@ pub struct Formats {
 
 impl Format {
     /// The name that a pipeline's file uses.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Format::Text => "text",
             Format::Json => "json",
             Format::Bincode => "bincode",
             Format::String => "string",
             Format::Bytes => "bytes",
+            Format::Avro(_) => "avro",
         }
     }
 
     /// Whether its values are numbers, or have one: what the factorial needs.
-    pub fn has_numbers(self) -> bool {
-        matches!(self, Format::Text | Format::Json | Format::Bincode)
+    pub fn has_numbers(&self) -> bool {
+        !matches!(self, Format::String | Format::Bytes)
+    }
+
+    /// Whether its values can be objects, whose fields can be set.
+    pub fn has_fields(&self) -> bool {
+        matches!(self, Format::Json | Format::Avro(_))
+    }
+
+    /// Whether a value can be read at once, without a question to a schema registry.
+    pub fn is_at_hand(&self, value: &Bytes) -> bool {
+        match self {
+            Format::Avro(avro) => avro.is_at_hand(value),
+            _ => true,
+        }
+    }
+
+    /// Asks the schema registry, where the format has one, whether values may be written; what it says.
+    ///
+    /// # Errors
+    /// Why they may not.
+    pub fn survey(&self) -> Result<Option<String>, String> {
+        match self {
+            Format::Avro(avro) => avro.survey().map_err(|error| error.to_string()),
+            _ => Ok(None),
+        }
     }
 
     /// Reads a value for expressions to look into, as far as they do.
@@ -80,7 +111,7 @@ impl Format {
     ///
     /// # Errors
     /// Why the bytes are none of this format.
-    pub fn read(self, bytes: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, ValueError> {
+    pub fn read(&self, bytes: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, ValueError> {
         let number = |n: u64| i64::try_from(n).map_or(Value::UInt(n), Value::Int);
         match self {
             Format::Text => text::decode_request(bytes).map(number),
@@ -91,6 +122,7 @@ impl Format {
                 Err(_) => Err(ValueError::NotUtf8(error::excerpt(bytes))),
             },
             Format::Bytes => Ok(Value::Bytes(bytes.clone())),
+            Format::Avro(avro) => avro.read(bytes, wanted, others),
         }
     }
 
@@ -98,7 +130,7 @@ impl Format {
     ///
     /// # Errors
     /// Why this format cannot hold it.
-    pub fn write(self, value: &Value) -> Result<Bytes, ValueError> {
+    pub fn write(&self, value: &Value) -> Result<Bytes, ValueError> {
         let unwritable = |needs: &str| {
             let what = value.kind();
             ValueError::Unwritable(format!("the format {} needs {needs}, and this is {what}", self.name()))
@@ -110,14 +142,39 @@ impl Format {
         };
         match (self, value) {
             (Format::Json, value) => json::write(value),
+            (Format::Avro(avro), value) => avro.write(value),
             (Format::String | Format::Bytes, Value::String(text)) => Ok(text.as_bytes().clone()),
             (Format::Bytes, Value::Bytes(bytes)) => Ok(bytes.clone()),
+            (Format::String | Format::Bytes, Value::Timestamp(time)) => Ok(timestamp_text(time).into()),
             (Format::String | Format::Bytes, Value::Json(text)) => self.write(&json::value(text)?),
             (Format::Text | Format::Bincode, Value::Json(text)) => self.write(&json::value(text)?),
-            (Format::Text | Format::Bincode, _) => Ok(self.encode_request(number()?).into()),
+            (Format::Text | Format::Bincode, _) => Ok(self.encode_request(number()?)?.into()),
             (Format::String, _) => Err(unwritable("text")),
             (Format::Bytes, _) => Err(unwritable("bytes or text")),
         }
+    }
+
+    /// Writes a value that stands in a file: JSON for a format with a schema, digits for `bincode`, and the text itself for others.
+    ///
+    /// # Errors
+    /// The text is none that the format can write.
+    pub fn from_text(&self, text: &str) -> Result<Bytes, ValueError> {
+        let text = Bytes::copy_from_slice(text.as_bytes());
+        match self {
+            Format::Avro(_) | Format::Bincode => self.write(&Value::Json(text)),
+            _ => Ok(text),
+        }
+    }
+
+    /// A value as text, for people: JSON for a format with a schema. What cannot be read is the text that its bytes are.
+    pub fn to_text(&self, value: &Bytes) -> String {
+        let json = match self {
+            Format::Avro(_) => {
+                self.read(value, &Wanted::All, Others::Kept).and_then(|value| json::write(&value)).ok()
+            }
+            _ => None,
+        };
+        String::from_utf8_lossy(&json.unwrap_or_else(|| value.clone())).into_owned()
     }
 
     /// Reads a request's number. Leading zeros are accepted (`007` is 7); signs, blanks and digits of other
@@ -125,38 +182,53 @@ impl Format {
     ///
     /// # Errors
     /// Which kind of wrong the value is.
-    pub fn decode_request(self, value: &[u8]) -> Result<u64, ValueError> {
+    pub fn decode_request(&self, value: &[u8]) -> Result<u64, ValueError> {
         match self {
             Format::Text | Format::String | Format::Bytes => text::decode_request(value),
             Format::Json => json::decode_request(value),
             Format::Bincode => bincode::decode_request(value),
+            Format::Avro(avro) => {
+                let wanted = numbers::wanted(&["n"]);
+                numbers::of_request(&avro.read(&Bytes::copy_from_slice(value), &wanted, Others::Dropped)?)
+            }
         }
     }
 
     /// Writes a request's number.
-    pub fn encode_request(self, n: u64) -> Vec<u8> {
-        match self {
+    ///
+    /// # Errors
+    /// The format's schema has no place for it.
+    pub fn encode_request(&self, n: u64) -> Result<Vec<u8>, ValueError> {
+        Ok(match self {
             Format::Text | Format::Json | Format::String | Format::Bytes => n.to_string().into_bytes(),
             Format::Bincode => bincode::encode_request(n),
-        }
+            Format::Avro(avro) => avro.write(&numbers::request(n, avro.schema()?.is_record()))?.into(),
+        })
     }
 
     /// Writes a result, once, into a buffer of its size.
-    pub fn encode_result(self, n: u64, result: &Decimal<'_>) -> Vec<u8> {
-        match self {
+    ///
+    /// # Errors
+    /// The format's schema has no place for it.
+    pub fn encode_result(&self, n: u64, result: &Decimal<'_>) -> Result<Vec<u8>, ValueError> {
+        Ok(match self {
             Format::Text | Format::String | Format::Bytes => text::encode_result(n, result),
             Format::Json => json::encode_result(n, result),
             Format::Bincode => bincode::encode_result(n, result),
-        }
+            Format::Avro(avro) => {
+                avro.write(&numbers::result(n, result, avro.schema()?.decimal("result"))?)?.into()
+            }
+        })
     }
 
     /// The bytes of the result for `n` with that many digits; `bincode`'s may be a few less.
-    pub fn result_size(self, n: u64, digits: u64) -> u64 {
+    pub fn result_size(&self, n: u64, digits: u64) -> u64 {
         let n_digits = u64::from(n.checked_ilog10().unwrap_or(0)) + 1;
         match self {
             Format::Text | Format::String | Format::Bytes => n_digits + 1 + digits,
             Format::Json => n_digits + json::AROUND + digits,
             Format::Bincode => bincode::result_size(digits),
+            Format::Avro(_) => n_digits + digits + numbers::AROUND,
         }
     }
 
@@ -168,11 +240,12 @@ impl Format {
     /// assert_eq!(Format::Text.result_number(b"3;6"), Some(3));
     /// assert_eq!(Format::Text.result_number(b"3"), None);
     /// ```
-    pub fn result_number(self, value: &[u8]) -> Option<u64> {
+    pub fn result_number(&self, value: &[u8]) -> Option<u64> {
         match self {
             Format::Text | Format::String | Format::Bytes => text::result_number(value),
             Format::Json => json::result_number(value),
             Format::Bincode => bincode::result_number(value),
+            Format::Avro(_) => Some(self.decode_result(value).ok()?.0),
         }
     }
 
@@ -180,11 +253,15 @@ impl Format {
     ///
     /// # Errors
     /// Which kind of wrong the value is.
-    pub fn decode_result(self, value: &[u8]) -> Result<(u64, String), ValueError> {
+    pub fn decode_result(&self, value: &[u8]) -> Result<(u64, String), ValueError> {
         match self {
             Format::Text | Format::String | Format::Bytes => text::decode_result(value),
             Format::Json => json::decode_result(value),
             Format::Bincode => bincode::decode_result(value),
+            Format::Avro(avro) => {
+                let wanted = numbers::wanted(&["n", "result"]);
+                numbers::of_result(&avro.read(&Bytes::copy_from_slice(value), &wanted, Others::Dropped)?)
+            }
         }
     }
 }
@@ -197,11 +274,11 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Format; 3] = [Format::Text, Format::Json, Format::Bincode];
+    static ALL: [Format; 3] = [Format::Text, Format::Json, Format::Bincode];
 
     #[test]
     fn the_empty_value_is_empty_in_every_format() {
-        for format in ALL {
+        for format in &ALL {
             assert_eq!(format.decode_request(b""), Err(ValueError::Empty), "{format:?}");
             assert_eq!(format.decode_result(b""), Err(ValueError::Empty), "{format:?}");
         }
@@ -211,7 +288,7 @@ mod tests {
     fn ten_megabytes_of_anything_are_refused_fast_with_a_short_sentence() {
         for fill in [b'9', b'a', b' ', b'{', b'[', b'-', b'"', 0xff] {
             let value = vec![fill; 10 << 20];
-            for format in ALL {
+            for format in &ALL {
                 let start = Instant::now();
                 let error = format.decode_request(&value).unwrap_err();
                 assert!(
@@ -228,8 +305,8 @@ mod tests {
     #[test]
     fn bincode_results_take_about_two_fifths_of_the_text() {
         let result = crate::factorial::factorial(5_000);
-        let ratio = Format::Bincode.encode_result(5_000, &result).len() as f64
-            / Format::Text.encode_result(5_000, &result).len() as f64;
+        let ratio = Format::Bincode.encode_result(5_000, &result).unwrap().len() as f64
+            / Format::Text.encode_result(5_000, &result).unwrap().len() as f64;
         assert!((0.41..0.43).contains(&ratio), "{ratio}");
     }
 
@@ -269,8 +346,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_request_is_read_as_it_was_written(n: u64) {
-            for format in ALL {
-                prop_assert_eq!(format.decode_request(&format.encode_request(n)), Ok(n));
+            for format in &ALL {
+                prop_assert_eq!(format.decode_request(&format.encode_request(n).unwrap()), Ok(n));
             }
         }
 
@@ -279,9 +356,9 @@ mod tests {
             n: u64,
             digits in "[1-9][0-9]{0,400}",
         ) {
-            for format in ALL {
+            for format in &ALL {
                 let integer: num_bigint::BigUint = digits.parse().unwrap();
-                let value = format.encode_result(n, &Decimal::from(&integer));
+                let value = format.encode_result(n, &Decimal::from(&integer)).unwrap();
                 let promised = format.result_size(n, digits.len() as u64);
                 prop_assert!(value.len() as u64 <= promised && promised <= value.len() as u64 + 24);
                 prop_assert_eq!(format.decode_result(&value), Ok((n, digits.clone())));
@@ -290,7 +367,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_a_reader_panic(value: Vec<u8>) {
-            for format in ALL {
+            for format in &ALL {
                 let _ = format.decode_request(&value);
                 let _ = format.decode_result(&value);
             }

@@ -235,7 +235,13 @@ impl<R: RequestSink> Desk<R> {
         let Produce { request, id, question, deadline, first } = produce;
         // While no partition is ours, it waits for one.
         let Some(reply_partition) = self.next_partition() else { return };
-        let value = self.values.request(&question);
+        let value = match self.values.request(&question) {
+            Ok(value) => value,
+            Err(error) => {
+                let answers = self.waiter.fail(request, Failure::NotProduced(error.to_string()), now());
+                return self.deliver(answers);
+            }
+        };
         self.waiter.replies_at(request, reply_partition);
         let deadline = unix_millis(deadline);
         let trace = self.callers.get(&first).and_then(|caller| caller.trace.clone());

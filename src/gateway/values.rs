@@ -10,24 +10,27 @@ use crate::{
 
 impl Values {
     /// The largest number that can be asked for; `None` where the route does not take numbers.
-    pub fn max(self) -> Option<u64> {
+    pub fn max(&self) -> Option<u64> {
         match self {
-            Values::Numbers { max, .. } => Some(max),
+            Values::Numbers { max, .. } => Some(*max),
             Values::Bytes => None,
         }
     }
 
     /// The value of the request for a question.
-    pub fn request(self, question: &Question) -> Vec<u8> {
-        match (question, self) {
-            (Question::Number(n), Values::Numbers { request, .. }) => request.encode_request(*n),
+    ///
+    /// # Errors
+    /// The format cannot write it.
+    pub fn request(&self, question: &Question) -> Result<Vec<u8>, ValueError> {
+        Ok(match (question, self) {
+            (Question::Number(n), Values::Numbers { request, .. }) => request.encode_request(*n)?,
             (Question::Number(n), Values::Bytes) => n.to_string().into_bytes(),
             (Question::Value(value), _) => value.to_vec(),
-        }
+        })
     }
 
     /// The question that a result answers, where the result itself says so.
-    pub fn question_of(self, result: &[u8]) -> Option<Question> {
+    pub fn question_of(&self, result: &[u8]) -> Option<Question> {
         match self {
             Values::Numbers { result: format, .. } => format.result_number(result).map(Question::Number),
             Values::Bytes => None,
@@ -35,7 +38,7 @@ impl Values {
     }
 
     /// Whether [`answer`](Values::answer) takes the same time for a large result as for a small one.
-    pub fn answers_by_slicing(self) -> bool {
+    pub fn answers_by_slicing(&self) -> bool {
         matches!(self, Values::Bytes | Values::Numbers { result: Format::Text, .. })
     }
 
@@ -43,7 +46,7 @@ impl Values {
     ///
     /// # Errors
     /// Why the result cannot be read.
-    pub fn answer(self, result: &Bytes) -> Result<Bytes, ValueError> {
+    pub fn answer(&self, result: &Bytes) -> Result<Bytes, ValueError> {
         match self {
             Values::Bytes => Ok(result.clone()),
             Values::Numbers { result: Format::Text, .. } => {
@@ -58,7 +61,7 @@ impl Values {
     }
 
     /// The media type of an answer that is not JSON.
-    pub fn content_type(self) -> &'static str {
+    pub fn content_type(&self) -> &'static str {
         match self {
             Values::Numbers { .. } => "text/plain; charset=utf-8",
             Values::Bytes => "application/octet-stream",

@@ -37,14 +37,14 @@ impl KafkaTarget {
     /// # Errors
     /// Where the brokers do not answer, or a topic is not there.
     pub fn new(config: &ClientConfig, topics: &TargetTopics, book: Arc<Book>) -> Result<Self, RequestError> {
-        let listener = Reports { book: book.clone(), format: topics.result_format };
+        let listener = Reports { book: book.clone(), format: topics.result_format.clone() };
         let names = RequestTopics {
             requests: topics.requests.clone(),
             results: topics.results.clone(),
             dead_letters: topics.dead_letters.clone(),
         };
         let exchange = Exchange::new(config, names, book.timeout(), Arc::new(listener))?;
-        Ok(KafkaTarget { exchange, book, format: topics.request_format })
+        Ok(KafkaTarget { exchange, book, format: topics.request_format.clone() })
     }
 }
 
@@ -55,7 +55,7 @@ impl Target for KafkaTarget {
         let id = self.book.run().id(request.number);
         let headers =
             OwnedHeaders::new_with_capacity(1).insert(Header { key: CORRELATION_ID, value: Some(&id) });
-        let value = self.format.encode_request(request.n);
+        let value = self.format.encode_request(request.n).map_err(|error| format!("not sent: {error}"))?;
         match self.exchange.send(request.number as usize, Some(id.as_bytes()), &value, Some(headers)) {
             Ok(true) => Ok(()),
             Ok(false) => Err("not sent: the producer's queue is full".to_owned()),
@@ -92,7 +92,7 @@ impl Listener for Reports {
     fn result(&self, record: &BorrowedMessage<'_>) -> bool {
         let at = Instant::now();
         if let Some(number) = self.number(record) {
-            self.book.answered(number, result(self.format, record.payload().unwrap_or_default()), at);
+            self.book.answered(number, result(&self.format, record.payload().unwrap_or_default()), at);
         }
         true
     }
@@ -108,12 +108,12 @@ impl Listener for Reports {
 }
 
 /// Reads a result. Text is read in place; the other formats are decoded first.
-fn result(format: Format, value: &[u8]) -> Answer<'static> {
+fn result(format: &Format, value: &[u8]) -> Answer<'static> {
     let read = |digits: &[u8]| {
         let mut reading = Reading::default();
         reading.take(digits).then(|| reading.fingerprint())?
     };
-    if format == Format::Text {
+    if *format == Format::Text {
         let at = value.iter().position(|byte| *byte == b';');
         let (n, digits) = at.map_or((&[][..], &[][..]), |at| (&value[..at], &value[at + 1..]));
         let n = Format::Text.decode_request(n).ok();
@@ -135,7 +135,7 @@ mod tests {
         let expected = Expected::up_to(30).of(30);
         let factorial = crate::factorial::factorial(30);
         for format in [Format::Text, Format::Json, Format::Bincode] {
-            let answer = result(format, &format.encode_result(30, &factorial));
+            let answer = result(&format, &format.encode_result(30, &factorial).unwrap());
             assert_eq!(answer, Answer::Result { n: Some(30), digits: Some(expected) }, "{format:?}");
         }
     }
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_no_result_has_no_digits() {
         for value in ["", "30", "30;", ";5", "x;5", "3;6x"] {
-            let Answer::Result { digits, .. } = result(Format::Text, value.as_bytes()) else { panic!() };
+            let Answer::Result { digits, .. } = result(&Format::Text, value.as_bytes()) else { panic!() };
             assert_eq!(digits, None, "{value}");
         }
     }

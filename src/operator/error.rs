@@ -19,6 +19,12 @@ pub enum OperatorError {
         /// One sentence that says what failed.
         message: String,
     },
+    /// Something outside that has to be asked does not answer: tried again until it does, however long that takes.
+    #[error("{message}")]
+    Away {
+        /// One sentence that says what does not answer.
+        message: String,
+    },
     /// Nothing can be computed any more: the pipeline stops, and nothing is committed past this record.
     #[error("{message}")]
     Fatal {

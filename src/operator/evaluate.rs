@@ -90,7 +90,12 @@ impl Input {
 
 /// A value that is none of its format, or does not fit it.
 pub(super) fn bad_value(error: ValueError) -> OperatorError {
-    OperatorError::BadInput { class: error.class(), message: error.to_string() }
+    let message = error.to_string();
+    match error {
+        ValueError::Away(_) => OperatorError::Away { message },
+        ValueError::Refused(_) => OperatorError::Fatal { message },
+        error => OperatorError::BadInput { class: error.class(), message },
+    }
 }
 
 /// What an expression cannot do for a record.

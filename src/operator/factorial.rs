@@ -6,7 +6,10 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_aux::serde_introspection::serde_introspect;
 
-use super::{Built, Cancel, Cost, Operator, OperatorError, Output, SettingError, number::number, settings};
+use super::{
+    Built, Cancel, Cost, Operator, OperatorError, Output, SettingError, evaluate::bad_value, number::number,
+    settings,
+};
 use crate::{
     factorial::{Factorials, Watch, digits},
     format::Formats,
@@ -75,12 +78,9 @@ impl Factorial {
 
     pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
         let Settings { max_n, memory } = settings::read(table)?;
-        for format in [formats.input, formats.output] {
+        for format in [&formats.input, &formats.output] {
             if !format.has_numbers() {
-                let reason = format!(
-                    "a factorial needs the format text, json or bincode, and this is {}",
-                    format.name()
-                );
+                let reason = format!("a factorial needs numbers, and the format {} has none", format.name());
                 return Err(SettingError::new(None, reason));
             }
         }
@@ -92,14 +92,14 @@ impl Factorial {
             class: classes::ABOVE_MAX,
             message: format!("{n} is above `max_n`, which is {}", self.max_n),
         };
-        let n = number(record, self.formats.input)?;
+        let n = number(record, &self.formats.input)?;
         u32::try_from(n).ok().filter(|n| *n <= self.max_n).ok_or_else(|| above(&n))
     }
 
     fn value(&self, n: u32, cancel: &Cancel) -> Result<Vec<u8>, OperatorError> {
         let factorial = self.factorials.get_until(n, || Watch::until(cancel.flag()));
         let cancelled = || OperatorError::Passing { message: "it was cancelled".to_owned() };
-        Ok(self.formats.output.encode_result(n.into(), &factorial.ok_or_else(cancelled)?))
+        self.formats.output.encode_result(n.into(), &factorial.ok_or_else(cancelled)?).map_err(bad_value)
     }
 
     fn size(&self, n: u32) -> u64 {
@@ -109,7 +109,9 @@ impl Factorial {
 
 impl Operator for Factorial {
     fn cost(&self, record: &Record) -> Cost {
-        match self.n(record) {
+        // The cost is asked for where nothing may be waited for.
+        let at_hand = record.value.as_ref().is_none_or(|value| self.formats.input.is_at_hand(value));
+        match if at_hand { self.n(record) } else { Ok(self.max_n) } {
             Ok(n) => {
                 let around = record.size() - record.value.as_ref().map_or(0, |value| value.len());
                 Cost { nanos: self.factorials.cost_nanos(n), bytes: self.size(n) + around as u64 }

@@ -6,7 +6,7 @@ use super::{OperatorError, evaluate::bad_value};
 use crate::{
     format::{Format, ValueError},
     record::classes,
-    value::{Fields, Value, read_json},
+    value::{Fields, Value, read_json, timestamp_text},
 };
 
 /// Sets the field at a path; objects on the way that are not there are made.
@@ -74,6 +74,7 @@ pub(super) fn plain(value: &Value) -> Result<Option<Bytes>, OperatorError> {
     match value {
         Value::Null => Ok(None),
         Value::String(_) | Value::Bytes(_) => Format::Bytes.write(value).map(Some).map_err(bad_value),
+        Value::Timestamp(time) => Ok(Some(timestamp_text(time).into())),
         Value::Json(text) => match text.first() {
             Some(b'"' | b'n') => plain(&read(text)?),
             _ => Ok(Some(text.clone())),

@@ -78,7 +78,7 @@ impl Filter {
             None => None,
             Some(source) => {
                 let when = settings::expression("when", source, Expression::condition)?;
-                let input = Input::new(formats.input, Others::Dropped, [&when]);
+                let input = Input::new(formats.input.clone(), Others::Dropped, [&when]);
                 Some((when, input))
             }
         };
@@ -94,7 +94,7 @@ impl Filter {
             return Ok(false);
         }
         if min.is_some() || max.is_some() {
-            let n = number(record, self.format).map_err(|error| self.say_it_in_when(error))?;
+            let n = number(record, &self.format).map_err(|error| self.say_it_in_when(error))?;
             if !min.is_none_or(|min| n >= min) || !max.is_none_or(|max| n <= max) {
                 return Ok(false);
             }
@@ -111,7 +111,7 @@ impl Filter {
     fn say_it_in_when(&self, error: OperatorError) -> OperatorError {
         match error {
             OperatorError::BadInput { class: classes::NOT_A_NUMBER, message }
-                if self.format == Format::Json =>
+                if self.format.has_fields() =>
             {
                 let message =
                     format!("{message}. Another field is compared in `when`, such as `value.amount > 100`");
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn an_expression_is_a_condition_beside_the_short_ones() {
         let json = Formats { input: Format::Json, output: Format::Json };
-        let build = |toml: &str| Filter::build(toml.parse().unwrap(), json);
+        let build = |toml: &str| Filter::build(toml.parse().unwrap(), json.clone());
         let filter = build("when = \"value.amount > 100 || headers.vip == 'yes'\"\nkey_prefix = 'eu-'");
         let filter = filter.map_err(|error| error.to_string()).unwrap();
         let passes = |key: &'static str, value: &'static str| {

@@ -50,11 +50,10 @@ impl Map {
 
     pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
         let settings: Settings = settings::read(table)?;
-        let Formats { input: format, output } = formats;
         let (change, input) = match (settings.value, settings.set, settings.remove) {
             (Some(source), None, None) => {
                 let expression = settings::expression("value", &source, Expression::new)?;
-                let input = Input::new(format, Others::Dropped, [&expression]);
+                let input = Input::new(formats.input.clone(), Others::Dropped, [&expression]);
                 (Change::Whole(expression), input)
             }
             (None, None, None) => {
@@ -65,25 +64,25 @@ impl Map {
                 let reason = "a new value leaves no fields to `set` or `remove`; do that in a second map";
                 return Err(SettingError::new(Some("value"), reason));
             }
-            (None, set, remove) => fields_of(set.unwrap_or_default(), remove.unwrap_or_default(), formats)?,
+            (None, set, remove) => fields_of(set.unwrap_or_default(), remove.unwrap_or_default(), &formats)?,
         };
-        Ok(Box::new(Map { change, input, output }))
+        Ok(Box::new(Map { change, input, output: formats.output }))
     }
 }
 
 fn fields_of(
     set: toml::Table,
     remove: Vec<String>,
-    Formats { input: format, output }: Formats,
+    Formats { input: format, output }: &Formats,
 ) -> Result<(Change, Input), SettingError> {
-    if format != Format::Json {
+    if !format.has_fields() {
         let reason = format!(
             "values of the format {} have no fields; say `format = \"json\"` in `[source]`, or make a new `value`",
             format.name()
         );
         return Err(SettingError::new(None, reason));
     }
-    if output != Format::Json {
+    if !output.has_fields() {
         let reason = format!(
             "an object cannot be written in the format {}; say `format = \"json\"` in `[sink]`",
             output.name()
@@ -99,7 +98,8 @@ fn fields_of(
         let reason = format!("`{}` is set as well", path.join("."));
         return Err(SettingError::new(Some("remove"), reason));
     }
-    let mut input = Input::new(format, Others::Kept, expressions.iter().map(|(_, expression)| expression));
+    let mut input =
+        Input::new(format.clone(), Others::Kept, expressions.iter().map(|(_, expression)| expression));
     for path in expressions.iter().map(|(path, _)| path).chain(&remove) {
         input.want(&path.iter().map(String::as_str).collect::<Vec<_>>());
     }

@@ -73,7 +73,7 @@ impl Router {
     /// A router for results in the format `from`. `otherwise` is the format of the sink's own topic.
     pub fn new(routes: Vec<Route>, from: Format, otherwise: Format) -> Router {
         let input = Input::new(
-            from,
+            from.clone(),
             Others::Dropped,
             routes.iter().flat_map(|route| route.when.iter().chain(&route.by)),
         );
@@ -81,19 +81,19 @@ impl Router {
     }
 
     /// Where a result goes, and how its value is written there.
-    fn find(&self, record: &Record, out: &Output) -> Result<(ResultTopic, Format), OperatorError> {
+    fn find(&self, record: &Record, out: &Output) -> Result<(ResultTopic, &Format), OperatorError> {
         if !self.routes.is_empty() {
             let scope = self.input.scope(record, out)?;
             for route in &self.routes {
                 if let Some(topic) = route.topic(&scope)? {
-                    return Ok((topic, route.format));
+                    return Ok((topic, &route.format));
                 }
             }
         }
-        Ok((ResultTopic::default(), self.otherwise))
+        Ok((ResultTopic::default(), &self.otherwise))
     }
 
-    fn convert(&self, value: &Bytes, to: Format) -> Result<Bytes, OperatorError> {
+    fn convert(&self, value: &Bytes, to: &Format) -> Result<Bytes, OperatorError> {
         let value = self.from.read(value, &Wanted::All, Others::Kept).map_err(bad_value)?;
         to.write(&value).map_err(bad_value)
     }
@@ -107,7 +107,7 @@ impl Operator for Router {
     fn apply(&self, mut record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let (topic, format) = self.find(&record, out)?;
         record.to = topic;
-        if format != self.from
+        if *format != self.from
             && let Some(value) = &record.value
         {
             record.value = Some(self.convert(value, format)?);

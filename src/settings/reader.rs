@@ -1,6 +1,12 @@
 //! Takes values out of a table, and reports what is wrong with them.
 
-use std::{cell::RefCell, net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 
@@ -89,6 +95,11 @@ impl<'a> Reader<'a> {
         Some(Origin::File(start..start + 1))
     }
 
+    /// The folder of the file, which names of other files in it are relative to.
+    pub fn folder(&self) -> PathBuf {
+        Path::new(self.diagnostics.borrow().file()).parent().map(Path::to_owned).unwrap_or_default()
+    }
+
     /// Where the table was written.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -153,10 +164,10 @@ impl<'a> Reader<'a> {
     }
 
     /// One of a few words.
-    pub fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+    pub fn choice<T: Clone>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let (text, origin) = self.text(key, "a string in quotes")?;
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text.value) {
-            return Some(*value);
+            return Some(value.clone());
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let help = closest(&text.value, names.iter().copied())

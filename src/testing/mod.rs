@@ -66,7 +66,7 @@ impl TestDriver {
     /// of attempts, which are made without pauses.
     ///
     /// # Errors
-    /// A fatal error of an operator, on which the pipeline would stop.
+    /// A fatal error of an operator, on which the pipeline would stop; or that what it has to ask does not answer.
     pub fn pipe(&mut self, record: Record) -> Result<Vec<Record>, OperatorError> {
         let mut attempt = 1;
         loop {
@@ -82,7 +82,7 @@ impl TestDriver {
                     self.dead_letters.push(DeadLetter { record, class, message });
                     return Ok(Vec::new());
                 }
-                Err(fatal @ OperatorError::Fatal { .. }) => return Err(fatal),
+                Err(error @ (OperatorError::Away { .. } | OperatorError::Fatal { .. })) => return Err(error),
             }
         }
     }

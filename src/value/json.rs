@@ -250,6 +250,7 @@ pub fn write_json(value: &Value, out: &mut Vec<u8>) -> Result<(), JsonError> {
         Value::Float(value) => plain(value, out),
         Value::String(value) => plain(&**value, out),
         Value::Bytes(value) => plain(&STANDARD.encode(value), out),
+        Value::Timestamp(time) => plain(&super::timestamp_text(time), out),
         Value::Json(text) => out.extend_from_slice(text),
         Value::Array(values) => {
             out.push(b'[');

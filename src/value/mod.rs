@@ -13,6 +13,7 @@ mod wanted;
 
 use bytes::Bytes;
 pub use bytestring::ByteString;
+use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use json::{JsonError, Others, read_json, read_json_fields, read_json_number, write_json};
 pub use paths::{Found, Paths};
@@ -35,11 +36,14 @@ pub enum Value {
     String(ByteString),
     /// Bytes that are no text.
     Bytes(Bytes),
+    /// An instant, to the nanosecond; JSON has it as text, in UTC.
+    Timestamp(DateTime<Utc>),
     /// Values in order.
     Array(Vec<Value>),
     /// Values by name, in the order in which they were written.
     Map(Fields),
-    /// A JSON value that was not looked into: its text, without blanks around it.
+    /// A JSON value that was not looked into: its text, without blanks around it. A decimal number of another format is one, too,
+    /// so that it keeps all of its digits.
     Json(Bytes),
 }
 
@@ -53,6 +57,7 @@ impl Value {
             Value::Float(_) => "a floating-point number",
             Value::String(_) => "a string",
             Value::Bytes(_) => "bytes",
+            Value::Timestamp(_) => "a timestamp",
             Value::Array(_) => "an array",
             Value::Map(_) => "an object",
             Value::Json(text) => match text.first() {
@@ -65,6 +70,11 @@ impl Value {
             },
         }
     }
+}
+
+/// An instant as text, as RFC 3339 has it: `2026-01-31T12:00:00.500Z`.
+pub fn timestamp_text(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// The fields of an object, in the order in which they were written.

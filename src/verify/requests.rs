@@ -46,7 +46,11 @@ impl Requests {
                 );
             }
         }
-        Ok(Requests { seed, samples, format: pipeline.source.format })
+        let format = pipeline.source.format.clone();
+        if samples.is_empty() {
+            format.encode_request(0).map_err(|error| format!("no request can be made: {error}"))?;
+        }
+        Ok(Requests { seed, samples, format })
     }
 
     /// The request with that number.
@@ -74,7 +78,8 @@ impl Requests {
             5..50 => rng.u64(300..2_000),
             _ => rng.u64(..300),
         };
-        self.format.encode_request(n)
+        // That a request can be made was seen at the start.
+        self.format.encode_request(n).unwrap_or_default()
     }
 }
 

@@ -56,7 +56,10 @@ fn everything_can_be_set() {
     assert_eq!(gateway.routes[0].path, "/v1/n");
     assert!(!format!("{gateway:?}").contains("hunter2"));
     let bytes = good("", &["routes.factorial.values=bytes"]);
-    assert_eq!((bytes.routes[0].values, bytes.routes[0].correlation), (Values::Bytes, Correlation::Id));
+    assert_eq!(
+        (bytes.routes[0].values.clone(), bytes.routes[0].correlation),
+        (Values::Bytes, Correlation::Id)
+    );
 }
 
 #[test]

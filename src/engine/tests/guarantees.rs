@@ -90,6 +90,20 @@ async fn a_passing_failure_is_tried_again_and_the_order_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_does_not_answer_is_waited_for_beyond_all_attempts_and_is_no_dead_letter() {
+    let engine = Harness::start(Options::default());
+    engine.assign(0, 0, 0, "");
+    engine.values(0, 0, &["away", "a"]);
+    engine.settle().await;
+    assert!(engine.results().is_empty());
+    for _ in 0..20 {
+        engine.wait(1_000).await;
+    }
+    assert_eq!(engine.results(), ["away", "a"]);
+    assert!(engine.dead_letters().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fatal_failure_stops_the_pipeline_and_says_where() {
     let engine = Harness::start(Options::default());
     engine.assign(0, 0, 0, "");

@@ -48,6 +48,13 @@ impl Operator for Scripted {
             b"panic" | b"costly panic" => panic!("as the test wants it"),
             b"drop" => return Ok(()),
             b"twice" => out.push(record.clone()),
+            b"away" => {
+                let mut failures = self.failures.lock().unwrap();
+                *failures += 1;
+                if *failures <= 20 {
+                    return Err(OperatorError::Away { message: "nobody answers".to_owned() });
+                }
+            }
             b"flaky" => {
                 let mut failures = self.failures.lock().unwrap();
                 *failures += 1;

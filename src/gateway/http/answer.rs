@@ -25,9 +25,10 @@ const SMALL: usize = 16 << 10;
 /// Why there is no result, or why it cannot be read.
 pub async fn text(served: &Served, answered: &Answered) -> Result<Bytes, Problem> {
     let reply = answered.answer.outcome.clone().map_err(|failure| Problem::of(&failure))?;
-    let values = served.route.values;
+    let values = served.route.values.clone();
+    let at_once = values.answers_by_slicing();
     let read = move |reply: Arc<Reply>| values.answer(&reply.value);
-    let answer = if values.answers_by_slicing() || reply.value.len() <= SMALL {
+    let answer = if at_once || reply.value.len() <= SMALL {
         read(reply)
     } else {
         let answer = tokio::task::spawn_blocking(move || read(reply)).await;
