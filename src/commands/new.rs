@@ -3,13 +3,12 @@
 use std::{
     fs::OpenOptions,
     io::{ErrorKind, Write},
-    path::PathBuf,
 };
 
 use clap::{Args, builder::PossibleValuesParser};
 
 use super::{Failure, stdout};
-use crate::config::EXAMPLES;
+use crate::config::{EXAMPLE_SCHEMAS, EXAMPLES};
 
 /// Writes a pipeline's file to begin with, with comments and test cases that pass
 #[derive(Args, Debug)]
@@ -30,21 +29,29 @@ impl New {
             return Err(Failure::Usage(sentence));
         }
         let text = EXAMPLES.iter().find(|(name, _)| *name == self.from).map_or("", |(_, text)| text);
-        let path = PathBuf::from(format!("{}.toml", self.name));
-        let failed = |error: std::io::Error| {
-            let path = path.display();
-            Failure::Usage(match error.kind() {
-                ErrorKind::AlreadyExists => format!("there is a {path} here already; choose another name"),
-                _ => format!("cannot write {path}: {error}"),
-            })
-        };
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
-        file.write_all(named(text, &self.name).as_bytes()).map_err(failed)?;
-        let path = path.display();
+        let path = format!("{}.toml", self.name);
+        write(&path, &named(text, &self.name))?;
+        for (name, schema) in EXAMPLE_SCHEMAS.iter().filter(|(name, _)| text.contains(*name)) {
+            write(name, schema)?;
+        }
         stdout(&format!(
             "{path} is there. `pipeline test {path}` runs its test cases, `pipeline run {path}` runs it.\n"
         ))
     }
+}
+
+/// Writes a file that is not there yet.
+fn write(path: &str, text: &str) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::Usage(match error.kind() {
+            ErrorKind::AlreadyExists => {
+                format!("there is a {path} here already; choose another name or folder")
+            }
+            _ => format!("cannot write {path}: {error}"),
+        })
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
 }
 
 /// The example, with that name instead of its own.
@@ -61,7 +68,9 @@ mod tests {
     #[test]
     fn every_example_has_test_cases_that_pass_under_any_name() {
         for (example, text) in EXAMPLES {
-            let (pipeline, warnings) = parse(example, &named(text, "mine"), &[], &ProcessEnvironment)
+            // The schemas that it names are beside it.
+            let file = format!("{}/pipelines/examples/{example}.toml", env!("CARGO_MANIFEST_DIR"));
+            let (pipeline, warnings) = parse(&file, &named(text, "mine"), &[], &ProcessEnvironment)
                 .unwrap_or_else(|error| panic!("{error}"));
             assert!(warnings.is_empty(), "{}", warnings.render(false));
             assert_eq!(pipeline.name, "mine");

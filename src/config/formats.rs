@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use crate::{
-    format::{Avro, AvroSchema, Format},
+    format::{Avro, AvroSchema, Format, Protobuf, ProtobufMessage},
     registry::{Auth, Registry, RegistrySettings, Subject, SubjectStrategy},
     settings::Reader,
 };
@@ -20,6 +20,7 @@ const FORMATS: &[(&str, Kind)] = &[
     ("string", Kind::Plain(Format::String)),
     ("bytes", Kind::Plain(Format::Bytes)),
     ("avro", Kind::Schema(avro)),
+    ("protobuf", Kind::Schema(protobuf)),
 ];
 
 const STRATEGIES: &[(&str, SubjectStrategy)] = &[
@@ -59,7 +60,12 @@ pub(crate) fn read(table: &Reader<'_>, side: Side) -> Option<Format> {
     let names: Vec<(&str, usize)> =
         FORMATS.iter().enumerate().map(|(place, (name, _))| (*name, place)).collect();
     let chosen = table.choice("format", &names).unwrap_or(0);
-    let topic = if side == Side::Sink { table.string("topic") } else { None };
+    let topic = match (side, table.node("topics")) {
+        (Side::Source, _) => None,
+        // A route may have several, and then none that a subject could be named by.
+        (Side::Sink, Some(_)) => Some(String::new()),
+        (Side::Sink, None) => table.string("topic"),
+    };
     let mut read = None;
     for (place, (name, kind)) in FORMATS.iter().enumerate() {
         let is_chosen = place == chosen;
@@ -107,11 +113,41 @@ fn avro(settings: &Settings<'_>) -> Option<Format> {
     Some(Format::Avro(Arc::new(avro)))
 }
 
+fn protobuf(settings: &Settings<'_>) -> Option<Format> {
+    let (text, wrong) = settings.file("schema");
+    let name = settings.table.string("message");
+    let registry = settings.registry();
+    let subject = settings.subject(text.is_some());
+    if !settings.chosen || wrong {
+        return None;
+    }
+    let own = match text {
+        None => None,
+        Some(text) => match ProtobufMessage::open(&settings.path("schema")?, &text, name.as_deref()) {
+            Ok(message) => Some(message),
+            Err(reason) => return settings.say("schema", &reason),
+        },
+    };
+    let protobuf = match (registry, own) {
+        (Some(registry), own) => Protobuf::registered(registry?, own, subject),
+        (None, Some(message)) => Protobuf::new(message),
+        (None, None) => {
+            let what = "the file with the schema: `schema = \"order.proto\"`; or say where a `registry` is";
+            return settings.table.required("schema", None, what);
+        }
+    };
+    Some(Format::Protobuf(Arc::new(protobuf)))
+}
+
 impl Settings<'_> {
-    /// The text of the file under a key, whose name is relative to that of the pipeline's file; and whether it cannot be read.
+    /// The path of the file under a key, whose name is relative to that of the pipeline's file.
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        Some(self.table.folder().join(self.table.string(key)?))
+    }
+
+    /// The text of the file under a key; and whether it cannot be read.
     fn file(&self, key: &str) -> (Option<String>, bool) {
-        let Some(name) = self.table.string(key) else { return (None, self.table.node(key).is_some()) };
-        let path = self.table.folder().join(PathBuf::from(name));
+        let Some(path) = self.path(key) else { return (None, self.table.node(key).is_some()) };
         match fs::read_to_string(&path) {
             Ok(text) => (Some(text), false),
             Err(error) => {
@@ -169,6 +205,14 @@ impl Settings<'_> {
             }
         }
         let topic = self.topic.clone()?;
+        if self.chosen
+            && topic.is_empty()
+            && strategy != Some(SubjectStrategy::Record)
+            && self.table.node("registry").is_some()
+        {
+            let reason = "several topics have no subject together: say `subject = \"record\"`, or write a route for each";
+            return self.say("registry", reason);
+        }
         let (strategy, register) = (strategy.unwrap_or_default(), register.unwrap_or(false));
         Some(Subject { strategy, topic, key: false, register })
     }

@@ -27,12 +27,17 @@ pub(super) const LOADS: BuiltIn = &[
 
 /// Pipelines to begin with, one for each shape: name and text.
 pub(crate) const EXAMPLES: BuiltIn = &[
+    ("avro-to-json", include_str!("../../pipelines/examples/avro-to-json.toml")),
     ("json-filter", include_str!("../../pipelines/examples/json-filter.toml")),
     ("json-map", include_str!("../../pipelines/examples/json-map.toml")),
     ("json-route", include_str!("../../pipelines/examples/json-route.toml")),
     ("json-sample", include_str!("../../pipelines/examples/json-sample.toml")),
     ("json-split", include_str!("../../pipelines/examples/json-split.toml")),
 ];
+
+/// The schemas that they name: name and text.
+pub(crate) const EXAMPLE_SCHEMAS: BuiltIn =
+    &[("order.avsc", include_str!("../../pipelines/examples/order.avsc"))];
 
 /// The names of the pipelines that are in the binary.
 pub fn built_in() -> impl Iterator<Item = &'static str> {

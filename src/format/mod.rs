@@ -10,10 +10,12 @@ mod bincode;
 mod error;
 mod json;
 mod numbers;
+mod protobuf;
 mod text;
 
 pub use avro::{Avro, Schema as AvroSchema};
 pub use error::ValueError;
+pub use protobuf::{Message as ProtobufMessage, Protobuf};
 
 use std::sync::Arc;
 
@@ -48,6 +50,8 @@ pub enum Format {
     Bytes,
     /// Avro's binary encoding, with a schema.
     Avro(Arc<Avro>),
+    /// A Protobuf message.
+    Protobuf(Arc<Protobuf>),
 }
 
 /// The formats on both sides of an operator.
@@ -69,6 +73,7 @@ impl Format {
             Format::String => "string",
             Format::Bytes => "bytes",
             Format::Avro(_) => "avro",
+            Format::Protobuf(_) => "protobuf",
         }
     }
 
@@ -79,13 +84,19 @@ impl Format {
 
     /// Whether its values can be objects, whose fields can be set.
     pub fn has_fields(&self) -> bool {
-        matches!(self, Format::Json | Format::Avro(_))
+        matches!(self, Format::Json) || self.has_schema()
+    }
+
+    /// Whether its values are as a schema says.
+    pub fn has_schema(&self) -> bool {
+        matches!(self, Format::Avro(_) | Format::Protobuf(_))
     }
 
     /// Whether a value can be read at once, without a question to a schema registry.
     pub fn is_at_hand(&self, value: &Bytes) -> bool {
         match self {
             Format::Avro(avro) => avro.is_at_hand(value),
+            Format::Protobuf(protobuf) => protobuf.is_at_hand(value),
             _ => true,
         }
     }
@@ -96,9 +107,11 @@ impl Format {
     /// Why they may not.
     pub fn survey(&self) -> Result<Option<String>, String> {
         match self {
-            Format::Avro(avro) => avro.survey().map_err(|error| error.to_string()),
+            Format::Avro(avro) => avro.survey(),
+            Format::Protobuf(protobuf) => protobuf.survey(),
             _ => Ok(None),
         }
+        .map_err(|error| error.to_string())
     }
 
     /// Reads a value for expressions to look into, as far as they do.
@@ -123,6 +136,7 @@ impl Format {
             },
             Format::Bytes => Ok(Value::Bytes(bytes.clone())),
             Format::Avro(avro) => avro.read(bytes, wanted, others),
+            Format::Protobuf(protobuf) => protobuf.read(bytes, wanted, others),
         }
     }
 
@@ -143,6 +157,7 @@ impl Format {
         match (self, value) {
             (Format::Json, value) => json::write(value),
             (Format::Avro(avro), value) => avro.write(value),
+            (Format::Protobuf(protobuf), value) => protobuf.write(value),
             (Format::String | Format::Bytes, Value::String(text)) => Ok(text.as_bytes().clone()),
             (Format::Bytes, Value::Bytes(bytes)) => Ok(bytes.clone()),
             (Format::String | Format::Bytes, Value::Timestamp(time)) => Ok(timestamp_text(time).into()),
@@ -161,19 +176,15 @@ impl Format {
     pub fn from_text(&self, text: &str) -> Result<Bytes, ValueError> {
         let text = Bytes::copy_from_slice(text.as_bytes());
         match self {
-            Format::Avro(_) | Format::Bincode => self.write(&Value::Json(text)),
+            Format::Avro(_) | Format::Protobuf(_) | Format::Bincode => self.write(&Value::Json(text)),
             _ => Ok(text),
         }
     }
 
     /// A value as text, for people: JSON for a format with a schema. What cannot be read is the text that its bytes are.
     pub fn to_text(&self, value: &Bytes) -> String {
-        let json = match self {
-            Format::Avro(_) => {
-                self.read(value, &Wanted::All, Others::Kept).and_then(|value| json::write(&value)).ok()
-            }
-            _ => None,
-        };
+        let json = || self.read(value, &Wanted::All, Others::Kept).and_then(|value| json::write(&value)).ok();
+        let json = if self.has_schema() { json() } else { None };
         String::from_utf8_lossy(&json.unwrap_or_else(|| value.clone())).into_owned()
     }
 
@@ -187,10 +198,7 @@ impl Format {
             Format::Text | Format::String | Format::Bytes => text::decode_request(value),
             Format::Json => json::decode_request(value),
             Format::Bincode => bincode::decode_request(value),
-            Format::Avro(avro) => {
-                let wanted = numbers::wanted(&["n"]);
-                numbers::of_request(&avro.read(&Bytes::copy_from_slice(value), &wanted, Others::Dropped)?)
-            }
+            Format::Avro(_) | Format::Protobuf(_) => numbers::of_request(&self.fields(value, &["n"])?),
         }
     }
 
@@ -203,6 +211,7 @@ impl Format {
             Format::Text | Format::Json | Format::String | Format::Bytes => n.to_string().into_bytes(),
             Format::Bincode => bincode::encode_request(n),
             Format::Avro(avro) => avro.write(&numbers::request(n, avro.schema()?.is_record()))?.into(),
+            Format::Protobuf(protobuf) => protobuf.write(&numbers::request(n, true))?.into(),
         })
     }
 
@@ -218,6 +227,7 @@ impl Format {
             Format::Avro(avro) => {
                 avro.write(&numbers::result(n, result, avro.schema()?.decimal("result"))?)?.into()
             }
+            Format::Protobuf(protobuf) => protobuf.write(&numbers::result(n, result, None)?)?.into(),
         })
     }
 
@@ -228,7 +238,7 @@ impl Format {
             Format::Text | Format::String | Format::Bytes => n_digits + 1 + digits,
             Format::Json => n_digits + json::AROUND + digits,
             Format::Bincode => bincode::result_size(digits),
-            Format::Avro(_) => n_digits + digits + numbers::AROUND,
+            Format::Avro(_) | Format::Protobuf(_) => n_digits + digits + numbers::AROUND,
         }
     }
 
@@ -245,7 +255,7 @@ impl Format {
             Format::Text | Format::String | Format::Bytes => text::result_number(value),
             Format::Json => json::result_number(value),
             Format::Bincode => bincode::result_number(value),
-            Format::Avro(_) => Some(self.decode_result(value).ok()?.0),
+            Format::Avro(_) | Format::Protobuf(_) => Some(self.decode_result(value).ok()?.0),
         }
     }
 
@@ -258,11 +268,15 @@ impl Format {
             Format::Text | Format::String | Format::Bytes => text::decode_result(value),
             Format::Json => json::decode_result(value),
             Format::Bincode => bincode::decode_result(value),
-            Format::Avro(avro) => {
-                let wanted = numbers::wanted(&["n", "result"]);
-                numbers::of_result(&avro.read(&Bytes::copy_from_slice(value), &wanted, Others::Dropped)?)
+            Format::Avro(_) | Format::Protobuf(_) => {
+                numbers::of_result(&self.fields(value, &["n", "result"])?)
             }
         }
+    }
+
+    /// Fields of a value.
+    fn fields(&self, value: &[u8], names: &[&str]) -> Result<Value, ValueError> {
+        self.read(&Bytes::copy_from_slice(value), &numbers::wanted(names), Others::Dropped)
     }
 }
 

@@ -228,6 +228,9 @@ impl Registry {
         let path = format!("/compatibility/subjects/{}/versions/latest?verbose=true", escaped(subject));
         match self.post(&path, kind, schema, &format!("the subject {subject}")) {
             Ok(Compatibility { is_compatible: true, .. }) | Err(RegistryError::Unknown(_)) => Ok(Ok(())),
+            Ok(Compatibility { messages, .. }) if messages.is_empty() => {
+                Ok(Err("the registry does not say why".to_owned()))
+            }
             Ok(Compatibility { messages, .. }) => Ok(Err(messages.join("; "))),
             Err(error) => Err(error),
         }
@@ -253,7 +256,8 @@ impl Registry {
         }
     }
 
-    /// Whether values may be written with a schema: it is in its subject, or is registered there and fits. Changes nothing.
+    /// Whether values may be written with a schema: it is in its subject, or may be registered there and fits; without one, whether
+    /// the subject has any. Changes nothing, and returns what is fine.
     ///
     /// # Errors
     /// Why not.
@@ -261,20 +265,23 @@ impl Registry {
         &self,
         subject: &str,
         kind: &str,
-        schema: &str,
+        schema: Option<&str>,
         register: bool,
     ) -> Result<String, RegistryError> {
-        match self.id_of(subject, kind, schema) {
+        let Some(schema) = schema else {
+            let (id, _) = self.latest(subject)?;
+            return Ok(format!(
+                "values are written with the schema {id}, the newest of the subject {subject}"
+            ));
+        };
+        match self.id_or_new(subject, kind, schema, false) {
             Ok(id) => Ok(format!("values are written with the schema {id} of the subject {subject}")),
-            Err(RegistryError::Unknown(_)) if register => match self.is_compatible(subject, kind, schema)? {
+            Err(RegistryError::Refused(_)) if register => match self.is_compatible(subject, kind, schema)? {
                 Ok(()) => Ok(format!("the schema fits the subject {subject}, and `run` registers it there")),
                 Err(reasons) => Err(RegistryError::Refused(format!(
                     "the schema may not follow the newest one of the subject {subject}: {reasons}"
                 ))),
             },
-            Err(RegistryError::Unknown(_)) => {
-                self.id_or_new(subject, kind, schema, false).map(|_| String::new())
-            }
             Err(error) => Err(error),
         }
     }

@@ -48,3 +48,8 @@ impl Subject {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

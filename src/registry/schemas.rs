@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,8 @@ const IDS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 pub struct Schemas<T> {
     registry: Registry,
     known: RwLock<HashMap<u32, Arc<T>>>,
+    /// What a sink writes with, once it is known.
+    written: OnceLock<(u32, Arc<T>)>,
     /// Held while the registry is asked, so that one thread asks for all.
     asking: Mutex<Asking>,
 }
@@ -37,7 +39,7 @@ impl<T> Schemas<T> {
     /// Of that registry; none yet.
     pub fn new(registry: Registry) -> Self {
         let asking = Mutex::new(Asking { away: None, unknown: LruCache::new(IDS) });
-        Schemas { registry, known: RwLock::default(), asking }
+        Schemas { registry, known: RwLock::default(), written: OnceLock::new(), asking }
     }
 
     /// The registry itself, for those who may wait for it.
@@ -96,16 +98,43 @@ impl<T> Schemas<T> {
         }
     }
 
-    /// Asks the registry something else, one thread at a time.
+    /// The id and the schema that a sink writes with: its own, of that text, where it has one, else the newest of the subject. Waits
+    /// for the registry at most some seconds.
     ///
     /// # Errors
-    /// What the question gives; or that the registry was away a moment ago.
-    pub fn ask<R>(
+    /// The registry is away or refuses.
+    pub fn written(
         &self,
-        question: impl FnOnce(&Registry) -> Result<R, RegistryError>,
-    ) -> Result<R, RegistryError> {
+        subject: impl FnOnce() -> String,
+        kind: &str,
+        text: Option<&str>,
+        register: bool,
+        own: impl FnOnce() -> Option<T>,
+        make: impl FnOnce(&Written) -> Result<T, String>,
+    ) -> Result<(u32, Arc<T>), RegistryError> {
+        if let Some(written) = self.written.get() {
+            return Ok(written.clone());
+        }
+        let subject = subject();
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        asking.ask(|| question(&self.registry))
+        let (id, made) = match (text, own()) {
+            (Some(text), Some(own)) => {
+                (asking.ask(|| self.registry.id_or_new(&subject, kind, text, register))?, own)
+            }
+            _ => {
+                let (id, written) = asking.ask(|| self.registry.latest(&subject))?;
+                let unusable = |reason| {
+                    RegistryError::Refused(format!(
+                        "the schema {id}, the newest of the subject {subject}, cannot be used: {reason}"
+                    ))
+                };
+                (id, make(&written).map_err(unusable)?)
+            }
+        };
+        let made = Arc::new(made);
+        // A later operator reads what an earlier one has written.
+        self.keep(id, made.clone());
+        Ok(self.written.get_or_init(|| (id, made)).clone())
     }
 }
 

@@ -20,6 +20,7 @@ mod ports;
 mod refused;
 mod request;
 mod routes;
+mod schemas;
 mod security;
 mod silent;
 mod sources;

@@ -1,5 +1,6 @@
 //! What is said about a file, as a person reads it.
 
+mod formats;
 mod gateway;
 mod meanings;
 mod routes;

@@ -27,7 +27,7 @@ fn each_topic_has_a_place_and_a_format() {
     assert_eq!(topics, ["out", "large", "a", "b"]);
     let partitions: Vec<_> = pipeline.result_topics().iter().map(|topic| topic.partitions).collect();
     assert_eq!(partitions, [None, None, Some(3), Some(3)]);
-    let formats: Vec<Format> = topics.iter().map(|topic| pipeline.format_of(topic)).collect();
+    let formats: Vec<Format> = topics.iter().map(|topic| pipeline.format_of(topic).clone()).collect();
     assert_eq!(formats, [Format::Text, Format::Json, Format::Text, Format::Text]);
     assert_eq!(pipeline.operator_names(), ["factorial", "sink"]);
 }

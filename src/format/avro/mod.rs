@@ -12,7 +12,7 @@ mod write;
 
 pub use schema::Schema;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -37,7 +37,7 @@ pub struct Avro(Schemed);
 enum Schemed {
     /// One for all values, which have nothing around them.
     File(Arc<Known>),
-    Registry(Registered),
+    Registry(Box<Registered>),
 }
 
 /// A schema that was written with, and how its values are read.
@@ -55,8 +55,6 @@ struct Registered {
     /// Where a sink's schema is.
     subject: Option<Subject>,
     schemas: Schemas<Known>,
-    /// What is written with, once it is known.
-    written: OnceLock<(u32, Arc<Known>)>,
 }
 
 /// Whether bytes that one has written are right for the other.
@@ -65,9 +63,8 @@ impl PartialEq for Avro {
         match (&self.0, &other.0) {
             (Schemed::File(one), Schemed::File(other)) => one.schema == other.schema,
             (Schemed::Registry(one), Schemed::Registry(other)) => {
-                let text = |registered: &Registered| registered.own.as_ref().map(|(text, _)| text.clone());
                 one.schemas.registry().settings().url == other.schemas.registry().settings().url
-                    && text(one) == text(other)
+                    && one.text() == other.text()
             }
             _ => false,
         }
@@ -94,8 +91,7 @@ impl Avro {
     /// given (with its text), and written with it; else with the newest schema of the subject.
     pub fn registered(registry: Registry, own: Option<(String, Schema)>, subject: Option<Subject>) -> Self {
         let own = own.map(|(text, schema)| (text, Arc::new(schema)));
-        let (schemas, written) = (Schemas::new(registry), OnceLock::new());
-        Avro(Schemed::Registry(Registered { own, subject, schemas, written }))
+        Avro(Schemed::Registry(Registered { own, subject, schemas: Schemas::new(registry) }.into()))
     }
 
     /// The schema that values are written with.
@@ -147,18 +143,13 @@ impl Avro {
     /// Asks the registry, where there is one, whether what would be written may be. Returns what is fine, in a sentence.
     pub(super) fn survey(&self) -> Result<Option<String>, RegistryError> {
         let Schemed::Registry(registered) = &self.0 else { return Ok(None) };
-        let Some(subject) = &registered.subject else {
-            return registered.schemas.registry().answers().map(Some);
-        };
-        let name = registered.subject_name(subject);
-        let registry = registered.schemas.registry();
-        let Some((text, _)) = &registered.own else {
-            let (id, _) = registry.latest(&name)?;
-            return Ok(Some(format!(
-                "values are written with the schema {id}, the newest of the subject {name}"
-            )));
-        };
-        registry.may_write(&name, KIND, text, subject.register).map(Some)
+        let (registry, text) = (registered.schemas.registry(), registered.text());
+        match &registered.subject {
+            None => registry.answers().map(Some),
+            Some(subject) => {
+                registry.may_write(&registered.subject_name(subject), KIND, text, subject.register).map(Some)
+            }
+        }
     }
 }
 
@@ -186,31 +177,19 @@ impl Registered {
 
     /// The id and the schema that values are written with.
     fn writer(&self) -> Result<(u32, Arc<Known>), ValueError> {
-        if let Some(written) = self.written.get() {
-            return Ok(written.clone());
-        }
         let Some(subject) = &self.subject else {
             return Err(ValueError::Unwritable("a source's format is not written with".to_owned()));
         };
-        let name = self.subject_name(subject);
-        let refused = |error| ValueError::of_registry(error, "");
-        let (id, known) = match &self.own {
-            Some((text, schema)) => {
-                let id = self.schemas.ask(|registry| registry.id_or_new(&name, KIND, text, subject.register));
-                (id.map_err(refused)?, Known::new(schema.clone(), schema))
-            }
-            None => {
-                let (id, written) = self.schemas.ask(|registry| registry.latest(&name)).map_err(refused)?;
-                let unusable = |reason| {
-                    ValueError::Refused(format!("the newest schema of the subject {name}: {reason}"))
-                };
-                (id, self.known(&written).map_err(unusable)?)
-            }
-        };
-        let known = Arc::new(known);
-        // A later operator reads what an earlier one has written.
-        self.schemas.keep(id, known.clone());
-        Ok(self.written.get_or_init(|| (id, known)).clone())
+        let own = || self.own.as_ref().map(|(_, schema)| Known::new(schema.clone(), schema));
+        let make = |written: &Written| self.known(written);
+        let name = || self.subject_name(subject);
+        let written = self.schemas.written(name, KIND, self.text(), subject.register, own, make);
+        written.map_err(|error| ValueError::of_registry(error, ""))
+    }
+
+    /// The text of its own schema.
+    fn text(&self) -> Option<&str> {
+        self.own.as_ref().map(|(text, _)| text.as_str())
     }
 }
 

@@ -9,6 +9,7 @@ mod dashboards;
 mod eventually;
 mod gateway;
 mod prometheus;
+mod registry;
 mod site;
 mod worker;
 
@@ -25,6 +26,7 @@ pub use dashboards::Dashboard;
 pub use eventually::{ensure, eventually};
 pub use gateway::{Gateway, Pending, Response};
 pub use prometheus::{Prometheus, series};
+pub use registry::{JavaAvro, SchemaRegistry, free_port};
 pub use site::Site;
 pub use worker::Worker;
 
