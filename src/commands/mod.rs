@@ -2,7 +2,7 @@
 //!
 //! Commands read settings, assemble parts and print. They compute nothing and hold no state.
 //!
-//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, settings, simulate, telemetry, testing, verify. Must not know: rdkafka.
+//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, settings, simulate, telemetry, testing, value, verify. Must not know: rdkafka.
 
 mod admin_port;
 mod broker;
@@ -16,6 +16,7 @@ mod graph;
 mod load;
 mod manual;
 mod new;
+mod preview;
 mod request;
 mod run;
 mod serve;
@@ -23,6 +24,7 @@ mod signals;
 mod simulate;
 mod status;
 mod supervise;
+mod tap;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -79,6 +81,7 @@ enum Command {
     Graph(graph::Graph),
     New(new::New),
     Test(test::Test),
+    Tap(tap::Tap),
     Explain(explain::Explain),
     Top(top::Top),
     Completions(manual::Completions),
@@ -105,6 +108,7 @@ impl CommandLine {
             Command::Graph(graph) => graph.run(),
             Command::New(new) => new.run(),
             Command::Test(test) => test.run(),
+            Command::Tap(tap) => tap.run(),
             Command::Explain(explain) => explain.run(),
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),

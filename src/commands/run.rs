@@ -11,6 +11,7 @@ use super::{
     Failure,
     brokers::find_broker,
     file::{Overrides, load_pipeline},
+    preview::Preview,
     signals::{Signals, end_at_last},
     status,
     supervise::Supervised,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     config::{Guarantee, Pipeline},
     engine::Machine,
-    kafka::settings,
+    kafka::{Begin, settings},
     telemetry::{MetricsServer, Progress, Subject, announce, init_logging, install_metrics, status_line},
 };
 
@@ -38,6 +39,12 @@ pub struct Run {
     /// Stop once everything that was in the source's partitions at the start is processed and committed.
     #[arg(long)]
     drain: bool,
+    /// Show what would be written from the committed offsets on; write and commit nothing, and join no group.
+    #[arg(long, conflicts_with = "drain")]
+    dry_run: bool,
+    /// With --dry-run: end after that many lines.
+    #[arg(long, value_name = "NUMBER", requires = "dry_run")]
+    count: Option<u64>,
     #[command(flatten)]
     overrides: Overrides,
 }
@@ -48,6 +55,9 @@ impl Run {
             self.files.iter().map(|file| load_pipeline(file, &self.overrides)).collect::<Result<_, _>>()?;
         refuse_twins(&pipelines)?;
         init_logging();
+        if self.dry_run {
+            return dry_run(&pipelines, self.count);
+        }
         bound_arenas();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -61,6 +71,19 @@ impl Run {
         runtime.shutdown_background();
         result
     }
+}
+
+/// Shows what a pipeline would write.
+fn dry_run(pipelines: &[Pipeline], count: Option<u64>) -> Result<(), Failure> {
+    let [pipeline] = pipelines else {
+        return Err(Failure::Usage("a dry run shows one pipeline: name one file".to_owned()));
+    };
+    announce(&format!(
+        "{}: a dry run from the committed offsets of the group {} on; nothing is written or committed",
+        pipeline.name, pipeline.source.group
+    ));
+    let preview = Preview { steps: usize::MAX, begin: Begin::Committed, dropped: true, rate: None, count };
+    preview.show(pipeline)
 }
 
 /// Refuses two pipelines with one name: their metrics and clients would be mixed up.

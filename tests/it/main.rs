@@ -24,6 +24,7 @@ mod schemas;
 mod security;
 mod silent;
 mod sources;
+mod tap;
 mod topics;
 mod verify;
 mod workers;

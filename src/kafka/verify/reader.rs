@@ -231,7 +231,8 @@ pub(super) fn until<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> O
     }
 }
 
-fn seen(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Seen {
+/// A message as a record.
+pub fn seen(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Seen {
     let mut headers = Headers::default();
     for header in message.headers().into_iter().flat_map(|headers| headers.iter()) {
         headers.push(header.key, header.value.map(|value| value.to_vec().into()));
