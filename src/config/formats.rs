@@ -23,6 +23,14 @@ const FORMATS: &[(&str, Kind)] = &[
     ("protobuf", Kind::Schema(protobuf)),
 ];
 
+/// The formats that need no more than their names.
+pub(super) fn plain() -> impl Iterator<Item = Format> {
+    FORMATS.iter().filter_map(|(_, kind)| match kind {
+        Kind::Plain(format) => Some(format.clone()),
+        Kind::Schema(_) => None,
+    })
+}
+
 const STRATEGIES: &[(&str, SubjectStrategy)] = &[
     ("topic", SubjectStrategy::Topic),
     ("record", SubjectStrategy::Record),
@@ -59,7 +67,10 @@ struct Settings<'a> {
 pub(crate) fn read(table: &Reader<'_>, side: Side) -> Option<Format> {
     let names: Vec<(&str, usize)> =
         FORMATS.iter().enumerate().map(|(place, (name, _))| (*name, place)).collect();
-    let chosen = table.choice("format", &names).unwrap_or(0);
+    // It is not known where what is written is none, or a key or the table is misspelt.
+    let written = table.choice("format", &names);
+    let is_default = !table.is_empty() && table.node("format").is_none() && !table.has_like("format");
+    let chosen = if is_default { Some(0) } else { written };
     let topic = match (side, table.node("topics")) {
         (Side::Source, _) => None,
         // A route may have several, and then none that a subject could be named by.
@@ -68,14 +79,14 @@ pub(crate) fn read(table: &Reader<'_>, side: Side) -> Option<Format> {
     };
     let mut read = None;
     for (place, (name, kind)) in FORMATS.iter().enumerate() {
-        let is_chosen = place == chosen;
+        let is_chosen = Some(place) == chosen;
         match kind {
             Kind::Plain(format) if is_chosen => read = Some(format.clone()),
             Kind::Plain(_) => {}
             Kind::Schema(make) => {
                 let settings =
                     Settings { table: table.table(name), chosen: is_chosen, side, topic: topic.clone() };
-                if !is_chosen && table.node(name).is_some() {
+                if !is_chosen && chosen.is_some() && table.node(name).is_some() {
                     let sentence = format!("`[{}]` is for `format = \"{name}\"`", settings.table.path());
                     let help = "take it out, or say that format".to_owned();
                     table.say(settings.table.origin(), sentence, Some(help));

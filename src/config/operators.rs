@@ -1,6 +1,6 @@
 //! The `[operators.NAME]` tables.
 
-use super::{pipeline::Step, read::FORMATS};
+use super::{formats, pipeline::Step};
 use crate::{
     format::{Format, Formats},
     operator::{Built, Factory, Operator, SettingError, registry},
@@ -148,7 +148,7 @@ pub(super) fn refuse(table: &Reader<'_>, error: &SettingError, help: Option<Stri
 
 /// Builds an operator whose formats are not known: an error that another format would mend is none.
 fn with_any_format(factory: &Factory, settings: &toml::Table) -> Built {
-    let same = FORMATS.iter().map(|(_, format)| Formats { input: *format, output: *format });
+    let same = formats::plain().map(|format| Formats { input: format.clone(), output: format });
     let mut built = same.map(|formats| (factory.build)(settings.clone(), formats));
     let first = built.next().unwrap_or_else(|| (factory.build)(settings.clone(), Formats::default()));
     first.or_else(|error| built.find(Result::is_ok).unwrap_or(Err(error)))

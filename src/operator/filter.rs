@@ -110,9 +110,7 @@ impl Filter {
     /// Whoever writes `min` for objects has a field in mind.
     fn say_it_in_when(&self, error: OperatorError) -> OperatorError {
         match error {
-            OperatorError::BadInput { class: classes::NOT_A_NUMBER, message }
-                if self.format.has_fields() =>
-            {
+            OperatorError::BadInput { class: classes::NOT_A_NUMBER, message } if self.format.has_fields() => {
                 let message =
                     format!("{message}. Another field is compared in `when`, such as `value.amount > 100`");
                 OperatorError::BadInput { class: classes::NOT_A_NUMBER, message }

@@ -21,6 +21,9 @@ named! {
     NEGATIVE "negative" "The number is below 0.";
     ABOVE_MAX "above-max" "The number is above `max_n` of `factorial`, or does not fit 64 bits.";
     NOT_JSON "not-json" "The value is not JSON, or JSON that cannot be read, such as one that is nested too deep.";
+    NOT_AVRO "not-avro" "The value is not Avro of its schema, or has no schema's id in front where it must.";
+    NOT_PROTOBUF "not-protobuf" "The value is not Protobuf of its schema, or has no schema's id in front where it must.";
+    UNKNOWN_SCHEMA "unknown-schema" "The schema registry does not have the schema of the value's id, or it cannot be used.";
     NOT_WRITABLE "not-writable" "The sink's format cannot hold what an operator has made.";
     EXPRESSION_FAILED "expression-failed" "An expression has no result for this record: a field is not there, or is of another kind. The message says which part of it, and why.";
     NOT_AN_OBJECT "not-an-object" "A field is to be set or removed, and what it would be in is no object.";

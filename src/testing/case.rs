@@ -164,7 +164,7 @@ fn in_json(what: &str, expected: &Value, actual: &Value) -> Vec<Difference> {
         let (expected, actual) = (text(place.expected), text(place.actual));
         let same = common(expected.as_deref().unwrap_or_default(), actual.as_deref().unwrap_or_default());
         let shown = |text: Option<String>| {
-            text.map_or("no such field".into(), |text| shown(Format::Json, Some(&text), same))
+            text.map_or("no such field".into(), |text| shown(&Format::Json, Some(&text), same))
         };
         Difference {
             what: format!("{what}: {}", place.path),
@@ -177,13 +177,13 @@ fn in_json(what: &str, expected: &Value, actual: &Value) -> Vec<Difference> {
 
 /// A key or a topic.
 fn text_of(text: Option<&str>) -> String {
-    text.map_or_else(|| "none".into(), |text| shown(Format::String, Some(text), 0))
+    text.map_or_else(|| "none".into(), |text| shown(&Format::String, Some(text), 0))
 }
 
 /// A value: JSON as it is, anything else in quotes. Of a long one the part around `from`, and its length.
-fn shown(format: Format, value: Option<&str>, from: usize) -> String {
+fn shown(format: &Format, value: Option<&str>, from: usize) -> String {
     let Some(text) = value else { return "a tombstone".into() };
-    let as_it_is = format == Format::Json && !text.contains(char::is_control);
+    let as_it_is = format.has_fields() && !text.contains(char::is_control);
     let most = if as_it_is { 300 } else { 60 };
     let quoted = |text: &str| if as_it_is { text.to_owned() } else { format!("{text:?}") };
     if text.chars().nth(most).is_none() {

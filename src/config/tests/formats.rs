@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::settings::ProcessEnvironment;
 
 /// What is wrong with a pipeline in a folder with schemas; nothing where it can run.
 fn wrong(source: &str, sink: &str) -> String {

@@ -22,6 +22,7 @@ use self::{
 };
 use super::error::ValueError;
 use crate::{
+    record::classes,
     registry::{Registry, RegistryError, Schemas, Subject, Written, frame, unframed},
     value::{Others, Value, Wanted},
 };
@@ -160,7 +161,7 @@ impl Registered {
 
     fn of_id(&self, id: u32) -> Result<Arc<Known>, ValueError> {
         let make = |written: &Written| self.known(written);
-        self.schemas.get(id, make).map_err(|error| ValueError::of_registry(error, "unknown-schema"))
+        self.schemas.get(id, make).map_err(|error| ValueError::of_registry(error, classes::UNKNOWN_SCHEMA))
     }
 
     /// How values of a schema are read.
@@ -194,7 +195,7 @@ impl Registered {
 }
 
 fn not_avro(reason: String) -> ValueError {
-    ValueError::NotOfSchema("not-avro", format!("the value is not Avro of its schema: {reason}"))
+    ValueError::NotOfSchema(classes::NOT_AVRO, format!("the value is not Avro of its schema: {reason}"))
 }
 
 impl Schema {

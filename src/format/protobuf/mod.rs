@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use super::error::ValueError;
 use crate::{
+    record::classes,
     registry::{Registry, RegistryError, Schemas, Subject, Written, frame, unframed},
     value::{Others, Value, Wanted},
 };
@@ -145,7 +146,7 @@ impl Registered {
     }
 
     fn of_id(&self, id: u32) -> Result<Arc<Message>, ValueError> {
-        self.schemas.get(id, known).map_err(|error| ValueError::of_registry(error, "unknown-schema"))
+        self.schemas.get(id, known).map_err(|error| ValueError::of_registry(error, classes::UNKNOWN_SCHEMA))
     }
 
     /// The id of the schema and the message that values are written as.
@@ -167,5 +168,8 @@ fn known(written: &Written) -> Result<Message, String> {
 }
 
 fn not_protobuf(reason: String) -> ValueError {
-    ValueError::NotOfSchema("not-protobuf", format!("the value is not Protobuf of its schema: {reason}"))
+    ValueError::NotOfSchema(
+        classes::NOT_PROTOBUF,
+        format!("the value is not Protobuf of its schema: {reason}"),
+    )
 }

@@ -112,7 +112,8 @@ fn what_java_writes_is_read_and_what_is_written_java_reads_and_a_registry_that_i
     drop(worker);
 
     // What Java has written, as JSON.
-    let site = site.with(&[&format!("source.group={}-2", site.source)]);
+    let group = format!("source.group={}-2", site.source);
+    let site = site.with(&[&group]);
     let schema = registry.register("orders-value", WRITTEN);
     let inner = |id, state| json!({"shop.Order": order(id, state, Value::Null)});
     let java_wrote = |java: &mut JavaAvro, value: Value| framed(schema, &java.write(WRITTEN, &value));
