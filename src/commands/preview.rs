@@ -123,14 +123,14 @@ impl<'a> Shown<'a> {
 
     fn line(&self, at: &str, result: &Record) -> String {
         let (to, format) = match &self.topics {
-            None => (String::new(), self.format.clone()),
+            None => (String::new(), &self.format),
             Some(topics) => {
                 let topic = &topics[usize::from(result.to.0)];
                 (format!(" → {topic}"), self.pipeline.format_of(topic))
             }
         };
         let key = result.key.as_ref().map_or_else(|| "-".to_owned(), |key| String::from_utf8_lossy(key).into_owned());
-        let value = result.value.as_ref().map_or_else(|| "a tombstone".to_owned(), |value| text(&format, value));
+        let value = result.value.as_ref().map_or_else(|| "a tombstone".to_owned(), |value| text(format, value));
         format!("{at}{to}  {key}  {value}")
     }
 }
