@@ -21,7 +21,7 @@ use crate::{
     reply,
     settings::{Environment, Reader, Tree},
     trace::Span,
-    value::Others,
+    value::{Others, Value},
 };
 
 /// A record's value, in each format: what is read is what would have been written, and a refusal is a short sentence.
@@ -55,39 +55,50 @@ pub fn expressions(bytes: &[u8]) {
             return is_short(&error);
         }
     };
-    let needs = expression.needs();
-    let read = Format::Json.read(&value, &needs.value, Others::Kept);
     let headers = [("tier", "gold")].into_iter().collect();
-    let record = Record { key: Some("eu-7".into()), value: Some(value), headers, timestamp: Some(1_000) };
+    let key = Some("eu-7".into());
+    let record =
+        Record { key, value: Some(value.clone()), headers, timestamp: Some(1_000), ..Record::default() };
     let partition = TopicPartition::new("orders", 3);
     let place = Some((&partition, Offset(7)));
-    let in_json = expression.evaluate_in_json(&record, place);
-    let read = match read {
-        Ok(read) => read,
-        Err(error) => {
-            assert!(in_json.is_none(), "{in_json:?} of what is no JSON");
-            return is_short(&error);
-        }
-    };
-    let scope = Scope::new(&record, place, needs, read);
-    let given = expression.evaluate(&scope);
-    // As text: a NaN is what it is.
-    let interpreted = format!("{:?}", expression.interpreted(&scope));
-    assert_eq!(format!("{given:?}"), interpreted);
-    if let Some(found) = in_json {
-        assert_eq!(format!("{:?}", Ok::<_, ()>(found)), interpreted);
-    }
-    assert_eq!(expression.holds(&scope), expression.interpreted_holds(&scope));
-    match given {
-        // What is written is JSON, unless a number is none.
-        Ok(made) => match Format::Json.write(&made) {
-            Ok(written) => {
-                let read = serde_json::from_slice::<serde_json::Value>(&written);
-                assert!(read.is_ok() || nests_deep(&written), "{written:?}");
+    for others in [Others::Kept, Others::Dropped] {
+        let in_json = match others {
+            // What nobody wants is not looked at more closely than the parser does where it drops it.
+            Others::Dropped => expression.evaluate_in_json(&record, place),
+            Others::Kept => None,
+        };
+        let read = match Format::Json.read(&value, &expression.needs().value, others) {
+            Ok(read) => read,
+            Err(error) => {
+                assert!(in_json.is_none(), "{in_json:?} of what is no JSON");
+                is_short(&error);
+                continue;
             }
-            Err(error) => is_short(&error),
-        },
-        Err(failure) => is_short(&failure),
+        };
+        let scope = Scope::new(&record, place, expression.needs(), read);
+        let given = expression.evaluate(&scope);
+        // As text: a NaN is what it is.
+        let interpreted = format!("{:?}", expression.interpreted(&scope));
+        assert_eq!(format!("{given:?}"), interpreted);
+        if let Some(found) = in_json {
+            assert_eq!(format!("{:?}", Ok::<_, ()>(found)), interpreted);
+        }
+        assert_eq!(expression.holds(&scope), expression.interpreted_holds(&scope));
+        match given {
+            Ok(made) => is_json(&made),
+            Err(failure) => is_short(&failure),
+        }
+    }
+}
+
+/// What is written is JSON, unless a number is none.
+fn is_json(made: &Value) {
+    match Format::Json.write(made) {
+        Ok(written) => {
+            let read = serde_json::from_slice::<serde_json::Value>(&written);
+            assert!(read.is_ok() || nests_deep(&written), "{written:?}");
+        }
+        Err(error) => is_short(&error),
     }
 }
 

@@ -129,8 +129,12 @@ impl<'a> Shown<'a> {
                 (format!(" → {topic}"), self.pipeline.format_of(topic))
             }
         };
-        let key = result.key.as_ref().map_or_else(|| "-".to_owned(), |key| String::from_utf8_lossy(key).into_owned());
-        let value = result.value.as_ref().map_or_else(|| "a tombstone".to_owned(), |value| text(format, value));
+        let key = result
+            .key
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |key| String::from_utf8_lossy(key).into_owned());
+        let value =
+            result.value.as_ref().map_or_else(|| "a tombstone".to_owned(), |value| text(format, value));
         format!("{at}{to}  {key}  {value}")
     }
 }
@@ -142,7 +146,9 @@ fn text(format: &Format, value: &bytes::Bytes) -> String {
         Ok(Value::String(text)) => text.to_string(),
         // A result such as `3;6` is no number, and is shown as it is.
         Err(_) | Ok(Value::Bytes(_)) => plain(),
-        Ok(read) => Format::Json.write(&read).map_or_else(|_| plain(), |json| String::from_utf8_lossy(&json).into_owned()),
+        Ok(read) => Format::Json
+            .write(&read)
+            .map_or_else(|_| plain(), |json| String::from_utf8_lossy(&json).into_owned()),
     };
     match whole.char_indices().nth(LONGEST) {
         None => whole,

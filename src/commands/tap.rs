@@ -62,7 +62,8 @@ fn steps(pipeline: &Pipeline, name: Option<&str>) -> Result<usize, Failure> {
         None => Ok(usize::MAX),
         Some("source") => Ok(0),
         Some(name) => names().position(|step| step == name).map(|place| place + 1).ok_or_else(|| {
-            let known: Vec<String> = ["source"].into_iter().chain(names()).map(|name| format!("`{name}`")).collect();
+            let known: Vec<String> =
+                ["source"].into_iter().chain(names()).map(|name| format!("`{name}`")).collect();
             let near = closest(name, names()).map_or_else(
                 || format!("there are {}", known.join(", ")),
                 |near| format!("did you mean `{near}`?"),

@@ -229,7 +229,7 @@ fn a_number_that_does_not_fit_fails_wherever_it_is_used_and_is_there_where_it_is
         assert_eq!(gives(source, value), expected);
     }
     for (source, expected) in [
-        ("has(value.n) && value.?n.hasValue()", "true"),
+        ("has(value.n)", "true"),
         ("has(value.n) ? value.n : 0", LARGE),
         ("value.?a.orValue(0)", "1"),
         ("value.n == 5 || value.a == 1", "true"),

@@ -55,7 +55,10 @@ mod tests {
             let expected = per_second as usize * 10;
             let taken = taken(per_second, Duration::from_millis(millis));
             // The last step goes beyond the ten seconds.
-            assert!((expected * 99 / 100 - 1..=expected * 101 / 100 + 1).contains(&taken), "{taken} of {expected}");
+            assert!(
+                (expected * 99 / 100 - 1..=expected * 101 / 100 + 1).contains(&taken),
+                "{taken} of {expected}"
+            );
         }
     }
 

@@ -44,9 +44,9 @@ impl Tap {
         match begin {
             Begin::End => list.set_all_offsets(RdOffset::End).map_err(|error| error.to_string())?,
             Begin::Committed => {
-                list = consumer
-                    .committed_offsets(list, ASK)
-                    .map_err(|error| format!("the committed offsets of {} are not available: {error}", pipeline.source.group))?;
+                list = consumer.committed_offsets(list, ASK).map_err(|error| {
+                    format!("the committed offsets of {} are not available: {error}", pipeline.source.group)
+                })?;
                 for mut element in list.elements() {
                     if !matches!(element.offset(), RdOffset::Offset(_)) {
                         element.set_offset(otherwise).map_err(|error| error.to_string())?;
@@ -76,9 +76,11 @@ impl Tap {
 
 /// Every partition of the pipeline's source topics.
 fn partitions(consumer: &BaseConsumer, pipeline: &Pipeline) -> Result<TopicPartitionList, String> {
-    let metadata = consumer.fetch_metadata(None, ASK).map_err(|error| format!("no broker answers: {error}"))?;
+    let metadata =
+        consumer.fetch_metadata(None, ASK).map_err(|error| format!("no broker answers: {error}"))?;
     let names = pipeline.source.names();
-    let pattern = names.first().filter(|_| pipeline.source.is_pattern()).and_then(|name| Regex::new(name).ok());
+    let pattern =
+        names.first().filter(|_| pipeline.source.is_pattern()).and_then(|name| Regex::new(name).ok());
     let mut list = TopicPartitionList::new();
     for topic in metadata.topics() {
         let is_read = match &pattern {
