@@ -33,6 +33,8 @@ pub mod offsets;
 pub mod plant;
 #[path = "../../src/record/mod.rs"]
 pub mod record;
+#[path = "../../src/registry/mod.rs"]
+pub mod registry;
 #[path = "../../src/engine/reply.rs"]
 pub mod reply;
 #[path = "../../src/settings/mod.rs"]

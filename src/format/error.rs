@@ -95,6 +95,21 @@ pub(super) fn excerpt(value: &[u8]) -> String {
     }
 }
 
+/// The beginning of a text, escaped.
+pub(super) fn short(text: &str) -> String {
+    let mut escaped = text.escape_debug();
+    let short: String = escaped.by_ref().take(QUOTED).collect();
+    if escaped.next().is_some() { short + "…" } else { short }
+}
+
+/// A reason, with the path to the field that it is about.
+pub(super) fn below(name: &str, reason: &str) -> String {
+    match reason.strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
+        Some((path, reason)) => format!("`{}.{path}`: {reason}", short(name)),
+        None => format!("`{}`: {reason}", short(name)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 use num_bigint::{BigInt, BigUint, Sign};
 
-use super::schema::Unit;
+use super::{super::error::short, schema::Unit};
 use crate::{factorial::Decimal, value::Value};
 
 /// The format of a local timestamp.
@@ -138,11 +138,6 @@ pub(super) fn padded(number: &BigInt, size: usize) -> Option<Vec<u8>> {
     let mut padded = vec![if number.sign() == Sign::Minus { 0xff } else { 0 }; missing];
     padded.extend_from_slice(&bytes);
     Some(padded)
-}
-
-fn short(text: &str) -> String {
-    let short: String = text.chars().take(40).collect();
-    if short.len() < text.len() { short + "…" } else { short }
 }
 
 pub(super) fn uuid(bytes: &Bytes) -> Option<String> {

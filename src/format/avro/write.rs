@@ -5,6 +5,7 @@ use bytes::Bytes;
 use num_bigint::BigInt;
 
 use super::{
+    super::error::{below, short},
     default, logical,
     schema::{Field, Id, Kind, Logical, Schema},
 };
@@ -302,17 +303,4 @@ fn float(value: &Value) -> Result<f64, String> {
 
 fn needs(what: &str, value: &Value) -> String {
     format!("{what} is needed, and this is {}", value.kind())
-}
-
-/// A reason, with the path to the field that it is about.
-fn below(name: &str, reason: &str) -> String {
-    match reason.strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
-        Some((path, reason)) => format!("`{}.{path}`: {reason}", short(name)),
-        None => format!("`{}`: {reason}", short(name)),
-    }
-}
-
-fn short(text: &str) -> String {
-    let short: String = text.chars().take(40).collect();
-    if short.len() < text.len() { short + "…" } else { short }
 }

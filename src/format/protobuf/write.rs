@@ -10,6 +10,7 @@ use prost_reflect::{
     prost::Message as _,
 };
 
+use super::super::error::{below, short};
 use super::ValueError;
 use crate::value::{Value, read_json, timestamp_text};
 
@@ -192,17 +193,4 @@ fn well_known(message: &mut DynamicMessage, value: &Value) -> Result<bool, Strin
 
 fn needs(what: &str, value: &Value) -> String {
     format!("{what} is needed, and this is {}", value.kind())
-}
-
-/// A reason, with the path to the field that it is about.
-fn below(name: &str, reason: &str) -> String {
-    match reason.strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
-        Some((path, reason)) => format!("`{}.{path}`: {reason}", short(name)),
-        None => format!("`{}`: {reason}", short(name)),
-    }
-}
-
-fn short(text: &str) -> String {
-    let short: String = text.chars().take(40).collect();
-    if short.len() < text.len() { short + "…" } else { short }
 }
