@@ -50,6 +50,8 @@ pub(crate) enum Side {
     Source,
     /// Values are written, to the topic that `topic` names in the same table.
     Sink,
+    /// The same, or to several `topics`.
+    Route,
 }
 
 /// A format's own table.
@@ -71,11 +73,11 @@ pub(crate) fn read(table: &Reader<'_>, side: Side) -> Option<Format> {
     let written = table.choice("format", &names);
     let is_default = !table.is_empty() && table.node("format").is_none() && !table.has_like("format");
     let chosen = if is_default { Some(0) } else { written };
-    let topic = match (side, table.node("topics")) {
-        (Side::Source, _) => None,
-        // A route may have several, and then none that a subject could be named by.
-        (Side::Sink, Some(_)) => Some(String::new()),
-        (Side::Sink, None) => table.string("topic"),
+    let topic = match side {
+        Side::Source => None,
+        // It may have several, and then none that a subject could be named by.
+        Side::Route if table.node("topics").is_some() => Some(String::new()),
+        Side::Sink | Side::Route => table.string("topic"),
     };
     let mut read = None;
     for (place, (name, kind)) in FORMATS.iter().enumerate() {

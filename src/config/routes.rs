@@ -61,7 +61,7 @@ fn place(known: &mut Vec<String>, topic: &str) -> ResultTopic {
 
 fn route(table: &Reader<'_>, otherwise: &Format) -> Option<SinkRoute> {
     let (when, by) = (expression(table, "when")?, expression(table, "by")?);
-    let format = match (formats::read(table, Side::Sink), table.node("format")) {
+    let format = match (formats::read(table, Side::Route), table.node("format")) {
         (_, None) => otherwise.clone(),
         (format, Some(_)) => format?,
     };

@@ -72,8 +72,8 @@ impl Format {
             Format::Bincode => "bincode",
             Format::String => "string",
             Format::Bytes => "bytes",
-            Format::Avro(_) => "avro",
-            Format::Protobuf(_) => "protobuf",
+            Format::Avro { .. } => "avro",
+            Format::Protobuf { .. } => "protobuf",
         }
     }
 

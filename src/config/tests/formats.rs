@@ -48,7 +48,10 @@ fn settings_that_make_no_sense_are_refused() {
     assert!(
         avro("schema = 'none.avsc'").starts_with("`source.avro.schema`: FOLDER/none.avsc cannot be read: ")
     );
-    assert_eq!(avro("schema = 'bad.avsc'"), "`source.avro.schema`: a type `record` has no `fields`");
+    assert_eq!(
+        avro("schema = 'bad.avsc'"),
+        "`source.avro.schema`: a type has no `name`: {\"type\":\"record\"}"
+    );
     assert_eq!(
         avro("registry = 'r:8081'"),
         "`source.avro.registry`: it is an address such as \"http://127.0.0.1:8081\""
