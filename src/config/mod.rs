@@ -3,7 +3,7 @@
 //! Reports everything that is wrong at once. Runs nothing and opens no client: of librdkafka it asks only which properties
 //! there are.
 //!
-//! Knows: engine, format, librdkafka, operator, record, settings. Must not know: rdkafka, clap, tokio.
+//! Knows: engine, format, librdkafka, operator, record, registry, settings. Must not know: rdkafka, clap, tokio.
 
 mod cases;
 mod formats;

@@ -33,9 +33,12 @@ fn jars() -> &'static Path {
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
             };
             let artifact = format!("-Dartifact=io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all");
-            let copy = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy";
-            run(Command::new("mvn").args(["-B", "-q", copy, &artifact, "-DoutputDirectory=."]));
-            run(Command::new("tar").args(["xzf", &format!("apicurio-registry-app-{VERSION}-all.tar.gz")]));
+            // Its parent is not in Maven Central, which newer versions of the plugin ask for.
+            let get = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get";
+            let there = ["-Dtransitive=false", "-Ddest=registry.tar.gz"];
+            run(Command::new("mvn").args(["-B", "-q", get, &artifact]).args(there));
+            run(Command::new("tar").args(["xzf", "registry.tar.gz"]));
+            fs::remove_file(unfinished.path().join("registry.tar.gz")).unwrap();
             // Another run may have been first.
             if fs::rename(unfinished.path(), &folder).is_err() {
                 assert!(folder.is_dir());
