@@ -1,8 +1,11 @@
 //! Shows what a pipeline makes of its records, computed beside its workers: nothing is written, and nothing is committed.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, ErrorKind, Write},
+    time::{Duration, Instant},
+};
 
-use super::{Failure, stdout};
+use super::Failure;
 use crate::{
     config::Pipeline,
     engine::{Scratch, Topology},
@@ -54,7 +57,9 @@ impl Preview {
                     continue;
                 }
                 let more = if skipped > 0 { format!("… {skipped} more\n") } else { String::new() };
-                stdout(&format!("{more}{line}\n"))?;
+                if !print(&format!("{more}{line}\n"))? {
+                    return Ok(());
+                }
                 (in_second, skipped) = (in_second + 1, 0);
                 left = left.map(|left| left.saturating_sub(1));
                 if left == Some(0) {
@@ -63,6 +68,15 @@ impl Preview {
             }
         }
         Ok(())
+    }
+}
+
+/// Prints to standard output; says whether somebody still reads it: `head` ends early.
+fn print(text: &str) -> Result<bool, Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Failed(format!("cannot write to standard output: {error}"))),
     }
 }
 
@@ -129,10 +143,8 @@ impl<'a> Shown<'a> {
                 (format!(" → {topic}"), self.pipeline.format_of(topic))
             }
         };
-        let key = result
-            .key
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |key| String::from_utf8_lossy(key).into_owned());
+        let key =
+            result.key.as_ref().map_or_else(|| "-".to_owned(), |key| visible(&String::from_utf8_lossy(key)));
         let value =
             result.value.as_ref().map_or_else(|| "a tombstone".to_owned(), |value| text(format, value));
         format!("{at}{to}  {key}  {value}")
@@ -150,8 +162,32 @@ fn text(format: &Format, value: &bytes::Bytes) -> String {
             .write(&read)
             .map_or_else(|_| plain(), |json| String::from_utf8_lossy(&json).into_owned()),
     };
-    match whole.char_indices().nth(LONGEST) {
-        None => whole,
-        Some((end, _)) => format!("{}… ({} bytes)", &whole[..end], value.len()),
+    let shown = match whole.char_indices().nth(LONGEST) {
+        None => return visible(&whole),
+        Some((end, _)) => visible(&whole[..end]),
+    };
+    format!("{shown}… ({} bytes)", value.len())
+}
+
+/// One line that does nothing to a terminal, whatever a stranger has sent.
+fn visible(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_a_line_of_text_whatever_it_is() {
+        let shown = |format: Format, value: &'static [u8]| text(&format, &bytes::Bytes::from_static(value));
+        assert_eq!(shown(Format::Json, b" {\"a\": [1,\n 2]} "), r#"{"a":[1,2]}"#);
+        assert_eq!(shown(Format::Text, b"3;6"), "3;6");
+        assert_eq!(shown(Format::Bincode, &[1, 30]), "30");
+        assert_eq!(shown(Format::String, "ü\u{1b}[2J\n".as_bytes()), "ü\\u{1b}[2J\\n");
+        assert_eq!(shown(Format::Bytes, &[b'a', 0xff]), "a\u{fffd}");
+        let long = shown(Format::Text, &[b'x'; 1_000]);
+        assert_eq!(long, format!("{}… (1000 bytes)", "x".repeat(300)));
     }
 }
