@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_value_is_a_line_of_text_whatever_it_is() {
         let shown = |format: Format, value: &'static [u8]| text(&format, &bytes::Bytes::from_static(value));
-        assert_eq!(shown(Format::Json, b" {\"a\": [1,\n 2]} "), r#"{"a":[1,2]}"#);
+        assert_eq!(shown(Format::Json, b" {\"a\": [1,\n 2]} "), r#"{"a": [1,\n 2]}"#);
         assert_eq!(shown(Format::Text, b"3;6"), "3;6");
         assert_eq!(shown(Format::Bincode, &[1, 30]), "30");
         assert_eq!(shown(Format::String, "ü\u{1b}[2J\n".as_bytes()), "ü\\u{1b}[2J\\n");

@@ -75,6 +75,18 @@ fn what_most_expressions_are_made_of_needs_no_interpreter() {
 }
 
 #[test]
+fn an_object_and_a_field_of_it_are_read_as_one() {
+    let order = r#"{"a":1,"o":{"a":"eu-7","b":1e400}}"#;
+    for source in [
+        "has(value.o.a) ? value.o : value.a",
+        "value.o.a == 'eu-7' ? [value.o] : []",
+        "has(value.o) && value.o.a == 'x'",
+    ] {
+        agree(source, order);
+    }
+}
+
+#[test]
 fn what_an_error_beside_it_does_is_the_same() {
     for left in
         ["value.none", "value.a", "value.t", "!value.t", "value.o.l", "value.a / 0 == 1", "value.big == 1"]

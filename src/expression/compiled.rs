@@ -16,7 +16,8 @@ use crate::value::{ByteString, Fields, Paths, Value, Wanted};
 /// An expression that can be evaluated without the interpreter, at least for some records.
 pub struct Compiled {
     root: Node,
-    /// Where the fields are that it looks into; `None` where they are too many, or it looks at the value as a whole.
+    /// Where the fields are that it looks into; `None` where they are too many, or it looks at the value as a whole, or at
+    /// an object and at a field of it.
     pub paths: Option<Paths>,
 }
 
@@ -50,7 +51,7 @@ enum Node {
 
 /// Compiles an expression, as it was parsed; `None` where only the interpreter can evaluate it.
 pub fn compile(root: &IdedExpr, needs: &Needs) -> Option<Box<Compiled>> {
-    let mut compiler = Compiler { paths: Some(Paths::default()) };
+    let mut compiler = Compiler { paths: Some(Paths::default()), fields: Vec::new() };
     let root = compiler.node(root);
     // What only the interpreter looks into is looked for too: where the parser would refuse it, it is not left out.
     compiler.add(&mut Vec::new(), &needs.value);
@@ -59,11 +60,23 @@ pub fn compile(root: &IdedExpr, needs: &Needs) -> Option<Box<Compiled>> {
 
 struct Compiler {
     paths: Option<Paths>,
+    /// The paths of all fields so far.
+    fields: Vec<Vec<String>>,
 }
 
 impl Compiler {
     fn add<'a>(&mut self, path: &mut Vec<&'a str>, wanted: &'a Wanted) {
-        let Wanted::Fields(fields) = wanted else { return self.place(path).map_or((), drop) };
+        let Wanted::Fields(fields) = wanted else {
+            // The interpreter reads all of an object that is wanted, and fails where something in it does not fit, even if
+            // only another field of it is looked at.
+            let is_in_it = |field: &Vec<String>| {
+                field.len() > path.len() && field.iter().zip(&*path).all(|(a, b)| a == b)
+            };
+            if self.fields.iter().any(is_in_it) {
+                self.paths = None;
+            }
+            return self.place(path).map_or((), drop);
+        };
         for (name, inner) in fields {
             path.push(name);
             self.add(path, inner);
@@ -106,7 +119,9 @@ impl Compiler {
     fn field<'a>(&mut self, path: impl Iterator<Item = &'a &'a str>) -> Field {
         let path: Vec<&str> = path.copied().collect();
         let place = self.place(&path).unwrap_or_default();
-        Field { path: path.into_iter().map(str::to_owned).collect(), place }
+        let path: Vec<String> = path.into_iter().map(str::to_owned).collect();
+        self.fields.push(path.clone());
+        Field { path, place }
     }
 
     /// A part that must give a scalar; `None` where it cannot.
