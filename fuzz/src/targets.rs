@@ -123,14 +123,14 @@ pub fn expressions(bytes: &[u8]) {
         }
         assert_eq!(expression.holds(&scope), expression.interpreted_holds(&scope));
         match given {
-            Ok(made) => is_json(&made),
+            Ok(made) => writes_json(&made),
             Err(failure) => is_short(&failure),
         }
     }
 }
 
 /// What is written is JSON, unless a number is none.
-fn is_json(made: &Value) {
+fn writes_json(made: &Value) {
     match Format::Json.write(made) {
         Ok(written) => {
             let read = serde_json::from_slice::<serde_json::Value>(&written);
