@@ -26,8 +26,12 @@ export const dashboard = board({
     ['Throughput', [
       lines({
         title: 'Records', unit: 'cps',
-        description: 'Records read, and acknowledged by the broker, a second, by topic.',
-        queries: [[rate('records_consumed_total', ['topic']), 'in {{topic}}'], [rate('records_produced_total', ['topic']), 'out {{topic}}']],
+        description: 'Records read, and acknowledged by the broker, a second, by topic; and records of which the operators made nothing.',
+        queries: [
+          [rate('records_consumed_total', ['topic']), 'in {{topic}}'],
+          [rate('records_produced_total', ['topic']), 'out {{topic}}'],
+          [rate('records_dropped_total'), 'dropped'],
+        ],
       }),
       lines({
         title: 'Computing a record', unit: 's',
