@@ -178,7 +178,8 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
             edges.extend(from.map(|from| Edge { from, to: sink + to, label, dead_letters: false }));
         }
     }
-    edges.extend((sources..sink).map(|from| Edge {
+    let lead_to_letters = if sink == sources { 0..sources } else { sources..sink };
+    edges.extend(lead_to_letters.map(|from| Edge {
         from,
         to: dead_letters,
         label: "dead letters",
