@@ -121,10 +121,14 @@ impl CommandLine {
 
 /// Prints to standard output. A reader that has gone, such as `head`, is no failure.
 fn stdout(text: &str) -> Result<(), Failure> {
+    print(text).map(drop)
+}
+
+/// The same; says whether somebody still reads it.
+fn print(text: &str) -> Result<bool, Failure> {
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Failed(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Failed(format!("cannot write to standard output: {error}"))),
     }
 }

@@ -1,11 +1,8 @@
 //! Shows what a pipeline makes of its records, computed beside its workers: nothing is written, and nothing is committed.
 
-use std::{
-    io::{self, ErrorKind, Write},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::Failure;
+use super::{Failure, print};
 use crate::{
     config::Pipeline,
     engine::{Scratch, Topology},
@@ -68,15 +65,6 @@ impl Preview {
             }
         }
         Ok(())
-    }
-}
-
-/// Prints to standard output; says whether somebody still reads it: `head` ends early.
-fn print(text: &str) -> Result<bool, Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::Failed(format!("cannot write to standard output: {error}"))),
     }
 }
 

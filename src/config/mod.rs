@@ -6,6 +6,7 @@
 //! Knows: engine, format, librdkafka, operator, record, registry, settings. Must not know: rdkafka, clap, tokio.
 
 mod cases;
+mod document;
 mod formats;
 mod gateway;
 mod kafka;
@@ -20,6 +21,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
+pub use document::settings_document;
 pub(crate) use formats::NUMBER_FORMATS;
 pub use gateway::{Correlation, Gateway, HttpSettings, Route, Secret, Tls, Values};
 use kafka::is_secret;
@@ -28,6 +30,5 @@ pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, load_gateway, parse
 pub(crate) use load::{load_script, loads, tree};
 pub use location::built_in;
 pub(crate) use location::{EXAMPLE_SCHEMAS, EXAMPLES};
-pub use meanings::settings_document;
 pub use pipeline::*;
 pub(crate) use read::{metrics, positive, topic_name};

@@ -9,6 +9,7 @@ mod avro;
 mod bincode;
 mod error;
 mod json;
+mod needs;
 mod numbers;
 mod protobuf;
 mod text;

@@ -34,7 +34,7 @@ impl Input {
         self.needs.value.add(path);
     }
 
-    /// Whether a condition holds for a record: the expression that this was made for. What is JSON is looked into where it stands,
+    /// Whether a condition holds for a record: one of the expressions that this was made for. What is JSON is looked into where it stands,
     /// if that tells.
     ///
     /// # Errors

@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::{
     Cost, Operator, OperatorError, Output, SettingError,
-    evaluate::{Input, bad_value, cost, failed},
+    evaluate::{Input, bad_value, cost},
     fields, settings,
 };
 use crate::{
-    expression::{Expression, Scope},
+    expression::Expression,
     format::Format,
     record::{Record, ResultTopic},
     value::{Others, Wanted},
@@ -44,14 +44,19 @@ impl Route {
     }
 
     /// The topic for a result, if the route takes it.
-    fn topic(&self, scope: &Scope<'_>) -> Result<Option<ResultTopic>, OperatorError> {
+    fn topic(
+        &self,
+        input: &Input,
+        record: &Record,
+        out: &Output,
+    ) -> Result<Option<ResultTopic>, OperatorError> {
         if let Some(when) = &self.when
-            && !when.holds(scope).map_err(failed)?
+            && !input.holds(when, record, out)?
         {
             return Ok(None);
         }
         let Some(by) = &self.by else { return Ok(self.topics.first().map(|(_, topic)| *topic)) };
-        let named = fields::plain(&by.evaluate(scope).map_err(failed)?)?;
+        let named = fields::plain(&input.evaluate(by, record, out)?)?;
         let is_named = |(name, _): &&(String, ResultTopic)| named.as_ref().is_some_and(|named| named == name);
         Ok(self.topics.iter().find(is_named).map(|(_, topic)| *topic))
     }
@@ -82,12 +87,9 @@ impl Router {
 
     /// Where a result goes, and how its value is written there.
     fn find(&self, record: &Record, out: &Output) -> Result<(ResultTopic, &Format), OperatorError> {
-        if !self.routes.is_empty() {
-            let scope = self.input.scope(record, out)?;
-            for route in &self.routes {
-                if let Some(topic) = route.topic(&scope)? {
-                    return Ok((topic, &route.format));
-                }
+        for route in &self.routes {
+            if let Some(topic) = route.topic(&self.input, record, out)? {
+                return Ok((topic, &route.format));
             }
         }
         Ok((ResultTopic::default(), &self.otherwise))

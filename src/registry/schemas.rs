@@ -15,7 +15,7 @@ use super::{Registry, RegistryError, Written};
 const AWAY: Duration = Duration::from_millis(500);
 /// The same of an id that the registry does not have: a stranger's bytes must not make us ask again and again.
 const UNKNOWN: Duration = Duration::from_secs(60);
-/// How many such ids are remembered.
+/// How many such ids are remembered. The compiler sees that it is not zero.
 const IDS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// What a format has made of each schema; none is asked for twice.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{
-    super::meanings::{Otherwise, Setting, TABLES, settings_document},
+    super::{
+        document::settings_document,
+        meanings::{Otherwise, Setting, TABLES},
+    },
     *,
 };
 use crate::operator::registry;

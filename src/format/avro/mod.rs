@@ -219,4 +219,6 @@ impl Schema {
 }
 
 #[cfg(test)]
+mod registry_tests;
+#[cfg(test)]
 mod tests;

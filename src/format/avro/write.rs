@@ -5,7 +5,10 @@ use bytes::Bytes;
 use num_bigint::BigInt;
 
 use super::{
-    super::error::{below, short},
+    super::{
+        error::{below, short},
+        needs::{float, needs},
+    },
     default, logical,
     schema::{Field, Id, Kind, Logical, Schema},
 };
@@ -290,17 +293,4 @@ fn integer(value: &Value, logical: Option<Logical>) -> Result<i64, String> {
             value,
         )
     })
-}
-
-fn float(value: &Value) -> Result<f64, String> {
-    match value {
-        Value::Float(n) => Ok(*n),
-        Value::Int(n) => Ok(*n as f64),
-        Value::UInt(n) => Ok(*n as f64),
-        other => Err(needs("a number", other)),
-    }
-}
-
-fn needs(what: &str, value: &Value) -> String {
-    format!("{what} is needed, and this is {}", value.kind())
 }

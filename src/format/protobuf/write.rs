@@ -10,8 +10,13 @@ use prost_reflect::{
     prost::Message as _,
 };
 
-use super::super::error::{below, short};
-use super::ValueError;
+use super::{
+    super::{
+        error::{below, short},
+        needs::{float, needs},
+    },
+    ValueError,
+};
 use crate::value::{Value, read_json, timestamp_text};
 
 /// Values within each other.
@@ -145,15 +150,6 @@ fn integer(value: &Value) -> Result<i128, String> {
     }
 }
 
-fn float(value: &Value) -> Result<f64, String> {
-    match value {
-        Value::Float(n) => Ok(*n),
-        Value::Int(n) => Ok(*n as f64),
-        Value::UInt(n) => Ok(*n as f64),
-        other => Err(needs("a number", other)),
-    }
-}
-
 fn map_key(kind: &Kind, name: &str) -> Option<MapKey> {
     match kind {
         Kind::String => Some(MapKey::String(name.to_owned())),
@@ -189,8 +185,4 @@ fn well_known(message: &mut DynamicMessage, value: &Value) -> Result<bool, Strin
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-fn needs(what: &str, value: &Value) -> String {
-    format!("{what} is needed, and this is {}", value.kind())
 }
