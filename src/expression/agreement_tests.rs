@@ -87,6 +87,20 @@ fn an_object_and_a_field_of_it_are_read_as_one() {
 }
 
 #[test]
+fn a_map_is_not_added_to_a_list() {
+    let order = r#"{"o":{"a":[1]}}"#;
+    let source = "value.o.a + {'x': 1, 'y': 2, 'z': 3}";
+    // Often: the interpreter would take a map's names in any order.
+    assert!((0..20).all(|_| !agree(source, order)), "the interpreter has to say what is wrong");
+    let expression = Expression::new(source).unwrap();
+    let needs = expression.needs();
+    let read = read_json_fields(&order.to_owned().into(), &needs.value, Others::Dropped).unwrap();
+    let record = record(order);
+    let error = expression.evaluate(&Scope::new(&record, None, needs, read)).unwrap_err();
+    assert!(error.to_string().ends_with("`+` cannot be applied to list and map"), "{error}");
+}
+
+#[test]
 fn what_an_error_beside_it_does_is_the_same() {
     for left in
         ["value.none", "value.a", "value.t", "!value.t", "value.o.l", "value.a / 0 == 1", "value.big == 1"]

@@ -50,7 +50,18 @@ macro_rules! arithmetic {
     };
 }
 
-arithmetic!(add, as_adder, add, "add");
+/// The interpreter would append a map's names to a list, in an order that is another one each time: CEL has no such addition.
+fn add<'b, 'v>(arguments: Arguments<'b, 'v>) -> Answer<'b, 'v> {
+    if let [left, right] = &arguments[..]
+        && left.get_type().name() == "list"
+        && right.get_type().name() == "map"
+    {
+        return Err(refused("add", left, right));
+    }
+    add_alike(arguments)
+}
+
+arithmetic!(add_alike, as_adder, add, "add");
 arithmetic!(subtract, as_subtractor, sub, "sub");
 arithmetic!(multiply, as_multiplier, mul, "mul");
 arithmetic!(divide, as_divider, div, "div");
