@@ -219,6 +219,8 @@ impl Schema {
 }
 
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod registry_tests;
 #[cfg(test)]
 mod tests;

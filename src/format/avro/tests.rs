@@ -1,8 +1,6 @@
-//! Avro against the specification, and against the crate `apache-avro`; what Java writes is in `tests/it`.
+//! Avro against the specification; what Java writes is in `tests/it`.
 
 use std::time::{Duration, Instant};
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -14,7 +12,7 @@ pub fn schema(text: &str) -> Schema {
     Schema::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-fn avro(text: &str) -> Avro {
+pub fn avro(text: &str) -> Avro {
     Avro::new(schema(text))
 }
 
@@ -47,7 +45,7 @@ fn bad(text: &str, bytes: &[u8]) -> String {
     error.to_string().strip_prefix("the value is not Avro of its schema: ").unwrap().to_owned()
 }
 
-const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"shop","fields":[
+pub const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"shop","fields":[
     {"name":"id","type":"long"},
     {"name":"customer","type":["null","string"],"default":null},
     {"name":"amount","type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}},
@@ -345,56 +343,6 @@ fn a_schema_is_checked() {
     let parts = [r#"{"type":"record","name":"n.A","fields":[{"name":"a","type":"int"}]}"#.to_owned()];
     let whole = Schema::parse_with(r#"{"type":"array","items":"n.A"}"#, &parts).unwrap();
     assert_eq!(write::value(&whole, &Value::Json(r#"[{"a":1}]"#.into()), Vec::new()), Ok(vec![2, 2, 0]));
-}
-
-/// Random values of the schema, as JSON.
-fn orders() -> impl Strategy<Value = String> {
-    let one = |parent: String| {
-        let scalars = (
-            any::<i64>(),
-            proptest::option::of("[a-zé]{0,9}"),
-            -999_999_999_i64..1_000_000_000,
-            -1_000_000_000_000_i64..1_000_000_000_000,
-            any::<bool>(),
-        );
-        let items = proptest::collection::vec(("[a-z]{0,5}", any::<i32>()), 0..4);
-        (scalars, items, proptest::collection::hash_map("[a-z]{1,3}", -1e9..1e9, 0..3)).prop_map(
-            move |((id, customer, cents, at, paid), items, tags)| {
-                let items: Vec<_> = items.into_iter().map(|(sku, count)| serde_json::json!({"sku": sku, "count": count})).collect();
-                let sign = if cents < 0 { "-" } else { "" };
-                let cents = cents.abs();
-                let at = crate::value::timestamp_text(&logical::timestamp(at, schema::Unit::Millis).unwrap());
-                format!(
-                    r#"{{"id":{id},"customer":{},"amount":{sign}{}.{:02},"at":"{at}","state":"{}","items":{},"tags":{},"parent":{parent}}}"#,
-                    serde_json::json!(customer), cents / 100, cents % 100, if paid { "PAID" } else { "NEW" },
-                    serde_json::json!(items), serde_json::json!(tags),
-                )
-            },
-        )
-    };
-    let parent = prop_oneof![Just("null".to_owned()), one("null".to_owned())];
-    parent.prop_flat_map(one)
-}
-
-proptest! {
-    #[test]
-    fn the_crate_of_apache_reads_what_is_written_and_writes_the_same(order in orders()) {
-        let ours = avro(ORDER).write(&Value::Json(order.clone().into())).unwrap();
-        let theirs = apache_avro::Schema::parse_str(ORDER).unwrap();
-        let reader = apache_avro::reader::datum::GenericDatumReader::builder(&theirs).build().unwrap();
-        let read = reader.read_value(&mut &ours[..]).unwrap();
-        let writer = apache_avro::writer::datum::GenericDatumWriter::builder(&theirs).build().unwrap();
-        let written = writer.write_value_to_vec(read).unwrap();
-        let again = avro(ORDER).read(&written.into(), &Wanted::All, Others::Kept).unwrap();
-        let value: serde_json::Value = serde_json::from_str(&order).unwrap();
-        let again: serde_json::Value = serde_json::from_str(&json(&again)).unwrap();
-        prop_assert_eq!(value, again);
-    }
-
-    #[test]
-    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
-        let _ = avro(ORDER).read(&bytes.into(), &Wanted::All, Others::Kept);
-    }
 }
 
 #[test]
