@@ -20,10 +20,16 @@ fn the_digits_come_as_text_and_with_everything_about_them_as_json() {
     let text = gateway.get("/factorial/30");
     assert_eq!((text.status, text.text()), (200, "265252859812191058636308480000000"));
     assert_eq!(text.header("content-type"), "text/plain; charset=utf-8");
-    assert!(text.header("server-timing").starts_with("ack;dur="), "{text:?}");
+    assert!(text.header("server-timing").contains("total;dur="), "{text:?}");
 
-    let answer = gateway.json("/factorial/31");
-    assert_eq!((&answer["n"], &answer["digits"]), (&json!(31), &json!(factorial(31))));
+    // A result may be read before the broker's acknowledgement of its request is.
+    let mut numbers = 31..;
+    let (n, answer) = eventually(Duration::from_secs(20), || {
+        let n = numbers.next().unwrap();
+        let answer = gateway.json(&format!("/factorial/{n}"));
+        ensure(!answer["request"].is_null(), || answer.to_string()).map(|()| (n, answer))
+    });
+    assert_eq!((&answer["n"], &answer["digits"]), (&json!(n), &json!(factorial(n))));
     assert_eq!((&answer["topic"], &answer["known"]), (&json!(site.sink), &json!(false)));
     let seconds = |name: &str| answer["times"][name].as_f64().unwrap();
     assert!(seconds("acknowledged_seconds") > 0.0, "{answer}");
@@ -35,19 +41,19 @@ fn the_digits_come_as_text_and_with_everything_about_them_as_json() {
     };
     let results = site.read(&site.sink);
     let result = results.iter().find(|record| at(record, &answer)).unwrap();
-    assert_eq!(result.value(), format!("31;{}", factorial(31)));
+    assert_eq!(result.value(), format!("{n};{}", factorial(n)));
     assert_eq!(json!(result.header("pipeline.worker")), answer["worker"]);
     let requests = site.read(&site.source);
     let request = requests.iter().find(|record| at(record, &answer["request"])).unwrap();
-    assert_eq!((request.value(), answer["request"]["topic"].as_str()), ("31", Some(site.source.as_str())));
+    assert_eq!((request.value(), &answer["request"]["topic"]), (n.to_string().as_str(), &json!(site.source)));
     assert_eq!(request.header("pipeline.reply-partition"), Some(result.partition.to_string().as_str()));
     assert_eq!(request.header("correlation-id"), result.header("correlation-id"));
 
     // What is known is not asked again.
-    let known = gateway.json("/factorial/31");
+    let known = gateway.json(&format!("/factorial/{n}"));
     assert_eq!((&known["digits"], &known["known"]), (&answer["digits"], &json!(true)));
     assert_eq!((&known["partition"], &known["offset"]), (&answer["partition"], &answer["offset"]));
-    assert_eq!(site.read(&site.source).len(), 2);
+    assert_eq!(site.read(&site.source).len() as u64, n - 29);
     assert_eq!(gateway.metric("pipeline_requests_known_total"), 1.0);
 }
 
