@@ -12,6 +12,8 @@ mod bare;
 mod broker;
 #[path = "../shared/clients.rs"]
 mod clients;
+#[path = "../shared/engine.rs"]
+mod engine;
 #[path = "../shared/process.rs"]
 mod process;
 
@@ -92,8 +94,11 @@ fn contend(contender: &str, servers: &str, from: &str, to: &str, requests: u64, 
     let (consumer, producer) = clients::configs(servers, to, exactly_once);
     let (cpu, start) = (process::cpu_seconds(), Instant::now());
     match contender {
-        "bare" => bare::run(&consumer, &producer, from, to, requests, exactly_once, as_long),
-        _ => clients::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once, true, false),
+        "bare" => bare::run(&consumer, &producer, from, requests, exactly_once, |n, result| {
+            as_long(n, result);
+            Some(to)
+        }),
+        _ => engine::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once, true, false),
     }
     let cpu = process::cpu_seconds() - cpu;
     println!("{} {cpu} {}", start.elapsed().as_secs_f64(), process::peak_mib("self"));

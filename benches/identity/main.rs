@@ -9,6 +9,8 @@ mod bare;
 mod broker;
 #[path = "../shared/clients.rs"]
 mod clients;
+#[path = "../shared/engine.rs"]
+mod engine;
 #[path = "../shared/process.rs"]
 mod process;
 
@@ -74,8 +76,9 @@ fn contend(contender: &str, servers: &str, from: &str, to: &str, records: u64, e
     let (mut consumer, mut producer) = clients::configs(servers, to, exactly_once);
     let (cpu, start) = (process::cpu_seconds(), Instant::now());
     match contender {
-        "bare" => bare::run(&consumer, &producer, from, to, records, exactly_once, |value, copy| {
+        "bare" => bare::run(&consumer, &producer, from, records, exactly_once, |value, copy| {
             copy.extend_from_slice(value);
+            Some(to)
         }),
         _ => {
             let observed = contender == "observed";
@@ -83,7 +86,7 @@ fn contend(contender: &str, servers: &str, from: &str, to: &str, records: u64, e
                 consumer.set("statistics.interval.ms", "1000");
                 producer.set("statistics.interval.ms", "1000");
             }
-            clients::run_pipeline("identity", &consumer, &producer, from, to, exactly_once, true, observed);
+            engine::run_pipeline("identity", &consumer, &producer, from, to, exactly_once, true, observed);
         }
     }
     let (cpu, wall) = (process::cpu_seconds() - cpu, start.elapsed().as_secs_f64());

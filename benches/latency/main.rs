@@ -7,6 +7,8 @@ mod bare;
 mod broker;
 #[path = "../shared/clients.rs"]
 mod clients;
+#[path = "../shared/engine.rs"]
+mod engine;
 
 use std::{
     env,
@@ -32,7 +34,7 @@ fn main() {
         match &contender[..] {
             "bare" => bare::run_each(&consumer, &producer, from, to, exactly_once),
             _ => {
-                clients::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once, false, false)
+                engine::run_pipeline("factorial", &consumer, &producer, from, to, exactly_once, false, false)
             }
         }
         return;

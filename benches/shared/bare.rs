@@ -30,24 +30,24 @@ impl ProducerContext for Delivered {
     }
 }
 
-/// Consume, make the result's value of the record's, produce, commit each 100 ms, until `count` records are through.
+/// Consume, make the result's value of the record's, produce it to the topic that `compute` names (`None`: nothing), commit each
+/// 100 ms, until `count` records are through.
 #[allow(dead_code, reason = "not all benches that share this file")]
-pub fn run(
+pub fn run<'t>(
     consumer: &ClientConfig,
     producer: &ClientConfig,
     from: &str,
-    to: &str,
     count: u64,
     transactional: bool,
-    mut compute: impl FnMut(&[u8], &mut Vec<u8>),
+    mut compute: impl FnMut(&[u8], &mut Vec<u8>) -> Option<&'t str>,
 ) {
     let (consumer, producer) = clients(consumer, producer, from, transactional);
     let mut positions: BTreeMap<i32, i64> = BTreeMap::new();
     // What can be committed once so many are delivered.
     let mut pending: Option<(u64, TopicPartitionList)> = None;
-    let (mut sent, mut next_commit) = (0, Instant::now() + Duration::from_millis(100));
+    let (mut read, mut sent, mut next_commit) = (0, 0, Instant::now() + Duration::from_millis(100));
     let mut value = Vec::new();
-    while sent < count {
+    while read < count {
         if let Some(record) = consumer.poll(Duration::from_millis(100)) {
             let record = match record {
                 Ok(record) => record,
@@ -55,19 +55,22 @@ pub fn run(
                 Err(error) => panic!("{error}"),
             };
             value.clear();
-            compute(record.payload().unwrap_or_default(), &mut value);
+            let to = compute(record.payload().unwrap_or_default(), &mut value);
             positions.insert(record.partition(), record.offset() + 1);
-            let mut out = BaseRecord::to(to).payload(&value);
-            out.key = record.key();
-            out.timestamp = record.timestamp().to_millis();
-            while let Err((error, back)) = producer.send(out) {
-                assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
-                producer.poll(Duration::ZERO);
-                out = back;
+            read += 1;
+            if let Some(to) = to {
+                let mut out = BaseRecord::to(to).payload(&value);
+                out.key = record.key();
+                out.timestamp = record.timestamp().to_millis();
+                while let Err((error, back)) = producer.send(out) {
+                    assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+                    producer.poll(Duration::ZERO);
+                    out = back;
+                }
+                sent += 1;
             }
-            sent += 1;
         }
-        if sent % 256 == 0 {
+        if read % 256 == 0 {
             producer.poll(Duration::ZERO);
             if Instant::now() >= next_commit {
                 if transactional {

@@ -170,6 +170,22 @@ impl Format {
         }
     }
 
+    /// The value in another format.
+    ///
+    /// # Errors
+    /// The bytes are none of this format, or the other one cannot hold what they say.
+    pub fn convert(&self, bytes: &Bytes, to: &Format) -> Result<Bytes, ValueError> {
+        let at_once = match (self, to) {
+            (Format::Json, Format::Avro(avro)) => avro.of_json(bytes),
+            (Format::Avro(avro), Format::Json) => avro.as_json(bytes),
+            _ => None,
+        };
+        match at_once {
+            Some(converted) => Ok(converted.into()),
+            None => to.write(&self.read(bytes, &Wanted::All, Others::Kept)?),
+        }
+    }
+
     /// Writes a value that stands in a file: JSON for a format with a schema, digits for `bincode`, and the text itself for others.
     ///
     /// # Errors

@@ -1,7 +1,5 @@
 //! The last step of a pipeline with several result topics: which of them a result goes to, and in which format.
 
-use bytes::Bytes;
-
 use super::{
     Cost, Operator, OperatorError, Output, SettingError,
     evaluate::{Input, bad_value, cost},
@@ -11,7 +9,7 @@ use crate::{
     expression::Expression,
     format::Format,
     record::{Record, ResultTopic},
-    value::{Others, Wanted},
+    value::Others,
 };
 
 /// Where some of the results go.
@@ -94,11 +92,6 @@ impl Router {
         }
         Ok((ResultTopic::default(), &self.otherwise))
     }
-
-    fn convert(&self, value: &Bytes, to: &Format) -> Result<Bytes, OperatorError> {
-        let value = self.from.read(value, &Wanted::All, Others::Kept).map_err(bad_value)?;
-        to.write(&value).map_err(bad_value)
-    }
 }
 
 impl Operator for Router {
@@ -112,7 +105,7 @@ impl Operator for Router {
         if *format != self.from
             && let Some(value) = &record.value
         {
-            record.value = Some(self.convert(value, format)?);
+            record.value = Some(self.from.convert(value, format).map_err(bad_value)?);
         }
         out.push(record);
         Ok(())
@@ -121,6 +114,8 @@ impl Operator for Router {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn route(when: &str, to: u16, format: Format) -> Route {

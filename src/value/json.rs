@@ -248,7 +248,7 @@ pub fn write_json(value: &Value, out: &mut Vec<u8>) -> Result<(), JsonError> {
         Value::UInt(value) => plain(value, out),
         Value::Float(value) if !value.is_finite() => return Err(JsonError::NotFinite(value.to_string())),
         Value::Float(value) => plain(value, out),
-        Value::String(value) => plain(&**value, out),
+        Value::String(value) => write_json_string(value, out),
         Value::Bytes(value) => plain(&STANDARD.encode(value), out),
         Value::Timestamp(time) => plain(&super::timestamp_text(time), out),
         Value::Json(text) => out.extend_from_slice(text),
@@ -268,7 +268,7 @@ pub fn write_json(value: &Value, out: &mut Vec<u8>) -> Result<(), JsonError> {
                 if place > 0 {
                     out.push(b',');
                 }
-                plain(&**name, out);
+                write_json_string(name, out);
                 out.push(b':');
                 write_json(value, out)?;
             }
@@ -276,6 +276,18 @@ pub fn write_json(value: &Value, out: &mut Vec<u8>) -> Result<(), JsonError> {
         }
     }
     Ok(())
+}
+
+/// Writes text as a JSON string.
+pub fn write_json_string(text: &str, out: &mut Vec<u8>) {
+    // Most texts have nothing to escape.
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        return plain(text, out);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 /// What serde_json cannot fail to write into memory.

@@ -15,8 +15,11 @@ use bytes::Bytes;
 pub use bytestring::ByteString;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-pub use json::{JsonError, Others, read_json, read_json_fields, read_json_number, write_json};
+pub use json::{
+    JsonError, Others, read_json, read_json_fields, read_json_number, write_json, write_json_string,
+};
 pub use paths::{Found, Paths};
+pub use scan::Scan;
 pub use wanted::Wanted;
 
 /// A value with a structure. Strings, bytes and JSON text are slices of the record's own buffer where that is possible.

@@ -8,6 +8,7 @@
 const DEEPEST: u32 = 128;
 
 /// A place in a text.
+#[derive(Clone)]
 pub struct Scan<'t> {
     text: &'t [u8],
     at: usize,
@@ -57,6 +58,21 @@ impl<'t> Scan<'t> {
             match self.peek() {
                 b',' => self.at += 1,
                 _ => return self.expect(b'}'),
+            }
+        }
+    }
+
+    /// Goes through an array that begins here, and has `item` go through each value.
+    pub fn array(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'[')?;
+        if self.peek() == b']' {
+            return self.expect(b']');
+        }
+        loop {
+            item(self)?;
+            match self.peek() {
+                b',' => self.at += 1,
+                _ => return self.expect(b']'),
             }
         }
     }

@@ -4,10 +4,12 @@
 //! and no length in a record is trusted. A library's own value would be made for every field, and then ours of it.
 
 mod default;
+mod from_json;
 mod logical;
 mod plan;
 mod read;
 mod schema;
+mod to_json;
 mod write;
 
 pub use schema::Schema;
@@ -115,28 +117,50 @@ impl Avro {
     }
 
     pub(super) fn read(&self, bytes: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, ValueError> {
-        let (known, inner) = match &self.0 {
-            Schemed::File(known) => (known.clone(), bytes.clone()),
-            Schemed::Registry(registered) => {
-                let (id, inner) = unframed(bytes).map_err(not_avro)?;
-                (registered.of_id(id)?, inner)
-            }
-        };
+        let (known, inner) = self.known(bytes)?;
         read::value(&known.plan, &inner, wanted, others).map_err(not_avro)
     }
 
-    pub(super) fn write(&self, value: &Value) -> Result<Bytes, ValueError> {
-        let (out, known) = match &self.0 {
-            Schemed::File(known) => (Vec::new(), known.clone()),
+    /// The value as JSON, where that can be written without reading it first; else `None`.
+    pub(super) fn as_json(&self, bytes: &Bytes) -> Option<Vec<u8>> {
+        let (known, inner) = self.known(bytes).ok()?;
+        to_json::text(&known.plan, &inner)
+    }
+
+    /// How a value is read, and the value without what is around it.
+    fn known(&self, bytes: &Bytes) -> Result<(Arc<Known>, Bytes), ValueError> {
+        match &self.0 {
+            Schemed::File(known) => Ok((known.clone(), bytes.clone())),
             Schemed::Registry(registered) => {
-                let (id, known) = registered.writer()?;
-                (frame(id), known)
+                let (id, inner) = unframed(bytes).map_err(not_avro)?;
+                Ok((registered.of_id(id)?, inner))
             }
-        };
+        }
+    }
+
+    pub(super) fn write(&self, value: &Value) -> Result<Bytes, ValueError> {
+        let (out, known) = self.writer()?;
         match write::value(&known.schema, value, out) {
             Ok(bytes) => Ok(bytes.into()),
             Err(reason) => {
                 Err(ValueError::Unwritable(format!("the value does not fit the schema: {reason}")))
+            }
+        }
+    }
+
+    /// Writes JSON, where that can be done without reading it first; else `None`.
+    pub(super) fn of_json(&self, text: &Bytes) -> Option<Vec<u8>> {
+        let (out, known) = self.writer().ok()?;
+        from_json::bytes(&known.schema, text, out)
+    }
+
+    /// What comes before a value, and what it is written with.
+    fn writer(&self) -> Result<(Vec<u8>, Arc<Known>), ValueError> {
+        match &self.0 {
+            Schemed::File(known) => Ok((Vec::new(), known.clone())),
+            Schemed::Registry(registered) => {
+                let (id, known) = registered.writer()?;
+                Ok((frame(id), known))
             }
         }
     }

@@ -6,6 +6,7 @@ use super::{
     tests::{ORDER, avro, json},
     *,
 };
+use crate::format::Format;
 
 /// Random values of the schema, as JSON.
 fn orders() -> impl Strategy<Value = String> {
@@ -52,7 +53,61 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
-        let _ = avro(ORDER).read(&bytes.into(), &Wanted::All, Others::Kept);
+    fn what_is_converted_at_once_is_what_values_would_give(order in orders(), edit in edits()) {
+        let format = Format::Avro(avro(ORDER).into());
+        prop_assert!(avro(ORDER).of_json(&order.clone().into()).is_some(), "{}", order);
+        let (at, bytes) = edit;
+        for text in [reversed(&order), order.clone().into(), spoilt(order.as_bytes(), at, &bytes)] {
+            let text = Bytes::from(text);
+            let slowly = Format::Json.read(&text, &Wanted::All, Others::Kept).and_then(|value| format.write(&value));
+            prop_assert_eq!(Format::Json.convert(&text, &format), slowly);
+        }
+        let written = format.write(&Value::Json(order.into())).unwrap();
+        prop_assert!(avro(ORDER).as_json(&written).is_some());
+        for bytes in [written.clone(), spoilt(&written, at, &bytes).into()] {
+            let slowly = format.read(&bytes, &Wanted::All, Others::Kept).and_then(|value| Format::Json.write(&value));
+            prop_assert_eq!(format.convert(&bytes, &Format::Json), slowly);
+        }
     }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+        let _ = avro(ORDER).read(&bytes.clone().into(), &Wanted::All, Others::Kept);
+        let _ = avro(ORDER).as_json(&bytes.clone().into());
+        let _ = avro(ORDER).of_json(&bytes.into());
+    }
+}
+
+/// Where something is changed, and what stands there then.
+fn edits() -> impl Strategy<Value = (prop::sample::Index, Vec<u8>)> {
+    let json = prop_oneof![
+        Just(""),
+        Just(" "),
+        Just("\""),
+        Just("\\"),
+        Just("\\u00e9"),
+        Just("null"),
+        Just("1.5"),
+        Just("-"),
+        Just("{}"),
+        Just("1e400"),
+    ];
+    let bytes = prop_oneof![
+        json.prop_map(|text| text.as_bytes().to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..3)
+    ];
+    (any::<prop::sample::Index>(), bytes)
+}
+
+/// One byte is replaced by others.
+fn spoilt(text: &[u8], at: prop::sample::Index, by: &[u8]) -> Vec<u8> {
+    let at = at.index(text.len());
+    [&text[..at], by, &text[at + 1..]].concat()
+}
+
+/// The fields the other way round.
+fn reversed(order: &str) -> Vec<u8> {
+    let order: serde_json::Map<String, serde_json::Value> = serde_json::from_str(order).unwrap();
+    let fields: Vec<String> = order.iter().rev().map(|(name, value)| format!("{name:?}: {value}")).collect();
+    format!("{{{}}}", fields.join(", ")).into_bytes()
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::value::{ByteString, Fields, Others, Value, Wanted};
 
 /// Records, arrays and maps within each other.
-const DEPTH: usize = 128;
+pub(super) const DEPTH: usize = 128;
 /// How many values a record may have beside two for each of its bytes: fields with defaults take none.
 const VALUES: usize = 10_000;
 
@@ -22,8 +22,7 @@ const VALUES: usize = 10_000;
 /// # Errors
 /// Where the bytes are none of the schema, and how.
 pub(super) fn value(plan: &Plan, bytes: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, String> {
-    let values = VALUES.saturating_add(bytes.len().saturating_mul(2));
-    let mut reader = Reader { plan, bytes, at: 0, values, others };
+    let mut reader = Reader { others, ..Reader::new(plan, bytes) };
     let value = reader.read(plan.root, wanted, DEPTH)?;
     match bytes.len() - reader.at {
         0 => Ok(value),
@@ -67,10 +66,10 @@ pub(super) fn blob(bytes: Bytes, becomes: Blob) -> Result<Value, String> {
     }
 }
 
-struct Reader<'a> {
-    plan: &'a Plan,
-    bytes: &'a Bytes,
-    at: usize,
+pub(super) struct Reader<'a> {
+    pub plan: &'a Plan,
+    pub bytes: &'a Bytes,
+    pub at: usize,
     /// How many values may still come.
     values: usize,
     others: Others,
@@ -78,7 +77,18 @@ struct Reader<'a> {
 
 type Read<T> = Result<T, String>;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// At the beginning; all fields are kept.
+    pub fn new(plan: &'a Plan, bytes: &'a Bytes) -> Self {
+        let values = VALUES.saturating_add(bytes.len().saturating_mul(2));
+        Reader { plan, bytes, at: 0, values, others: Others::Kept }
+    }
+
+    /// Whether no bytes are left.
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
     fn byte(&mut self) -> Read<u8> {
         let byte = self.bytes.get(self.at).ok_or("it ends too early")?;
         self.at += 1;
@@ -101,7 +111,7 @@ impl Reader<'_> {
         Err("an integer has more than 64 bits".to_owned())
     }
 
-    fn integer(&mut self, long: bool) -> Read<i64> {
+    pub fn integer(&mut self, long: bool) -> Read<i64> {
         let n = self.long()?;
         match long || i32::try_from(n).is_ok() {
             true => Ok(n),
@@ -109,12 +119,12 @@ impl Reader<'_> {
         }
     }
 
-    fn take(&mut self, length: usize) -> Read<Bytes> {
+    pub fn take(&mut self, length: usize) -> Read<Bytes> {
         self.skip(length)?;
         Ok(self.bytes.slice(self.at - length..self.at))
     }
 
-    fn skip(&mut self, length: usize) -> Read<()> {
+    pub fn skip(&mut self, length: usize) -> Read<()> {
         if length > self.bytes.len() - self.at {
             return Err(format!(
                 "{length} bytes are said to follow, and {} are left",
@@ -125,12 +135,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn length(&mut self) -> Read<usize> {
+    pub fn length(&mut self) -> Read<usize> {
         let n = self.long()?;
         usize::try_from(n).map_err(|_| format!("{n} is no length"))
     }
 
-    fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
+    pub fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
         let mut array = [0; N];
         let start = self.at;
         self.skip(N)?;
@@ -139,20 +149,20 @@ impl Reader<'_> {
     }
 
     /// One of so many; it is counted, too.
-    fn index(&mut self, of: usize, what: &str) -> Read<usize> {
+    pub fn index(&mut self, of: usize, what: &str) -> Read<usize> {
         let n = self.long()?;
         let index = usize::try_from(n).ok().filter(|index| *index < of);
         index.ok_or_else(|| format!("there is no {what} {n}: there are {of}"))
     }
 
-    fn count(&mut self, values: usize) -> Read<()> {
+    pub fn count(&mut self, values: usize) -> Read<()> {
         let left = self.values.checked_sub(values);
         self.values = left.ok_or("it has more values than its bytes can hold")?;
         Ok(())
     }
 
     /// The size of the next block of an array or a map, in items, and in bytes where that is said; `None` after the last.
-    fn block(&mut self) -> Read<Option<(u64, Option<usize>)>> {
+    pub fn block(&mut self) -> Read<Option<(u64, Option<usize>)>> {
         match self.long()? {
             0 => Ok(None),
             items @ 1.. => Ok(Some((items.unsigned_abs(), None))),
@@ -218,7 +228,7 @@ impl Reader<'_> {
         })
     }
 
-    fn boolean(&mut self) -> Read<bool> {
+    pub fn boolean(&mut self) -> Read<bool> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -262,7 +272,7 @@ impl Reader<'_> {
     }
 
     /// Passes over a value that nobody looks into.
-    fn pass(&mut self, id: Id, depth: usize) -> Read<()> {
+    pub fn pass(&mut self, id: Id, depth: usize) -> Read<()> {
         self.count(1)?;
         let plan = self.plan;
         let deeper = || depth.checked_sub(1).ok_or_else(|| format!("it has more than {DEPTH} levels"));

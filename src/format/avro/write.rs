@@ -17,28 +17,33 @@ use crate::value::{Fields, Value, read_json, timestamp_text};
 /// How often a union's branch may be tried that then does not fit, in one record.
 const TRIES: u32 = 1_000;
 /// Values within each other.
-const DEPTH: usize = 128;
+pub(super) const DEPTH: usize = 128;
 
 /// Writes a value behind what is in `out`.
 ///
 /// # Errors
 /// Which part of it does not fit the schema.
 pub(super) fn value(schema: &Schema, value: &Value, out: Vec<u8>) -> Result<Vec<u8>, String> {
-    let mut writer = Writer { schema, out, tries: TRIES };
+    let mut writer = Writer::new(schema, out);
     writer.write(schema.root(), value, DEPTH)?;
     Ok(writer.out)
 }
 
-struct Writer<'a> {
-    schema: &'a Schema,
-    out: Vec<u8>,
+pub(super) struct Writer<'a> {
+    pub schema: &'a Schema,
+    pub out: Vec<u8>,
     tries: u32,
 }
 
 type Written = Result<(), String>;
 
-impl Writer<'_> {
-    fn long(&mut self, n: i64) {
+impl<'a> Writer<'a> {
+    /// Writes behind what is in `out`.
+    pub fn new(schema: &'a Schema, out: Vec<u8>) -> Self {
+        Writer { schema, out, tries: TRIES }
+    }
+
+    pub fn long(&mut self, n: i64) {
         let mut n = ((n << 1) ^ (n >> 63)) as u64;
         while n >= 0x80 {
             self.out.push(n as u8 | 0x80);
@@ -47,12 +52,12 @@ impl Writer<'_> {
         self.out.push(n as u8);
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.long(bytes.len() as i64);
         self.out.extend_from_slice(bytes);
     }
 
-    fn write(&mut self, id: Id, value: &Value, depth: usize) -> Written {
+    pub fn write(&mut self, id: Id, value: &Value, depth: usize) -> Written {
         let schema = self.schema;
         let of = schema.of(id);
         let Some(depth) = depth.checked_sub(1) else {
@@ -160,7 +165,7 @@ impl Writer<'_> {
     }
 
     /// The first branch of the value's own kind that takes it, else the first that can.
-    fn union(&mut self, branches: &[Id], value: &Value, depth: usize) -> Written {
+    pub fn union(&mut self, branches: &[Id], value: &Value, depth: usize) -> Written {
         let start = self.out.len();
         let mut reasons = Vec::new();
         for own in [true, false] {
