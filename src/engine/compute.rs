@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::{
     RetryPolicy, Runtime, Stop, Topology,
     away::Away,
+    calls::Segment,
     chunk::Chunk,
     dead_letter::{self, Origin},
     reply,
@@ -43,6 +44,8 @@ pub struct Compute {
     pub largest: PerTopic<AtomicU64>,
     /// What operators wait for.
     pub away: Away,
+    /// The operators, cut where some wait; empty where none does.
+    pub segments: Vec<Segment>,
 }
 
 /// One record to be sent.
@@ -77,6 +80,23 @@ impl Outcome {
     pub fn size(&self) -> u64 {
         self.outgoing.iter().map(|o| o.record.size() as u64 + RECORD_OVERHEAD).sum()
     }
+
+    /// The pool went away with the work: the process is being torn down.
+    pub fn without_threads() -> Self {
+        Outcome { fatal: Some(Stop::Fatal("the compute threads are gone".to_owned())), ..Outcome::default() }
+    }
+}
+
+/// What becomes of a record after an error.
+pub enum Verdict {
+    DeadLetter {
+        class: &'static str,
+        message: String,
+    },
+    /// It is tried again after a pause.
+    Again,
+    /// The pipeline stops.
+    Fatal(String),
 }
 
 /// A chunk that is being computed: it goes to the pool and comes back, for each retry again.
@@ -92,32 +112,60 @@ struct Job {
 impl Compute {
     /// Computes a chunk, with pauses after failures that may pass, until it is finished or cancelled.
     pub async fn run(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
+        if !self.segments.is_empty() {
+            return self.run_calls(chunk, cancel).await;
+        }
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
         let mut job = Job { chunk, outcome, next: 0, failed: 0 };
         loop {
-            let (sender, receiver) = oneshot::channel();
-            let compute = self.clone();
             let (fallback, cancel) = (job.chunk.clone(), cancel.clone());
-            self.runtime.compute(Box::new(move || {
+            let computed = self.on_pool(job, move |compute, job| {
                 let start = compute.runtime.now();
-                compute.step(&mut job, &cancel);
+                compute.step(job, &cancel);
                 job.outcome.work.took += compute.runtime.now() - start;
-                // If the lane is gone, nobody receives it.
-                let _ = sender.send(job);
-            }));
-            job = match receiver.await {
-                Ok(job) => job,
-                // The pool went away with the work: the process is being torn down.
-                Err(_) => {
-                    let fatal = Some(Stop::Fatal("the compute threads are gone".to_owned()));
-                    return (fallback, Outcome { fatal, ..Outcome::default() });
-                }
+            });
+            job = match computed.await {
+                Some(job) => job,
+                None => return (fallback, Outcome::without_threads()),
             };
             if job.failed == 0 {
                 return (job.chunk, job.outcome);
             }
             let pause = self.retry.pause(job.failed, self.runtime.random());
             self.runtime.sleep(pause).await;
+        }
+    }
+
+    /// Has a job done on the pool; `None` where the pool is gone.
+    pub(super) async fn on_pool<J: Send + 'static>(
+        self: &Arc<Self>,
+        mut job: J,
+        work: impl FnOnce(&Compute, &mut J) + Send + 'static,
+    ) -> Option<J> {
+        let (sender, receiver) = oneshot::channel();
+        let compute = self.clone();
+        self.runtime.compute(Box::new(move || {
+            work(&compute, &mut job);
+            // If the lane is gone, nobody receives it.
+            let _ = sender.send(job);
+        }));
+        receiver.await.ok()
+    }
+
+    /// What becomes of a record that has failed so many times.
+    pub(super) fn verdict(&self, error: OperatorError, attempts: u32) -> Verdict {
+        match error {
+            OperatorError::BadInput { class, message } => Verdict::DeadLetter { class, message },
+            OperatorError::Passing { message } if attempts >= self.retry.attempts => Verdict::DeadLetter {
+                class: classes::RETRIES_EXHAUSTED,
+                message: format!("{message} (gave up after {attempts} attempts)"),
+            },
+            OperatorError::Passing { .. } => Verdict::Again,
+            OperatorError::Away { message } => {
+                self.away.say(self.runtime.now(), &message);
+                Verdict::Again
+            }
+            OperatorError::Fatal { message } => Verdict::Fatal(message),
         }
     }
 
@@ -140,46 +188,28 @@ impl Compute {
                 .map(|span| (span, self.runtime.now(), outcome.outgoing.len()));
             let mut watch = outcome.work.watch(cause, &*self.runtime);
             scratch.set_place(&held.batch.partition, held.batch.offset(index));
-            let applied = catch_unwind(AssertUnwindSafe(|| {
+            let applied = panicked(|| {
                 let after = |place, records| watch.after(place, records);
                 self.topology.apply(record, &mut results, &mut scratch, after)
-            }));
+            });
             let attempts = *failed + 1;
-            let error = match applied {
-                Ok(Ok(())) => {
-                    self.collect(cause, &held.batch, index, attempts, &mut results, outcome);
-                    self.end_span(span, &held.batch, index, outcome);
-                    *failed = 0;
-                    continue;
-                }
-                Ok(Err(error)) => error,
-                Err(panic) => OperatorError::BadInput {
-                    class: classes::OPERATOR_PANICKED,
-                    message: format!("an operator panicked: {}", panic_message(&*panic)),
-                },
+            let Err(error) = applied else {
+                self.collect(cause, &held.batch, index, attempts, &mut results, outcome);
+                self.end_span(span, &held.batch, index, outcome);
+                *failed = 0;
+                continue;
             };
             results.clear();
-            match error {
-                OperatorError::BadInput { class, message } => {
+            match self.verdict(error, attempts) {
+                Verdict::DeadLetter { class, message } => {
                     self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
                 }
-                OperatorError::Passing { message } if attempts >= self.retry.attempts => {
-                    let message = format!("{message} (gave up after {attempts} attempts)");
-                    let class = classes::RETRIES_EXHAUSTED;
-                    self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
-                }
-                OperatorError::Passing { .. } => {
+                Verdict::Again => {
                     outcome.retries += 1;
                     (*next, *failed) = (cause, attempts);
                     return;
                 }
-                OperatorError::Away { message } => {
-                    self.away.say(self.runtime.now(), &message);
-                    outcome.retries += 1;
-                    (*next, *failed) = (cause, attempts);
-                    return;
-                }
-                OperatorError::Fatal { message } => {
+                Verdict::Fatal(message) => {
                     let at = format!("{} offset {}", held.batch.partition, held.batch.offset(index));
                     outcome.fatal = Some(Stop::Fatal(format!("at {at}: {message}")));
                     *failed = 0;
@@ -192,7 +222,7 @@ impl Compute {
     }
 
     /// Makes everything that a record has caused, from the `first` outgoing record on, a part of its trace.
-    fn end_span(
+    pub(super) fn end_span(
         &self,
         span: Option<(Span, Duration, usize)>,
         batch: &Batch,
@@ -208,7 +238,7 @@ impl Compute {
     }
 
     /// Takes a record's results; makes it a dead letter where one is larger than the topic takes.
-    fn collect(
+    pub(super) fn collect(
         &self,
         cause: usize,
         batch: &Batch,
@@ -236,7 +266,7 @@ impl Compute {
 
     /// Makes a dead letter, and the reply for the caller that waits for one.
     #[expect(clippy::too_many_arguments, reason = "all that a dead letter says")]
-    fn dead_letter(
+    pub(super) fn dead_letter(
         &self,
         cause: usize,
         batch: &Batch,
@@ -266,6 +296,19 @@ impl Compute {
         }
         let reply = reply::of_dead_letter(letter, self.runtime.name());
         (wire_size(&reply) <= self.largest.results[0].load(Ordering::Relaxed)).then_some(reply)
+    }
+}
+
+/// Runs an operator; its panic is an error of the record.
+pub fn panicked(apply: impl FnOnce() -> Result<(), OperatorError>) -> Result<(), OperatorError> {
+    catch_unwind(AssertUnwindSafe(apply)).unwrap_or_else(|panic| Err(panic_error(&*panic)))
+}
+
+/// A panic as the error of a record.
+pub fn panic_error(panic: &(dyn Any + Send)) -> OperatorError {
+    OperatorError::BadInput {
+        class: classes::OPERATOR_PANICKED,
+        message: format!("an operator panicked: {}", panic_message(panic)),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod away;
 mod budget;
+mod calls;
 mod chunk;
 mod commit;
 mod compute;

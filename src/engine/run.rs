@@ -13,6 +13,7 @@ use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll
 use super::{
     Handover, Plan, Reservation, Runtime, Sink, Source, SourceEvent, Stop,
     away::Away,
+    calls::Segment,
     commit::Committer,
     compute::Compute,
     lane::{EngineState, Lane, LaneEvent, LaneId, Shared},
@@ -134,13 +135,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
             requests: plan.requests,
             largest: plan.largest.map(|largest| AtomicU64::new(*largest)),
             away: Away::default(),
+            segments: Segment::cut(&plan.topology),
         };
         let shared = Shared {
             order: plan.order,
             fair_by: plan.fair_by.clone(),
             compute: Arc::new(compute),
             budget: plan.budget.clone(),
-            width: 4 * runtime.cores(),
+            width: plan.topology.concurrency().max(4 * runtime.cores()),
         };
         Engine {
             plan,

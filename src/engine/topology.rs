@@ -33,6 +33,16 @@ impl Topology {
         cost
     }
 
+    /// The operators, in order.
+    pub fn operators(&self) -> &[Arc<dyn Operator>] {
+        &self.0
+    }
+
+    /// How many chunks of one partition may wait for what operators ask; 0 where none asks.
+    pub fn concurrency(&self) -> usize {
+        self.0.iter().filter_map(|operator| Some(operator.asynchronous()?.concurrency())).max().unwrap_or(0)
+    }
+
     /// How many operators there are.
     pub fn len(&self) -> usize {
         self.0.len()

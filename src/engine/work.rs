@@ -14,6 +14,8 @@ pub struct Work {
     pub took: Duration,
     /// By operator: the records given to it, and its time with those that are timed.
     operators: Vec<(usize, Duration)>,
+    /// How long calls were under way, by the place of their operator.
+    waited: Vec<(usize, Duration)>,
     /// One record in this many is timed; `None` where none is.
     every: Option<usize>,
 }
@@ -27,7 +29,12 @@ impl Work {
             _ if records <= EVERY => Some(1),
             _ => Some(EVERY),
         };
-        Work { took: Duration::ZERO, operators: vec![(0, Duration::ZERO); operators], every }
+        Work {
+            took: Duration::ZERO,
+            operators: vec![(0, Duration::ZERO); operators],
+            waited: Vec::new(),
+            every,
+        }
     }
 
     /// Watches the operators at work on the record at `index`.
@@ -37,16 +44,25 @@ impl Work {
         Watch { work: self, runtime, since }
     }
 
-    /// By operator: its records, and its share of the time.
+    /// The operator at that place was asked about this many records, and answered after so long.
+    pub fn waited(&mut self, place: usize, records: usize, took: Duration) {
+        self.operators[place].0 += records;
+        self.waited.push((place, took));
+    }
+
+    /// By operator: its records, and its share of the time; where it was waited for, how long that was.
     pub fn shares(&self) -> impl Iterator<Item = (usize, Duration)> {
+        let waited = |place| -> Duration {
+            self.waited.iter().filter(|(at, _)| *at == place).map(|(_, took)| *took).sum()
+        };
         let watched: Duration = self.operators.iter().map(|(_, took)| *took).sum();
-        self.operators.iter().map(move |(records, took)| {
+        self.operators.iter().enumerate().map(move |(place, (records, took))| {
             let share = if watched.is_zero() {
                 1.0 / self.operators.len() as f64
             } else {
                 took.as_secs_f64() / watched.as_secs_f64()
             };
-            (*records, self.took.mul_f64(share))
+            (*records, self.took.mul_f64(share) + waited(place))
         })
     }
 }

@@ -1,10 +1,11 @@
 //! Operators: what is done to a record between source and sink.
 //!
-//! An operator is synchronous and pure: bytes in, bytes out. Its settings are a plain struct that serde reads. A new operator
-//! is one file here and one line in [`registry`].
+//! An operator is synchronous and pure: bytes in, bytes out. One that has to wait for something outside is an [`AsyncOperator`].
+//! Its settings are a plain struct that serde reads. A new operator is one file here and one line in [`registry`].
 //!
-//! Knows: expression, factorial, format, record, telemetry, value. Must not know: rdkafka, tokio, clap.
+//! Knows: expression, factorial, format, record, telemetry, value. Must not know: rdkafka, clap.
 
+mod asynchronous;
 mod drop_tombstones;
 mod error;
 mod evaluate;
@@ -22,6 +23,7 @@ mod sample;
 mod settings;
 mod split;
 
+pub use asynchronous::{AsyncOperator, Call};
 pub use error::OperatorError;
 pub use factorial::Factorial;
 pub use filter::Filter;
@@ -156,5 +158,10 @@ pub trait Operator: Send + Sync + 'static {
     /// Whether a value goes through as it came, so that its format must be the same on both sides.
     fn keeps_value(&self) -> bool {
         false
+    }
+
+    /// The operator as one that is waited for, where it is one.
+    fn asynchronous(&self) -> Option<&dyn AsyncOperator> {
+        None
     }
 }

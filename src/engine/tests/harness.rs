@@ -297,6 +297,8 @@ pub struct Options {
     pub drain: bool,
     pub requests: bool,
     pub limits_hold: Duration,
+    /// Operators behind [`Scripted`].
+    pub operators: Vec<Arc<dyn Operator>>,
 }
 
 impl Default for Options {
@@ -310,6 +312,7 @@ impl Default for Options {
             drain: false,
             requests: false,
             limits_hold: Duration::MAX,
+            operators: Vec::new(),
         }
     }
 }
@@ -340,9 +343,10 @@ impl Harness {
         };
         let (progress, budget) = (Arc::new(Progress::new(subject)), Budget::new(1 << 20));
         let plan = Plan {
-            topology: Topology::new([
-                Arc::new(Scripted { applied, ..Scripted::default() }) as Arc<dyn Operator>
-            ]),
+            topology: Topology::new(
+                std::iter::once(Arc::new(Scripted { applied, ..Scripted::default() }) as Arc<dyn Operator>)
+                    .chain(options.operators),
+            ),
             guarantee: options.guarantee,
             order: options.order,
             fair_by: options.fair_by,

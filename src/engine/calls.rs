@@ -1,0 +1,321 @@
+//! Computes chunks of pipelines in which some operators wait for what is outside.
+//!
+//! Each record of a chunk goes its own way: one that fails is tried again alone, and no other waits for it but for its place in
+//! the order.
+
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
+
+use super::{
+    Runtime, Stop, Topology,
+    chunk::Chunk,
+    compute::{Compute, Outcome, Verdict, panicked},
+    reply,
+    topology::Scratch,
+    trace,
+    work::Work,
+};
+use crate::{
+    operator::{Call, Cancel, Operator, OperatorError},
+    record::{Offset, Record, TopicPartition},
+    trace::Span,
+};
+
+/// How often a call that is under way looks whether its answer is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Some operators that compute, and the one behind them that waits.
+pub struct Segment {
+    /// The place of the first one among all operators.
+    first: usize,
+    operators: Topology,
+    /// `None` at the end of the pipeline.
+    call: Option<Arc<dyn Operator>>,
+}
+
+impl Segment {
+    /// A pipeline's operators, cut behind each that waits; none where no operator does.
+    pub fn cut(topology: &Topology) -> Vec<Segment> {
+        let (mut segments, mut open, mut first) = (Vec::new(), Vec::new(), 0);
+        for (place, operator) in topology.operators().iter().enumerate() {
+            if operator.asynchronous().is_some() {
+                let operators = Topology::new(std::mem::take(&mut open));
+                segments.push(Segment { first, operators, call: Some(operator.clone()) });
+                first = place + 1;
+            } else {
+                open.push(operator.clone());
+            }
+        }
+        if !segments.is_empty() {
+            segments.push(Segment { first, operators: Topology::new(open), call: None });
+        }
+        segments
+    }
+
+    /// The place of the operator that waits.
+    fn place_of_call(&self) -> usize {
+        self.first + self.operators.len()
+    }
+}
+
+/// How far a record is.
+struct Item {
+    segment: usize,
+    /// What the operators before have made of it.
+    records: Vec<Record>,
+    /// Whether those wait for the call of the segment.
+    calls: bool,
+    /// How often its next step has failed.
+    failed: u32,
+    /// Whether it has failed since the last pause.
+    rests: bool,
+    end: Option<End>,
+    span: Option<(Span, Duration)>,
+}
+
+/// What became of a record.
+enum End {
+    Results,
+    DeadLetter { class: &'static str, message: String },
+    Expired,
+}
+
+impl Item {
+    /// Whether something can be done for it now.
+    fn is_ready(&self) -> bool {
+        self.end.is_none() && !self.rests
+    }
+}
+
+/// A chunk that is being computed.
+struct Job {
+    chunk: Chunk,
+    items: Vec<Item>,
+    outcome: Outcome,
+}
+
+impl Job {
+    fn place(&self, index: usize) -> Option<(TopicPartition, Offset)> {
+        self.chunk.place(index).map(|(partition, offset)| (partition.clone(), offset))
+    }
+
+    fn is_over(&self) -> bool {
+        self.outcome.cancelled || self.outcome.fatal.is_some() || self.items.iter().all(|i| i.end.is_some())
+    }
+}
+
+impl Compute {
+    /// As [`Compute::run`], where operators wait.
+    pub(super) async fn run_calls(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
+        let mut job = self.begin(chunk);
+        loop {
+            let (fallback, cancelled) = (job.chunk.clone(), cancel.clone());
+            let computed = self.on_pool(job, move |compute, job| {
+                let start = compute.runtime.now();
+                compute.advance(job, &cancelled);
+                job.outcome.work.took += compute.runtime.now() - start;
+            });
+            job = match computed.await {
+                Some(job) => job,
+                None => return (fallback, Outcome::without_threads()),
+            };
+            if job.is_over() {
+                return (job.chunk, job.outcome);
+            }
+            if job.items.iter().any(Item::is_ready) {
+                self.call(&mut job, &cancel).await;
+            } else {
+                self.pause(&mut job, &cancel).await;
+            }
+        }
+    }
+
+    fn begin(&self, chunk: Chunk) -> Job {
+        let items = chunk.places().map(|(held, index)| {
+            let record = held.batch.record(index);
+            let expired = self.requests && reply::is_expired(&record, || self.runtime.unix_millis());
+            let span = trace::below(&record.headers, &*self.runtime).map(|span| (span, self.runtime.now()));
+            Item {
+                segment: 0,
+                records: vec![record],
+                calls: false,
+                failed: 0,
+                rests: false,
+                end: expired.then_some(End::Expired),
+                span,
+            }
+        });
+        let items = items.collect();
+        let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
+        Job { chunk, items, outcome }
+    }
+
+    /// Takes every record as far as it goes without a call, and collects what they have become once all are at their end.
+    fn advance(&self, job: &mut Job, cancel: &Cancel) {
+        let mut scratch = Scratch::until(cancel);
+        for index in 0..job.items.len() {
+            while job.items[index].is_ready() && !job.items[index].calls {
+                if cancel.is_cancelled() {
+                    job.outcome.cancelled = true;
+                    return;
+                }
+                if let Some((partition, offset)) = job.chunk.place(index) {
+                    scratch.set_place(partition, offset);
+                }
+                self.compute_segment(index, job, &mut scratch);
+                if job.outcome.fatal.is_some() {
+                    return;
+                }
+            }
+        }
+        if job.is_over() {
+            self.finish(job);
+        }
+    }
+
+    /// The operators of one segment, for one record.
+    fn compute_segment(&self, index: usize, job: &mut Job, scratch: &mut Scratch) {
+        let item = &mut job.items[index];
+        let segment = &self.segments[item.segment];
+        let mut results = Vec::new();
+        let mut watch = job.outcome.work.watch(index, &*self.runtime);
+        let applied = panicked(|| {
+            item.records.iter().try_for_each(|record| {
+                let after = |place, records| watch.after(segment.first + place, records);
+                segment.operators.apply(record.clone(), &mut results, scratch, after)
+            })
+        });
+        match applied {
+            Ok(()) => {
+                item.failed = 0;
+                item.records = results;
+                item.calls = segment.call.is_some() && !item.records.is_empty();
+                if !item.calls {
+                    item.end = Some(End::Results);
+                }
+            }
+            Err(error) => self.failed(index, job, error),
+        }
+    }
+
+    /// What becomes of a record after an error.
+    fn failed(&self, index: usize, job: &mut Job, error: OperatorError) {
+        let place = job.place(index);
+        let item = &mut job.items[index];
+        match self.verdict(error, item.failed + 1) {
+            Verdict::DeadLetter { class, message } => {
+                item.failed += 1;
+                item.end = Some(End::DeadLetter { class, message });
+            }
+            Verdict::Again => {
+                item.failed += 1;
+                item.rests = true;
+                job.outcome.retries += 1;
+            }
+            Verdict::Fatal(message) => {
+                let at = place
+                    .map_or_else(String::new, |(partition, offset)| format!("{partition} offset {offset}"));
+                job.outcome.fatal = Some(Stop::Fatal(format!("at {at}: {message}")));
+            }
+        }
+    }
+
+    /// Makes the call of the first segment where records wait for one.
+    async fn call(&self, job: &mut Job, cancel: &Cancel) {
+        let waiting = || job.items.iter().enumerate().filter(|(_, item)| item.is_ready() && item.calls);
+        let Some(segment) = waiting().map(|(_, item)| item.segment).min() else { return };
+        let owners: Vec<usize> =
+            waiting().filter(|(_, i)| i.segment == segment).map(|(index, _)| index).collect();
+        let segment = &self.segments[segment];
+        let Some(operator) = segment.call.as_ref().and_then(|operator| operator.asynchronous()) else {
+            return;
+        };
+        let calls: Vec<Call> = owners
+            .iter()
+            .flat_map(|index| {
+                let records = job.items[*index].records.iter().cloned().enumerate();
+                records.map(|(part, record)| Call { record, place: job.place(*index), part })
+            })
+            .collect();
+        let (given, began) = (calls.len(), self.runtime.now());
+        let called = AssertUnwindSafe(operator.call(calls)).catch_unwind();
+        let Some(answers) = unless_cancelled(called, cancel, &*self.runtime).await else {
+            job.outcome.cancelled = true;
+            return;
+        };
+        job.outcome.work.waited(segment.place_of_call(), given, self.runtime.now() - began);
+        let answers = answers.unwrap_or_else(|panic| {
+            let error = super::compute::panic_error(&*panic);
+            (0..given).map(|_| Err(error.clone())).collect()
+        });
+        if answers.len() != given {
+            let message = format!("an operator gave {} answers to {given} records", answers.len());
+            job.outcome.fatal = Some(Stop::Fatal(message));
+            return;
+        }
+        let mut answers = answers.into_iter();
+        for index in owners {
+            let parts = job.items[index].records.len();
+            match answers.by_ref().take(parts).collect::<Vec<_>>().into_iter().collect::<Result<Vec<_>, _>>()
+            {
+                Ok(results) => {
+                    let item = &mut job.items[index];
+                    (item.records, item.calls, item.failed) = (results.concat(), false, 0);
+                    item.segment += 1;
+                }
+                Err(error) => self.failed(index, job, error),
+            }
+        }
+    }
+
+    /// Waits until what has failed may be tried again.
+    async fn pause(&self, job: &mut Job, cancel: &Cancel) {
+        let resting = || job.items.iter().filter(|item| item.end.is_none());
+        let random = self.runtime.random();
+        let pause = resting().map(|item| self.retry.pause(item.failed, random)).min().unwrap_or_default();
+        let slept = unless_cancelled(self.runtime.sleep(pause), cancel, &*self.runtime).await;
+        job.outcome.cancelled = slept.is_none();
+        job.items.iter_mut().for_each(|item| item.rests = false);
+    }
+
+    /// Takes what the records have become, in their order.
+    fn finish(&self, job: &mut Job) {
+        let Job { chunk, items, outcome } = job;
+        for ((cause, (held, index)), item) in chunk.places().enumerate().zip(items) {
+            let (batch, attempts) = (&held.batch, item.failed.max(1));
+            let span = item.span.take().map(|(span, began)| (span, began, outcome.outgoing.len()));
+            match &item.end {
+                Some(End::Results) => self.collect(cause, batch, index, attempts, &mut item.records, outcome),
+                Some(End::DeadLetter { class, message }) => {
+                    self.dead_letter(cause, batch, index, class, message, attempts, outcome);
+                }
+                Some(End::Expired) => {
+                    outcome.expired.push(batch.offset(index));
+                    continue;
+                }
+                None => continue,
+            }
+            self.end_span(span, batch, index, outcome);
+        }
+    }
+}
+
+/// What a future gives; `None` where it is no longer wanted before.
+async fn unless_cancelled<F: Future>(future: F, cancel: &Cancel, runtime: &dyn Runtime) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        match select(future, runtime.sleep(LOOK)).await {
+            Either::Left((output, _)) => return Some(output),
+            Either::Right((_, rest)) => {
+                if cancel.is_cancelled() {
+                    return None;
+                }
+                future = rest;
+            }
+        }
+    }
+}
