@@ -13,11 +13,13 @@
 //!   [`simulate`]: the same of the engine alone, in virtual time;
 //!   [`plant`]: faults on purpose, for both to find.
 //! - [`http`]: serving HTTP with limits.
-//! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line.
+//! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line; [`Cli`]: the same
+//!   with operators of one's own.
 
 #![warn(missing_docs)]
 
 pub mod broker;
+mod cli;
 pub mod commands;
 pub mod config;
 pub mod engine;
@@ -40,3 +42,5 @@ pub mod testing;
 pub mod trace;
 pub mod value;
 pub mod verify;
+
+pub use cli::Cli;

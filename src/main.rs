@@ -1,16 +1,7 @@
-//! The `pipeline` binary: reads the command line and calls one function in `commands`.
+//! The `pipeline` binary.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use pipeline::commands::CommandLine;
-
 fn main() -> ExitCode {
-    match CommandLine::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            failure.exit_code()
-        }
-    }
+    pipeline::Cli::new().run()
 }

@@ -34,5 +34,6 @@ need_for_tests() {
   need zstd zstd
   need faketime faketime
   need promtool prometheus
+  need python3 python3
   need amtool prometheus-alertmanager
 }

@@ -5,6 +5,7 @@ use super::{
     read::topic_name,
 };
 use crate::{
+    operator::registry,
     record::classes::CLASSES,
     settings::{Node, Reader, Text, Value, closest},
 };
@@ -109,7 +110,8 @@ fn classes(table: &Reader<'_>) -> Vec<String> {
 
 /// Whether there is such a class; a case that expects another one could never hold.
 fn is_class(table: &Reader<'_>, node: &Node, class: &str) -> bool {
-    let mut names = CLASSES.iter().map(|(name, _)| *name);
+    let added = registry().iter().flat_map(|factory| factory.classes).copied();
+    let mut names = CLASSES.iter().map(|(name, _)| *name).chain(added);
     if names.clone().any(|name| name == class) {
         return true;
     }

@@ -28,6 +28,7 @@ pub(super) const LOADS: BuiltIn = &[
 /// Pipelines to begin with, one for each shape: name and text.
 pub(crate) const EXAMPLES: BuiltIn = &[
     ("avro-to-json", include_str!("../../pipelines/examples/avro-to-json.toml")),
+    ("command-python", include_str!("../../pipelines/examples/command-python.toml")),
     ("json-filter", include_str!("../../pipelines/examples/json-filter.toml")),
     ("json-map", include_str!("../../pipelines/examples/json-map.toml")),
     ("json-route", include_str!("../../pipelines/examples/json-route.toml")),

@@ -84,7 +84,7 @@ fn describe(path: &str, node: &Node, lines: &mut Vec<String>) {
 }
 
 /// The keys under which operators have expressions.
-const EXPRESSIONS: &[&str] = &["by", "into", "set", "to", "value", "when"];
+const EXPRESSIONS: &[&str] = &["by", "into", "path", "set", "to", "value", "when"];
 
 /// Where a string was filled in by `${…}`, so that it may be a secret.
 pub(super) fn filled_in(node: &Node) -> Option<&Node> {

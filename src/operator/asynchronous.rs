@@ -10,7 +10,7 @@ use super::{Cost, Operator, OperatorError, Output};
 use crate::record::{Offset, Record, TopicPartition};
 
 /// One record that is given to an [`AsyncOperator`].
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Call {
     /// The record, as the operator before has made it.
     pub record: Record,

@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// How much of an answer is quoted, in characters.
+const QUOTED: usize = 200;
+
 /// Why an operator could not compute a record; the kind decides what becomes of the record.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
 pub enum OperatorError {
@@ -31,4 +34,15 @@ pub enum OperatorError {
         /// One sentence that says what is broken and what to do.
         message: String,
     },
+}
+
+/// The beginning of what somebody outside answered, for the end of a message.
+pub(super) fn quoted(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(QUOTED) {
+        _ if text.is_empty() => String::new(),
+        Some((end, _)) => format!(": {}…", &text[..end]),
+        None => format!(": {text}"),
+    }
 }

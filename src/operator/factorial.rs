@@ -2,8 +2,7 @@
 
 use std::sync::OnceLock;
 
-use bytesize::ByteSize;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
 use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
@@ -34,32 +33,12 @@ struct Settings {
     #[serde(default = "default_max_n")]
     max_n: u32,
     /// What may be kept of results for later ones.
-    #[serde(default = "default_memory", deserialize_with = "size")]
+    #[serde(default = "default_memory", deserialize_with = "settings::size")]
     memory: u64,
 }
 
 fn default_memory() -> u64 {
     128 << 20
-}
-
-/// A size such as `"128 MiB"`, or bytes.
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Bytes(u64),
-        Text(String),
-    }
-    let wrong = |what: &dyn std::fmt::Display| {
-        D::Error::custom(format!("{what} is not a size; write it as \"128 MiB\" or in bytes"))
-    };
-    match Written::deserialize(deserializer) {
-        Ok(Written::Bytes(bytes)) => Ok(bytes),
-        Ok(Written::Text(text)) => {
-            text.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| wrong(&text))
-        }
-        Err(_) => Err(wrong(&"this")),
-    }
 }
 
 fn default_max_n() -> u32 {

@@ -3,9 +3,10 @@
 //! An operator is synchronous and pure: bytes in, bytes out. One that has to wait for something outside is an [`AsyncOperator`].
 //! Its settings are a plain struct that serde reads. A new operator is one file here and one line in [`registry`].
 //!
-//! Knows: expression, factorial, format, record, telemetry, value. Must not know: rdkafka, clap.
+//! Knows: expression, factorial, format, record, telemetry, trace, value. Must not know: rdkafka, clap.
 
 mod asynchronous;
+mod command;
 mod drop_tombstones;
 mod error;
 mod evaluate;
@@ -13,6 +14,7 @@ mod factorial;
 mod fields;
 mod filter;
 mod headers;
+mod http;
 mod identity;
 mod key;
 mod map;
@@ -28,7 +30,8 @@ pub use error::OperatorError;
 pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
-pub use registry::{Factory, registry};
+pub(crate) use registry::add;
+pub use registry::{Configured, Factory, registry};
 pub use router::{Route, Router};
 pub use settings::SettingError;
 

@@ -1,6 +1,12 @@
 //! An operator's settings, from its table in a pipeline's file.
 
-use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
 use serde_path_to_error::Segment;
 
 use crate::expression::{Expression, ExpressionError};
@@ -54,6 +60,38 @@ pub fn read<T: DeserializeOwned>(table: toml::Table) -> Result<T, SettingError> 
         let key = (!key.is_empty()).then_some(key);
         SettingError { key, at: None, reason: in_plain_words(error.inner().message()) }
     })
+}
+
+/// A size such as `"128 MiB"`, or bytes.
+pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bytes(u64),
+        Text(String),
+    }
+    let wrong = |what: &dyn std::fmt::Display| {
+        D::Error::custom(format!("{what} is not a size; write it as \"128 MiB\" or in bytes"))
+    };
+    match Written::deserialize(deserializer) {
+        Ok(Written::Bytes(bytes)) => Ok(bytes),
+        Ok(Written::Text(text)) => {
+            text.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| wrong(&text))
+        }
+        Err(_) => Err(wrong(&"this")),
+    }
+}
+
+/// The same, where it is written.
+pub fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    size(deserializer).map(Some)
+}
+
+/// A time such as `"10 s"`.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = || D::Error::custom(format!("{text} is no time above 0; write it as \"10 s\" or \"100 ms\""));
+    humantime::parse_duration(&text).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)
 }
 
 /// What serde says of a value, without its words and without the value itself, which may be a secret.

@@ -30,6 +30,9 @@ named! {
     NOT_A_LIST "not-a-list" "`into` of `split` gives no list.";
     RESULT_TOO_LARGE "result-too-large" "The result is larger than its topic takes.";
     RESULT_REFUSED "result-refused" "The broker refuses the result for another reason, which the message quotes.";
+    REFUSED_BY_SERVICE "refused-by-service" "The service that `http` asks refuses the record: it answered a status that is neither success, nor tried again. The message quotes it.";
+    REFUSED_BY_PROGRAM "refused-by-program" "The program that `command` runs refuses the record: it answered `error`, which the message quotes.";
+    BAD_ANSWER "bad-answer" "What a service or a program answered is too large, or is no value in the sink's format.";
     RETRIES_EXHAUSTED "retries-exhausted" "An operator failed in passing `retry.attempts` times.";
     OPERATOR_PANICKED "operator-panicked" "An operator panicked: a defect of the program. The message is the panic's.";
 }

@@ -3,6 +3,7 @@
 mod arrows;
 mod broker;
 mod check;
+mod code;
 mod commits;
 mod credentials;
 mod factorial;

@@ -156,3 +156,28 @@ fn factorial_refuses_what_is_too_large_with_the_limit() {
         assert!(stderr.contains("20000001") && stderr.contains("20000000"), "{stderr}");
     }
 }
+
+#[test]
+fn a_binary_with_an_operator_of_its_own_has_every_command() {
+    // Cargo builds it before the tests.
+    let mine =
+        std::path::Path::new(env!("CARGO_BIN_EXE_pipeline")).with_file_name("examples").join("operator");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/operator/masked.toml");
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(&mine).args(arguments).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, out, err) = run(&["test", file]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let (code, _, err) = run(&["check", file, "--set", "operators.mask.field="]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("`operators.mask.field`: it must name a field"), "{err}");
+    let text = std::fs::read_to_string(file).unwrap();
+    let (code, _, err) = pipeline_offline(&text, &["check", "mine.toml"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("there is no operator `mask`"), "{err}");
+}

@@ -153,6 +153,12 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
     for (table, setting) in settings() {
         let Otherwise::Value(value) = setting.otherwise else { continue };
         let set = format!("{}={value}", path(table, setting.key));
-        assert_eq!(shown(&[&set]), shown(&[]), "{set}");
+        // What an operator cannot be without.
+        let with: &[&str] = match table {
+            "operators.command" => &["operators.command.run=[\"cat\"]"],
+            "operators.http" => &["operators.http.url=http://127.0.0.1"],
+            _ => &[],
+        };
+        assert_eq!(shown(&[with, &[&set]].concat()), shown(with), "{set}");
     }
 }

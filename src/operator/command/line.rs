@@ -1,0 +1,131 @@
+//! What stands in a line: a record as it is given to a program, and what it answers.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::super::{Call, OperatorError, error::quoted, evaluate::bad_value};
+use crate::{
+    format::Format,
+    record::{Record, classes},
+    value::{Others, Value, Wanted, write_json},
+};
+
+/// A record, but for its number and its value, which stand before and behind.
+#[derive(Serialize)]
+struct Rest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+/// What a program answers about one record.
+#[derive(Deserialize)]
+pub struct Answer<'a> {
+    /// The number of the record.
+    pub id: u64,
+    /// The new value; null is none.
+    #[serde(default, borrow, deserialize_with = "written")]
+    value: Option<&'a RawValue>,
+    /// Several new values; the record is dropped where there is none.
+    #[serde(default, borrow)]
+    values: Option<Vec<&'a RawValue>>,
+    /// Why it is a dead letter.
+    #[serde(default, borrow)]
+    error: Option<Cow<'a, str>>,
+    /// Another key.
+    #[serde(default, borrow)]
+    key: Option<Cow<'a, str>>,
+}
+
+/// Null is a value too.
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A record as a line without its number: `,"topic":…,"value":…}` and a line break.
+pub fn of(call: &Call, format: &Format) -> Result<Vec<u8>, OperatorError> {
+    let place = call.place.as_ref();
+    let rest = Rest {
+        topic: place.map(|(partition, _)| &*partition.topic),
+        partition: place.map(|(partition, _)| partition.partition),
+        offset: place.map(|(_, offset)| offset.0),
+        timestamp: call.record.timestamp,
+        key: call.record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()),
+    };
+    let value = match &call.record.value {
+        Some(bytes) => format.read(bytes, &Wanted::All, Others::Kept).map_err(bad_value)?,
+        None => Value::Null,
+    };
+    let mut line = serde_json::to_vec(&rest).unwrap_or_default();
+    // Its first byte is the bracket that the number stands in.
+    line[0] = b',';
+    line.pop();
+    if line.len() > 1 {
+        line.push(b',');
+    }
+    line.extend_from_slice(b"\"value\":");
+    let start = line.len();
+    write_json(&value, &mut line).map_err(|error| OperatorError::BadInput {
+        class: classes::NOT_WRITABLE,
+        message: error.to_string(),
+    })?;
+    // A line break can only be a blank: in a string it is escaped.
+    line[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    line.extend_from_slice(b"}\n");
+    Ok(line)
+}
+
+impl<'a> Answer<'a> {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// What is wrong with it, with its beginning.
+    pub fn read(line: &'a str) -> Result<Self, String> {
+        serde_json::from_str(line)
+            .map_err(|error| format!("its answer cannot be read ({error}){}", quoted(line.as_bytes())))
+    }
+
+    /// What becomes of the record.
+    pub fn records(&self, call: &Call, format: &Format) -> Result<Vec<Record>, OperatorError> {
+        if let Some(error) = &self.error {
+            let message = format!("the program refuses it{}", quoted(error.as_bytes()));
+            return Err(OperatorError::BadInput { class: classes::REFUSED_BY_PROGRAM, message });
+        }
+        let values = match (&self.value, &self.values) {
+            (Some(value), None) => std::slice::from_ref(value),
+            (None, Some(values)) => values,
+            _ => {
+                let message = "the program's answer must have `value`, `values` or `error`".to_owned();
+                return Err(OperatorError::BadInput { class: classes::BAD_ANSWER, message });
+            }
+        };
+        let key = self.key.as_ref().map(|key| Bytes::copy_from_slice(key.as_bytes()));
+        let record = |value: &&RawValue| {
+            let value = match value.get() {
+                "null" => None,
+                text => Some(format.write(&Value::Json(Bytes::copy_from_slice(text.as_bytes()))).map_err(
+                    |error| match bad_value(error) {
+                        OperatorError::BadInput { message, .. } => OperatorError::BadInput {
+                            class: classes::BAD_ANSWER,
+                            message: format!("the program's answer cannot be used: {message}"),
+                        },
+                        other => other,
+                    },
+                )?),
+            };
+            let key = key.clone().or_else(|| call.record.key.clone());
+            Ok(Record { value, key, ..call.record.clone() })
+        };
+        values.iter().map(record).collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! Asks a service over HTTP: a record's value goes there, and what is answered is the new value.
+//!
+//! `settings.rs` reads the table, `answer.rs` decides what a status is, and `breaker.rs` spares a service that fails.
+//!
+//! Knows: expression, format, record, trace, value. Must not know: rdkafka, clap.
+
+mod answer;
+mod breaker;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use reqwest::{Client, Response, Url, header::CONTENT_TYPE};
+use tokio::sync::Semaphore;
+
+use self::{
+    answer::{Action, Statuses},
+    breaker::Breaker,
+    settings::Settings,
+};
+use super::{
+    AsyncOperator, Built, Call, OperatorError, Output, SettingError,
+    error::quoted,
+    evaluate::{Input, bad_value},
+    fields,
+};
+use crate::{
+    expression::Expression,
+    format::{Format, Formats},
+    record::{Record, classes},
+    trace::TRACEPARENT,
+    value::{Others, Wanted},
+};
+
+/// What a service has to know a call by, so that it can tell a repetition (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Sends each value to a service, and hands on what it answers. Key, headers and timestamp stay as they are; a tombstone goes on
+/// as it came.
+pub struct Http {
+    client: Client,
+    method: reqwest::Method,
+    url: Url,
+    /// What is added to the path of the URL.
+    path: Option<(Expression, Input)>,
+    headers: reqwest::header::HeaderMap,
+    statuses: Statuses,
+    /// The largest answer, in bytes.
+    largest: usize,
+    /// How many calls may be under way at once, whatever their partitions.
+    permits: Semaphore,
+    concurrency: usize,
+    breaker: Breaker,
+    formats: Formats,
+}
+
+impl Http {
+    pub(super) fn settings() -> &'static [&'static str] {
+        settings::keys()
+    }
+
+    pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
+        let settings: Settings = super::settings::read(table)?;
+        // The first to install one wins; all of this process are the same.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .timeout(settings.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(settings.concurrency)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| SettingError::new(None, format!("no HTTP client can be made: {error}")))?;
+        let path = settings.path()?.map(|path| {
+            let input = Input::new(formats.input.clone(), Others::Dropped, [&path]);
+            (path, input)
+        });
+        Ok(Box::new(Http {
+            client,
+            method: settings.method()?,
+            url: settings.url()?,
+            path,
+            headers: settings.headers()?,
+            statuses: settings.statuses()?,
+            largest: settings.max_response as usize,
+            permits: Semaphore::new(settings.concurrency),
+            concurrency: settings.concurrency,
+            breaker: Breaker::default(),
+            formats,
+        }))
+    }
+
+    /// Where a record is sent.
+    fn url(&self, call: &Call) -> Result<Url, OperatorError> {
+        let mut url = self.url.clone();
+        if let Some((path, input)) = &self.path {
+            let mut place = Output::default();
+            if let Some((partition, offset)) = &call.place {
+                place.set_place(partition, *offset);
+            }
+            let added = fields::plain(&input.evaluate(path, &call.record, &place)?)?.unwrap_or_default();
+            let added = String::from_utf8_lossy(&added);
+            url.path_segments_mut()
+                .map_err(|()| fatal("the URL takes no path"))?
+                .pop_if_empty()
+                .extend(added.split('/').filter(|part| !part.is_empty()));
+        }
+        Ok(url)
+    }
+
+    /// The value as the service receives it, and what it is.
+    fn body(&self, value: &Bytes) -> Result<(Bytes, &'static str), OperatorError> {
+        match &self.formats.input {
+            format if format.has_schema() => {
+                Ok((format.convert(value, &Format::Json).map_err(bad_value)?, "application/json"))
+            }
+            Format::Json => Ok((value.clone(), "application/json")),
+            Format::Text | Format::String => Ok((value.clone(), "text/plain; charset=utf-8")),
+            _ => Ok((value.clone(), "application/octet-stream")),
+        }
+    }
+
+    /// What the service answered, in the sink's format.
+    fn value(&self, body: Bytes) -> Result<Bytes, OperatorError> {
+        let format = &self.formats.output;
+        let converted = match format.has_schema() {
+            true => Format::Json.convert(&body, format),
+            false => format.read(&body, &Wanted::All, Others::Kept).map(|_| body),
+        };
+        converted.map_err(|error| match bad_value(error) {
+            OperatorError::BadInput { message, .. } => {
+                bad_answer(format!("what {} answered cannot be used: {message}", self.service()))
+            }
+            other => other,
+        })
+    }
+
+    async fn ask(&self, call: Call) -> Result<Vec<Record>, OperatorError> {
+        let Some(value) = &call.record.value else { return Ok(vec![call.record]) };
+        let (body, kind) = self.body(value)?;
+        let mut request =
+            self.client.request(self.method.clone(), self.url(&call)?).headers(self.headers.clone());
+        request = request.header(CONTENT_TYPE, kind).body(body);
+        if let Some(id) = call.id() {
+            request = request.header(IDEMPOTENCY_KEY, id);
+        }
+        if let Some(parent) = call.record.headers.get(TRACEPARENT) {
+            request = request.header(TRACEPARENT, parent);
+        }
+        let _permit = self.permits.acquire().await.map_err(|_| fatal("the calls have ended"))?;
+        let attempt = self.breaker.enter().await;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                attempt.failed(None);
+                return Err(self.unanswered(&error));
+            }
+        };
+        match self.statuses.action(response.status()) {
+            Action::Take => {
+                let body = self.read(response).await;
+                match body {
+                    Err(OperatorError::Passing { .. }) => attempt.failed(None),
+                    _ => attempt.succeeded(),
+                }
+                let value = Some(self.value(body?)?);
+                Ok(vec![Record { value, ..call.record }])
+            }
+            Action::Drop => {
+                attempt.succeeded();
+                Ok(Vec::new())
+            }
+            Action::Retry => {
+                let (status, after) = (response.status(), answer::retry_after(response.headers()));
+                attempt.failed(after);
+                let message = format!("{} answered {status}", self.service());
+                // It has said when it wants to be asked again: that is no failure of this record.
+                Err(if after.is_some() {
+                    OperatorError::Away { message }
+                } else {
+                    OperatorError::Passing { message }
+                })
+            }
+            Action::Refuse => {
+                attempt.succeeded();
+                let status = response.status();
+                let said = self.read(response).await.map(|body| quoted(&body)).unwrap_or_default();
+                Err(OperatorError::BadInput {
+                    class: classes::REFUSED_BY_SERVICE,
+                    message: format!("{} answered {status}{said}", self.service()),
+                })
+            }
+        }
+    }
+
+    /// Reads an answer's body, up to the largest that is taken.
+    async fn read(&self, mut response: Response) -> Result<Bytes, OperatorError> {
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.largest => {
+                    let (service, largest) = (self.service(), self.largest);
+                    return Err(bad_answer(format!(
+                        "{service} answered more than the {largest} bytes of `max_response`"
+                    )));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body.freeze()),
+                Err(error) => return Err(self.unanswered(&error)),
+            }
+        }
+    }
+
+    /// Why there is no answer. One that cannot be reached is waited for; anything else counts as an attempt.
+    fn unanswered(&self, error: &reqwest::Error) -> OperatorError {
+        let message = match error.is_timeout() {
+            true => format!("{} did not answer within `timeout`", self.service()),
+            false => format!("{} did not answer: {}", self.service(), answer::cause(error)),
+        };
+        match error.is_connect() && !error.is_timeout() {
+            true => OperatorError::Away { message },
+            false => OperatorError::Passing { message },
+        }
+    }
+
+    /// The service's name for people: its URL without what may be secret.
+    fn service(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        let _ = (url.set_username(""), url.set_password(None));
+        url.to_string()
+    }
+}
+
+#[async_trait]
+impl AsyncOperator for Http {
+    fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    async fn call(&self, calls: Vec<Call>) -> Vec<Result<Vec<Record>, OperatorError>> {
+        // One, unless the engine puts several into a chunk.
+        futures::future::join_all(calls.into_iter().map(|call| self.ask(call))).await
+    }
+}
+
+fn bad_answer(message: String) -> OperatorError {
+    OperatorError::BadInput { class: classes::BAD_ANSWER, message }
+}
+
+fn fatal(message: &str) -> OperatorError {
+    OperatorError::Fatal { message: message.to_owned() }
+}
