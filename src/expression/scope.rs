@@ -230,7 +230,8 @@ impl<'a> View<'a> {
     {
         let (value, wanted) = match self {
             View::Object { value, wanted } => (*value, *wanted),
-            View::Unread(value) => return give(value),
+            View::Unread(value) if name.downcast_ref::<CelNull>().is_some() => return give(value),
+            View::Unread(value) => return within(value, name),
         };
         let Some(name) = name.downcast_ref::<CelString>() else {
             let types = vec!["map".to_owned(), name.get_type().name().to_owned()];
@@ -249,6 +250,18 @@ impl<'a> View<'a> {
             (Some(value), _) => give(value),
         }
     }
+}
+
+/// A field of what an expression uses as a whole, too; or of what is no object, and then that is said.
+fn within<'b, 'v, 'a: 'v>(value: &'a Value, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let read = give(value)?.into_owned();
+    let none = format!("{} has no fields", read.get_type().name());
+    let none = || ExecutionError::function_error("@read", &none);
+    let found = read.into_indexer().ok_or_else(none)?.steal(name);
+    found.map(CowVal::Owned).map_err(|error| match error {
+        ExecutionError::NoSuchKey(_) => error,
+        _ => none(),
+    })
 }
 
 /// A value as the interpreter's own, reading it where it is still text.

@@ -188,6 +188,10 @@ fn a_failure_names_the_expression_the_column_and_the_reason() {
         ("value.a > 1", r#"{"a":"x"}"#, "`value.a > 1`, column 9: `>` cannot be applied to string and int"),
         ("1 / value.a", r#"{"a":0}"#, "`1 / value.a`, column 3: a division by zero"),
         ("value.a.b == 1", r#"{"a":5}"#, "`value.a.b == 1`, column 8: int has no fields"),
+        ("value.a == 5", "5", "`value.a == 5`, column 6: int has no fields"),
+        ("value.a", "null", "`value.a`, column 6: null has no fields"),
+        ("value['a'] + [2]", "[1]", "`value['a'] + [2]`, column 6: list has no fields"),
+        ("size(value) + value.b", r#"{"a":5}"#, "`size(value) + value.b`, column 20: there is no field `b`"),
         (
             "value.a + 1",
             r#"{"a":9223372036854775807}"#,
@@ -307,6 +311,18 @@ fn nothing_that_a_stranger_sends_is_multiplied_without_an_end() {
         gives("'a-b-c'.replace('-', '+', 1) + ['x', 'y', 'x'].distinct().join('/')", &value),
         r#""a+b-cx/y""#
     );
+}
+
+#[test]
+fn a_field_of_an_object_that_is_used_as_a_whole_is_that_field() {
+    for (source, expected) in [
+        ("size(value) + value.a", "7"),
+        ("value.o == {'b': 6} && value.o.b == 6", "true"),
+        ("size(value.o) + value.o['b']", "7"),
+        ("has(value.a) && !has(value.c) && size(value) == 2", "true"),
+    ] {
+        assert_eq!(gives(source, r#"{"a":5,"o":{"b":6}}"#), expected, "{source}");
+    }
 }
 
 #[test]
