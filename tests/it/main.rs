@@ -1,6 +1,7 @@
 //! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
 mod arrows;
+mod bad;
 mod broker;
 mod check;
 mod commits;
