@@ -122,7 +122,10 @@ fn only_what_is_looked_into_is_needed() {
         paths.iter().for_each(|path| wanted.add(path));
         wanted
     };
-    assert_eq!(needs("key.startsWith('eu-') && offset > 5"), Needs::default());
+    assert_eq!(needs("topic.startsWith('eu-') && offset > 5"), Needs::default());
+    let of_key = needs("key.startsWith('eu-')");
+    assert_eq!((of_key.value, of_key.key), (Wanted::Nothing, Wanted::All), "the value is not read");
+    assert_eq!(needs("key.region == 'eu' && has(key.o.a)").key, fields(&[&["region"], &["o", "a"]]));
     assert_eq!(needs("value.a.b > 1 || value.a['c'] == key").value, fields(&[&["a", "b"], &["a", "c"]]));
     assert_eq!(needs("value.tags.all(t, t == value.x)").value, fields(&[&["tags"], &["x"]]));
     assert_eq!(needs("has(value.a.b)").value, fields(&[&["a", "b"]]));

@@ -10,6 +10,7 @@ mod json;
 mod paths;
 mod scan;
 mod wanted;
+mod whole;
 
 use bytes::Bytes;
 pub use bytestring::ByteString;
@@ -18,6 +19,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 pub use json::{JsonError, Others, read_json, read_json_fields, read_json_number, write_json};
 pub use paths::{Found, Paths};
 pub use wanted::Wanted;
+pub use whole::read_whole;
 
 /// A value with a structure. Strings, bytes and JSON text are slices of the record's own buffer where that is possible.
 #[derive(Clone, Debug, PartialEq)]
