@@ -13,7 +13,9 @@ mod fields;
 mod filter;
 mod headers;
 mod identity;
+mod intake;
 mod key;
+mod keys;
 mod map;
 mod number;
 mod registry;
@@ -26,6 +28,7 @@ pub use error::OperatorError;
 pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
+pub use intake::Intake;
 pub use registry::{Factory, registry};
 pub use router::{Route, Router};
 pub use settings::SettingError;
@@ -156,5 +159,10 @@ pub trait Operator: Send + Sync + 'static {
     /// Whether a value goes through as it came, so that its format must be the same on both sides.
     fn keeps_value(&self) -> bool {
         false
+    }
+
+    /// Whether a key goes through as it came, likewise.
+    fn keeps_key(&self) -> bool {
+        true
     }
 }

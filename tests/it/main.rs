@@ -11,6 +11,7 @@ mod faults;
 mod gateway;
 mod guard;
 mod harness;
+mod keys;
 mod latest;
 mod load;
 mod observability;

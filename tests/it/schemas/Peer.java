@@ -10,7 +10,9 @@ import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 import com.google.protobuf.ByteString;
@@ -80,8 +82,15 @@ public class Peer {
         return out.toString("UTF-8");
     }
 
+    static Map<String, FileDescriptor> files = new HashMap<>();
+
+    // Each is parsed once: that takes its time.
     static FileDescriptor file(String part) throws Exception {
-        return FileDescriptorUtils.protoFileToFileDescriptor(new String(bytes(part), "UTF-8"), "schema.proto", Optional.of("shop"));
+        if (!files.containsKey(part)) {
+            String text = new String(bytes(part), "UTF-8");
+            files.put(part, FileDescriptorUtils.protoFileToFileDescriptor(text, "schema.proto", Optional.of("shop")));
+        }
+        return files.get(part);
     }
 
     static void varint(ByteArrayOutputStream out, int n) {
