@@ -6,7 +6,7 @@ use std::{fs, hint::black_box};
 
 use bytes::Bytes;
 use pipeline::{
-    format::{Format, Formats},
+    format::{Format, Formats, Keys},
     operator::{Operator, Output, registry},
     record::Record,
 };
@@ -17,7 +17,8 @@ const RECORDS: usize = 20_000;
 const ROUNDS: usize = 7;
 /// How often a round goes through the records, so that it is much longer than what its clock is good to.
 const PASSES: usize = 2;
-const JSON: Formats = Formats { input: Format::Json, output: Format::Json };
+const JSON: Formats =
+    Formats { input: Format::Json, output: Format::Json, keys: Keys { input: None, output: None } };
 
 fn main() {
     for fields in [0, 40] {

@@ -63,7 +63,7 @@ impl Check {
 /// Checks the pipeline at its brokers. Returns what is fine, a line each, or everything that keeps it from
 /// running.
 fn connect(pipeline: &Pipeline) -> Result<String, Vec<String>> {
-    let registries = [&pipeline.source.format, &pipeline.sink.format].map(Format::survey);
+    let registries: Vec<_> = pipeline.formats().map(Format::survey).collect();
     let admin = Admin::new(&settings::common(pipeline)).map_err(|error| vec![error.to_string()])?;
     let survey = admin.survey(pipeline).map_err(|error| vec![error.to_string()])?;
     let (mut good, mut wrong) = (survey.good, survey.wrong);

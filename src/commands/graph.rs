@@ -8,7 +8,8 @@ use super::{
     stdout,
 };
 use crate::{
-    config::{Guarantee, Order, Pipeline, SinkRoute, Step, TopicSettings},
+    config::{Guarantee, Order, Pipeline, SinkRoute, Source, Step, TopicSettings},
+    format::Format,
     operator::registry,
 };
 
@@ -84,6 +85,16 @@ fn partitions(topic: &TopicSettings) -> String {
     }
 }
 
+/// How what is read is written: values, those of topics with another format, and keys.
+fn formats(source: &Source) -> String {
+    let others = source.formats.iter().map(|(topic, format)| format!(", {topic} {}", format.name()));
+    source.format.name().to_owned() + &others.collect::<String>() + &keys(&source.key_format)
+}
+
+fn keys(format: &Option<Format>) -> String {
+    format.as_ref().map(|format| format!(", keys {}", format.name())).unwrap_or_default()
+}
+
 /// The names of a route's topics.
 fn topics(route: &SinkRoute) -> String {
     route.topics.iter().map(|(_, topic)| topic.topic.as_str()).collect::<Vec<_>>().join(", ")
@@ -106,7 +117,7 @@ fn text(pipeline: &Pipeline) -> String {
         format!(
             "{:widest$}source, {}, group {}{}",
             sources,
-            source.format.name(),
+            formats(source),
             source.group,
             partitions(source.topic())
         ),
@@ -128,7 +139,12 @@ fn text(pipeline: &Pipeline) -> String {
     );
     lines.extend([
         "    ▼".into(),
-        format!("{:widest$}sink, {}{}", sink.topic.topic, sink.format.name(), partitions(&sink.topic)),
+        format!(
+            "{:widest$}sink, {}{}",
+            sink.topic.topic,
+            sink.format.name().to_owned() + &keys(&sink.key_format),
+            partitions(&sink.topic)
+        ),
         String::new(),
     ]);
     lines.join("\n")

@@ -74,6 +74,8 @@ struct Shown<'a> {
     topology: Topology,
     /// How values are written after the last of the steps, where they do not go to a topic yet.
     format: Format,
+    /// The same of keys, wherever they go.
+    keys: Format,
     /// The names of the result topics, where all steps are taken.
     topics: Option<Vec<String>>,
 }
@@ -83,13 +85,17 @@ impl<'a> Shown<'a> {
         let taken = &pipeline.steps[..steps.min(pipeline.steps.len())];
         let is_all = steps >= pipeline.steps.len();
         let writes = taken.iter().any(|step| !step.operator.keeps_value());
+        let sinks_keys = is_all && pipeline.sink.key_format.is_some()
+            || taken.iter().any(|step| !step.operator.keeps_key());
+        let keys = if sinks_keys { &pipeline.sink.key_format } else { &pipeline.source.key_format };
         Shown {
             pipeline,
             topology: match is_all {
                 true => pipeline.topology(),
-                false => Topology::new(taken.iter().map(|step| step.operator.clone())),
+                false => Topology::new(pipeline.first_steps(steps)),
             },
             format: if writes { pipeline.sink.format.clone() } else { pipeline.source.format.clone() },
+            keys: keys.clone().unwrap_or(Format::Bytes),
             topics: is_all.then(|| pipeline.written_topics().results),
         }
     }
@@ -131,8 +137,7 @@ impl<'a> Shown<'a> {
                 (format!(" → {topic}"), self.pipeline.format_of(topic))
             }
         };
-        let key =
-            result.key.as_ref().map_or_else(|| "-".to_owned(), |key| visible(&String::from_utf8_lossy(key)));
+        let key = result.key.as_ref().map_or_else(|| "-".to_owned(), |key| visible(&self.keys.to_text(key)));
         let value =
             result.value.as_ref().map_or_else(|| "a tombstone".to_owned(), |value| text(format, value));
         format!("{at}{to}  {key}  {value}")

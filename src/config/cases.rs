@@ -43,8 +43,8 @@ fn records(table: &Reader<'_>, key: &str) -> Vec<TestRecord> {
     many(node).iter().filter_map(|node| record(table, key, node)).collect()
 }
 
-/// A value alone, or a table with `key`, `value` and `headers`, and of a result `topic`; without `value` it is a tombstone.
-/// There the value may be a table or an array, which stands for JSON.
+/// A value alone, or a table with `topic`, `key`, `value` and `headers`; without `value` it is a tombstone. There the value and the
+/// key may be tables or arrays, which stand for JSON.
 fn record(table: &Reader<'_>, key: &str, node: &Node) -> Option<TestRecord> {
     let Value::Table(_) = node.value else {
         let value = scalar(table, key, node)?;
@@ -52,8 +52,8 @@ fn record(table: &Reader<'_>, key: &str, node: &Node) -> Option<TestRecord> {
     };
     let inner = table.inner(key, node);
     let topic = topic_name(&inner, "topic");
-    let key = inner.node("key").and_then(|node| scalar(&inner, "key", node));
-    let value = inner.node("value").and_then(|node| structured(&inner, node));
+    let part = |key| inner.node(key).and_then(|node| structured(&inner, key, node));
+    let (key, value) = (part("key"), part("value"));
     let record = TestRecord { topic, key, value, headers: headers(&inner) };
     inner.finish();
     Some(record)
@@ -78,11 +78,11 @@ fn scalar(table: &Reader<'_>, key: &str, node: &Node) -> Option<String> {
     text.map(|Text { value, .. }| value)
 }
 
-/// A value as text; a table or an array as JSON.
-fn structured(record: &Reader<'_>, node: &Node) -> Option<String> {
+/// A value or a key as text; a table or an array as JSON.
+fn structured(record: &Reader<'_>, key: &str, node: &Node) -> Option<String> {
     match &node.value {
         Value::Table(_) | Value::Array(_) => Some(json(node).to_string()),
-        _ => scalar(record, "value", node),
+        _ => scalar(record, key, node),
     }
 }
 

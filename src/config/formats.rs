@@ -57,6 +57,8 @@ pub(crate) enum Side {
 /// A format's own table.
 struct Settings<'a> {
     table: Reader<'a>,
+    /// Whether it is of keys.
+    of_keys: bool,
     /// Whether it is the format that the file says; else its keys are only named.
     chosen: bool,
     side: Side,
@@ -67,12 +69,49 @@ struct Settings<'a> {
 /// The format of a topic's values: `format` of its table, such as `[source]`, with the settings in `[source.avro]`. `None` where it
 /// is one whose settings are wrong, of which the diagnostics tell.
 pub(crate) fn read(table: &Reader<'_>, side: Side) -> Option<Format> {
+    of(table, side, false)
+}
+
+/// The format of a topic's keys: `key_format`, with the settings in `[source.key_avro]`; nothing in it where keys have none.
+pub(super) fn read_key(table: &Reader<'_>, side: Side) -> Option<Option<Format>> {
+    // Its name is like that of the other one, and is not misspelt.
+    table.node("format");
+    match (of(table, side, true), table.node("key_format")) {
+        (_, None) => Some(None),
+        (format, Some(_)) => format.map(Some),
+    }
+}
+
+/// The topics of a source that have other formats, each in its table `[source.formats.NAME]`.
+pub(super) fn of_topics(source: &Reader<'_>) -> Vec<(String, Format)> {
+    let of_topic = |(name, table): (&str, Reader<'_>)| {
+        if table.is_empty() {
+            table.required::<()>(
+                "format",
+                None,
+                "how the values of that topic are written: `format = \"json\"`",
+            );
+        }
+        let format = read(&table, Side::Source);
+        table.finish();
+        Some((name.to_owned(), format?))
+    };
+    source.table("formats").tables().into_iter().filter_map(of_topic).collect()
+}
+
+/// No format's place in the list.
+const NONE: usize = usize::MAX;
+
+fn of(table: &Reader<'_>, side: Side, of_keys: bool) -> Option<Format> {
+    let prefix = if of_keys { "key_" } else { "" };
+    let key = &format!("{prefix}format");
     let names: Vec<(&str, usize)> =
         FORMATS.iter().enumerate().map(|(place, (name, _))| (*name, place)).collect();
     // It is not known where what is written is none, or a key or the table is misspelt.
-    let written = table.choice("format", &names);
-    let is_default = !table.is_empty() && table.node("format").is_none() && !table.has_like("format");
-    let chosen = if is_default { Some(0) } else { written };
+    let written = table.choice(key, &names);
+    let is_default = !table.is_empty() && table.node(key).is_none() && !table.has_like(key);
+    let default = if of_keys { NONE } else { 0 };
+    let chosen = if is_default { Some(default) } else { written };
     let topic = match side {
         Side::Source => None,
         // It may have several, and then none that a subject could be named by.
@@ -86,10 +125,11 @@ pub(crate) fn read(table: &Reader<'_>, side: Side) -> Option<Format> {
             Kind::Plain(format) if is_chosen => read = Some(format.clone()),
             Kind::Plain(_) => {}
             Kind::Schema(make) => {
-                let settings =
-                    Settings { table: table.table(name), chosen: is_chosen, side, topic: topic.clone() };
-                if !is_chosen && chosen.is_some() && table.node(name).is_some() {
-                    let sentence = format!("`[{}]` is for `format = \"{name}\"`", settings.table.path());
+                let inner = format!("{prefix}{name}");
+                let (own, topic) = (table.table(&inner), topic.clone());
+                let settings = Settings { table: own, of_keys, chosen: is_chosen, side, topic };
+                if !is_chosen && chosen.is_some() && table.node(&inner).is_some() {
+                    let sentence = format!("`[{}]` is for `{key} = \"{name}\"`", settings.table.path());
                     let help = "take it out, or say that format".to_owned();
                     table.say(settings.table.origin(), sentence, Some(help));
                 }
@@ -227,7 +267,7 @@ impl Settings<'_> {
             return self.say("registry", reason);
         }
         let (strategy, register) = (strategy.unwrap_or_default(), register.unwrap_or(false));
-        Some(Subject { strategy, topic, key: false, register })
+        Some(Subject { strategy, topic, key: self.of_keys, register })
     }
 
     fn say<T>(&self, key: &str, reason: &str) -> Option<T> {

@@ -69,6 +69,18 @@ impl Lint<'_> {
             Some(pattern) => pattern.is_match(topic),
             None => source.topics.iter().any(|of| of.topic == topic),
         };
+        if let Some((name, _)) = source.formats.iter().find(|(name, _)| !reads(name)) {
+            let sentence = format!("`source.formats.{name}` is for a topic that is not read");
+            // With `--set source.topic` it may be meant so.
+            let help = "take it out, or read that topic too";
+            self.say(Severity::Warning, "source.formats", sentence, help);
+        }
+        if !source.formats.is_empty() && source.format.has_schema() {
+            let sentence =
+                "values of `[source.formats]` are written in `source.format` first, which has a schema";
+            let help = "say `format = \"json\"` in `[source]`, and the format with a schema for its topics";
+            self.error("source.format", sentence.to_owned(), help);
+        }
         let how = if source.is_pattern() { "matches its pattern" } else { "is its source" };
         if let Some(place) = results.iter().position(|topic| reads(&topic.topic)) {
             let sentence =

@@ -55,6 +55,10 @@ pub const TABLES: &[Table] = &[
         set("pattern", Words("see `topic`"), "A regular expression: every topic whose whole name matches it is read, new ones from a few seconds after they are made. None is created."),
         set("group", Words("the pipeline's name"), "The consumer group: workers of one group share the partitions."),
         set("format", Value("\"text\""), "How values are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8), `\"bytes\"`, `\"avro\"` or `\"protobuf\"` ([formats.md](formats.md))."),
+        set("formats", Words("all topics have `format`"), "Other formats of some topics, by the topic's name, each with its settings: `formats.returns.format = \"avro\"` and `formats.returns.avro.schema = \"return.avsc\"`. Their values are written in `format` before anything else is done with them ([formats.md](formats.md#a-format-for-each-topic))."),
+        set("key_format", Words("a key is text, or bytes that are none"), "How keys are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8), `\"bytes\"`, `\"avro\"` or `\"protobuf\"`. Expressions then see `key` with its fields: `key.region == 'eu'` ([formats.md](formats.md#keys))."),
+        set("key_avro", Words("see [`[source.avro]`](#sourceavro)"), "With `key_format = \"avro\"`, its settings."),
+        set("key_protobuf", Words("see [`[source.protobuf]`](#sourceprotobuf)"), "With `key_format = \"protobuf\"`, its settings."),
         set("requests", Value("false"), "`true`: a record may say by its headers where its reply is wanted, and until when ([gateway.md](gateway.md#the-same-from-any-kafka-client))."),
         set("partitions", Words("as the broker has it"), "Number of partitions, if the topic has to be created."),
         set("replication", Words("as the broker has it"), "Number of replicas of each partition, if the topic has to be created."),
@@ -98,7 +102,7 @@ pub const TABLES: &[Table] = &[
         set("remove", Words("no field"), "The fields that are taken out: `[\"card\", \"customer.email\"]`."),
     ] },
     Table { path: "operators.key", title: "Operator `key`", about: "", settings: &[
-        set("to", Refused, "An [expression](expressions.md) that gives the new key; `null` is none."),
+        set("to", Refused, "An [expression](expressions.md) that gives the new key, which is written in the sink's `key_format`; `null` is none."),
     ] },
     Table { path: "operators.headers", title: "Operator `headers`", about: "", settings: &[
         set("set", Words("no header"), "[Expressions](expressions.md) by the header that they set: `set.region = \"value.region\"`; `null` sets none."),
@@ -135,6 +139,9 @@ pub const TABLES: &[Table] = &[
     Table { path: "sink", title: "`[sink]`", about: "Where results go that no route takes.", settings: &[
         set("topic", Refused, "The topic that is written. It is created if it is missing."),
         set("format", Value("\"text\""), "How values are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8), `\"bytes\"`, `\"avro\"` or `\"protobuf\"` ([formats.md](formats.md))."),
+        set("key_format", Words("keys go on as they came"), "How keys are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8), `\"bytes\"`, `\"avro\"` or `\"protobuf\"`. Keys are converted where the source has another one."),
+        set("key_avro", Words("see [`[sink.avro]`](#sinkavro)"), "With `key_format = \"avro\"`, its settings; its subject is `orders-key`."),
+        set("key_protobuf", Words("see [`[sink.protobuf]`](#sinkprotobuf)"), "With `key_format = \"protobuf\"`, its settings."),
         set("partitions", Words("as the broker has it"), "Number of partitions, if the topic has to be created."),
         set("replication", Words("as the broker has it"), "Number of replicas of each partition, if the topic has to be created."),
         set("config", Words("as the broker has it"), "The topic's own settings, if it has to be created: `config.max.message.bytes = 2_000_000` (in bytes)."),

@@ -2,14 +2,14 @@
 
 use super::{formats, pipeline::Step};
 use crate::{
-    format::{Format, Formats},
+    format::Formats,
     operator::{Built, Factory, Operator, SettingError, registry},
     settings::{Node, Reader, Value, closest},
 };
 
-/// The `[operators.NAME]` tables, in the order of the file, and the format in which values come out of them. Without formats,
-/// because those that are written are none, only what is wrong whatever they are is said.
-pub(super) fn read(root: &Reader<'_>, formats: Option<Formats>) -> (Vec<Step>, Option<Format>) {
+/// The `[operators.NAME]` tables, in the order of the file, and the formats behind them: as input those in which records come out.
+/// Without formats, because those that are written are none, only what is wrong whatever they are is said.
+pub(super) fn read(root: &Reader<'_>, formats: Option<Formats>) -> (Vec<Step>, Option<Formats>) {
     let operators = root.table("operators");
     let tables = operators.tables();
     let mut steps: Vec<Step> = Vec::new();
@@ -17,12 +17,17 @@ pub(super) fn read(root: &Reader<'_>, formats: Option<Formats>) -> (Vec<Step>, O
     for (name, table) in tables {
         let Some(step) = step(name, table, formats.clone()) else { continue };
         // What an operator has written is in the sink's format.
-        if let Some(formats) = formats.as_mut().filter(|_| !step.operator.keeps_value()) {
-            formats.input = formats.output.clone();
+        if let Some(formats) = &mut formats {
+            if !step.operator.keeps_value() {
+                formats.input = formats.output.clone();
+            }
+            if !step.operator.keeps_key() {
+                formats.keys.input = formats.keys.output.clone();
+            }
         }
         steps.push(step);
     }
-    (steps, formats.map(|formats| formats.input))
+    (steps, formats)
 }
 
 /// Says that there is nothing to do.
@@ -148,7 +153,11 @@ pub(super) fn refuse(table: &Reader<'_>, error: &SettingError, help: Option<Stri
 
 /// Builds an operator whose formats are not known: an error that another format would mend is none.
 fn with_any_format(factory: &Factory, settings: &toml::Table) -> Built {
-    let same = formats::plain().map(|format| Formats { input: format.clone(), output: format });
+    let same = formats::plain().map(|format| Formats {
+        input: format.clone(),
+        output: format,
+        ..Formats::default()
+    });
     let mut built = same.map(|formats| (factory.build)(settings.clone(), formats));
     let first = built.next().unwrap_or_else(|| (factory.build)(settings.clone(), Formats::default()));
     first.or_else(|error| built.find(Result::is_ok).unwrap_or(Err(error)))

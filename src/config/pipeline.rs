@@ -6,7 +6,7 @@ pub use crate::engine::{Guarantee, Order, RetryPolicy};
 use crate::{
     engine::{FairBy, Topology},
     format::Format,
-    operator::{Operator, Router},
+    operator::{Intake, Operator, Router},
     record::PerTopic,
 };
 
@@ -62,6 +62,10 @@ pub struct Source {
     pub group: String,
     /// How the values are written.
     pub format: Format,
+    /// Topics whose values are written otherwise.
+    pub formats: Vec<(String, Format)>,
+    /// How the keys are written; text, or any bytes, where it is not said.
+    pub key_format: Option<Format>,
     /// Whether its records are requests: they may say by headers where their reply is wanted, and until when.
     pub requests: bool,
     /// Properties of the consumer alone.
@@ -79,6 +83,12 @@ impl Source {
         self.topics.iter().map(|topic| topic.topic.clone()).collect()
     }
 
+    /// How the values of a topic are written.
+    pub fn format_of(&self, topic: &str) -> &Format {
+        let own = self.formats.iter().find(|(name, _)| name == topic);
+        own.map_or(&self.format, |(_, format)| format)
+    }
+
     /// Whether it reads all topics whose names match a pattern.
     pub fn is_pattern(&self) -> bool {
         self.topic().topic.starts_with('^')
@@ -92,6 +102,8 @@ pub struct Sink {
     pub topic: TopicSettings,
     /// How the values are written.
     pub format: Format,
+    /// How the keys are written; as they come, where it is not said.
+    pub key_format: Option<Format>,
     /// Properties of the producer alone.
     pub kafka: Properties,
 }
@@ -189,14 +201,38 @@ pub struct Pipeline {
 impl Pipeline {
     /// All that a record goes through, in order.
     pub fn topology(&self) -> Topology {
-        let steps = self.steps.iter().map(|step| step.operator.clone());
-        Topology::new(steps.chain(self.router.clone().map(|router| router as _)))
+        let router = self.router.clone().map(|router| router as _);
+        Topology::new(self.first_steps(self.steps.len()).chain(router))
+    }
+
+    /// The operators of so many steps, and what comes before them all.
+    pub fn first_steps(&self, steps: usize) -> impl Iterator<Item = Arc<dyn Operator>> {
+        let steps = self.steps.iter().take(steps).map(|step| step.operator.clone());
+        self.intake().map(|intake| Arc::new(intake) as _).into_iter().chain(steps)
+    }
+
+    /// What makes one format of several, where topics of the source have several.
+    fn intake(&self) -> Option<Intake> {
+        let Source { format, formats, .. } = &self.source;
+        (!formats.is_empty()).then(|| Intake::new(formats.clone(), format.clone()))
     }
 
     /// The operators' names for metrics, in the order of the [`topology`](Pipeline::topology).
     pub fn operator_names(&self) -> Vec<String> {
-        let names = self.steps.iter().map(|step| step.name.clone());
+        let first = self.intake().map(|_| "source".to_owned());
+        let names = first.into_iter().chain(self.steps.iter().map(|step| step.name.clone()));
         names.chain(self.router.iter().map(|_| "sink".to_owned())).collect()
+    }
+
+    /// The formats of both sides, of values and of keys, which may have to ask a schema registry.
+    pub fn formats(&self) -> impl Iterator<Item = &Format> {
+        let Pipeline { source, sink, .. } = self;
+        let of_topics = source.formats.iter().map(|(_, format)| format);
+        [&source.format, &sink.format]
+            .into_iter()
+            .chain(of_topics)
+            .chain(&source.key_format)
+            .chain(&sink.key_format)
     }
 
     /// The topics that results go to, each once: the sink's own, then the routes' in the file's order. A result's
@@ -238,7 +274,7 @@ pub struct Metrics {
 /// One record of a test case, in text.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct TestRecord {
-    /// The topic that a result goes to.
+    /// The topic that a result goes to, or that an input comes from.
     pub topic: Option<String>,
     /// The record's key.
     pub key: Option<String>,

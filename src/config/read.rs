@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     engine::FairBy,
-    format::{Format, Formats},
+    format::{Format, Formats, Keys},
     settings::{Diagnostics, Node, Origin, Reader, Tree, Value},
 };
 
@@ -42,18 +42,16 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     let all = kafka::All::read(&root, guarantee);
     let (source, input) = source(&root, name.as_deref(), all.source);
     let (sink, output) = sink(&root, all.sink);
-    let formats = input.zip(output).map(|(input, output)| Formats { input, output });
-    let (steps, written) = operators::read(&root, formats.clone());
+    let formats = input.zip(output).map(|((input, of_keys), (output, to_keys))| Formats {
+        input,
+        output,
+        keys: Keys { input: of_keys, output: to_keys },
+    });
+    let has_formats = formats.is_some();
+    let (steps, formats) = operators::read(&root, formats);
     let sink_topic = sink.as_ref().map_or("", |sink| &sink.topic.topic);
-    let (routes, router) = {
-        let otherwise = formats.as_ref().map(|formats| formats.output.clone()).unwrap_or_default();
-        routes::read(&root, sink_topic, written.unwrap_or_else(|| otherwise.clone()), otherwise)
-    };
-    if formats.is_some()
-        && steps.is_empty()
-        && router.is_none()
-        && root.table("operators").tables().is_empty()
-    {
+    let (routes, router) = routes::read(&root, sink_topic, formats.unwrap_or_default());
+    if has_formats && steps.is_empty() && router.is_none() && root.table("operators").tables().is_empty() {
         operators::required(&root);
     }
     let dead_letters = dead_letters(&root);
@@ -88,20 +86,22 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     })
 }
 
-fn source(
-    root: &Reader<'_>,
-    name: Option<&str>,
-    kafka: super::Properties,
-) -> (Option<Source>, Option<Format>) {
+fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> (Option<Source>, Option<Both>) {
     let table = root.table("source");
     table.table("kafka");
     let topics = source_topics(&table);
     let group = table.string("group").or(name.map(str::to_owned));
+    let formats = formats::of_topics(&table);
+    let key_format = formats::read_key(&table, Side::Source);
     let format = formats::read(&table, Side::Source);
     let requests = table.boolean("requests").unwrap_or(false);
     table.finish();
-    let source = || Some(Source { topics: topics?, group: group?, format: format.clone()?, requests, kafka });
-    (source(), format)
+    let both = format.zip(key_format);
+    let source = || {
+        let (format, key_format) = both.clone()?;
+        Some(Source { topics: topics?, group: group?, format, formats, key_format, requests, kafka })
+    };
+    (source(), both)
 }
 
 /// What is read: `topic`, `topics` or `pattern`.
@@ -165,14 +165,22 @@ fn pattern(table: &Reader<'_>) -> Option<String> {
     Some(format!("^({pattern})$"))
 }
 
-fn sink(root: &Reader<'_>, kafka: super::Properties) -> (Option<Sink>, Option<Format>) {
+/// The format of values, and that of keys, where they have one.
+type Both = (Format, Option<Format>);
+
+fn sink(root: &Reader<'_>, kafka: super::Properties) -> (Option<Sink>, Option<Both>) {
     let table = root.table("sink");
     table.table("kafka");
     let topic = topic(&table, "the topic that results go to");
+    let key_format = formats::read_key(&table, Side::Sink);
     let format = formats::read(&table, Side::Sink);
     table.finish();
-    let sink = || Some(Sink { topic: topic?, format: format.clone()?, kafka });
-    (sink(), format)
+    let both = format.zip(key_format);
+    let sink = || {
+        let (format, key_format) = both.clone()?;
+        Some(Sink { topic: topic?, format, key_format, kafka })
+    };
+    (sink(), both)
 }
 
 pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {

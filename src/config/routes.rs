@@ -7,7 +7,7 @@ use super::{
     read::{legal_topic, topic, topic_settings},
 };
 use crate::{
-    format::Format,
+    format::{Format, Formats},
     operator::{Route as Branch, Router},
     record::ResultTopic,
     settings::{Flat, Node, Reader},
@@ -16,18 +16,13 @@ use crate::{
 /// The most topics of a pipeline.
 const MOST: usize = 1_000;
 
-/// The `[[routes]]` tables of a pipeline whose operators write values in the format `from`, and whose sink's own topic has the
-/// format `otherwise`. `None` for the router where every result goes to that topic as it is.
-pub(super) fn read(
-    root: &Reader<'_>,
-    sink: &str,
-    from: Format,
-    otherwise: Format,
-) -> (Vec<SinkRoute>, Option<Router>) {
+/// The `[[routes]]` tables of a pipeline whose results come with the formats of the input, and whose sink's own topic has those of
+/// the output. `None` for the router where every result goes to that topic as it is.
+pub(super) fn read(root: &Reader<'_>, sink: &str, formats: Formats) -> (Vec<SinkRoute>, Option<Router>) {
     let (mut routes, mut branches) = (Vec::new(), Vec::new());
     let mut known = vec![sink.to_owned()];
     for table in root.array_of_tables("routes") {
-        let route = route(&table, &otherwise);
+        let route = route(&table, &formats.output);
         if let Some(route) = &route {
             let topics =
                 route.topics.iter().map(|(name, topic)| (name.clone(), place(&mut known, &topic.topic)));
@@ -46,8 +41,8 @@ pub(super) fn read(
         let sentence = format!("the routes have {} topics, and {MOST} are the most", known.len());
         root.say(root.table("routes").origin(), sentence, None);
     }
-    let is_needed = !branches.is_empty() || from != otherwise;
-    (routes, is_needed.then(|| Router::new(branches, from, otherwise)))
+    let is_needed = !branches.is_empty() || formats.input != formats.output || formats.keys.differ();
+    (routes, is_needed.then(|| Router::new(branches, formats)))
 }
 
 /// The place of a topic among the results', which is new where it was not known.

@@ -5,7 +5,7 @@ use proptest::{prelude::*, sample::select};
 use super::{Expression, Scope};
 use crate::{
     record::{Offset, Record, TopicPartition},
-    value::{Others, Value, Wanted, read_json_fields},
+    value::{Others, Value, Wanted, read_json_fields, read_whole},
 };
 
 fn record(value: &str) -> Record {
@@ -83,6 +83,37 @@ fn an_object_and_a_field_of_it_are_read_as_one() {
         "has(value.o) && value.o.a == 'x'",
     ] {
         agree(source, order);
+    }
+}
+
+#[test]
+fn a_key_with_a_format_is_looked_into_alike() {
+    for key in [r#"{"a":1,"s":"x\n","n":null,"o":{"a":"eu","l":[1]}}"#, "5", "null", "[1]", "\"eu\""] {
+        for source in [
+            "key.a > 100",
+            "key.o.a == 'eu' && key.a == 1",
+            "key.s + 'y'",
+            "has(key.o.l) && key.n == null",
+            "key.none == 1",
+            "key.o.l == [1]",
+            "size(key) == 4 && key.a == 1",
+            "key == null || key == 5 || key == 'eu'",
+            "{'key': key, 'o': key.o}",
+        ] {
+            let expression = Expression::new(source).unwrap();
+            let (record, needs) = (record("1"), expression.needs());
+            let read = read_json_fields(&key.to_owned().into(), &needs.key, Others::Dropped).unwrap();
+            let read = if needs.key == Wanted::All { read_whole(read).unwrap() } else { read };
+            let scope = Scope::new(&record, None, needs, Value::Null).with_key(read);
+            let interpreted = format!("{:?}", expression.interpreted(&scope));
+            assert_eq!(format!("{:?}", expression.evaluate(&scope)), interpreted, "`{source}` for {key}");
+            assert_eq!(
+                expression.holds(&scope),
+                expression.interpreted_holds(&scope),
+                "`{source}` for {key}"
+            );
+            assert!(!interpreted.contains("ndeclared") && !interpreted.contains("unread"), "{interpreted}");
+        }
     }
 }
 

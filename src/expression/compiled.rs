@@ -32,7 +32,8 @@ enum Node {
     Field(Field),
     Has(Field),
     Header(String),
-    Key,
+    /// The key, or the field of it at that path.
+    Key(Vec<String>),
     Topic,
     Partition,
     Offset,
@@ -104,7 +105,7 @@ impl Compiler {
             _ => match needs::path(part).as_deref() {
                 Some(["value", path @ ..]) => Node::Field(self.field(path.iter())),
                 Some(["headers", name]) => Node::Header((*name).to_owned()),
-                Some(["key"]) => Node::Key,
+                Some(["key", path @ ..]) => Node::Key(path.iter().map(|name| (*name).to_owned()).collect()),
                 Some(["topic"]) => Node::Topic,
                 Some(["partition"]) => Node::Partition,
                 Some(["offset"]) => Node::Offset,
@@ -239,7 +240,7 @@ impl Node {
             Node::Field(field) => seen.field(field)?,
             Node::Has(field) => Scalar::Bool(seen.has(field)?),
             Node::Header(name) => seen.header(name)?,
-            Node::Key => seen.key()?,
+            Node::Key(path) => seen.key(path)?,
             Node::Topic => Scalar::Text(seen.topic().into()),
             Node::Partition => Scalar::Int(seen.partition()),
             Node::Offset => Scalar::Int(seen.offset()),

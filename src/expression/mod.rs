@@ -177,8 +177,8 @@ impl Expression {
         }
     }
 
-    /// Whether the condition holds for a record whose value is JSON, which is looked into where it stands. `None` where that
-    /// does not tell; then the value has to be read, for [`holds`](Expression::holds).
+    /// Whether the condition holds for a record whose value is JSON, which is looked into where it stands; its key is text. `None`
+    /// where that does not tell; then the value has to be read, for [`holds`](Expression::holds).
     pub fn holds_in_json(&self, record: &Record, place: Place<'_>) -> Option<bool> {
         self.in_json(record, place, Compiled::holds)
     }
@@ -199,7 +199,7 @@ impl Expression {
             (compiled.paths.as_ref().filter(|paths| !paths.is_empty())?, record.value.as_ref()?);
         let found = paths.find(text)?;
         bounds::begin();
-        evaluate(compiled, &Seen { record, place, value: Held::Json(text, &found) })
+        evaluate(compiled, &Seen { record, place, value: Held::Json(text, &found), key: None })
     }
 
     /// What the interpreter says, which has the last word. Tests ask it alone.

@@ -62,6 +62,7 @@ fn walk(part: &mut IdedExpr, needs: &mut Needs) {
     if let Some(path) = wanted_path(part) {
         let wanted: Option<&mut Wanted> = match path[0] {
             "value" => Some(&mut needs.value),
+            "key" => Some(&mut needs.key),
             "headers" => Some(&mut needs.headers),
             _ => None,
         };

@@ -37,15 +37,15 @@ fn read<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Ex
     }
 }
 
-/// Puts the reading around each field of the value that is used.
+/// Puts the reading around each field of the value, and of the key, that is used. The key itself is read already.
 pub fn put_in(part: &mut IdedExpr) {
     if let Expr::Select(select) = &mut part.expr
         && select.test
     {
         return put_in(&mut select.operand);
     }
-    if needs::path(part).is_some() {
-        return if needs::path(part).is_some_and(|path| path[0] == "value") {
+    if let Some(path) = needs::path(part) {
+        return if path[0] == "value" || path[0] == "key" && path.len() > 1 {
             wrap(part)
         };
     }

@@ -37,6 +37,8 @@ const DEEPEST: usize = 128;
 pub struct Needs {
     /// Of its value.
     pub value: Wanted,
+    /// Of its key, where that has a format; otherwise it is text.
+    pub key: Wanted,
     /// Of its headers, by name.
     pub headers: Wanted,
 }
@@ -45,6 +47,7 @@ impl Needs {
     /// What another expression looks into is needed too.
     pub fn extend(&mut self, other: &Needs) {
         self.value.extend(&other.value);
+        self.key.extend(&other.key);
         self.headers.extend(&other.headers);
     }
 }
@@ -55,18 +58,30 @@ pub struct Scope<'a> {
     place: Place<'a>,
     needs: &'a Needs,
     value: Value,
+    /// Where it has a format.
+    key: Option<Value>,
     headers: OnceLock<Value>,
 }
 
 impl<'a> Scope<'a> {
     /// A record whose value was read as `needs` says. Where it was read is unknown in a test without a topic.
     pub fn new(record: &'a Record, place: Place<'a>, needs: &'a Needs, value: Value) -> Self {
-        Scope { record, place, needs, value, headers: OnceLock::new() }
+        Scope { record, place, needs, value, key: None, headers: OnceLock::new() }
+    }
+
+    /// With a key that has a format, and was read as `needs` says: all of it, where all of it is needed.
+    pub fn with_key(self, key: Value) -> Self {
+        Scope { key: Some(key), ..self }
     }
 
     /// The same, for compiled expressions.
     pub(super) fn seen(&self) -> Seen<'_> {
-        Seen { record: self.record, place: self.place, value: Held::Read(&self.value) }
+        Seen {
+            record: self.record,
+            place: self.place,
+            value: Held::Read(&self.value),
+            key: self.key.as_ref(),
+        }
     }
 
     /// Made when the interpreter asks for them.
@@ -125,13 +140,17 @@ impl VariableResolver for Scope<'_> {
                 wanted @ Wanted::Fields(_) => Some(part(self.headers(), wanted)),
                 _ => give(self.headers()).ok(),
             },
-            "key" => Some(match self.record.key.as_deref() {
-                None => CowVal::owned(CelNull),
-                Some(bytes) => match std::str::from_utf8(bytes) {
-                    Ok(text) => CowVal::owned(CelString::from(text)),
-                    Err(_) => CowVal::owned(CelBytes::from(bytes)),
-                },
-            }),
+            "key" => match (&self.key, &self.needs.key) {
+                (Some(key @ Value::Map(_)), wanted @ Wanted::Fields(_)) => Some(part(key, wanted)),
+                (Some(key), _) => give(key).ok(),
+                (None, _) => Some(match self.record.key.as_deref() {
+                    None => CowVal::owned(CelNull),
+                    Some(bytes) => match std::str::from_utf8(bytes) {
+                        Ok(text) => CowVal::owned(CelString::from(text)),
+                        Err(_) => CowVal::owned(CelBytes::from(bytes)),
+                    },
+                }),
+            },
             "topic" => {
                 Some(CowVal::owned(CelString::from(self.place.map_or("", |(place, _)| &*place.topic))))
             }
@@ -230,7 +249,8 @@ impl<'a> View<'a> {
     {
         let (value, wanted) = match self {
             View::Object { value, wanted } => (*value, *wanted),
-            View::Unread(value) => return give(value),
+            View::Unread(value) if name.downcast_ref::<CelNull>().is_some() => return give(value),
+            View::Unread(value) => return within(value, name),
         };
         let Some(name) = name.downcast_ref::<CelString>() else {
             let types = vec!["map".to_owned(), name.get_type().name().to_owned()];
@@ -249,6 +269,18 @@ impl<'a> View<'a> {
             (Some(value), _) => give(value),
         }
     }
+}
+
+/// A field of what an expression uses as a whole, too; or of what is no object, and then that is said.
+fn within<'b, 'v, 'a: 'v>(value: &'a Value, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let read = give(value)?.into_owned();
+    let none = format!("{} has no fields", read.get_type().name());
+    let none = || ExecutionError::function_error("@read", &none);
+    let found = read.into_indexer().ok_or_else(none)?.steal(name);
+    found.map(CowVal::Owned).map_err(|error| match error {
+        ExecutionError::NoSuchKey(_) => error,
+        _ => none(),
+    })
 }
 
 /// A value as the interpreter's own, reading it where it is still text.

@@ -21,6 +21,8 @@ pub struct Seen<'s> {
     pub record: &'s Record,
     pub place: Place<'s>,
     pub value: Held<'s>,
+    /// Its key, where that has a format.
+    pub key: Option<&'s Value>,
 }
 
 /// Its value.
@@ -82,9 +84,13 @@ impl<'s> Seen<'s> {
         }
     }
 
-    /// The key.
-    pub fn key(&self) -> Result<Scalar<'s>, Stop> {
-        self.record.key.as_deref().map_or(Ok(Scalar::Null), text)
+    /// The key, or a field of it.
+    pub fn key(&self, path: &[String]) -> Result<Scalar<'s>, Stop> {
+        match self.key {
+            Some(key) => Scalar::of(find(key, path)?),
+            None if path.is_empty() => self.record.key.as_deref().map_or(Ok(Scalar::Null), text),
+            None => Err(Stop::Unknown),
+        }
     }
 
     /// The topic.

@@ -122,7 +122,10 @@ fn only_what_is_looked_into_is_needed() {
         paths.iter().for_each(|path| wanted.add(path));
         wanted
     };
-    assert_eq!(needs("key.startsWith('eu-') && offset > 5"), Needs::default());
+    assert_eq!(needs("topic.startsWith('eu-') && offset > 5"), Needs::default());
+    let of_key = needs("key.startsWith('eu-')");
+    assert_eq!((of_key.value, of_key.key), (Wanted::Nothing, Wanted::All), "the value is not read");
+    assert_eq!(needs("key.region == 'eu' && has(key.o.a)").key, fields(&[&["region"], &["o", "a"]]));
     assert_eq!(needs("value.a.b > 1 || value.a['c'] == key").value, fields(&[&["a", "b"], &["a", "c"]]));
     assert_eq!(needs("value.tags.all(t, t == value.x)").value, fields(&[&["tags"], &["x"]]));
     assert_eq!(needs("has(value.a.b)").value, fields(&[&["a", "b"]]));
@@ -188,6 +191,10 @@ fn a_failure_names_the_expression_the_column_and_the_reason() {
         ("value.a > 1", r#"{"a":"x"}"#, "`value.a > 1`, column 9: `>` cannot be applied to string and int"),
         ("1 / value.a", r#"{"a":0}"#, "`1 / value.a`, column 3: a division by zero"),
         ("value.a.b == 1", r#"{"a":5}"#, "`value.a.b == 1`, column 8: int has no fields"),
+        ("value.a == 5", "5", "`value.a == 5`, column 6: int has no fields"),
+        ("value.a", "null", "`value.a`, column 6: null has no fields"),
+        ("value['a'] + [2]", "[1]", "`value['a'] + [2]`, column 6: list has no fields"),
+        ("size(value) + value.b", r#"{"a":5}"#, "`size(value) + value.b`, column 20: there is no field `b`"),
         (
             "value.a + 1",
             r#"{"a":9223372036854775807}"#,
@@ -307,6 +314,18 @@ fn nothing_that_a_stranger_sends_is_multiplied_without_an_end() {
         gives("'a-b-c'.replace('-', '+', 1) + ['x', 'y', 'x'].distinct().join('/')", &value),
         r#""a+b-cx/y""#
     );
+}
+
+#[test]
+fn a_field_of_an_object_that_is_used_as_a_whole_is_that_field() {
+    for (source, expected) in [
+        ("size(value) + value.a", "7"),
+        ("value.o == {'b': 6} && value.o.b == 6", "true"),
+        ("size(value.o) + value.o['b']", "7"),
+        ("has(value.a) && !has(value.c) && size(value) == 2", "true"),
+    ] {
+        assert_eq!(gives(source, r#"{"a":5,"o":{"b":6}}"#), expected, "{source}");
+    }
 }
 
 #[test]

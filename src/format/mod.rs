@@ -12,11 +12,13 @@ mod json;
 mod needs;
 mod numbers;
 mod protobuf;
+mod sides;
 mod text;
 
 pub use avro::{Avro, Schema as AvroSchema};
 pub use error::ValueError;
 pub use protobuf::{Message as ProtobufMessage, Protobuf};
+pub use sides::{Formats, Keys};
 
 use std::sync::Arc;
 
@@ -53,15 +55,6 @@ pub enum Format {
     Avro(Arc<Avro>),
     /// A Protobuf message.
     Protobuf(Arc<Protobuf>),
-}
-
-/// The formats on both sides of an operator.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Formats {
-    /// How the values that come in are written.
-    pub input: Format,
-    /// How the values that go out are to be written.
-    pub output: Format,
 }
 
 impl Format {
@@ -198,10 +191,11 @@ impl Format {
         }
     }
 
-    /// A value as text, for people: JSON for a format with a schema. What cannot be read is the text that its bytes are.
+    /// A value as text, for people: JSON for a format with a schema, digits for `bincode`. What cannot be read is the text that its
+    /// bytes are.
     pub fn to_text(&self, value: &Bytes) -> String {
         let json = || self.read(value, &Wanted::All, Others::Kept).and_then(|value| json::write(&value)).ok();
-        let json = if self.has_schema() { json() } else { None };
+        let json = if self.has_schema() || *self == Format::Bincode { json() } else { None };
         String::from_utf8_lossy(&json.unwrap_or_else(|| value.clone())).into_owned()
     }
 

@@ -1,9 +1,9 @@
 //! What operators with expressions have in common: reading a record as far as it is needed, and what a failure is.
 
-use super::{Cost, OperatorError, Output};
+use super::{Cost, OperatorError, Output, keys};
 use crate::{
     expression::{Expression, Failure, Needs, Scope},
-    format::{Format, ValueError},
+    format::{Format, Formats, ValueError},
     record::{Record, classes},
     value::{Others, Value, Wanted},
 };
@@ -12,21 +12,24 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Input {
     format: Format,
+    /// The format of keys, where they have one and are looked into.
+    key: Option<Format>,
     others: Others,
     needs: Needs,
 }
 
 impl Input {
-    /// For these expressions, which look into values of this format; `others` says what becomes of fields that none of them
-    /// names.
+    /// For these expressions, which look into records that come in with these formats; `others` says what becomes of fields of the
+    /// value that none of them names.
     pub(super) fn new<'a>(
-        format: Format,
+        formats: &Formats,
         others: Others,
         expressions: impl IntoIterator<Item = &'a Expression>,
     ) -> Self {
         let mut needs = Needs::default();
         expressions.into_iter().for_each(|expression| needs.extend(expression.needs()));
-        Input { format, others, needs }
+        let key = formats.keys.input.clone().filter(|_| needs.key != Wanted::Nothing);
+        Input { format: formats.input.clone(), key, others, needs }
     }
 
     /// The field at this path is looked into too.
@@ -45,7 +48,7 @@ impl Input {
         record: &Record,
         out: &Output,
     ) -> Result<bool, OperatorError> {
-        if matches!(self.format, Format::Json)
+        if self.is_plain_json()
             && let Some(holds) = when.holds_in_json(record, out.place())
         {
             return Ok(holds);
@@ -63,7 +66,7 @@ impl Input {
         record: &Record,
         out: &Output,
     ) -> Result<Value, OperatorError> {
-        if matches!(self.format, Format::Json)
+        if self.is_plain_json()
             && let Some(value) = expression.evaluate_in_json(record, out.place())
         {
             return Ok(value);
@@ -71,10 +74,15 @@ impl Input {
         expression.evaluate(&self.scope(record, out)?).map_err(failed)
     }
 
-    /// The record, as far as it is looked into. Its value is not read where nothing is.
+    /// Whether a record's value can be looked into where it stands, and its key is not looked into, or is text.
+    fn is_plain_json(&self) -> bool {
+        matches!(self.format, Format::Json) && self.key.is_none()
+    }
+
+    /// The record, as far as it is looked into. Neither its value nor its key is read where nothing is.
     ///
     /// # Errors
-    /// Bad input, where the value is none of its format.
+    /// Bad input, where one of them is none of its format.
     pub(super) fn scope<'a>(
         &'a self,
         record: &'a Record,
@@ -84,7 +92,11 @@ impl Input {
             (Wanted::Nothing, _) | (_, None) => Value::Null,
             (wanted, Some(bytes)) => self.format.read(bytes, wanted, self.others).map_err(bad_value)?,
         };
-        Ok(Scope::new(record, out.place(), &self.needs, value))
+        let scope = Scope::new(record, out.place(), &self.needs, value);
+        match &self.key {
+            None => Ok(scope),
+            Some(format) => Ok(scope.with_key(keys::read(format, record.key.as_ref(), &self.needs.key)?)),
+        }
     }
 }
 

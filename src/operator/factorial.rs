@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn formats_differ_on_both_sides_where_the_pipeline_says_so() {
-        let formats = Formats { input: Format::Json, output: Format::Bincode };
+        let formats = Formats { input: Format::Json, output: Format::Bincode, ..Formats::default() };
         let mut out = Output::default();
         Factorial::new(100, default_memory(), formats).apply(record(br#"{"n":5}"#), &mut out).unwrap();
         assert_eq!(out.drain().next().and_then(|r| r.value).as_deref(), Some(&[5, 1, 120][..]));

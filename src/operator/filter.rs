@@ -78,7 +78,7 @@ impl Filter {
             None => None,
             Some(source) => {
                 let when = settings::expression("when", source, Expression::condition)?;
-                let input = Input::new(formats.input.clone(), Others::Dropped, [&when]);
+                let input = Input::new(&formats, Others::Dropped, [&when]);
                 Some((when, input))
             }
         };
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn bounds_on_json_say_what_they_need_and_where_else_a_field_is_compared() {
-        let json = Formats { input: Format::Json, output: Format::Json };
+        let json = Formats { input: Format::Json, output: Format::Json, ..Formats::default() };
         let filter =
             Filter::build("min = 5".parse().unwrap(), json).map_err(|error| error.to_string()).unwrap();
         let message =
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_expression_is_a_condition_beside_the_short_ones() {
-        let json = Formats { input: Format::Json, output: Format::Json };
+        let json = Formats { input: Format::Json, output: Format::Json, ..Formats::default() };
         let build = |toml: &str| Filter::build(toml.parse().unwrap(), json.clone());
         let filter = build("when = \"value.amount > 100 || headers.vip == 'yes'\"\nkey_prefix = 'eu-'");
         let filter = filter.map_err(|error| error.to_string()).unwrap();
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(error.key.as_deref(), Some("when"));
         let error = Filter::build(
             "max = 5".parse().unwrap(),
-            Formats { input: Format::Bytes, output: Format::Bytes },
+            Formats { input: Format::Bytes, output: Format::Bytes, ..Formats::default() },
         );
         assert_eq!(
             error.err().unwrap().reason,

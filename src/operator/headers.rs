@@ -52,7 +52,7 @@ impl SetHeaders {
             expressions.push((name, settings::expression(&key, &source, Expression::new)?));
         }
         let input =
-            Input::new(formats.input, Others::Dropped, expressions.iter().map(|(_, expression)| expression));
+            Input::new(&formats, Others::Dropped, expressions.iter().map(|(_, expression)| expression));
         Ok(Box::new(SetHeaders { set: expressions, remove: remove.unwrap_or_default(), input }))
     }
 }
@@ -88,7 +88,10 @@ mod tests {
     use crate::format::Format;
 
     fn build(toml: &str) -> Built {
-        SetHeaders::build(toml.parse().unwrap(), Formats { input: Format::Json, output: Format::Json })
+        SetHeaders::build(
+            toml.parse().unwrap(),
+            Formats { input: Format::Json, output: Format::Json, ..Formats::default() },
+        )
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Map {
         let (change, input) = match (settings.value, settings.set, settings.remove) {
             (Some(source), None, None) => {
                 let expression = settings::expression("value", &source, Expression::new)?;
-                let input = Input::new(formats.input.clone(), Others::Dropped, [&expression]);
+                let input = Input::new(&formats, Others::Dropped, [&expression]);
                 (Change::Whole(expression), input)
             }
             (None, None, None) => {
@@ -73,8 +73,9 @@ impl Map {
 fn fields_of(
     set: toml::Table,
     remove: Vec<String>,
-    Formats { input: format, output }: &Formats,
+    formats: &Formats,
 ) -> Result<(Change, Input), SettingError> {
+    let Formats { input: format, output, .. } = formats;
     if !format.has_fields() {
         let reason = format!(
             "values of the format {} have no fields; say `format = \"json\"` in `[source]`, or make a new `value`",
@@ -98,8 +99,7 @@ fn fields_of(
         let reason = format!("`{}` is set as well", path.join("."));
         return Err(SettingError::new(Some("remove"), reason));
     }
-    let mut input =
-        Input::new(format.clone(), Others::Kept, expressions.iter().map(|(_, expression)| expression));
+    let mut input = Input::new(formats, Others::Kept, expressions.iter().map(|(_, expression)| expression));
     for path in expressions.iter().map(|(path, _)| path).chain(&remove) {
         input.want(&path.iter().map(String::as_str).collect::<Vec<_>>());
     }
@@ -168,7 +168,10 @@ mod tests {
     use super::*;
 
     fn map(toml: &str) -> Built {
-        Map::build(toml.parse().unwrap(), Formats { input: Format::Json, output: Format::Json })
+        Map::build(
+            toml.parse().unwrap(),
+            Formats { input: Format::Json, output: Format::Json, ..Formats::default() },
+        )
     }
 
     /// What becomes of a value; or the class and the sentence.
@@ -270,7 +273,7 @@ mod tests {
         assert_eq!(refused("set.a = '1'\nremove = ['a']").2, "`a` is set as well");
         let text = Map::build("set.a = '1'".parse().unwrap(), Formats::default()).err().unwrap();
         assert!(text.reason.starts_with("values of the format text have no fields"), "{}", text.reason);
-        let formats = Formats { input: Format::Json, output: Format::Text };
+        let formats = Formats { input: Format::Json, output: Format::Text, ..Formats::default() };
         let text = Map::build("set.a = '1'".parse().unwrap(), formats).err().unwrap();
         assert_eq!(
             text.reason,

@@ -16,7 +16,9 @@ mod filter;
 mod headers;
 mod http;
 mod identity;
+mod intake;
 mod key;
+mod keys;
 mod map;
 mod number;
 mod registry;
@@ -30,6 +32,7 @@ pub use error::OperatorError;
 pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
+pub use intake::Intake;
 pub(crate) use registry::add;
 pub use registry::{Configured, Factory, registry};
 pub use router::{Route, Router};
@@ -161,6 +164,11 @@ pub trait Operator: Send + Sync + 'static {
     /// Whether a value goes through as it came, so that its format must be the same on both sides.
     fn keeps_value(&self) -> bool {
         false
+    }
+
+    /// Whether a key goes through as it came, likewise.
+    fn keeps_key(&self) -> bool {
+        true
     }
 
     /// The operator as one that is waited for, where it is one.

@@ -3,11 +3,11 @@
 use super::{
     Cost, Operator, OperatorError, Output, SettingError,
     evaluate::{Input, bad_value, cost},
-    fields, settings,
+    fields, keys, settings,
 };
 use crate::{
     expression::Expression,
-    format::Format,
+    format::{Format, Formats},
     record::{Record, ResultTopic},
     value::Others,
 };
@@ -61,26 +61,21 @@ impl Route {
 }
 
 /// Sends each result on the first route that takes it, and to the sink's own topic where none does. Values are converted where
-/// their topic has another format than the operators have written.
+/// their topic has another format than the operators have written, and keys where the sink has another one for them.
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Route>,
     input: Input,
-    /// How values come out of the operators.
-    from: Format,
-    /// How they are written in the sink's own topic.
-    otherwise: Format,
+    /// How values and keys come out of the operators; and how they are written in the sink's own topic.
+    formats: Formats,
 }
 
 impl Router {
-    /// A router for results in the format `from`. `otherwise` is the format of the sink's own topic.
-    pub fn new(routes: Vec<Route>, from: Format, otherwise: Format) -> Router {
-        let input = Input::new(
-            from.clone(),
-            Others::Dropped,
-            routes.iter().flat_map(|route| route.when.iter().chain(&route.by)),
-        );
-        Router { routes, input, from, otherwise }
+    /// A router for results that come with the formats of the input. Those of the output are the sink's own topic's.
+    pub fn new(routes: Vec<Route>, formats: Formats) -> Router {
+        let expressions = routes.iter().flat_map(|route| route.when.iter().chain(&route.by));
+        let input = Input::new(&formats, Others::Dropped, expressions);
+        Router { routes, input, formats }
     }
 
     /// Where a result goes, and how its value is written there.
@@ -90,7 +85,7 @@ impl Router {
                 return Ok((topic, &route.format));
             }
         }
-        Ok((ResultTopic::default(), &self.otherwise))
+        Ok((ResultTopic::default(), &self.formats.output))
     }
 }
 
@@ -102,10 +97,15 @@ impl Operator for Router {
     fn apply(&self, mut record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let (topic, format) = self.find(&record, out)?;
         record.to = topic;
-        if *format != self.from
+        if *format != self.formats.input
             && let Some(value) = &record.value
         {
-            record.value = Some(self.from.convert(value, format).map_err(bad_value)?);
+            record.value = Some(self.formats.input.convert(value, format).map_err(bad_value)?);
+        }
+        if self.formats.keys.differ()
+            && let Some(key) = &record.key
+        {
+            record.key = keys::convert(&self.formats.keys, key)?;
         }
         out.push(record);
         Ok(())
@@ -117,6 +117,11 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::format::Keys;
+
+    fn router(routes: Vec<Route>, input: Format, output: Format) -> Router {
+        Router::new(routes, Formats { input, output, keys: Keys::default() })
+    }
 
     fn route(when: &str, to: u16, format: Format) -> Route {
         Route::new(Some(when), None, vec![("t".to_owned(), ResultTopic(to))], format).unwrap()
@@ -136,7 +141,7 @@ mod tests {
             route("value.amount > 100", 1, Format::Json),
             route("value.amount > 10 && key == 'eu'", 2, Format::Json),
         ];
-        let router = Router::new(routes, Format::Json, Format::Json);
+        let router = router(routes, Format::Json, Format::Json);
         for (value, to) in [(r#"{"amount":101}"#, 1), (r#"{"amount": 11}"#, 2), (r#"{"amount": 1 }"#, 0)] {
             assert_eq!(
                 routed(&router, Some(value)),
@@ -152,7 +157,7 @@ mod tests {
     fn an_expression_chooses_among_the_topics_that_are_named_and_no_other() {
         let topics = vec![("de".to_owned(), ResultTopic(1)), ("7".to_owned(), ResultTopic(2))];
         let route = Route::new(None, Some("value.country"), topics, Format::Json).unwrap();
-        let router = Router::new(vec![route], Format::Json, Format::Json);
+        let router = router(vec![route], Format::Json, Format::Json);
         let to = |value| routed(&router, Some(value)).map(|(to, _)| to);
         assert_eq!(to(r#"{"country":"de"}"#), Ok(1));
         assert_eq!(to(r#"{"country":7}"#), Ok(2));
@@ -160,9 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_written_in_the_sinks_format_and_routed_by_as_it_came() {
+        let routes = vec![route("key == 'eu'", 1, Format::Json)];
+        let keys = Keys { input: None, output: Some(Format::Json) };
+        let router = Router::new(routes, Formats { input: Format::Json, output: Format::Json, keys });
+        let mut out = Output::default();
+        router.apply(Record { key: Some("eu".into()), ..Record::default() }, &mut out).unwrap();
+        let record = out.drain().next().unwrap();
+        assert_eq!((record.to.0, record.key.as_deref()), (1, Some(&b"\"eu\""[..])));
+    }
+
+    #[test]
     fn a_value_is_written_in_the_format_of_its_topic() {
         let routes = vec![route("value == 7", 1, Format::Bincode)];
-        let router = Router::new(routes, Format::Json, Format::Text);
+        let router = router(routes, Format::Json, Format::Text);
         assert_eq!(routed(&router, Some("7")), Ok((1, Some(Bytes::from_static(&[1, 7])))));
         assert_eq!(routed(&router, Some(" 8")), Ok((0, Some("8".into()))));
         assert_eq!(

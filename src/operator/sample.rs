@@ -42,7 +42,7 @@ impl Sample {
             return Err(SettingError::new(Some("rate"), format!("{rate} is not between 0 and 1")));
         }
         let by = by.map(|source| settings::expression("by", &source, Expression::new)).transpose()?;
-        let input = Input::new(formats.input, Others::Dropped, &by);
+        let input = Input::new(&formats, Others::Dropped, &by);
         Ok(Box::new(Sample { below: (rate * 2_f64.powi(64)) as u128, by, input }))
     }
 

@@ -39,7 +39,7 @@ impl Split {
     pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
         let settings: Settings = settings::read(table)?;
         let into = settings::expression("into", &settings.into, Expression::new)?;
-        let input = Input::new(formats.input, Others::Dropped, [&into]);
+        let input = Input::new(&formats, Others::Dropped, [&into]);
         Ok(Box::new(Split { into, input, output: formats.output }))
     }
 }
@@ -74,7 +74,7 @@ mod tests {
 
     fn split(into: &str, value: &'static str) -> Result<Vec<Record>, OperatorError> {
         let table = toml::Table::from_iter([("into".to_owned(), into.into())]);
-        let formats = Formats { input: Format::Json, output: Format::Json };
+        let formats = Formats { input: Format::Json, output: Format::Json, ..Formats::default() };
         let operator = Split::build(table, formats).map_err(|error| error.to_string()).unwrap();
         let record = Record {
             key: Some("k".into()),

@@ -51,6 +51,7 @@ pub fn dead_letters_document() -> String {
          were.\n`pipeline_dead_letters_total` counts them by class. A `[[test]]` of the pipeline's file says which \
          classes it expects:\n`dead_letters = [\"not-json\"]`.\n\n\
          ## Classes\n\n| class | when |\n|---|---|\n{}\n\
+         A key that is none of its `key_format` has the same classes, and the message says that it is the key.\n\n\
          ## Headers\n\n| header | what it says |\n|---|---|\n{}\n\
          All are text. A record that is read from a dead-letter topic and fails again has each of them twice: the last one\n\
          counts.\n\n\

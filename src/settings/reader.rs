@@ -330,9 +330,11 @@ impl<'a> Reader<'a> {
         self.entries.is_empty()
     }
 
-    /// Whether another key was probably meant to be this one.
+    /// Whether another key, which nobody has asked for so far, was probably meant to be this one.
     pub fn has_like(&self, key: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key != key && closest(&entry.key, [key]).is_some())
+        let asked = self.asked.borrow();
+        let is_like = |other: &String| !asked.contains(other) && closest(other, [key]).is_some();
+        self.entries.iter().any(|entry| entry.key != key && is_like(&entry.key))
     }
 
     /// Whether there is a key that nobody has asked for so far.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{TestDriver, json};
 use crate::{
-    config::{Pipeline, TestCase, TestRecord},
+    config::{Pipeline, Source, TestCase, TestRecord},
     format::Format,
     operator::OperatorError,
     record::{Headers, Record},
@@ -43,16 +43,23 @@ pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>,
     let mut driver = TestDriver::new(pipeline);
     let mut results = Vec::new();
     for record in &case.input {
-        results.extend(driver.pipe(input(record, &pipeline.source.format))?);
+        let made = input(record, &pipeline.source);
+        results.extend(match &record.topic {
+            None => driver.pipe(made),
+            Some(topic) => driver.pipe_from(topic, made),
+        }?);
     }
     let mut differences = Vec::new();
     let passes = pipeline.steps.iter().all(|step| step.operator.keeps_value());
+    let keeps_keys = pipeline.steps.iter().all(|step| step.operator.keeps_key());
+    let own_keys = pipeline.source.key_format.as_ref().filter(|_| keeps_keys);
+    let keys = pipeline.sink.key_format.as_ref().or(own_keys);
     let topics = pipeline.result_topics();
     for index in 0..results.len().max(case.output.len()) {
         let topic = results.get(index).map_or("", |result| &topics[usize::from(result.to.0)].topic);
         let format = pipeline.format_of(topic);
-        let actual = results.get(index).map(|record| output(record, topic, format, passes));
-        compare(index + 1, format, case.output.get(index), actual.as_ref(), &mut differences);
+        let actual = results.get(index).map(|record| output(record, topic, format, keys, passes));
+        compare(index + 1, format, keys, case.output.get(index), actual.as_ref(), &mut differences);
     }
     let classes: Vec<&str> = driver.dead_letters().iter().map(|letter| letter.class).collect();
     if classes != case.dead_letters {
@@ -67,15 +74,19 @@ pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>,
     Ok(differences)
 }
 
-fn input(record: &TestRecord, format: &Format) -> Record {
+fn input(record: &TestRecord, source: &Source) -> Record {
     // What the format cannot write goes in as it is: bad input.
-    let value =
-        record.value.as_ref().map(|text| format.from_text(text).unwrap_or_else(|_| text.clone().into()));
+    let written =
+        |format: &Format, text: &String| format.from_text(text).unwrap_or_else(|_| text.clone().into());
+    let format = record.topic.as_ref().map_or(&source.format, |topic| source.format_of(topic));
+    let value = record.value.as_ref().map(|text| written(format, text));
+    let keys = source.key_format.as_ref().unwrap_or(&Format::Bytes);
+    let key = record.key.as_ref().map(|text| written(keys, text));
     let headers: Headers = record.headers.iter().cloned().collect();
-    Record { key: record.key.clone().map(Into::into), value, headers, ..Record::default() }
+    Record { key, value, headers, ..Record::default() }
 }
 
-fn output(record: &Record, topic: &str, format: &Format, passes: bool) -> TestRecord {
+fn output(record: &Record, topic: &str, format: &Format, keys: Option<&Format>, passes: bool) -> TestRecord {
     let value = record.value.as_ref().map(|value| match (format, passes) {
         (Format::Bincode, true) => {
             format.decode_request(value).map_or_else(|_| text(value), |n| n.to_string())
@@ -90,7 +101,8 @@ fn output(record: &Record, topic: &str, format: &Format, passes: bool) -> TestRe
         .iter()
         .map(|header| (header.name.clone(), header.value.as_deref().map_or_else(|| "null".into(), text)));
     let topic = Some(topic.to_owned());
-    TestRecord { topic, key: record.key.as_deref().map(text), value, headers: headers.collect() }
+    let key = record.key.as_ref().map(|key| keys.unwrap_or(&Format::Bytes).to_text(key));
+    TestRecord { topic, key, value, headers: headers.collect() }
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -106,6 +118,7 @@ fn json_of(format: &Format, expected: Option<&str>, actual: Option<&str>) -> Opt
 fn compare(
     number: usize,
     format: &Format,
+    keys: Option<&Format>,
     expected: Option<&TestRecord>,
     actual: Option<&TestRecord>,
     differences: &mut Vec<Difference>,
@@ -134,7 +147,9 @@ fn compare(
             actual: text_of(actual.topic.as_deref()),
         });
     }
-    if expected.key.is_some() && expected.key != actual.key {
+    let in_json = keys.and_then(|keys| json_of(keys, expected.key.as_deref(), actual.key.as_deref()));
+    let is_same = in_json.map_or(expected.key == actual.key, |(expected, actual)| expected == actual);
+    if expected.key.is_some() && !is_same {
         differences.push(Difference {
             what: format!("{what}'s key"),
             expected: text_of(expected.key.as_deref()),
@@ -235,6 +250,29 @@ mod tests {
         assert_eq!(differences(case, &["source.format=bincode", "sink.format=bincode"]), [""; 0]);
         let wrong = differences("input = '3'\noutput = '3;7'", &["sink.format=bincode"]);
         assert_eq!(wrong, ["result 1\n  expected  \"3;7\"\n  but was   \"3;6\""]);
+    }
+
+    #[test]
+    fn keys_with_a_format_and_topics_with_their_own_are_written_as_their_formats_say() {
+        let text = |case: &str| {
+            format!(
+                "name = 'k'\n[source]\ntopics = ['a', 'b']\nformat = 'json'\nkey_format = 'json'\nformats.b.format = 'bincode'\n\
+                 [operators.filter]\nwhen = 'key.eu && topic != \"c\"'\n[operators.key]\nto = 'key.id'\n\
+                 [sink]\ntopic = 'out'\nformat = 'json'\nkey_format = 'bincode'\n[[test]]\n{case}"
+            )
+        };
+        let differences = |case: &str| {
+            let (pipeline, _) = parse("f.toml", &text(case), &[], &ProcessEnvironment).unwrap();
+            let differences = run_case(&pipeline, &pipeline.tests[0]).unwrap();
+            differences.iter().map(Difference::to_string).collect::<Vec<_>>()
+        };
+        let case = "input = [{ key = { eu = true, id = 7 }, value = { n = 1 } }, { topic = 'b', key = { eu = true, id = 8 }, value = 5 }, \
+                    { key = 'no JSON', value = 1 }, { topic = 'b', key = { eu = true, id = -1 }, value = 5 }, { key = { eu = false } }]\n\
+                    output = [{ key = 7, value = { n = 1 } }, { key = 8, value = 5 }]\n\
+                    dead_letters = ['not-json', 'not-writable']";
+        assert_eq!(differences(case), [""; 0]);
+        let wrong = differences("input = { key = { eu = true, id = 7 } }\noutput = { key = 6 }");
+        assert_eq!(wrong, ["result 1's key\n  expected  \"6\"\n  but was   \"7\""]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     config::Pipeline,
     engine::{Scratch, Topology},
     operator::OperatorError,
-    record::{Record, classes},
+    record::{Offset, Record, TopicPartition, classes},
 };
 
 /// A record that could not be computed.
@@ -68,10 +68,24 @@ impl TestDriver {
     /// # Errors
     /// A fatal error of an operator, on which the pipeline would stop; or that what it has to ask does not answer.
     pub fn pipe(&mut self, record: Record) -> Result<Vec<Record>, OperatorError> {
+        self.apply(record, &mut Scratch::default())
+    }
+
+    /// The same of a record that was read from that topic.
+    ///
+    /// # Errors
+    /// As [`pipe`](TestDriver::pipe).
+    pub fn pipe_from(&mut self, topic: &str, record: Record) -> Result<Vec<Record>, OperatorError> {
+        let mut scratch = Scratch::default();
+        scratch.set_place(&TopicPartition::new(topic, 0), Offset(0));
+        self.apply(record, &mut scratch)
+    }
+
+    fn apply(&mut self, record: Record, scratch: &mut Scratch) -> Result<Vec<Record>, OperatorError> {
         let mut attempt = 1;
         loop {
             let mut results = Vec::new();
-            match self.topology.apply(record.clone(), &mut results, &mut Scratch::default(), |_, _| ()) {
+            match self.topology.apply(record.clone(), &mut results, scratch, |_, _| ()) {
                 Ok(()) => return Ok(results),
                 Err(OperatorError::Passing { .. }) if attempt < self.attempts => attempt += 1,
                 Err(OperatorError::Passing { message }) => {

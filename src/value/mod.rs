@@ -10,6 +10,7 @@ mod json;
 mod paths;
 mod scan;
 mod wanted;
+mod whole;
 
 use bytes::Bytes;
 pub use bytestring::ByteString;
@@ -21,6 +22,7 @@ pub use json::{
 pub use paths::{Found, Paths};
 pub use scan::Scan;
 pub use wanted::Wanted;
+pub use whole::read_whole;
 
 /// A value with a structure. Strings, bytes and JSON text are slices of the record's own buffer where that is possible.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! The binary from outside: what needs no broker, and all the rest on a real Apache Kafka.
 
 mod arrows;
+mod bad;
 mod broker;
 mod check;
 mod code;
@@ -11,6 +12,7 @@ mod faults;
 mod gateway;
 mod guard;
 mod harness;
+mod keys;
 mod latest;
 mod load;
 mod observability;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::settings::ProcessEnvironment;
+use crate::{format::Format, settings::ProcessEnvironment};
 
 /// What is wrong with a pipeline in a folder with schemas; nothing where it can run.
 fn wrong(source: &str, sink: &str) -> String {
@@ -38,6 +38,48 @@ fn a_schema_is_a_file_beside_the_pipelines_or_in_a_registry() {
     );
     let sink = "format = 'avro'\n[sink.avro]\nregistry = 'https://r'\nschema = 'n.avsc'\nsubject = 'record'\nregister = true\nuser = 'u'\npassword = 'p'";
     assert_eq!(wrong("format = 'json'", sink), "");
+}
+
+#[test]
+fn keys_and_topics_have_formats_with_the_same_settings() {
+    let good = |source: &str| {
+        let (pipeline, _) = parsed(&GOOD.replace("topic = \"in\"", source), &[]).unwrap();
+        let Source { format, formats, key_format, .. } = pipeline.source.clone();
+        let names = pipeline.operator_names();
+        (format.name(), formats, key_format, names)
+    };
+    let (format, _, key_format, names) = good("topic = 'in'\nkey_format = 'json'");
+    assert_eq!(
+        (format, key_format.as_ref().map(Format::name)),
+        ("text", Some("json")),
+        "and `format` has its default"
+    );
+    assert_eq!(names, ["factorial"]);
+    let (_, formats, key_format, names) =
+        good("topics = ['in', 'b.c']\n[source.formats.'b.c']\nformat = 'bincode'");
+    assert_eq!((formats, key_format), (vec![("b.c".to_owned(), Format::Bincode)], None));
+    assert_eq!(names, ["source", "factorial"]);
+
+    let key = "format = 'json'\nkey_format = 'avro'\n";
+    let avro = |of: &str| format!("{key}[{of}.key_avro]\nschema = 'n.avsc'");
+    assert_eq!(wrong(&avro("source"), &avro("sink")), "");
+    assert_eq!(wrong(key, "format = 'json'"), "`schema` is missing in `[source.key_avro]`");
+    assert_eq!(
+        wrong("format = 'json'\n[source.key_avro]\nschema = 'n.avsc'", "format = 'json'"),
+        "`[source.key_avro]` is for `key_format = \"avro\"`"
+    );
+    let avro = "format = 'json'\n[source.formats.in]\nformat = 'avro'\navro.schema = 'n.avsc'";
+    assert_eq!(wrong(avro, "format = 'json'"), "");
+    let empty = wrong("format = 'json'\n[source.formats.in]", "format = 'json'");
+    assert_eq!(empty, "`format` is missing in `[source.formats.in]`");
+    let unread = GOOD.replace("topic = \"in\"", "topic = 'in'\nformats.inn.format = 'json'");
+    let warnings = parsed(&unread, &[]).unwrap().1.to_string();
+    assert!(warnings.contains("`source.formats.inn` is for a topic that is not read"), "{warnings}");
+    let schema = wrong(
+        "format = 'avro'\navro.schema = 'n.avsc'\n[source.formats.in]\nformat = 'json'",
+        "format = 'json'",
+    );
+    assert!(schema.ends_with("are written in `source.format` first, which has a schema"), "{schema}");
 }
 
 #[test]

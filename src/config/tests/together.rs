@@ -62,6 +62,10 @@ fn values_are_converted_where_they_pass_through_and_the_formats_differ() {
     assert!(converts.router.is_some());
     let passes = parsed(&identity, &["source.format=json"]).unwrap().0;
     assert!(passes.router.is_none(), "nothing is read that is only handed on");
+    let sets = |sets: &[&str]| parsed(&identity, &[&["source.format=json"], sets].concat()).unwrap().0.router;
+    assert!(sets(&["source.key_format=json"]).is_none(), "keys go on as they came");
+    assert!(sets(&["source.key_format=json", "sink.key_format=json"]).is_none());
+    assert!(sets(&["sink.key_format=json"]).is_some());
     let written = good("format = 'json'\n", &[]);
     assert!(written.router.is_none(), "the factorial writes its results as the sink wants them");
 }

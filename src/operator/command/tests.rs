@@ -7,7 +7,13 @@ use crate::{
     record::{Offset, TopicPartition, classes},
 };
 
-const JSON: Formats = Formats { input: Format::Json, output: Format::Json };
+fn json() -> Formats {
+    formats(Format::Json, Format::Json)
+}
+
+fn formats(input: Format, output: Format) -> Formats {
+    Formats { input, output, ..Formats::default() }
+}
 
 fn build(toml: &str, formats: Formats) -> Box<dyn Operator> {
     Command::build(toml.parse().unwrap(), formats).map_err(|error| error.to_string()).unwrap()
@@ -43,12 +49,12 @@ async fn asked(operator: &dyn Operator, values: &[&'static str]) -> Vec<String> 
 
 #[tokio::test]
 async fn a_program_that_sends_lines_back_changes_nothing() {
-    let cat = build("run = ['cat']", JSON);
+    let cat = build("run = ['cat']", json());
     let values = ["{\"a\" :\n 1.50}", "null", "[\"\\n\"]", "12345678901234567890123"];
     let expected = ["k={\"a\" :  1.50}", "k=none", "k=[\"\\n\"]", "k=12345678901234567890123"];
     assert_eq!(asked(&*cat, &values).await, expected);
     assert_eq!(asked(&*cat, &values).await, expected, "the same one, again");
-    let text = build("run = ['cat']", Formats { input: Format::Text, output: Format::String });
+    let text = build("run = ['cat']", formats(Format::Text, Format::String));
     assert_eq!(
         asked(&*text, &["7", "x"]).await[0],
         "bad-answer: the program's answer cannot be used: the format string needs text, and this is an integer"
@@ -70,7 +76,7 @@ async fn a_line_has_all_that_is_known_of_a_record() {
 
 #[tokio::test]
 async fn an_answer_may_have_several_values_none_an_error_or_another_key() {
-    let sed = |to: &str| build(&format!(r#"run = ["sed", "-u", 's/"value":.*/{to}}}/']"#), JSON);
+    let sed = |to: &str| build(&format!(r#"run = ["sed", "-u", 's/"value":.*/{to}}}/']"#), json());
     assert_eq!(asked(&*sed("\"values\":[1,{}]"), &["0"]).await, ["k=1 k={}"]);
     assert_eq!(asked(&*sed("\"values\":[]"), &["0"]).await, [""]);
     assert_eq!(asked(&*sed("\"key\":\"l\",\"value\":2"), &["0"]).await.len(), 1);
@@ -82,14 +88,14 @@ async fn an_answer_may_have_several_values_none_an_error_or_another_key() {
         asked(&*sed("\"x\":1"), &["0"]).await,
         ["bad-answer: the program's answer must have `value`, `values` or `error`"]
     );
-    let other = build(r#"run = ["sed", "-u", 's/"key":"k"/"key":"l"/']"#, JSON);
+    let other = build(r#"run = ["sed", "-u", 's/"key":"k"/"key":"l"/']"#, json());
     assert_eq!(asked(&*other, &["0"]).await, ["l=0"]);
 }
 
 #[tokio::test]
 async fn one_that_ends_costs_only_the_record_that_it_had() {
     // Two answers each.
-    let two = build("run = ['sed', '-u', '2q']", JSON);
+    let two = build("run = ['sed', '-u', '2q']", json());
     let said = asked(&*two, &["0", "1", "2", "3", "4"]).await;
     assert_eq!([&*said[0], &*said[1], &*said[3], &*said[4]], ["k=0", "k=1", "k=3", "k=4"]);
     assert_eq!(said[2], "passing: the program `sed` has ended (exit status: 0)");
@@ -97,7 +103,7 @@ async fn one_that_ends_costs_only_the_record_that_it_had() {
 
 #[tokio::test]
 async fn one_that_never_answers_stops_the_pipeline_and_loses_nothing() {
-    let broken = build("run = ['sh', '-c', 'echo no module named score >&2; sleep 0.2; exit 3']", JSON);
+    let broken = build("run = ['sh', '-c', 'echo no module named score >&2; sleep 0.2; exit 3']", json());
     let said = asked(&*broken, &["0", "1", "2", "3"]).await;
     assert_eq!(
         said[0],
@@ -105,34 +111,34 @@ async fn one_that_never_answers_stops_the_pipeline_and_loses_nothing() {
     );
     assert!(said[2].starts_with("Fatal") && said[3].starts_with("Fatal"), "{said:?}");
     // One record that each program ends at is only that record's fault.
-    let broken = build("run = ['false']", JSON);
+    let broken = build("run = ['false']", json());
     for _ in 0..5 {
         assert!(asked(&*broken, &["0"]).await[0].starts_with("passing: "));
     }
-    let missing = build("run = ['no-such-program']", JSON);
+    let missing = build("run = ['no-such-program']", json());
     let said = asked(&*missing, &["0"]).await;
     assert!(said[0].contains("cannot start the program `no-such-program`: No such file"), "{said:?}");
 }
 
 #[tokio::test]
 async fn one_that_hangs_or_answers_what_is_no_answer_is_killed() {
-    let hangs = build("run = ['sleep', '100']\ntimeout = '200 ms'", JSON);
+    let hangs = build("run = ['sleep', '100']\ntimeout = '200 ms'", json());
     assert_eq!(
         asked(&*hangs, &["0"]).await,
         ["passing: the program `sleep` did not answer within 200ms, and is killed"]
     );
-    let floods = build("run = ['yes']", JSON);
+    let floods = build("run = ['yes']", json());
     let said = asked(&*floods, &["0"]).await;
     assert!(
         said[0].starts_with("passing: the program `yes` is killed: its answer cannot be read"),
         "{said:?}"
     );
-    let other = build(r#"run = ["sed", "-u", 's/"id":0/"id":7/']"#, JSON);
+    let other = build(r#"run = ["sed", "-u", 's/"id":0/"id":7/']"#, json());
     assert_eq!(
         asked(&*other, &["0"]).await,
         ["passing: the program `sed` is killed: it answered about 7, which is not asked"]
     );
-    let long = build("run = ['sh', '-c', 'head -c 3000000 /dev/zero']\nmax_response = '1 MiB'", JSON);
+    let long = build("run = ['sh', '-c', 'head -c 3000000 /dev/zero']\nmax_response = '1 MiB'", json());
     assert_eq!(
         asked(&*long, &["0"]).await,
         ["passing: the program `sh` is killed: max line length exceeded"]
@@ -142,10 +148,10 @@ async fn one_that_hangs_or_answers_what_is_no_answer_is_killed() {
 #[tokio::test]
 async fn answers_may_come_in_any_order_and_much_may_be_said_beside_them() {
     let script = "read a; read b; yes much | head -200000 >&2; echo \"$b\"; echo \"$a\"";
-    let turns = build(&format!("run = ['sh', '-c', '{script}']"), JSON);
+    let turns = build(&format!("run = ['sh', '-c', '{script}']"), json());
     assert_eq!(asked(&*turns, &["0", "1"]).await, ["k=0", "k=1"]);
     let large: &'static str = format!("\"{}\"", "x".repeat(900_000)).leak();
-    let cat = build("run = ['cat']", JSON);
+    let cat = build("run = ['cat']", json());
     assert_eq!(
         asked(&*cat, &[large, large, large]).await,
         vec![format!("k={large}"); 3],
@@ -157,13 +163,13 @@ async fn answers_may_come_in_any_order_and_much_may_be_said_beside_them() {
 async fn its_environment_and_its_memory_are_what_the_file_says() {
     let script = r#"read l; echo "{\"id\":0,\"value\":[\"$A\",\"$CARGO_MANIFEST_DIR\",$(ulimit -v)]}""#;
     let toml = format!("run = ['sh', '-c', '''{script}''']\nenv.A = 'b'\nmemory = '512 MiB'");
-    assert_eq!(asked(&*build(&toml, JSON), &["0"]).await, ["k=[\"b\",\"\",524288]"]);
+    assert_eq!(asked(&*build(&toml, json()), &["0"]).await, ["k=[\"b\",\"\",524288]"]);
 }
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let refused = |toml: &str| {
-        let error = Command::build(toml.parse().unwrap(), JSON).err().unwrap();
+        let error = Command::build(toml.parse().unwrap(), json()).err().unwrap();
         format!("{}: {}", error.key.as_deref().unwrap_or_default(), error.reason)
     };
     assert_eq!(refused(""), ": `run` is missing");

@@ -73,7 +73,7 @@ impl Http {
             .build()
             .map_err(|error| SettingError::new(None, format!("no HTTP client can be made: {error}")))?;
         let path = settings.path()?.map(|path| {
-            let input = Input::new(formats.input.clone(), Others::Dropped, [&path]);
+            let input = Input::new(&formats, Others::Dropped, [&path]);
             (path, input)
         });
         Ok(Box::new(Http {

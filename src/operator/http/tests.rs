@@ -29,7 +29,13 @@ fn build(toml: &str, formats: Formats) -> Box<dyn Operator> {
     Http::build(toml.parse().unwrap(), formats).map_err(|error| error.to_string()).unwrap()
 }
 
-const JSON: Formats = Formats { input: Format::Json, output: Format::Json };
+fn json() -> Formats {
+    formats(Format::Json, Format::Json)
+}
+
+fn formats(input: Format, output: Format) -> Formats {
+    Formats { input, output, ..Formats::default() }
+}
 
 fn call(value: &'static str) -> Call {
     let place = Some((TopicPartition::new("orders", 3), Offset(1042)));
@@ -68,7 +74,7 @@ async fn a_value_goes_there_and_the_answer_is_the_new_value() {
         "url = '{url}/base/'\npath = \"'orders/' + value.id\"\nmethod = 'PUT'\ntoken = 't0'\nheaders.x-team = 'a'"
     );
     assert_eq!(
-        asked(&*build(&toml, JSON), r#"{"id":"a b/c"}"#).await,
+        asked(&*build(&toml, json()), r#"{"id":"a b/c"}"#).await,
         r#"["PUT","/base/orders/a%20b/c",["application/json","orders-3-1042","Bearer t0","a"],"{\"id\":\"a b/c\"}"]"#
     );
 }
@@ -80,7 +86,7 @@ async fn a_status_decides_what_becomes_of_a_record() {
         (StatusCode::from_u16(status).unwrap(), "it  says\nwhy")
     };
     let url = serve(Router::new().route("/", post(status))).await;
-    let formats = Formats { input: Format::Text, output: Format::String };
+    let formats = formats(Format::Text, Format::String);
     let operator = build(&format!("url = '{url}'\ndrop = ['404', '204']"), formats);
     assert_eq!(asked(&*operator, "200").await, "it  says\nwhy");
     assert_eq!(asked(&*operator, "204").await, "dropped");
@@ -97,8 +103,7 @@ async fn a_status_decides_what_becomes_of_a_record() {
 async fn a_service_that_asks_for_time_gets_it_and_the_record_has_not_failed() {
     let busy = || async { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], "") };
     let url = serve(Router::new().route("/busy", post(busy)).route("/", post(|| async { "1" }))).await;
-    let operator =
-        build(&format!("url = '{url}'\npath = 'value'"), Formats { input: Format::String, ..JSON });
+    let operator = build(&format!("url = '{url}'\npath = 'value'"), formats(Format::String, Format::Json));
     assert!(asked(&*operator, "busy").await.starts_with("away: "));
     let begun = Instant::now();
     assert_eq!(asked(&*operator, "").await, "1");
@@ -114,12 +119,12 @@ async fn an_answer_that_cannot_be_used_is_a_dead_letter_and_is_not_read_to_its_e
     };
     let router = Router::new().route("/endless", post(endless)).route("/half", post(|| async { "{\"a\":" }));
     let url = serve(router).await;
-    let endless = build(&format!("url = '{url}/endless'\nmax_response = '1 MiB'"), JSON);
+    let endless = build(&format!("url = '{url}/endless'\nmax_response = '1 MiB'"), json());
     assert_eq!(
         asked(&*endless, "{}").await,
         format!("bad-answer: {url}/endless answered more than the 1048576 bytes of `max_response`")
     );
-    let half = build(&format!("url = '{url}/half'"), JSON);
+    let half = build(&format!("url = '{url}/half'"), json());
     let said = asked(&*half, "{}").await;
     assert!(
         said.starts_with(&format!(
@@ -134,7 +139,7 @@ async fn a_service_that_is_not_there_is_away_and_one_that_breaks_off_or_stalls_f
     let listener = || TcpListener::bind("127.0.0.1:0");
     let operator = |listener: &TcpListener| {
         let url = format!("http://user:secret@{}/x?key=secret", listener.local_addr().unwrap());
-        build(&format!("url = '{url}'\ntimeout = '200 ms'"), JSON)
+        build(&format!("url = '{url}'\ntimeout = '200 ms'"), json())
     };
     let closes = listener().await.unwrap();
     let asks = operator(&closes);
@@ -164,7 +169,7 @@ async fn no_more_calls_are_under_way_than_the_file_says() {
         "1"
     };
     let url = serve(Router::new().route("/", post(slow))).await;
-    let operator = build(&format!("url = '{url}'\nconcurrency = 7"), JSON);
+    let operator = build(&format!("url = '{url}'\nconcurrency = 7"), json());
     let calls = (0..50).map(|_| asked(&*operator, "{}"));
     futures::future::join_all(calls).await;
     assert_eq!(MOST.load(SeqCst), 7);
@@ -174,7 +179,7 @@ async fn no_more_calls_are_under_way_than_the_file_says() {
 fn without_an_engine_the_answer_is_waited_for() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let url = runtime.block_on(serve(Router::new().route("/", post(|| async { "[1]" }))));
-    let operator = build(&format!("url = '{url}'"), JSON);
+    let operator = build(&format!("url = '{url}'"), json());
     let mut out = Output::default();
     operator.apply(call("{}").record, &mut out).unwrap();
     assert_eq!(out.drain().next().unwrap().value.as_deref(), Some(&b"[1]"[..]));
@@ -186,7 +191,7 @@ fn without_an_engine_the_answer_is_waited_for() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let refused = |toml: &str| {
-        let error = Http::build(toml.parse().unwrap(), JSON).err().unwrap();
+        let error = Http::build(toml.parse().unwrap(), json()).err().unwrap();
         format!("{}: {}", error.key.as_deref().unwrap_or_default(), error.reason)
     };
     assert_eq!(refused(""), ": `url` is missing");

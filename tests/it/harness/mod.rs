@@ -8,6 +8,7 @@ mod command;
 mod dashboards;
 mod eventually;
 mod gateway;
+mod java;
 mod prometheus;
 mod registry;
 mod site;
@@ -25,8 +26,9 @@ pub use command::{MINE, finish, pipeline, pipeline_offline};
 pub use dashboards::Dashboard;
 pub use eventually::{ensure, eventually};
 pub use gateway::{Gateway, Pending, Response};
+pub use java::{JavaClients, JavaFormats};
 pub use prometheus::{Prometheus, series};
-pub use registry::{JavaAvro, SchemaRegistry, free_port};
+pub use registry::{SchemaRegistry, free_port};
 pub use site::Site;
 pub use worker::Worker;
 

@@ -1,16 +1,14 @@
-//! A real schema registry (Apicurio, with Confluent's interface), and Avro for Java, which it brings along.
+//! A real schema registry: Apicurio, with Confluent's interface.
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pipeline::broker::Watch;
 use serde_json::{Value, json};
 
@@ -22,30 +20,39 @@ const VERSION: &str = "3.0.9";
 const START: Duration = Duration::from_secs(180);
 
 /// Its jars, from Maven Central, once for all runs.
-fn jars() -> &'static Path {
+pub(super) fn jars() -> &'static Path {
     static JARS: OnceLock<PathBuf> = OnceLock::new();
     JARS.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("apicurio-{VERSION}"));
-        if !folder.is_dir() {
-            let unfinished = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-            let run = |command: &mut Command| {
-                let output = command.current_dir(unfinished.path()).output().unwrap();
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-            };
+        fetched(&format!("apicurio-{VERSION}"), |folder| {
             let artifact = format!("-Dartifact=io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all");
             // Its parent is not in Maven Central, which newer versions of the plugin ask for.
             let get = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get";
             let there = ["-Dtransitive=false", "-Ddest=registry.tar.gz"];
-            run(Command::new("mvn").args(["-B", "-q", get, &artifact]).args(there));
-            run(Command::new("tar").args(["xzf", "registry.tar.gz"]));
-            fs::remove_file(unfinished.path().join("registry.tar.gz")).unwrap();
-            // Another run may have been first.
-            if fs::rename(unfinished.path(), &folder).is_err() {
-                assert!(folder.is_dir());
-            }
-        }
-        folder
+            run(folder, Command::new("mvn").args(["-B", "-q", get, &artifact]).args(there));
+            run(folder, Command::new("tar").args(["xzf", "registry.tar.gz"]));
+            fs::remove_file(folder.join("registry.tar.gz")).unwrap();
+        })
     })
+}
+
+/// A folder of that name that is kept from run to run; `fetch` fills it where it is not there.
+pub(super) fn fetched(name: &str, fetch: impl FnOnce(&Path)) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if !folder.is_dir() {
+        let unfinished = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fetch(unfinished.path());
+        // Another run may have been first.
+        if fs::rename(unfinished.path(), &folder).is_err() {
+            assert!(folder.is_dir());
+        }
+    }
+    folder
+}
+
+/// Runs a command there, which must succeed.
+pub(super) fn run(folder: &Path, command: &mut Command) {
+    let output = command.current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// A port that nobody listens on.
@@ -88,9 +95,14 @@ impl SchemaRegistry {
         registry
     }
 
-    /// Registers a schema; its id.
-    pub fn register(&self, subject: &str, schema: &str) -> u32 {
-        let body = json!({ "schema": schema, "schemaType": "AVRO" }).to_string();
+    /// Where its own interface is, which Apicurio's serializers speak.
+    pub fn native_url(port: u16) -> String {
+        format!("http://127.0.0.1:{port}/apis/registry/v2")
+    }
+
+    /// Registers a schema of that kind, such as `AVRO`; its id.
+    pub fn register(&self, subject: &str, kind: &str, schema: &str) -> u32 {
+        let body = json!({ "schema": schema, "schemaType": kind }).to_string();
         let mut answer = ureq::post(format!("{}/subjects/{subject}/versions", self.url))
             .header("content-type", "application/vnd.schemaregistry.v1+json")
             .send(body)
@@ -116,56 +128,6 @@ impl SchemaRegistry {
 }
 
 impl Drop for SchemaRegistry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Apache's Avro for Java.
-pub struct JavaAvro {
-    child: Child,
-    _watch: Watch,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl JavaAvro {
-    pub fn start() -> JavaAvro {
-        let mut child = Command::new("java")
-            .arg("-cp")
-            .arg(jars().join("lib").join("*"))
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/schemas/Peer.java"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (questions, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let watch = Watch::over(&child).unwrap();
-        JavaAvro { child, _watch: watch, questions, answers: BufReader::new(answers) }
-    }
-
-    fn ask(&mut self, what: &str, parts: &[&[u8]]) -> String {
-        let parts: Vec<String> = parts.iter().map(|part| STANDARD.encode(part)).collect();
-        writeln!(self.questions, "{what} {}", parts.join(" ")).unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        assert!(!answer.starts_with("error"), "{answer}");
-        answer.trim_end().to_owned()
-    }
-
-    /// The bytes of a value, which is in Avro's JSON.
-    pub fn write(&mut self, schema: &str, value: &Value) -> Vec<u8> {
-        STANDARD.decode(self.ask("write", &[schema.as_bytes(), value.to_string().as_bytes()])).unwrap()
-    }
-
-    /// The value that bytes are, which one schema has written and another one reads, in Avro's JSON.
-    pub fn read(&mut self, writer: &str, reader: &str, bytes: &[u8]) -> Value {
-        serde_json::from_str(&self.ask("read", &[writer.as_bytes(), reader.as_bytes(), bytes])).unwrap()
-    }
-}
-
-impl Drop for JavaAvro {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,11 +1,14 @@
-//! Avro and a registry, beside Java.
+//! Avro, Protobuf and a registry, beside Java.
 
-use std::fs;
+mod evolution;
+mod messages;
+
+use std::{collections::BTreeMap, fs};
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Consumed, JavaAvro, LIMIT, SchemaRegistry, Site, all_of, create_topic, free_port, records_until,
+    Consumed, JavaFormats, LIMIT, SchemaRegistry, Site, all_of, create_topic, free_port, records_until,
 };
 
 /// What Java writes.
@@ -54,6 +57,15 @@ fn framed(id: u32, bytes: &[u8]) -> Vec<u8> {
     [&[0], &id.to_be_bytes()[..], bytes].concat()
 }
 
+/// Values by their keys; a key that is there twice is an error.
+fn once_each(records: Vec<(String, Value)>) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    for (key, value) in records {
+        assert_eq!(values.insert(key.clone(), value), None, "{key} is there twice");
+    }
+    values
+}
+
 fn by_key(records: &[Consumed], key: &str) -> Vec<u8> {
     records.iter().find(|record| record.key() == key).unwrap().value.clone().unwrap()
 }
@@ -98,7 +110,7 @@ fn what_java_writes_is_read_and_what_is_written_java_reads_and_a_registry_that_i
     assert!(error.unwrap().contains("not-writable"));
     let good = by_key(&written, "good");
     let id = u32::from_be_bytes(good[1..5].try_into().unwrap());
-    let mut java = JavaAvro::start();
+    let mut java = JavaFormats::start();
     let read = java.read(&registry.schema(id), READ, &good[5..]);
     assert_eq!((&read["customer"], &read["amount"]), (&json!({"string": "Zoë"}), &json!("\u{ff}\u{6a}")));
     assert_eq!(read["at"], json!(1_769_860_800_500_i64));
@@ -114,9 +126,9 @@ fn what_java_writes_is_read_and_what_is_written_java_reads_and_a_registry_that_i
     // What Java has written, as JSON.
     let group = format!("source.group={}-2", site.source);
     let site = site.with(&[&group]);
-    let schema = registry.register("orders-value", WRITTEN);
+    let schema = registry.register("orders-value", "AVRO", WRITTEN);
     let inner = |id, state| json!({"shop.Order": order(id, state, Value::Null)});
-    let java_wrote = |java: &mut JavaAvro, value: Value| framed(schema, &java.write(WRITTEN, &value));
+    let java_wrote = |java: &mut JavaFormats, value: Value| framed(schema, &java.write(WRITTEN, &value));
     let mine = java_wrote(&mut java, order(1, "PAID", inner(2, "LOST")));
     let avro_in = format!("format = 'avro'\n[source.avro]\n{of_registry}");
     fs::write(&file, pipeline(&avro_in, "format = 'json'\n")).unwrap();
