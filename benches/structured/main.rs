@@ -14,6 +14,7 @@ mod clients;
 mod job;
 mod order;
 mod streams;
+#[path = "../shared/taken.rs"]
 mod taken;
 mod written;
 

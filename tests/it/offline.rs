@@ -159,7 +159,11 @@ fn factorial_refuses_what_is_too_large_with_the_limit() {
 
 #[test]
 fn a_binary_with_an_operator_of_its_own_has_every_command() {
-    // Cargo builds it before the tests.
+    // Cargo builds it before the tests only where all of them are run.
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--example", "operator"])
+        .status();
+    assert!(built.unwrap().success());
     let mine =
         std::path::Path::new(env!("CARGO_BIN_EXE_pipeline")).with_file_name("examples").join("operator");
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/operator/masked.toml");
