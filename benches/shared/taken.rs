@@ -38,6 +38,7 @@ pub fn measure(command: &mut Command, records: u64) -> Taken {
 
 impl Taken {
     /// The round with the median CPU time.
+    #[allow(dead_code, reason = "not all benches that share this file")]
     pub fn median(rounds: &mut [Taken]) -> &Taken {
         rounds.sort_by(|one, other| one.cpu.total_cmp(&other.cpu));
         &rounds[rounds.len() / 2]

@@ -79,7 +79,7 @@ fn dry_run(pipelines: &[Pipeline], count: Option<u64>) -> Result<(), Failure> {
         return Err(Failure::Usage("a dry run shows one pipeline: name one file".to_owned()));
     };
     announce(&format!(
-        "{}: a dry run from the committed offsets of the group {} on; nothing is written or committed",
+        "{}: a dry run from the committed offsets of the group {} on; nothing is written or committed; end it with Ctrl-C",
         pipeline.name, pipeline.source.group
     ));
     let preview = Preview { steps: usize::MAX, begin: Begin::Committed, dropped: true, rate: None, count };

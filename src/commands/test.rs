@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     config::{Pipeline, TestCase},
+    operator::OperatorError,
     testing::run_case,
 };
 
@@ -75,6 +76,9 @@ fn holds(pipeline: &Pipeline, case: &TestCase, file: &str, report: &mut String) 
             return true;
         }
         Ok(differences) => differences.iter().map(ToString::to_string).collect(),
+        Err(away @ OperatorError::Away { .. }) => {
+            vec![format!("{away}: a worker would wait for it, and a test case needs it")]
+        }
         Err(fatal) => vec![format!("the pipeline would stop: {fatal}")],
     };
     report.push_str(&format!("  FAILED  {} ({file}:{})\n", case.name, case.line));

@@ -10,7 +10,7 @@ use crate::{
     format::{Format, Formats},
     operator::{Route as Branch, Router},
     record::ResultTopic,
-    settings::{Flat, Node, Reader},
+    settings::{Flat, Node, Reader, Value},
 };
 
 /// The most topics of a pipeline.
@@ -115,6 +115,15 @@ fn named(table: &Reader<'_>, node: &Node) -> Option<Vec<(String, TopicSettings)>
             sentence,
             Some("write `topics.de = \"orders-de\"` for each of them".to_owned()),
         );
+        return None;
+    }
+    if let Value::Table(entries) = &node.value
+        && let Some(entry) =
+            entries.iter().find(|e| !matches!(e.node.value, Value::String(_) | Value::Table(_)))
+    {
+        let sentence =
+            format!("`{}.{}` must be a topic's name in quotes", table.path_of("topics"), entry.key);
+        table.say(&entry.node.origin, sentence, None);
         return None;
     }
     let topic = |Flat { key, text, origin, .. }| {

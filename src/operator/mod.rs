@@ -26,6 +26,7 @@ mod router;
 mod sample;
 mod settings;
 mod split;
+mod trouble;
 
 pub use asynchronous::{AsyncOperator, Call};
 pub use error::OperatorError;

@@ -89,7 +89,8 @@ pub fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u6
 
 /// A time such as `"10 s"`.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let written = toml::Value::deserialize(deserializer)?;
+    let text = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
     let wrong = || D::Error::custom(format!("{text} is no time above 0; write it as \"10 s\" or \"100 ms\""));
     humantime::parse_duration(&text).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)
 }
@@ -119,7 +120,7 @@ fn what_is_expected(expected: &str) -> String {
         "u32" => format!("an integer, 0 to {}", u32::MAX),
         "f64" => "a number".to_owned(),
         "a string" => "a string in quotes".to_owned(),
-        "a sequence" => "an array".to_owned(),
+        "a sequence" => "an array, such as [\"a\", \"b\"]".to_owned(),
         "a map" => "a table".to_owned(),
         _ if expected.starts_with("struct ") => "a table".to_owned(),
         other => other.to_owned(),

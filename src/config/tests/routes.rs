@@ -60,6 +60,10 @@ fn what_is_wrong_with_a_route_is_said_at_its_place() {
             &["`routes.topics` needs an expression that chooses one of them", "f.toml:11:10"],
         ),
         (&format!("{routes}topics = {{}}\nby = 'key'"), &["`routes.topics` names no topic"]),
+        (
+            &format!("{routes}topics.de = 3\nby = 'key'"),
+            &["`routes.topics.de` must be a topic's name in quotes"],
+        ),
         (&format!("{routes}topics.a = 'a b'\nby = 'key'"), &["`routes.topics.a` is not a topic's name"]),
         (&format!("{routes}when = 'true'"), &["`topic` is missing in `[routes]`"]),
         (&format!("{routes}topic = 'in'"), &["the pipeline would read its own results: `in` is its source"]),

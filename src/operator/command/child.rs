@@ -1,7 +1,7 @@
 //! One running program.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -23,6 +23,8 @@ const ENVIRONMENT: &[&str] = &["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"]
 /// How many lines of its standard error are logged a second, and how long each may be, in bytes.
 const LINES: u32 = 10;
 const LONGEST: u64 = 1_000;
+/// How many of its last lines there are quoted where it ends.
+const WORDS: usize = 3;
 /// How long a program that has closed its output may take to end.
 const END: Duration = Duration::from_secs(1);
 
@@ -41,8 +43,8 @@ pub struct Program {
 pub struct Failure {
     /// One sentence.
     pub message: String,
-    /// Whether it had answered about any record before.
-    pub has_answered: bool,
+    /// Whether it did not answer in time.
+    pub hangs: bool,
 }
 
 /// A program that runs. It is killed when it is dropped.
@@ -52,7 +54,7 @@ pub struct Child {
     input: ChildStdin,
     output: FramedRead<ChildStdout, LinesCodec>,
     /// What it said last on its standard error.
-    last_words: Arc<Mutex<String>>,
+    last_words: Arc<Mutex<VecDeque<String>>>,
     timeout: Duration,
     /// The number of the next record.
     next: u64,
@@ -88,7 +90,7 @@ impl Program {
         else {
             return Err(cannot(io::Error::other("it has no pipes")));
         };
-        let last_words = Arc::<Mutex<String>>::default();
+        let last_words = Arc::<Mutex<VecDeque<String>>>::default();
         tokio::spawn(log(name.clone(), errors, last_words.clone()));
         Ok(Child {
             name,
@@ -127,6 +129,11 @@ fn bound(command: &mut process::Command, memory: Option<u64>) {
 fn bound(_: &mut process::Command, _: Option<u64>) {}
 
 impl Child {
+    /// Whether it has answered about any record.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
     /// Gives it the records of these places, and takes its answers in any order. `None` where it has answered all.
     pub async fn ask(
         &mut self,
@@ -187,10 +194,13 @@ impl Child {
 
     /// What went wrong, as a sentence.
     async fn failure(&mut self, trouble: Trouble) -> Failure {
-        let name = &self.name;
+        let (name, hangs) = (&self.name, matches!(trouble, Trouble::Silent));
         let message = match trouble {
             Trouble::Silent => {
-                format!("the program `{name}` did not answer within {:?}, and is killed", self.timeout)
+                format!(
+                    "the program `{name}` did not answer within {:?}, and is killed; does it flush what it prints?",
+                    self.timeout
+                )
             }
             Trouble::Garbage(reason) => format!("the program `{name}` is killed: {reason}"),
             Trouble::Ended => {
@@ -199,12 +209,13 @@ impl Child {
                     .ok()
                     .and_then(Result::ok)
                     .map_or("has closed its output".to_owned(), |s| format!("has ended ({s})"));
-                let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+                let words = words.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" / ");
                 let said = if words.is_empty() { words } else { format!("; it said: {words}") };
                 format!("the program `{name}` {how}{said}")
             }
         };
-        Failure { message, has_answered: self.has_answered }
+        Failure { message, hangs }
     }
 }
 
@@ -217,7 +228,7 @@ enum Trouble {
 }
 
 /// Logs what it says on its standard error, until it ends: some lines a second, and of each the beginning.
-async fn log(name: String, errors: ChildStderr, last_words: Arc<Mutex<String>>) {
+async fn log(name: String, errors: ChildStderr, last_words: Arc<Mutex<VecDeque<String>>>) {
     let mut errors = BufReader::new(errors);
     let (mut since, mut logged, mut left_out) = (Instant::now(), 0, 0_u64);
     let mut line = Vec::new();
@@ -232,7 +243,13 @@ async fn log(name: String, errors: ChildStderr, last_words: Arc<Mutex<String>>) 
         if text.is_empty() {
             continue;
         }
-        text.clone_into(&mut last_words.lock().unwrap_or_else(PoisonError::into_inner));
+        {
+            let mut words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
+            if words.len() == WORDS {
+                words.pop_front();
+            }
+            words.push_back(text.to_owned());
+        }
         if since.elapsed() >= Duration::from_secs(1) {
             if left_out > 0 {
                 tracing::warn!(

@@ -92,7 +92,10 @@ impl<'a> Answer<'a> {
     /// What is wrong with it, with its beginning.
     pub fn read(line: &'a str) -> Result<Self, String> {
         serde_json::from_str(line)
-            .map_err(|error| format!("its answer cannot be read ({error}){}", quoted(line.as_bytes())))
+            .map_err(|error| format!(
+                "on its standard output only answers may be, a line of JSON each with the `id` of its record ({error}){}",
+                quoted(line.as_bytes())
+            ))
     }
 
     /// What becomes of the record.

@@ -11,7 +11,10 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -21,10 +24,12 @@ use serde_aux::serde_introspection::serde_introspect;
 use tokio::sync::Semaphore;
 
 use self::child::{Child, Failure, Program};
-use super::{AsyncOperator, Built, Call, Cost, OperatorError, SettingError, settings as common};
+use super::{
+    AsyncOperator, Built, Call, Cost, OperatorError, SettingError, settings as common, trouble::Trouble,
+};
 use crate::{format::Formats, record::Record};
 
-/// So many programs may end one after the other, each at another record and none with an answer, before it is not the records.
+/// At so many records programs may fail, where none has ever answered, before it is not the records.
 const BROKEN: u32 = 3;
 /// What a call costs, as the engine counts: its chunks hold records for two milliseconds.
 const NANOS_OF_A_CHUNK: u64 = 2_000_000;
@@ -39,8 +44,11 @@ pub struct Command {
     permits: Semaphore,
     /// Those that run and have nothing to do.
     idle: Mutex<Vec<Child>>,
-    /// How many have ended without an answer since one has answered, and the record that the last one had.
+    /// Whether any has ever answered: then it is not the program that is broken.
+    works: AtomicBool,
+    /// How many records have been blamed before that, and the last one.
     broken: Mutex<(u32, Option<Call>)>,
+    trouble: Trouble,
     formats: Formats,
 }
 
@@ -114,7 +122,9 @@ impl Command {
             processes: settings.processes,
             permits: Semaphore::new(settings.processes),
             idle: Mutex::default(),
+            works: AtomicBool::new(false),
             broken: Mutex::default(),
+            trouble: Trouble::default(),
             formats,
         }))
     }
@@ -127,16 +137,17 @@ impl Command {
 
     /// What becomes of the record at which a program failed.
     fn failed(&self, failure: Failure, call: &Call) -> OperatorError {
+        if self.works.load(Relaxed) {
+            return OperatorError::Passing { message: failure.message };
+        }
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        if failure.has_answered {
-            *broken = (0, None);
-        } else if broken.1.as_ref() != Some(call) {
+        if broken.1.as_ref() != Some(call) {
             *broken = (broken.0 + 1, Some(call.clone()));
         }
         if broken.0 >= BROKEN {
             let message = format!(
-                "{}; so have {BROKEN} in a row, each with another record and none with an answer: see what is wrong with the \
-                 program, then start the pipeline again",
+                "{}; so it went with {BROKEN} records, and none was ever answered: see what is wrong with the program, then \
+                 start the pipeline again",
                 failure.message
             );
             return OperatorError::Fatal { message };
@@ -144,8 +155,8 @@ impl Command {
         OperatorError::Passing { message: failure.message }
     }
 
-    /// Asks about all records; where a program fails, the first one that it has not answered is to blame, and another one gets those
-    /// behind it.
+    /// Asks about all records. Where a program fails, another one gets those that it has not answered; the first of them is to blame if
+    /// that one fails at it too, or has hung: a program may also end, or say too much, after an answer.
     async fn ask(&self, calls: &[Call]) -> Result<Vec<Answer>, OperatorError> {
         let mut answers: Vec<Option<Answer>> = calls
             .iter()
@@ -158,6 +169,7 @@ impl Command {
                 None => line::of(call, &self.formats.input).map_err(|error| *answer = Some(Err(error))).ok(),
             });
         }
+        let mut suspect = None;
         while answers.iter().any(Option::is_none) {
             let mut child = self.child()?;
             let open = (0..calls.len()).filter(|place| answers[*place].is_none());
@@ -166,14 +178,21 @@ impl Command {
             let read =
                 |place: usize, line: &line::Answer<'_>| line.records(&calls[place], &self.formats.output);
             let failure = child.ask(&questions, read, &mut answers).await;
+            if child.has_answered() {
+                self.works.store(true, Relaxed);
+            }
             match failure {
                 None => {
-                    *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = (0, None);
+                    self.trouble.ended();
                     self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(child);
                 }
                 Some(failure) => {
                     let Some(blamed) = answers.iter().position(Option::is_none) else { break };
-                    answers[blamed] = Some(Err(self.failed(failure, &calls[blamed])));
+                    self.trouble.failed(&failure.message);
+                    if failure.hangs || suspect == Some(blamed) {
+                        answers[blamed] = Some(Err(self.failed(failure, &calls[blamed])));
+                    }
+                    suspect = Some(blamed);
                 }
             }
         }

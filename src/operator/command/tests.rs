@@ -93,12 +93,21 @@ async fn an_answer_may_have_several_values_none_an_error_or_another_key() {
 }
 
 #[tokio::test]
-async fn one_that_ends_costs_only_the_record_that_it_had() {
-    // Two answers each.
+async fn one_that_ends_costs_only_the_record_that_it_ends_at() {
+    // Two answers each: no record is to blame.
     let two = build("run = ['sed', '-u', '2q']", json());
-    let said = asked(&*two, &["0", "1", "2", "3", "4"]).await;
-    assert_eq!([&*said[0], &*said[1], &*said[3], &*said[4]], ["k=0", "k=1", "k=3", "k=4"]);
-    assert_eq!(said[2], "passing: the program `sed` has ended (exit status: 0)");
+    assert_eq!(asked(&*two, &["0", "1", "2", "3", "4"]).await, ["k=0", "k=1", "k=2", "k=3", "k=4"]);
+    let script =
+        "while read l; do case $l in *:7}) echo no sevens >&2; sleep 0.1; exit 1;; esac; echo $l; done";
+    let sevens = build(&format!("run = ['sh', '-c', '{script}']"), json());
+    for _ in 0..5 {
+        let said = asked(&*sevens, &["7", "1", "7", "7", "4"]).await;
+        let ended = "passing: the program `sh` has ended (exit status: 1); it said: no sevens";
+        assert_eq!(said, [ended, "k=1", ended, ended, "k=4"], "however many they are");
+    }
+    // Text behind an answer is no fault of the next record.
+    let talks = build("run = ['sed', '-u', 'p;s/.*/done/']", json());
+    assert_eq!(asked(&*talks, &["0", "1", "2"]).await, ["k=0", "k=1", "k=2"]);
 }
 
 #[tokio::test]
@@ -125,12 +134,15 @@ async fn one_that_hangs_or_answers_what_is_no_answer_is_killed() {
     let hangs = build("run = ['sleep', '100']\ntimeout = '200 ms'", json());
     assert_eq!(
         asked(&*hangs, &["0"]).await,
-        ["passing: the program `sleep` did not answer within 200ms, and is killed"]
+        [
+            "passing: the program `sleep` did not answer within 200ms, and is killed; does it flush what it prints?"
+        ]
     );
     let floods = build("run = ['yes']", json());
     let said = asked(&*floods, &["0"]).await;
     assert!(
-        said[0].starts_with("passing: the program `yes` is killed: its answer cannot be read"),
+        said[0]
+            .starts_with("passing: the program `yes` is killed: on its standard output only answers may be"),
         "{said:?}"
     );
     let other = build(r#"run = ["sed", "-u", 's/"id":0/"id":7/']"#, json());

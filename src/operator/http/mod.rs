@@ -10,6 +10,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Response, Url, header::CONTENT_TYPE};
@@ -25,6 +27,7 @@ use super::{
     error::quoted,
     evaluate::{Input, bad_value},
     fields,
+    trouble::Trouble,
 };
 use crate::{
     expression::Expression,
@@ -53,6 +56,8 @@ pub struct Http {
     permits: Semaphore,
     concurrency: usize,
     breaker: Breaker,
+    trouble: Trouble,
+    timeout: Duration,
     formats: Formats,
 }
 
@@ -67,6 +72,8 @@ impl Http {
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .timeout(settings.timeout)
+            // So that what cannot be reached is told from what does not answer.
+            .connect_timeout(settings.timeout / 2)
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(settings.concurrency)
             .tcp_nodelay(true)
@@ -87,6 +94,8 @@ impl Http {
             permits: Semaphore::new(settings.concurrency),
             concurrency: settings.concurrency,
             breaker: Breaker::default(),
+            trouble: Trouble::default(),
+            timeout: settings.timeout,
             formats,
         }))
     }
@@ -174,7 +183,8 @@ impl Http {
             Action::Retry => {
                 let (status, after) = (response.status(), answer::retry_after(response.headers()));
                 attempt.failed(after);
-                let message = format!("{} answered {status}", self.service());
+                let said = self.read(response).await.map(|body| quoted(&body)).unwrap_or_default();
+                let message = format!("{} answered {status}{said}", self.service());
                 // It has said when it wants to be asked again: that is no failure of this record.
                 Err(if after.is_some() {
                     OperatorError::Away { message }
@@ -214,11 +224,11 @@ impl Http {
 
     /// Why there is no answer. One that cannot be reached is waited for; anything else counts as an attempt.
     fn unanswered(&self, error: &reqwest::Error) -> OperatorError {
-        let message = match error.is_timeout() {
-            true => format!("{} did not answer within `timeout`", self.service()),
+        let message = match error.is_timeout() && !error.is_connect() {
+            true => format!("{} did not answer within {:?} (`timeout`)", self.service(), self.timeout),
             false => format!("{} did not answer: {}", self.service(), answer::cause(error)),
         };
-        match error.is_connect() && !error.is_timeout() {
+        match error.is_connect() {
             true => OperatorError::Away { message },
             false => OperatorError::Passing { message },
         }
@@ -241,7 +251,16 @@ impl AsyncOperator for Http {
 
     async fn call(&self, calls: Vec<Call>) -> Vec<Result<Vec<Record>, OperatorError>> {
         // One, unless the engine puts several into a chunk.
-        futures::future::join_all(calls.into_iter().map(|call| self.ask(call))).await
+        let answers = futures::future::join_all(calls.into_iter().map(|call| self.ask(call))).await;
+        for answer in &answers {
+            match answer {
+                Err(OperatorError::Passing { message } | OperatorError::Away { message }) => {
+                    self.trouble.failed(message)
+                }
+                _ => self.trouble.ended(),
+            }
+        }
+        answers
     }
 }
 

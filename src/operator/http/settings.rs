@@ -1,6 +1,6 @@
 //! The settings of `http`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use reqwest::{
     Method, Url,
@@ -124,6 +124,13 @@ impl Settings {
                 .map(|text| answer::class(text).ok_or_else(|| SettingError::new(Some(key), wrong(text))))
                 .collect::<Result<Vec<_>, _>>()
         };
-        Ok(Statuses { retry: parse("retry", &self.retry)?, drop: parse("drop", &self.drop)? })
+        let statuses = Statuses { retry: parse("retry", &self.retry)?, drop: parse("drop", &self.drop)? };
+        let both = |drop: &RangeInclusive<u16>| {
+            statuses.retry.iter().any(|retry| retry.start() <= drop.end() && drop.start() <= retry.end())
+        };
+        if let Some((text, _)) = self.drop.iter().zip(&statuses.drop).find(|(_, drop)| both(drop)) {
+            return Err(SettingError::new(Some("drop"), format!("`{text}` is in `retry` too")));
+        }
+        Ok(statuses)
     }
 }

@@ -96,7 +96,10 @@ async fn a_status_decides_what_becomes_of_a_record() {
         format!("refused-by-service: {url}/ answered 422 Unprocessable Entity: it says why")
     );
     assert!(asked(&*operator, "301").await.starts_with("refused-by-service"), "no redirect is followed");
-    assert_eq!(asked(&*operator, "503").await, format!("passing: {url}/ answered 503 Service Unavailable"));
+    assert_eq!(
+        asked(&*operator, "503").await,
+        format!("passing: {url}/ answered 503 Service Unavailable: it says why")
+    );
 }
 
 #[tokio::test]
@@ -151,7 +154,12 @@ async fn a_service_that_is_not_there_is_away_and_one_that_breaks_off_or_stalls_f
     let silent = listener().await.unwrap();
     let asks = operator(&silent);
     let said = asked(&*asks, "{}").await;
-    assert!(said.ends_with("/x did not answer within `timeout`"), "it listens, and says nothing: {said}");
+    assert!(
+        said.ends_with("/x did not answer within 200ms (`timeout`)"),
+        "it listens, and says nothing: {said}"
+    );
+    // Another one: the first may still have a connection.
+    let asks = operator(&silent);
     drop(silent);
     let said = asked(&*asks, "{}").await;
     assert!(said.starts_with("away: ") && !said.contains("secret"), "{said}");
@@ -201,6 +209,7 @@ fn settings_that_make_no_sense_are_refused() {
     );
     let with = |toml: &str| refused(&format!("url = 'http://x'\n{toml}"));
     assert_eq!(with("retry = ['600']"), "retry: `600` is no status; write it as \"404\" or \"5xx\"");
+    assert_eq!(with("drop = ['503']"), "drop: `503` is in `retry` too");
     assert_eq!(with("drop = ['4xxx']"), "drop: `4xxx` is no status; write it as \"404\" or \"5xx\"");
     assert_eq!(with("method = 'GET'"), "method: it must be \"POST\", \"PUT\" or \"PATCH\"");
     assert_eq!(with("concurrency = 0"), "concurrency: it must be 1 to 10,000");
