@@ -33,7 +33,7 @@ use crate::{
     expression::Expression,
     format::{Format, Formats},
     record::{Record, classes},
-    trace::TRACEPARENT,
+    trace::{Span, TRACEPARENT},
     value::{Others, Wanted},
 };
 
@@ -154,7 +154,10 @@ impl Http {
         if let Some(id) = call.id() {
             request = request.header(IDEMPOTENCY_KEY, id);
         }
-        if let Some(parent) = call.record.headers.get(TRACEPARENT) {
+        // A stranger has written it, so it may be anything.
+        if let Some(parent) = call.record.headers.get(TRACEPARENT)
+            && Span::below(parent, 0).is_some()
+        {
             request = request.header(TRACEPARENT, parent);
         }
         let _permit = self.permits.acquire().await.map_err(|_| fatal("the calls have ended"))?;

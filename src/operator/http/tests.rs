@@ -80,6 +80,22 @@ async fn a_value_goes_there_and_the_answer_is_the_new_value() {
 }
 
 #[tokio::test]
+async fn a_trace_goes_with_a_record_and_what_is_none_is_left_out() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = |headers: HeaderMap| async move {
+        format!("{:?}", headers.get("traceparent").map(|value| value.to_str().unwrap().to_owned()))
+    };
+    let url = serve(Router::new().route("/", post(trace))).await;
+    let operator = build(&format!("url = '{url}'"), formats(Format::Json, Format::String));
+    for (header, expected) in [(TRACE, format!("Some({TRACE:?})")), ("a\r\nx-b: c", "None".to_owned())] {
+        let mut call = call("{}");
+        call.record.headers.push("traceparent", Some(header.into()));
+        let answers = operator.asynchronous().unwrap().call(vec![call]).await;
+        assert_eq!(answers[0].as_ref().unwrap()[0].value.as_deref(), Some(expected.as_bytes()));
+    }
+}
+
+#[tokio::test]
 async fn a_status_decides_what_becomes_of_a_record() {
     let status = |body: Bytes| async move {
         let status: u16 = std::str::from_utf8(&body).unwrap().parse().unwrap();
