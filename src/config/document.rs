@@ -6,7 +6,7 @@ use super::{
     kafka::OWNED,
     meanings::{
         Otherwise::{Refused, Value, Words},
-        Setting, TABLES,
+        Setting, tables,
     },
 };
 use crate::operator::registry;
@@ -37,7 +37,7 @@ const ORIGIN: &str = "
 /// `docs/settings.md`.
 pub fn settings_document() -> String {
     let mut text = String::from(INTRODUCTION);
-    for table in TABLES {
+    for table in tables() {
         // Writing to memory does not fail.
         let _ = write!(text, "\n## {}\n", table.title);
         if !table.about.is_empty() {

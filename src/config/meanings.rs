@@ -11,6 +11,7 @@ pub enum Otherwise {
     Words(&'static str),
 }
 
+use super::operator_meanings::OPERATORS;
 use Otherwise::{Refused, Value, Words};
 
 /// A setting.
@@ -24,7 +25,7 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
-const fn set(key: &'static str, otherwise: Otherwise, meaning: &'static str) -> Setting {
+pub const fn set(key: &'static str, otherwise: Otherwise, meaning: &'static str) -> Setting {
     Setting { key, otherwise, meaning }
 }
 
@@ -41,9 +42,14 @@ pub struct Table {
     pub settings: &'static [Setting],
 }
 
-/// All tables.
+/// All tables, in the order of the document.
+pub fn tables() -> impl Iterator<Item = &'static Table> {
+    IN.iter().chain(OPERATORS).chain(OUT)
+}
+
+/// The tables before those of the operators.
 #[rustfmt::skip] // one line a setting
-pub const TABLES: &[Table] = &[
+const IN: &[Table] = &[
     Table { path: "", title: "Above all tables", about: "", settings: &[
         set("name", Refused, "The pipeline's name: a label on every metric, and the consumer group's name."),
         set("guarantee", Value("\"at-least-once\""), "What holds when something fails. `\"at-least-once\"`: nothing is lost, and a result may come twice. `\"exactly-once\"`: each batch of results and its offsets are one transaction."),
@@ -82,60 +88,11 @@ pub const TABLES: &[Table] = &[
         set("token", Words("no token"), "A bearer token in their stead."),
         set("ca", Words("those of the system"), "A PEM file with the certificates that are trusted where the registry is at `https://`."),
     ] },
-    Table { path: "operators.NAME", title: "`[operators.NAME]`", about: "What is done to each record, in the order in which the tables are written; at least one, where there is no route and the formats are the same.", settings: &[
-        set("operator", Words("the table's own name"), "Which operator it is: `operator = \"filter\"` where the table has another name."),
-    ] },
-    Table { path: "operators.factorial", title: "Operator `factorial`", about: "", settings: &[
-        set("max_n", Value("200_000"), "The largest n that is computed; a larger one becomes a dead letter."),
-        set("memory", Value("\"128 MiB\""), "Bytes that may be kept of results, for later ones; they are not part of `limits.memory`."),
-    ] },
-    Table { path: "operators.filter", title: "Operator `filter`", about: "A record is handed on, as it came, if all conditions that are written hold. At least one must be written.", settings: &[
-        set("when", Words("any"), "An [expression](expressions.md) that must hold."),
-        set("min", Words("any"), "The smallest number that the value may be: a bare number, in JSON also `{\"n\": 30}`. A value that is no number becomes a dead letter. Another field is compared in `when`: `\"value.amount >= 100\"`."),
-        set("max", Words("any"), "The largest number that the value may be, as with `min`."),
-        set("key_prefix", Words("any"), "What the key must begin with."),
-        set("header", Words("any"), "A header that the record must have: `{ name = \"tier\", equals = \"gold\" }`."),
-    ] },
-    Table { path: "operators.map", title: "Operator `map`", about: "Another value, or other fields of a JSON object. All expressions see the record as it came.", settings: &[
-        set("value", Words("the value stays"), "An [expression](expressions.md) that gives the new value."),
-        set("set", Words("no field"), "Expressions by the field that they set: `set.total = \"value.price * value.count\"`."),
-        set("remove", Words("no field"), "The fields that are taken out: `[\"card\", \"customer.email\"]`."),
-    ] },
-    Table { path: "operators.key", title: "Operator `key`", about: "", settings: &[
-        set("to", Refused, "An [expression](expressions.md) that gives the new key, which is written in the sink's `key_format`; `null` is none."),
-    ] },
-    Table { path: "operators.headers", title: "Operator `headers`", about: "", settings: &[
-        set("set", Words("no header"), "[Expressions](expressions.md) by the header that they set: `set.region = \"value.region\"`; `null` sets none."),
-        set("remove", Words("no header"), "The names of the headers that are taken out."),
-    ] },
-    Table { path: "operators.command", title: "Operator `command`", about: "Runs a program beside the worker, without a shell: it reads records as lines of JSON, and answers with lines ([code.md](code.md#a-program)).", settings: &[
-        set("run", Refused, "The program and its arguments: `[\"python3\", \"score.py\"]`."),
-        set("processes", Value("1"), "How many of it run at once, 1 to 1,000."),
-        set("batch", Value("100"), "The most records that one is given at a time, 1 to 2,000."),
-        set("timeout", Value("\"30 s\""), "How long one may be without an answer. Then it is killed, and its records are tried again."),
-        set("max_response", Value("\"1 MiB\""), "The longest line that it may answer."),
-        set("memory", Words("no bound"), "The most memory that each may use (Linux): its address space, which is more than what it holds."),
-        set("env", Words("none"), "Variables of its environment: `env.MODEL = \"a\"`. Of the worker's own it has `PATH`, `HOME`, `LANG`, `LC_ALL`, `TZ` and `TMPDIR`."),
-    ] },
-    Table { path: "operators.http", title: "Operator `http`", about: "Sends each value to a service; what it answers is the new value, in the sink's format ([code.md](code.md#a-service)).", settings: &[
-        set("url", Refused, "Where the service is: `\"http://127.0.0.1:9000/score\"`."),
-        set("path", Words("nothing"), "An [expression](expressions.md): what is added to the URL's path."),
-        set("method", Value("\"POST\""), "`\"POST\"`, `\"PUT\"` or `\"PATCH\"`."),
-        set("headers", Words("none"), "Headers of each request: `headers.x-team = \"orders\"`. Secrets are filled in: `\"${env:KEY}\"`."),
-        set("token", Words("none"), "A bearer token: `\"${env:SCORE_TOKEN}\"`."),
-        set("timeout", Value("\"10 s\""), "How long an answer may take. Then it counts as a failure that may pass."),
-        set("concurrency", Value("64"), "How many calls may be under way at once, whatever the number of partitions."),
-        set("max_response", Value("\"1 MiB\""), "The largest answer. A larger one makes the record a dead letter."),
-        set("retry", Value("[\"408\", \"425\", \"429\", \"5xx\"]"), "Statuses after which the record is tried again, as `[retry]` says; with `Retry-After` not before that, and not counted."),
-        set("drop", Value("[\"204\"]"), "Statuses that drop the record. Any other that is not 2xx makes it a dead letter."),
-    ] },
-    Table { path: "operators.split", title: "Operator `split`", about: "Each record has the key, headers and timestamp of the one that had the list, and the header `pipeline.index`, from 0.", settings: &[
-        set("into", Refused, "An [expression](expressions.md) that gives a list; each element becomes a record."),
-    ] },
-    Table { path: "operators.sample", title: "Operator `sample`", about: "Which records are handed on is no chance: a record that is done again is decided the same way.", settings: &[
-        set("rate", Refused, "The part that is handed on, from 0 to 1."),
-        set("by", Words("the key and the value"), "An [expression](expressions.md): records for which it gives the same go or stay together."),
-    ] },
+];
+
+/// The tables behind those of the operators.
+#[rustfmt::skip] // one line a setting
+const OUT: &[Table] = &[
     Table { path: "sink", title: "`[sink]`", about: "Where results go that no route takes.", settings: &[
         set("topic", Refused, "The topic that is written. It is created if it is missing."),
         set("format", Value("\"text\""), "How values are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8), `\"bytes\"`, `\"avro\"` or `\"protobuf\"` ([formats.md](formats.md))."),

@@ -14,6 +14,7 @@ mod lints;
 mod load;
 mod location;
 mod meanings;
+mod operator_meanings;
 mod operators;
 mod pipeline;
 mod read;

@@ -13,7 +13,7 @@ use futures::{
 use super::{
     Runtime, Stop, Topology,
     chunk::Chunk,
-    compute::{Compute, Outcome, Verdict, panicked},
+    compute::{Compute, Outcome, Verdict, panic_error, panicked},
     reply,
     topology::Scratch,
     trace,
@@ -64,6 +64,8 @@ impl Segment {
 
 /// How far a record is.
 struct Item {
+    /// Where the record was read.
+    place: (TopicPartition, Offset),
     segment: usize,
     /// What the operators before have made of it.
     records: Vec<Record>,
@@ -99,10 +101,6 @@ struct Job {
 }
 
 impl Job {
-    fn place(&self, index: usize) -> Option<(TopicPartition, Offset)> {
-        self.chunk.place(index).map(|(partition, offset)| (partition.clone(), offset))
-    }
-
     fn is_over(&self) -> bool {
         self.outcome.cancelled || self.outcome.fatal.is_some() || self.items.iter().all(|i| i.end.is_some())
     }
@@ -140,6 +138,7 @@ impl Compute {
             let expired = self.requests && reply::is_expired(&record, || self.runtime.unix_millis());
             let span = trace::below(&record.headers, &*self.runtime).map(|span| (span, self.runtime.now()));
             Item {
+                place: (held.batch.partition.clone(), held.batch.offset(index)),
                 segment: 0,
                 records: vec![record],
                 calls: false,
@@ -163,9 +162,8 @@ impl Compute {
                     job.outcome.cancelled = true;
                     return;
                 }
-                if let Some((partition, offset)) = job.chunk.place(index) {
-                    scratch.set_place(partition, offset);
-                }
+                let (partition, offset) = &job.items[index].place;
+                scratch.set_place(partition, *offset);
                 self.compute_segment(index, job, &mut scratch);
                 if job.outcome.fatal.is_some() {
                     return;
@@ -204,7 +202,6 @@ impl Compute {
 
     /// What becomes of a record after an error.
     fn failed(&self, index: usize, job: &mut Job, error: OperatorError) {
-        let place = job.place(index);
         let item = &mut job.items[index];
         match self.verdict(error, item.failed + 1) {
             Verdict::DeadLetter { class, message } => {
@@ -217,9 +214,8 @@ impl Compute {
                 job.outcome.retries += 1;
             }
             Verdict::Fatal(message) => {
-                let at = place
-                    .map_or_else(String::new, |(partition, offset)| format!("{partition} offset {offset}"));
-                job.outcome.fatal = Some(Stop::Fatal(format!("at {at}: {message}")));
+                let (partition, offset) = &item.place;
+                job.outcome.fatal = Some(Stop::Fatal(format!("at {partition} offset {offset}: {message}")));
             }
         }
     }
@@ -237,8 +233,9 @@ impl Compute {
         let calls: Vec<Call> = owners
             .iter()
             .flat_map(|index| {
-                let records = job.items[*index].records.iter().cloned().enumerate();
-                records.map(|(part, record)| Call { record, place: job.place(*index), part })
+                let Item { place, records, .. } = &job.items[*index];
+                let records = records.iter().cloned().enumerate();
+                records.map(|(part, record)| Call { record, place: Some(place.clone()), part })
             })
             .collect();
         let (given, began) = (calls.len(), self.runtime.now());
@@ -249,7 +246,7 @@ impl Compute {
         };
         job.outcome.work.waited(segment.place_of_call(), given, self.runtime.now() - began);
         let answers = answers.unwrap_or_else(|panic| {
-            let error = super::compute::panic_error(&*panic);
+            let error = panic_error(&*panic);
             (0..given).map(|_| Err(error.clone())).collect()
         });
         if answers.len() != given {
@@ -259,12 +256,13 @@ impl Compute {
         }
         let mut answers = answers.into_iter();
         for index in owners {
-            let parts = job.items[index].records.len();
-            match answers.by_ref().take(parts).collect::<Vec<_>>().into_iter().collect::<Result<Vec<_>, _>>()
-            {
+            let item = &mut job.items[index];
+            // All of its answers are taken, whether one of them is an error or not.
+            let own: Vec<_> = answers.by_ref().take(item.records.len()).collect();
+            match own.into_iter().collect::<Result<Vec<Vec<Record>>, _>>() {
                 Ok(results) => {
-                    let item = &mut job.items[index];
-                    (item.records, item.calls, item.failed) = (results.concat(), false, 0);
+                    item.records = results.into_iter().flatten().collect();
+                    (item.calls, item.failed) = (false, 0);
                     item.segment += 1;
                 }
                 Err(error) => self.failed(index, job, error),

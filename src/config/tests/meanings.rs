@@ -8,7 +8,7 @@ use std::{
 use super::{
     super::{
         document::settings_document,
-        meanings::{Otherwise, Setting, TABLES},
+        meanings::{Otherwise, Setting, tables},
     },
     *,
 };
@@ -32,7 +32,7 @@ fn documented() -> Keys {
     let mut add = |table: &str, key: &str| {
         keys.entry(table.to_owned()).or_default().insert(key.to_owned());
     };
-    for table in TABLES {
+    for table in tables() {
         for setting in table.settings {
             add(table.path, setting.key);
         }
@@ -91,7 +91,7 @@ fn what_is_documented_is_read_and_what_is_read_is_documented() {
 
 /// The path of a table, and each of its settings.
 fn settings() -> impl Iterator<Item = (&'static str, &'static Setting)> {
-    TABLES.iter().flat_map(|table| table.settings.iter().map(|setting| (table.path, setting)))
+    tables().flat_map(|table| table.settings.iter().map(|setting| (table.path, setting)))
 }
 
 fn path(table: &str, key: &str) -> String {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     format::Format,
     operator::Operator,
-    record::{Offset, TopicPartition, classes},
+    record::{Offset, TopicPartition},
 };
 
 fn json() -> Formats {
@@ -188,5 +188,4 @@ fn settings_that_make_no_sense_are_refused() {
     assert_eq!(refused("run = []"), "run: it must name a program, such as [\"python3\", \"score.py\"]");
     assert_eq!(refused("run = ['cat']\nprocesses = 0"), "processes: it must be 1 to 1,000");
     assert_eq!(refused("run = ['cat']\nbatch = 3000"), "batch: it must be 1 to 2,000");
-    assert_eq!(classes::BAD_ANSWER, "bad-answer");
 }
