@@ -1,8 +1,8 @@
 //! The user's own code beside what is built in: `cargo bench --bench calls`.
 //!
 //! First 10,000 records of 1,000 keys go through a service that takes 50 ms, with order by key: the time from the first call to the
-//! last answer, beside what the number of calls at once allows. Then small records go through `identity`, and through a program that
-//! sends them back (`cat`, whose own CPU time is counted too).
+//! last answer, beside what the number of calls at once allows. Then small records go through `identity`, through a program that
+//! sends them back (`cat`, whose own CPU time is counted too), and, with `--features wasm`, through a component that does.
 
 #[path = "../shared/broker.rs"]
 mod broker;
@@ -72,6 +72,16 @@ fn main() {
         ("programs", "[operators.command]\nrun = [\"cat\"]\nbatch = 500\nprocesses = 2"),
     ] {
         println!("{name:10} {}", run(name, settings, SMALL));
+    }
+    if cfg!(feature = "wasm") {
+        let settings = format!(
+            "[operators.wasm]\ncomponent = \"{}/tests/guests/trouble.wasm\"\ngrant = [\"clock\"]",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        for name in ["identity-2", "component"] {
+            let settings = if name == "component" { &settings } else { "[operators.identity]" };
+            println!("{name:10} {}", run(name, settings, SMALL));
+        }
     }
 }
 

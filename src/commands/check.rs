@@ -43,10 +43,14 @@ impl Check {
                     if !warnings.is_empty() {
                         eprintln!("{}\n", for_stderr(&warnings));
                     }
+                    let about = pipeline.steps.iter().filter_map(|step| {
+                        Some(format!("  [operators.{}] {}\n", step.name, step.operator.about()?))
+                    });
+                    let about: String = about.collect();
                     let met = if self.connect { connect(&pipeline) } else { Ok(String::new()) };
                     match met {
                         Ok(met) => {
-                            stdout(&format!("{file}: the pipeline {} can run\n{met}", pipeline.name))?;
+                            stdout(&format!("{file}: the pipeline {} can run\n{about}{met}", pipeline.name))?;
                         }
                         Err(reasons) => {
                             wrong.extend(reasons.into_iter().map(|reason| format!("{file}: {reason}")));

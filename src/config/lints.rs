@@ -106,6 +106,7 @@ impl Lint<'_> {
                 &help,
             );
         }
+        self.instances(memory);
         let Some((name, largest)) = self.largest_output() else { return };
         let needed = largest.saturating_mul(COPIES);
         if memory < needed {
@@ -113,6 +114,23 @@ impl Lint<'_> {
                 format!("one result of `{name}` can have {}, too much for {}", size(largest), size(memory));
             let help = format!("at least {}, or a lower limit in `[operators.{name}]`", size(needed));
             self.error("limits.memory", sentence, &help);
+        }
+    }
+
+    /// What operators hold beside records, with an instance for each core.
+    fn instances(&mut self, memory: u64) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        for step in &self.pipeline.steps {
+            let held = step.operator.holds() * cores;
+            if held > memory / 2 {
+                let sentence = format!(
+                    "`{}` holds {} with an instance for each of {cores} cores, too much for {}",
+                    step.name,
+                    size(held),
+                    size(memory)
+                );
+                self.error("limits.memory", sentence, &format!("at least {}", size(2 * held)));
+            }
         }
     }
 

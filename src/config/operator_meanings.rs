@@ -54,6 +54,13 @@ pub const OPERATORS: &[Table] = &[
         set("retry", Value("[\"408\", \"425\", \"429\", \"5xx\"]"), "Statuses after which the record is tried again, as `[retry]` says; with `Retry-After` not before that, and not counted."),
         set("drop", Value("[\"204\"]"), "Statuses that drop the record. Any other that is not 2xx makes it a dead letter."),
     ] },
+    Table { path: "operators.wasm", title: "Operator `wasm`", about: "Has a WASM component compute, in a sandbox: many records a call ([code.md](code.md#a-component)). For a `pipeline` that was built with `--features wasm`.", settings: &[
+        set("component", Refused, "The file of the component, `score.wasm`; its name is relative to the folder of the pipeline's file."),
+        set("memory", Value("\"64 MiB\""), "The most memory that one instance may use; there is one for each core. What instances hold counts towards `limits.memory`."),
+        set("fuel", Value("1_000_000_000"), "How much it may compute in one call: about one for each instruction."),
+        set("grant", Words("nothing"), "What it may use beside its records: `[\"clock\"]`, the time."),
+        set("config", Words("none"), "Texts that it reads by their names: `config.model = \"a\"`."),
+    ] },
     Table { path: "operators.split", title: "Operator `split`", about: "Each record has the key, headers and timestamp of the one that had the list, and the header `pipeline.index`, from 0.", settings: &[
         set("into", Refused, "An [expression](expressions.md) that gives a list; each element becomes a record."),
     ] },

@@ -91,6 +91,9 @@ fn describe(path: &str, node: &Node, lines: &mut Vec<String>) {
 /// The keys under which operators have expressions.
 const EXPRESSIONS: &[&str] = &["by", "into", "path", "set", "to", "value", "when"];
 
+/// The keys under which operators name a file, relative to the folder of the pipeline's file.
+const FILES: &[&str] = &["component"];
+
 /// Where a string was filled in by `${…}`, so that it may be a secret.
 pub(super) fn filled_in(node: &Node) -> Option<&Node> {
     match &node.value {
@@ -112,7 +115,13 @@ fn build(factory: &Factory, table: &Reader<'_>, formats: Option<Formats>) -> Opt
                 table.say(&secret.origin, sentence, Some(help.to_owned()));
                 return None;
             }
-            settings.insert(key.to_owned(), plain(node));
+            let value = match plain(node) {
+                toml::Value::String(name) if FILES.contains(&key) => {
+                    toml::Value::String(table.folder().join(name).to_string_lossy().into_owned())
+                }
+                value => value,
+            };
+            settings.insert(key.to_owned(), value);
         }
     }
     let built = match formats {

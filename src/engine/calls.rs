@@ -1,9 +1,14 @@
-//! Computes chunks of pipelines in which some operators wait for what is outside.
+//! Computes chunks of pipelines in which some operators wait for what is outside, or compute many records at once.
 //!
 //! Each record of a chunk goes its own way: one that fails is tried again alone, and no other waits for it but for its place in
 //! the order.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     FutureExt,
@@ -20,7 +25,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    operator::{Call, Cancel, Operator, OperatorError},
+    operator::{AsyncOperator, BatchOperator, Call, Cancel, Operator, OperatorError},
     record::{Offset, Record, TopicPartition},
     trace::Span,
 };
@@ -28,7 +33,7 @@ use crate::{
 /// How often a call that is under way looks whether its answer is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Some operators that compute, and the one behind them that waits.
+/// Some operators that compute record by record, and the one behind them that takes many at once, or waits.
 pub struct Segment {
     /// The place of the first one among all operators.
     first: usize,
@@ -38,11 +43,11 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A pipeline's operators, cut behind each that waits; none where no operator does.
+    /// A pipeline's operators, cut behind each that waits or takes many records; none where no operator does.
     pub fn cut(topology: &Topology) -> Vec<Segment> {
         let (mut segments, mut open, mut first) = (Vec::new(), Vec::new(), 0);
         for (place, operator) in topology.operators().iter().enumerate() {
-            if operator.asynchronous().is_some() {
+            if operator.asynchronous().is_some() || operator.batched().is_some() {
                 let operators = Topology::new(std::mem::take(&mut open));
                 segments.push(Segment { first, operators, call: Some(operator.clone()) });
                 first = place + 1;
@@ -56,11 +61,22 @@ impl Segment {
         segments
     }
 
-    /// The place of the operator that waits.
+    fn batched(&self) -> Option<&dyn BatchOperator> {
+        self.call.as_ref().and_then(|operator| operator.batched())
+    }
+
+    fn asynchronous(&self) -> Option<&dyn AsyncOperator> {
+        self.call.as_ref().and_then(|operator| operator.asynchronous())
+    }
+
+    /// The place of the operator that is called.
     fn place_of_call(&self) -> usize {
         self.first + self.operators.len()
     }
 }
+
+/// What an operator has made of one record.
+type Answer = Result<Vec<Record>, OperatorError>;
 
 /// How far a record is.
 struct Item {
@@ -101,6 +117,31 @@ struct Job {
 }
 
 impl Job {
+    /// The first segment that some records wait to be called in, among those that are `wanted`.
+    fn first_to_call(&self, wanted: impl Fn(usize) -> bool) -> Option<usize> {
+        let waiting = self.items.iter().filter(|item| item.is_ready() && item.calls);
+        waiting.map(|item| item.segment).filter(|segment| wanted(*segment)).min()
+    }
+
+    /// What a segment's operator is given: whose records these are, and the records.
+    fn calls_of(&self, segment: usize) -> (Vec<usize>, Vec<Call>) {
+        let (mut owners, mut calls) =
+            (Vec::with_capacity(self.items.len()), Vec::with_capacity(self.items.len()));
+        for (index, item) in self.items.iter().enumerate() {
+            if !(item.is_ready() && item.calls && item.segment == segment) {
+                continue;
+            }
+            owners.push(index);
+            let records = item.records.iter().cloned().enumerate();
+            calls.extend(records.map(|(part, record)| Call {
+                record,
+                place: Some(item.place.clone()),
+                part,
+            }));
+        }
+        (owners, calls)
+    }
+
     fn is_over(&self) -> bool {
         self.outcome.cancelled || self.outcome.fatal.is_some() || self.items.iter().all(|i| i.end.is_some())
     }
@@ -153,26 +194,58 @@ impl Compute {
         Job { chunk, items, outcome }
     }
 
-    /// Takes every record as far as it goes without a call, and collects what they have become once all are at their end.
+    /// Takes every record as far as it goes without waiting, and collects what they have become once all are at their end.
     fn advance(&self, job: &mut Job, cancel: &Cancel) {
         let mut scratch = Scratch::until(cancel);
-        for index in 0..job.items.len() {
-            while job.items[index].is_ready() && !job.items[index].calls {
-                if cancel.is_cancelled() {
-                    job.outcome.cancelled = true;
-                    return;
+        loop {
+            for index in 0..job.items.len() {
+                while job.items[index].is_ready() && !job.items[index].calls {
+                    if cancel.is_cancelled() {
+                        job.outcome.cancelled = true;
+                        return;
+                    }
+                    let (partition, offset) = &job.items[index].place;
+                    scratch.set_place(partition, *offset);
+                    self.compute_segment(index, job, &mut scratch);
+                    if job.outcome.fatal.is_some() {
+                        return;
+                    }
                 }
-                let (partition, offset) = &job.items[index].place;
-                scratch.set_place(partition, *offset);
-                self.compute_segment(index, job, &mut scratch);
-                if job.outcome.fatal.is_some() {
-                    return;
-                }
+            }
+            if !self.compute_batch(job, cancel) {
+                break;
             }
         }
         if job.is_over() {
             self.finish(job);
         }
+    }
+
+    /// Has the first operator that takes many at once compute the records that wait for it. Whether there was one.
+    fn compute_batch(&self, job: &mut Job, cancel: &Cancel) -> bool {
+        let Some(segment) = job.first_to_call(|segment| self.segments[segment].batched().is_some()) else {
+            return false;
+        };
+        let Some(operator) = self.segments[segment].batched() else { return false };
+        let (owners, calls) = job.calls_of(segment);
+        let (given, began) = (calls.len(), self.runtime.now());
+        let compute = |calls| catch_unwind(AssertUnwindSafe(|| operator.apply_batch(calls, cancel)));
+        let answers = match compute(calls) {
+            // One of them is to blame.
+            Err(_) if given > 1 => {
+                let alone = job.calls_of(segment).1.into_iter().map(|call| {
+                    let answer = compute(vec![call]).map(|mut answers| answers.pop());
+                    answer.unwrap_or_else(|panic| Some(Err(panic_error(&*panic))))
+                });
+                Ok(alone.flatten().collect())
+            }
+            answers => answers,
+        };
+        job.outcome.cancelled = cancel.is_cancelled();
+        let took = self.runtime.now() - began;
+        job.outcome.work.worked(self.segments[segment].place_of_call(), given, took);
+        self.take_answers(&owners, given, answers, job);
+        !job.outcome.cancelled && job.outcome.fatal.is_none()
     }
 
     /// The operators of one segment, for one record.
@@ -222,29 +295,27 @@ impl Compute {
 
     /// Makes the call of the first segment where records wait for one.
     async fn call(&self, job: &mut Job, cancel: &Cancel) {
-        let waiting = || job.items.iter().enumerate().filter(|(_, item)| item.is_ready() && item.calls);
-        let Some(segment) = waiting().map(|(_, item)| item.segment).min() else { return };
-        let owners: Vec<usize> =
-            waiting().filter(|(_, i)| i.segment == segment).map(|(index, _)| index).collect();
-        let segment = &self.segments[segment];
-        let Some(operator) = segment.call.as_ref().and_then(|operator| operator.asynchronous()) else {
-            return;
-        };
-        let calls: Vec<Call> = owners
-            .iter()
-            .flat_map(|index| {
-                let Item { place, records, .. } = &job.items[*index];
-                let records = records.iter().cloned().enumerate();
-                records.map(|(part, record)| Call { record, place: Some(place.clone()), part })
-            })
-            .collect();
+        let Some(segment) = job.first_to_call(|_| true) else { return };
+        let Some(operator) = self.segments[segment].asynchronous() else { return };
+        let (owners, calls) = job.calls_of(segment);
         let (given, began) = (calls.len(), self.runtime.now());
         let called = AssertUnwindSafe(operator.call(calls)).catch_unwind();
         let Some(answers) = unless_cancelled(called, cancel, &*self.runtime).await else {
             job.outcome.cancelled = true;
             return;
         };
-        job.outcome.work.waited(segment.place_of_call(), given, self.runtime.now() - began);
+        job.outcome.work.waited(self.segments[segment].place_of_call(), given, self.runtime.now() - began);
+        self.take_answers(&owners, given, answers, job);
+    }
+
+    /// What becomes of records after a call: the answers are one for each that was given, or a panic.
+    fn take_answers(
+        &self,
+        owners: &[usize],
+        given: usize,
+        answers: std::thread::Result<Vec<Answer>>,
+        job: &mut Job,
+    ) {
         let answers = answers.unwrap_or_else(|panic| {
             let error = panic_error(&*panic);
             (0..given).map(|_| Err(error.clone())).collect()
@@ -256,16 +327,24 @@ impl Compute {
         }
         let mut answers = answers.into_iter();
         for index in owners {
-            let item = &mut job.items[index];
+            let item = &mut job.items[*index];
             // All of its answers are taken, whether one of them is an error or not.
-            let own: Vec<_> = answers.by_ref().take(item.records.len()).collect();
-            match own.into_iter().collect::<Result<Vec<Vec<Record>>, _>>() {
+            let results = match item.records.len() {
+                1 => answers.next().unwrap_or_else(|| Ok(Vec::new())),
+                many => {
+                    let own: Vec<Answer> = answers.by_ref().take(many).collect();
+                    own.into_iter()
+                        .collect::<Result<Vec<_>, _>>()
+                        .map(|all| all.into_iter().flatten().collect())
+                }
+            };
+            match results {
                 Ok(results) => {
-                    item.records = results.into_iter().flatten().collect();
+                    item.records = results;
                     (item.calls, item.failed) = (false, 0);
                     item.segment += 1;
                 }
-                Err(error) => self.failed(index, job, error),
+                Err(error) => self.failed(*index, job, error),
             }
         }
     }

@@ -101,6 +101,8 @@ pub(super) struct Engine<S, K> {
     pub next_lane: u64,
     /// How long lanes have been in each stage, for the metrics.
     pub stages: Stages,
+    /// What operators hold beside records, counted in the budget.
+    pub beside: Reservation,
     /// When the engine began: `plan.limits_hold` counts from then.
     pub began: Duration,
     /// When the loop last read the clock, so that it is not read for each record.
@@ -145,6 +147,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             width: plan.topology.concurrency().max(4 * runtime.cores()),
         };
         Engine {
+            beside: plan.budget.take(0),
             plan,
             source,
             sink,
@@ -209,6 +212,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.next_lag = now + LAG_INTERVAL;
             self.report_lag();
             self.progress.warn_of_more_dead_letters(now, false);
+            // The memory is in use whether there is room or not. Half is left, so that records go on in any case.
+            let beside = self.plan.topology.holds().min(self.plan.budget.size() / 2);
+            self.beside = self.plan.budget.take(beside);
             self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
             self.progress.queues(self.outbox.queued());
         }

@@ -43,6 +43,11 @@ impl Topology {
         self.0.iter().filter_map(|operator| Some(operator.asynchronous()?.concurrency())).max().unwrap_or(0)
     }
 
+    /// The bytes that operators hold beside records.
+    pub fn holds(&self) -> u64 {
+        self.0.iter().map(|operator| operator.holds()).sum()
+    }
+
     /// How many operators there are.
     pub fn len(&self) -> usize {
         self.0.len()

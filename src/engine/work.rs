@@ -44,6 +44,14 @@ impl Work {
         Watch { work: self, runtime, since }
     }
 
+    /// The operator at that place has computed this many records at once.
+    pub fn worked(&mut self, place: usize, records: usize, took: Duration) {
+        let (given, watched) = &mut self.operators[place];
+        *given += records;
+        // Of the others one in so many is timed.
+        *watched += self.every.map_or(took, |every| took / every as u32);
+    }
+
     /// The operator at that place was asked about this many records, and answered after so long.
     pub fn waited(&mut self, place: usize, records: usize, took: Duration) {
         self.operators[place].0 += records;
@@ -137,6 +145,15 @@ mod tests {
         second.after(0, 1);
         second.after(1, 3);
         assert_eq!(millis(&work), [(2, 60), (3, 30)]);
+    }
+
+    #[test]
+    fn what_takes_many_at_once_has_its_share_beside_those_that_are_timed_now_and_then() {
+        let clock = Clock::default();
+        let mut work = Work { took: Duration::from_millis(320), ..Work::new(2, 160) };
+        (0..160).for_each(|index| work.watch(index, &clock).after(0, 1));
+        work.worked(1, 160, Duration::from_millis(160));
+        assert_eq!(millis(&work), [(160, 160), (160, 160)]);
     }
 
     #[test]

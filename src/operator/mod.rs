@@ -6,6 +6,7 @@
 //! Knows: expression, factorial, format, record, telemetry, trace, value. Must not know: rdkafka, clap.
 
 mod asynchronous;
+mod batch;
 mod command;
 mod drop_tombstones;
 mod error;
@@ -21,14 +22,17 @@ mod key;
 mod keys;
 mod map;
 mod number;
+mod outside;
 mod registry;
 mod router;
 mod sample;
 mod settings;
 mod split;
 mod trouble;
+mod wasm;
 
 pub use asynchronous::{AsyncOperator, Call};
+pub use batch::BatchOperator;
 pub use error::OperatorError;
 pub use factorial::Factorial;
 pub use filter::Filter;
@@ -175,5 +179,20 @@ pub trait Operator: Send + Sync + 'static {
     /// The operator as one that is waited for, where it is one.
     fn asynchronous(&self) -> Option<&dyn AsyncOperator> {
         None
+    }
+
+    /// The operator as one that computes many records at once, where it is one.
+    fn batched(&self) -> Option<&dyn BatchOperator> {
+        None
+    }
+
+    /// What `pipeline check` says of it beyond its settings, in a few words.
+    fn about(&self) -> Option<String> {
+        None
+    }
+
+    /// The bytes that it holds now beside records, where they are worth counting towards `limits.memory`.
+    fn holds(&self) -> u64 {
+        0
     }
 }

@@ -8,7 +8,7 @@ use serde_aux::serde_introspection::serde_introspect;
 use super::{
     Built, Operator, SettingError, command::Command, drop_tombstones::DropTombstones, factorial::Factorial,
     filter::Filter, headers::SetHeaders, http::Http, identity::Identity, key::SetKey, map::Map,
-    sample::Sample, settings, split::Split,
+    sample::Sample, settings, split::Split, wasm,
 };
 use crate::format::Formats;
 
@@ -100,4 +100,5 @@ const BUILT_IN: &[Factory] = &[
     built_in("map", Map::settings, "makes another value, or sets and removes fields", Map::build),
     built_in("sample", Sample::settings, "passes a part of the records on", Sample::build),
     built_in("split", Split::settings, "makes a record of each element of a list", Split::build),
+    built_in("wasm", wasm::settings, "has a WASM component compute the new value", wasm::build),
 ];

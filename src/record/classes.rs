@@ -32,7 +32,11 @@ named! {
     RESULT_REFUSED "result-refused" "The broker refuses the result for another reason, which the message quotes.";
     REFUSED_BY_SERVICE "refused-by-service" "The service that `http` asks refuses the record: it answered a status that is neither success, nor tried again. The message quotes it.";
     REFUSED_BY_PROGRAM "refused-by-program" "The program that `command` runs refuses the record: it answered `error`, which the message quotes.";
-    BAD_ANSWER "bad-answer" "What a service or a program answered is too large, or is no value in the sink's format.";
+    REFUSED_BY_COMPONENT "refused-by-component" "The component that `wasm` runs refuses the record: it answered `refused`, whose reason the message quotes.";
+    COMPONENT_TRAPPED "component-trapped" "The component that `wasm` runs broke off at this record, as it does after a panic. The message has its last line for the log.";
+    OUT_OF_FUEL "out-of-fuel" "The component that `wasm` runs used more than its `fuel` for this record alone.";
+    OUT_OF_MEMORY "out-of-memory" "The component that `wasm` runs needs more than its `memory` for this record alone.";
+    BAD_ANSWER "bad-answer" "What a service, a program or a component answered is too large, or is no value in the sink's format.";
     RETRIES_EXHAUSTED "retries-exhausted" "An operator failed in passing `retry.attempts` times.";
     OPERATOR_PANICKED "operator-panicked" "An operator panicked: a defect of the program. The message is the panic's.";
 }

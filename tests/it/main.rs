@@ -6,6 +6,8 @@ mod broker;
 mod check;
 mod code;
 mod commits;
+#[cfg(feature = "wasm")]
+mod components;
 mod credentials;
 mod factorial;
 mod faults;

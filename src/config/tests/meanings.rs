@@ -140,6 +140,9 @@ fn what_must_be_written_is_missed() {
     assert_eq!(missed, needed);
 }
 
+const COMPONENT: &str =
+    concat!("operators.wasm.component=\"", env!("CARGO_MANIFEST_DIR"), "/examples/wasm/score-rust.wasm\"");
+
 #[test]
 fn a_file_that_writes_a_default_is_the_file_without_it() {
     let shown = |sets: &[&str]| {
@@ -157,6 +160,9 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
         let with: &[&str] = match table {
             "operators.command" => &["operators.command.run=[\"cat\"]"],
             "operators.http" => &["operators.http.url=http://127.0.0.1"],
+            // Without the feature it cannot be built.
+            "operators.wasm" if !cfg!(feature = "wasm") => continue,
+            "operators.wasm" => &[COMPONENT],
             _ => &[],
         };
         assert_eq!(shown(&[with, &[&set]].concat()), shown(with), "{set}");

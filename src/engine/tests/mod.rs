@@ -1,6 +1,7 @@
 //! The whole engine on a source and a sink in memory, with a clock that tests move and computing that they
 //! order: what must hold of offsets, rebalances and transactions, without a broker.
 
+mod batches;
 mod calls;
 mod guarantees;
 mod harness;

@@ -5,7 +5,7 @@ use std::{
     io,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{StreamExt, future};
@@ -16,13 +16,16 @@ use tokio::{
 };
 use tokio_util::codec::{FramedRead, LinesCodec};
 
-use super::{super::OperatorError, Answer, line};
+use super::{
+    super::{
+        OperatorError,
+        outside::{LONGEST_LINE, Lines},
+    },
+    Answer, line,
+};
 
 /// The variables of the worker's environment that a program is given; the others may be secrets.
 const ENVIRONMENT: &[&str] = &["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
-/// How many lines of its standard error are logged a second, and how long each may be, in bytes.
-const LINES: u32 = 10;
-const LONGEST: u64 = 1_000;
 /// How many of its last lines there are quoted where it ends.
 const WORDS: usize = 3;
 /// How long a program that has closed its output may take to end.
@@ -230,11 +233,10 @@ enum Trouble {
 /// Logs what it says on its standard error, until it ends: some lines a second, and of each the beginning.
 async fn log(name: String, errors: ChildStderr, last_words: Arc<Mutex<VecDeque<String>>>) {
     let mut errors = BufReader::new(errors);
-    let (mut since, mut logged, mut left_out) = (Instant::now(), 0, 0_u64);
-    let mut line = Vec::new();
+    let (mut lines, mut line) = (Lines::default(), Vec::new());
     loop {
         line.clear();
-        match (&mut errors).take(LONGEST).read_until(b'\n', &mut line).await {
+        match (&mut errors).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -250,21 +252,9 @@ async fn log(name: String, errors: ChildStderr, last_words: Arc<Mutex<VecDeque<S
             }
             words.push_back(text.to_owned());
         }
-        if since.elapsed() >= Duration::from_secs(1) {
-            if left_out > 0 {
-                tracing::warn!(
-                    program = name,
-                    lines = left_out,
-                    "the program said more on its standard error"
-                );
-            }
-            (since, logged, left_out) = (Instant::now(), 0, 0);
-        }
-        if logged < LINES {
-            logged += 1;
-            tracing::info!(program = name, "{text}");
-        } else {
-            left_out += 1;
-        }
+        lines.line(
+            || tracing::info!(program = name, "{text}"),
+            |lines| tracing::warn!(program = name, lines, "the program said more on its standard error"),
+        );
     }
 }

@@ -25,8 +25,9 @@ use self::{
 use super::{
     AsyncOperator, Built, Call, OperatorError, Output, SettingError,
     error::quoted,
-    evaluate::{Input, bad_value},
+    evaluate::Input,
     fields,
+    outside::{self, bad_answer},
     trouble::Trouble,
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     format::{Format, Formats},
     record::{Record, classes},
     trace::{Span, TRACEPARENT},
-    value::{Others, Wanted},
+    value::Others,
 };
 
 /// What a service has to know a call by, so that it can tell a repetition (draft-ietf-httpapi-idempotency-key-header).
@@ -118,39 +119,22 @@ impl Http {
         Ok(url)
     }
 
-    /// The value as the service receives it, and what it is.
-    fn body(&self, value: &Bytes) -> Result<(Bytes, &'static str), OperatorError> {
+    /// What kind of value the service receives.
+    fn kind(&self) -> &'static str {
         match &self.formats.input {
-            format if format.has_schema() => {
-                Ok((format.convert(value, &Format::Json).map_err(bad_value)?, "application/json"))
-            }
-            Format::Json => Ok((value.clone(), "application/json")),
-            Format::Text | Format::String => Ok((value.clone(), "text/plain; charset=utf-8")),
-            _ => Ok((value.clone(), "application/octet-stream")),
+            format if format.has_schema() => "application/json",
+            Format::Json => "application/json",
+            Format::Text | Format::String => "text/plain; charset=utf-8",
+            _ => "application/octet-stream",
         }
-    }
-
-    /// What the service answered, in the sink's format.
-    fn value(&self, body: Bytes) -> Result<Bytes, OperatorError> {
-        let format = &self.formats.output;
-        let converted = match format.has_schema() {
-            true => Format::Json.convert(&body, format),
-            false => format.read(&body, &Wanted::All, Others::Kept).map(|_| body),
-        };
-        converted.map_err(|error| match bad_value(error) {
-            OperatorError::BadInput { message, .. } => {
-                bad_answer(format!("what {} answered cannot be used: {message}", self.service()))
-            }
-            other => other,
-        })
     }
 
     async fn ask(&self, call: Call) -> Result<Vec<Record>, OperatorError> {
         let Some(value) = &call.record.value else { return Ok(vec![call.record]) };
-        let (body, kind) = self.body(value)?;
+        let body = outside::given(&self.formats, value)?;
         let mut request =
             self.client.request(self.method.clone(), self.url(&call)?).headers(self.headers.clone());
-        request = request.header(CONTENT_TYPE, kind).body(body);
+        request = request.header(CONTENT_TYPE, self.kind()).body(body);
         if let Some(id) = call.id() {
             request = request.header(IDEMPOTENCY_KEY, id);
         }
@@ -176,7 +160,7 @@ impl Http {
                     Err(OperatorError::Passing { .. }) => attempt.failed(None),
                     _ => attempt.succeeded(),
                 }
-                let value = Some(self.value(body?)?);
+                let value = Some(outside::taken(&self.formats, body?, || self.service())?);
                 Ok(vec![Record { value, ..call.record }])
             }
             Action::Drop => {
@@ -265,10 +249,6 @@ impl AsyncOperator for Http {
         }
         answers
     }
-}
-
-fn bad_answer(message: String) -> OperatorError {
-    OperatorError::BadInput { class: classes::BAD_ANSWER, message }
 }
 
 fn fatal(message: &str) -> OperatorError {
