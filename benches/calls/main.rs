@@ -1,4 +1,4 @@
-//! The user's own code beside what is built in: `cargo bench --bench calls`.
+//! The user's own code beside what is built in: `cargo bench --bench calls`; `-- component` is one of them alone.
 //!
 //! First 10,000 records of 1,000 keys go through a service that takes 50 ms, with order by key: the time from the first call to the
 //! last answer, beside what the number of calls at once allows. Then small records go through `identity`, through a program that
@@ -54,7 +54,9 @@ fn main() {
     for records in [CALLS, SMALL] {
         seed(&broker, records);
     }
-    for concurrency in [100, 500] {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| name.starts_with(wanted.as_str()));
+    for concurrency in [100, 500].into_iter().filter(|_| wanted("http")) {
         let (url, seen) = runtime.block_on(serve());
         let settings = format!("[operators.http]\nurl = \"{url}\"\nconcurrency = {concurrency}");
         let taken = run(&format!("http-{concurrency}"), &settings, CALLS);
@@ -71,7 +73,9 @@ fn main() {
         ("program", "[operators.command]\nrun = [\"cat\"]\nbatch = 500"),
         ("programs", "[operators.command]\nrun = [\"cat\"]\nbatch = 500\nprocesses = 2"),
     ] {
-        println!("{name:10} {}", run(name, settings, SMALL));
+        if wanted(name) {
+            println!("{name:10} {}", run(name, settings, SMALL));
+        }
     }
     if cfg!(feature = "wasm") {
         let settings = format!(
@@ -80,7 +84,9 @@ fn main() {
         );
         for name in ["identity-2", "component"] {
             let settings = if name == "component" { &settings } else { "[operators.identity]" };
-            println!("{name:10} {}", run(name, settings, SMALL));
+            if wanted(name) {
+                println!("{name:10} {}", run(name, settings, SMALL));
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The engine on clients of given settings.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pipeline::{
     config::{Guarantee, Order},
-    engine::{Budget, Machine, Plan, RetryPolicy, Topology, run},
+    engine::{Budget, Machine, Plan, Retries, RetryPolicy, Topology, run},
     kafka::{KafkaSink, KafkaSource, SinkTopics},
     operator::{Operator, registry},
     record::PerTopic,
@@ -39,7 +39,10 @@ pub fn run_pipeline(
             requests: false,
             commit_interval: Duration::from_millis(100),
             commit_records: u64::MAX,
-            retry: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
+            retries: Retries {
+                otherwise: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
+                by_failure: BTreeMap::new(),
+            },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
             limits_hold: Duration::MAX,
             input: input.clone(),

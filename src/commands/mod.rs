@@ -22,6 +22,7 @@ mod run;
 mod serve;
 mod signals;
 mod simulate;
+mod stand_in;
 mod status;
 mod supervise;
 mod tap;

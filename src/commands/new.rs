@@ -63,7 +63,11 @@ fn named(text: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::parse, settings::ProcessEnvironment, testing::run_case};
+    use crate::{
+        commands::{file::Overrides, test::holds},
+        config::parse,
+        settings::ProcessEnvironment,
+    };
 
     #[test]
     fn every_example_has_test_cases_that_pass_under_any_name() {
@@ -75,9 +79,10 @@ mod tests {
             assert!(warnings.is_empty(), "{}", warnings.render(false));
             assert_eq!(pipeline.name, "mine");
             assert!(!pipeline.tests.is_empty(), "{example}");
+            let mut report = String::new();
             for case in &pipeline.tests {
-                let differences = run_case(&pipeline, case).unwrap();
-                assert!(differences.is_empty(), "{example}, {}: {differences:?}", case.name);
+                let overrides = Overrides::default();
+                assert!(holds(&pipeline, case, (&file, &overrides), &mut report).unwrap(), "{report}");
             }
         }
     }

@@ -149,7 +149,7 @@ impl Supervised {
             requests: pipeline.source.requests,
             commit_interval: pipeline.commit.interval,
             commit_records: pipeline.commit.records,
-            retry: pipeline.retry,
+            retries: pipeline.retries.clone(),
             largest: limits.clone(),
             limits_hold,
             input,

@@ -1,7 +1,7 @@
 //! The `[[test]]` tables.
 
 use super::{
-    pipeline::{TestCase, TestRecord},
+    pipeline::{Step, TestAnswer, TestCase, TestRecord},
     read::topic_name,
 };
 use crate::{
@@ -11,16 +11,18 @@ use crate::{
 };
 
 /// The `[[test]]` tables.
-pub(super) fn read(root: &Reader<'_>) -> Vec<TestCase> {
+pub(super) fn read(root: &Reader<'_>, steps: &[Step]) -> Vec<TestCase> {
+    let operators = root.table("operators");
     let tables = root.array_of_tables("test");
-    tables.into_iter().enumerate().map(|(index, table)| case(index, table)).collect()
+    tables.into_iter().enumerate().map(|(index, table)| case(index, table, steps, &operators)).collect()
 }
 
-fn case(index: usize, table: Reader<'_>) -> TestCase {
+fn case(index: usize, table: Reader<'_>, steps: &[Step], operators: &Reader<'_>) -> TestCase {
     let case = TestCase {
         name: table.string("name").unwrap_or_else(|| format!("test {}", index + 1)),
         line: table.line(),
         input: records(&table, "input"),
+        answers: answers(&table, steps, operators),
         output: records(&table, "output"),
         dead_letters: classes(&table),
     };
@@ -100,6 +102,44 @@ fn json(node: &Node) -> serde_json::Value {
             entries.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect(),
         ),
     }
+}
+
+/// `answers.score = { status = 503 }`, or an array of such tables: what the service of `[operators.score]` answers.
+fn answers(table: &Reader<'_>, steps: &[Step], operators: &Reader<'_>) -> Vec<(String, Vec<TestAnswer>)> {
+    let Some(node) = table.node("answers") else { return Vec::new() };
+    let of_services = || steps.iter().filter(|step| step.kind == "http").map(|step| step.name.as_str());
+    // What is wrong with an operator is said already.
+    let has_failed =
+        |name: &str| operators.node(name).is_some() && steps.iter().all(|step| step.name != name);
+    let Value::Table(entries) = &node.value else {
+        let sentence = format!("`{}` must be a table, not {}", table.path_of("answers"), node.value.kind());
+        table.say(&node.origin, sentence, Some("write `answers.NAME = { status = 503 }`".to_owned()));
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        if has_failed(&entry.key) {
+            continue;
+        }
+        if !of_services().any(|name| name == entry.key) {
+            let sentence = format!("no operator `{}` asks a service", entry.key);
+            let names = of_services().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let help = (!names.is_empty()).then(|| format!("those that do are {names}"));
+            table.say(&entry.origin, sentence, help);
+            continue;
+        }
+        let answers = many(&entry.node).iter().map(|node| answer(table, node)).collect();
+        all.push((entry.key.clone(), answers));
+    }
+    all
+}
+
+fn answer(table: &Reader<'_>, node: &Node) -> TestAnswer {
+    let inner = table.inner("answers", node);
+    let status = inner.integer("status", 100..=599).and_then(|status| u16::try_from(status).ok());
+    let body = inner.node("value").and_then(|node| structured(&inner, "value", node));
+    inner.finish();
+    TestAnswer { status: status.unwrap_or(200), body: body.unwrap_or_default() }
 }
 
 fn classes(table: &Reader<'_>) -> Vec<String> {

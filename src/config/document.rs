@@ -9,7 +9,7 @@ use super::{
         Setting, tables,
     },
 };
-use crate::operator::registry;
+use crate::operator::{FAILURES, registry};
 
 const INTRODUCTION: &str = "\
 # Settings of a pipeline
@@ -55,6 +55,7 @@ pub fn settings_document() -> String {
         }
         match table.path {
             "operators.NAME" => text.push_str(&operators()),
+            "retry.NAME" => text.push_str(&failures()),
             "kafka" => text.push_str(&owned()),
             _ => {}
         }
@@ -70,6 +71,11 @@ fn operators() -> String {
         format!("| `{}` | {} | {keys} |\n", factory.name, factory.summary)
     });
     format!("\n| operator | what it does | its settings |\n|---|---|---|\n{}", rows.collect::<String>())
+}
+
+fn failures() -> String {
+    let rows = FAILURES.iter().map(|(name, meaning)| format!("| `{name}` | {meaning} |\n"));
+    format!("\n| failure | what it is |\n|---|---|\n{}", rows.collect::<String>())
 }
 
 fn owned() -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::pipeline::{
-    Guarantee, Order, Pipeline, Properties, RetryPolicy, TOPIC_LIMIT, TRANSACTION_TIMEOUT,
+    Guarantee, Order, Pipeline, Properties, Retries, RetryPolicy, TOPIC_LIMIT, TRANSACTION_TIMEOUT,
 };
 use crate::{
     engine::FairBy,
@@ -197,16 +197,24 @@ impl Lint<'_> {
     }
 
     fn retries(&mut self) {
-        let retry = self.pipeline.retry;
+        let Retries { otherwise, by_failure } = self.pipeline.retries.clone();
+        self.retry("retry", &otherwise);
+        for (failure, retry) in &by_failure {
+            self.retry(&format!("retry.{failure}"), retry);
+        }
+    }
+
+    fn retry(&mut self, table: &str, retry: &RetryPolicy) {
         if retry.max_backoff < retry.backoff {
             let sentence = format!(
                 "the longest pause ({}) is shorter than the first ({})",
                 span(retry.max_backoff),
                 span(retry.backoff)
             );
-            return self.error("retry.max_backoff", sentence, "raise `max_backoff`, or lower `backoff`");
+            let at = format!("{table}.max_backoff");
+            return self.error(&at, sentence, "raise `max_backoff`, or lower `backoff`");
         }
-        let (longest, poll) = (pauses(&retry), self.max_poll_interval());
+        let (longest, poll) = (pauses(retry), self.max_poll_interval());
         if longest >= poll {
             let sentence = format!(
                 "a record's retries can take {}, longer than `max.poll.interval.ms` ({}): \
@@ -216,8 +224,9 @@ impl Lint<'_> {
             );
             let help =
                 "fewer attempts or shorter pauses, or a longer `max.poll.interval.ms` in `[source.kafka]`";
-            let at = if self.tree.has("retry.attempts") { "retry.attempts" } else { "retry.max_backoff" };
-            self.say(Severity::Warning, at, sentence, help);
+            let attempts = format!("{table}.attempts");
+            let at = if self.tree.has(&attempts) { attempts } else { format!("{table}.max_backoff") };
+            self.say(Severity::Warning, &at, sentence, help);
         }
     }
 

@@ -154,6 +154,11 @@ const OUT: &[Table] = &[
         set("backoff", Value("\"100 ms\""), "The pause before the second attempt. It doubles with each one, and is shortened by chance to half at the most."),
         set("max_backoff", Value("\"10 s\""), "The longest pause; `backoff` itself, where that is longer."),
     ] },
+    Table { path: "retry.NAME", title: "`[retry.NAME]`", about: "The same for one kind of failure: `[retry.status-429]`. A record's attempts are counted together; its last failure decides whether there is another one, and when.", settings: &[
+        set("attempts", Words("that of `[retry]`"), "As in `[retry]`."),
+        set("backoff", Words("that of `[retry]`"), "As in `[retry]`."),
+        set("max_backoff", Words("that of `[retry]`, or `backoff`"), "As in `[retry]`."),
+    ] },
     Table { path: "shutdown", title: "`[shutdown]`", about: "", settings: &[
         set("timeout", Value("\"10 s\""), "How long a worker may take to finish what is in flight: at a stop, and when it hands a partition over."),
     ] },
@@ -164,6 +169,7 @@ const OUT: &[Table] = &[
     Table { path: "test", title: "`[[test]]`", about: "A test case for `pipeline test`; there may be many.", settings: &[
         set("name", Words("`test` and its number"), "What the case shows."),
         set("input", Refused, "The record that goes in, or an array of them."),
+        set("answers", Words("services are asked"), "What services answer to one call after another, by the table of the `http` operator that asks, so that none need be there: `answers.score = [{ status = 503 }, { value = { id = 7 } }]`. The last one answers all further calls; `status` is 200 where it is not written."),
         set("output", Words("no result: it is dropped, or a dead letter"), "The results that must come out, in order. A key or a header is compared only where it is written."),
         set("dead_letters", Words("no dead letter"), "The [classes](dead-letters.md#classes) of the dead letters that must come out, in order, such as `\"not-a-number\"`."),
     ] },

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-pub use crate::engine::{Guarantee, Order, RetryPolicy};
+pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy};
 use crate::{
     engine::{FairBy, Topology},
     format::Format,
@@ -188,7 +188,7 @@ pub struct Pipeline {
     /// What may be held.
     pub limits: Limits,
     /// How passing failures are tried again.
-    pub retry: RetryPolicy,
+    pub retries: Retries,
     /// How long a graceful stop, or the hand-over of a partition, may take.
     pub shutdown_timeout: Duration,
     /// Where metrics are served: `None` in the address's stead means that they are not, and the flag says
@@ -284,6 +284,15 @@ pub struct TestRecord {
     pub headers: Vec<(String, String)>,
 }
 
+/// What a service answers in a test case.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TestAnswer {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
 /// One `[[test]]`: records that go in, and what must come out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestCase {
@@ -293,6 +302,8 @@ pub struct TestCase {
     pub line: usize,
     /// What goes in.
     pub input: Vec<TestRecord>,
+    /// What services answer to one call after another, by the table of the operator that asks.
+    pub answers: Vec<(String, Vec<TestAnswer>)>,
     /// The results that must come out, in order.
     pub output: Vec<TestRecord>,
     /// The classes of the dead letters that must come out, in order.

@@ -13,13 +13,15 @@ use super::{
     formats::{self, Side},
     kafka, operators,
     pipeline::{
-        Commit, Guarantee, Limits, Metrics, Order, Pipeline, RetryPolicy, Sink, Source, TopicSettings,
+        Commit, Guarantee, Limits, Metrics, Order, Pipeline, Retries, RetryPolicy, Sink, Source,
+        TopicSettings,
     },
     routes,
 };
 use crate::{
     engine::FairBy,
     format::{Format, Formats, Keys},
+    operator::{FAILURES, registry},
     settings::{Diagnostics, Node, Origin, Reader, Tree, Value},
 };
 
@@ -55,10 +57,10 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         operators::required(&root);
     }
     let dead_letters = dead_letters(&root);
-    let (commit, limits, retry) = (commit(&root), limits(&root), retry(&root));
+    let (commit, limits, retries) = (commit(&root), limits(&root), retries(&root));
     let shutdown_timeout = shutdown(&root);
     let metrics = metrics(&root);
-    let tests = cases::read(&root);
+    let tests = cases::read(&root, &steps);
     root.finish();
 
     let (source, name) = (source?, name?);
@@ -79,7 +81,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         router: router.map(Arc::new),
         commit,
         limits,
-        retry,
+        retries,
         shutdown_timeout,
         metrics,
         tests,
@@ -258,13 +260,36 @@ fn fair_by(table: &Reader<'_>) -> Option<FairBy> {
     None
 }
 
-fn retry(root: &Reader<'_>) -> RetryPolicy {
+fn retries(root: &Reader<'_>) -> Retries {
     let table = root.table("retry");
-    let attempts = table.integer("attempts", 1..=1_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(5);
-    let backoff = table.duration("backoff").unwrap_or(Duration::from_millis(100));
-    let max_backoff = table.duration("max_backoff").unwrap_or(backoff.max(Duration::from_secs(10)));
+    let standard = RetryPolicy {
+        attempts: 5,
+        backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(10),
+    };
+    let otherwise = retry(&table, standard);
+    let of_operators = registry().iter().flat_map(|factory| factory.failures.iter().copied());
+    let names = FAILURES.iter().map(|(name, _)| *name).chain(of_operators);
+    let by_failure = names.filter(|name| table.node(name).is_some()).map(|name| {
+        let own = table.table(name);
+        let policy = retry(&own, otherwise);
+        own.finish();
+        (name.to_owned(), policy)
+    });
+    let by_failure = by_failure.collect();
     table.finish();
-    RetryPolicy { attempts, backoff, max_backoff }
+    Retries { otherwise, by_failure }
+}
+
+/// What a table says of retries; what it leaves out is as in `otherwise`.
+fn retry(table: &Reader<'_>, otherwise: RetryPolicy) -> RetryPolicy {
+    let attempts = table.integer("attempts", 1..=1_000).and_then(|n| u32::try_from(n).ok());
+    let backoff = table.duration("backoff").unwrap_or(otherwise.backoff);
+    RetryPolicy {
+        attempts: attempts.unwrap_or(otherwise.attempts),
+        backoff,
+        max_backoff: table.duration("max_backoff").unwrap_or(backoff.max(otherwise.max_backoff)),
+    }
 }
 
 pub(super) fn shutdown(root: &Reader<'_>) -> Duration {

@@ -89,8 +89,8 @@ struct Item {
     calls: bool,
     /// How often its next step has failed.
     failed: u32,
-    /// Whether it has failed since the last pause.
-    rests: bool,
+    /// When it may be tried again, where it has failed.
+    not_before: Option<Duration>,
     end: Option<End>,
     span: Option<(Span, Duration)>,
 }
@@ -105,7 +105,7 @@ enum End {
 impl Item {
     /// Whether something can be done for it now.
     fn is_ready(&self) -> bool {
-        self.end.is_none() && !self.rests
+        self.end.is_none() && self.not_before.is_none()
     }
 }
 
@@ -142,6 +142,7 @@ impl Job {
         (owners, calls)
     }
 
+    /// Whether nothing is left to do. A job that is finished has no items any more.
     fn is_over(&self) -> bool {
         self.outcome.cancelled || self.outcome.fatal.is_some() || self.items.iter().all(|i| i.end.is_some())
     }
@@ -150,11 +151,15 @@ impl Job {
 impl Compute {
     /// As [`Compute::run`], where operators wait.
     pub(super) async fn run_calls(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
-        let mut job = self.begin(chunk);
+        let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
+        let mut job = Job { chunk, items: Vec::new(), outcome };
         loop {
             let (fallback, cancelled) = (job.chunk.clone(), cancel.clone());
             let computed = self.on_pool(job, move |compute, job| {
                 let start = compute.runtime.now();
+                if job.items.is_empty() {
+                    job.items = compute.begin(&job.chunk);
+                }
                 compute.advance(job, &cancelled);
                 job.outcome.work.took += compute.runtime.now() - start;
             });
@@ -173,7 +178,7 @@ impl Compute {
         }
     }
 
-    fn begin(&self, chunk: Chunk) -> Job {
+    fn begin(&self, chunk: &Chunk) -> Vec<Item> {
         let items = chunk.places().map(|(held, index)| {
             let record = held.batch.record(index);
             let expired = self.requests && reply::is_expired(&record, || self.runtime.unix_millis());
@@ -184,14 +189,12 @@ impl Compute {
                 records: vec![record],
                 calls: false,
                 failed: 0,
-                rests: false,
+                not_before: None,
                 end: expired.then_some(End::Expired),
                 span,
             }
         });
-        let items = items.collect();
-        let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
-        Job { chunk, items, outcome }
+        items.collect()
     }
 
     /// Takes every record as far as it goes without waiting, and collects what they have become once all are at their end.
@@ -252,6 +255,12 @@ impl Compute {
     fn compute_segment(&self, index: usize, job: &mut Job, scratch: &mut Scratch) {
         let item = &mut job.items[index];
         let segment = &self.segments[item.segment];
+        if segment.operators.is_empty() {
+            // They go on as they are.
+            item.calls = segment.call.is_some() && !item.records.is_empty();
+            item.end = (!item.calls).then_some(End::Results);
+            return;
+        }
         let mut results = Vec::new();
         let mut watch = job.outcome.work.watch(index, &*self.runtime);
         let applied = panicked(|| {
@@ -281,9 +290,9 @@ impl Compute {
                 item.failed += 1;
                 item.end = Some(End::DeadLetter { class, message });
             }
-            Verdict::Again => {
+            Verdict::Again(pause) => {
                 item.failed += 1;
-                item.rests = true;
+                item.not_before = Some(self.runtime.now() + pause);
                 job.outcome.retries += 1;
             }
             Verdict::Fatal(message) => {
@@ -349,20 +358,23 @@ impl Compute {
         }
     }
 
-    /// Waits until what has failed may be tried again.
+    /// Waits until the first of those that have failed may be tried again.
     async fn pause(&self, job: &mut Job, cancel: &Cancel) {
-        let resting = || job.items.iter().filter(|item| item.end.is_none());
-        let random = self.runtime.random();
-        let pause = resting().map(|item| self.retry.pause(item.failed, random)).min().unwrap_or_default();
-        let slept = unless_cancelled(self.runtime.sleep(pause), cancel, &*self.runtime).await;
+        let now = self.runtime.now();
+        let Some(first) = job.items.iter().filter_map(|item| item.not_before).min() else { return };
+        let slept =
+            unless_cancelled(self.runtime.sleep(first.saturating_sub(now)), cancel, &*self.runtime).await;
         job.outcome.cancelled = slept.is_none();
-        job.items.iter_mut().for_each(|item| item.rests = false);
+        let now = self.runtime.now().max(first);
+        job.items.iter_mut().for_each(|item| item.not_before = item.not_before.filter(|time| *time > now));
     }
 
     /// Takes what the records have become, in their order.
     fn finish(&self, job: &mut Job) {
         let Job { chunk, items, outcome } = job;
-        for ((cause, (held, index)), item) in chunk.places().enumerate().zip(items) {
+        // They are dropped here, on the thread that has made them.
+        let items = std::mem::take(items);
+        for ((cause, (held, index)), mut item) in chunk.places().enumerate().zip(items) {
             let (batch, attempts) = (&held.batch, item.failed.max(1));
             let span = item.span.take().map(|(span, began)| (span, began, outcome.outgoing.len()));
             match &item.end {

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    RetryPolicy, Runtime, Stop, Topology,
+    Retries, Runtime, Stop, Topology,
     away::Away,
     calls::Segment,
     chunk::Chunk,
@@ -36,7 +36,7 @@ pub const RECORD_OVERHEAD: u64 = 256;
 /// Everything that computing a chunk needs.
 pub struct Compute {
     pub topology: Topology,
-    pub retry: RetryPolicy,
+    pub retries: Retries,
     pub runtime: Arc<dyn Runtime>,
     /// Whether records are requests, whose headers may say where the reply is wanted, and until when.
     pub requests: bool,
@@ -93,8 +93,8 @@ pub enum Verdict {
         class: &'static str,
         message: String,
     },
-    /// It is tried again after a pause.
-    Again,
+    /// It is tried again after this pause.
+    Again(Duration),
     /// The pipeline stops.
     Fatal(String),
 }
@@ -107,6 +107,8 @@ struct Job {
     next: usize,
     /// How often that record has failed; 0 once the chunk is finished.
     failed: u32,
+    /// The pause before it is tried again.
+    pause: Duration,
 }
 
 impl Compute {
@@ -116,7 +118,7 @@ impl Compute {
             return self.run_calls(chunk, cancel).await;
         }
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
-        let mut job = Job { chunk, outcome, next: 0, failed: 0 };
+        let mut job = Job { chunk, outcome, next: 0, failed: 0, pause: Duration::ZERO };
         loop {
             let (fallback, cancel) = (job.chunk.clone(), cancel.clone());
             let computed = self.on_pool(job, move |compute, job| {
@@ -131,8 +133,7 @@ impl Compute {
             if job.failed == 0 {
                 return (job.chunk, job.outcome);
             }
-            let pause = self.retry.pause(job.failed, self.runtime.random());
-            self.runtime.sleep(pause).await;
+            self.runtime.sleep(job.pause).await;
         }
     }
 
@@ -156,14 +157,18 @@ impl Compute {
     pub(super) fn verdict(&self, error: OperatorError, attempts: u32) -> Verdict {
         match error {
             OperatorError::BadInput { class, message } => Verdict::DeadLetter { class, message },
-            OperatorError::Passing { message } if attempts >= self.retry.attempts => Verdict::DeadLetter {
-                class: classes::RETRIES_EXHAUSTED,
-                message: format!("{message} (gave up after {attempts} attempts)"),
+            OperatorError::Passing { failure, message } => match self.retries.of(failure) {
+                retry if attempts < retry.attempts => {
+                    Verdict::Again(retry.pause(attempts, self.runtime.random()))
+                }
+                _ => Verdict::DeadLetter {
+                    class: classes::RETRIES_EXHAUSTED,
+                    message: format!("{message} (gave up after {attempts} attempts)"),
+                },
             },
-            OperatorError::Passing { .. } => Verdict::Again,
             OperatorError::Away { message } => {
                 self.away.say(self.runtime.now(), &message);
-                Verdict::Again
+                Verdict::Again(self.retries.otherwise.pause(attempts, self.runtime.random()))
             }
             OperatorError::Fatal { message } => Verdict::Fatal(message),
         }
@@ -171,7 +176,7 @@ impl Compute {
 
     /// Goes on until the chunk is finished (`failed` is 0), or a record has to be tried again later.
     fn step(&self, job: &mut Job, cancel: &Cancel) {
-        let Job { chunk, outcome, next, failed } = job;
+        let Job { chunk, outcome, next, failed, pause } = job;
         let (mut results, mut scratch) = (Vec::new(), Scratch::until(cancel));
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
             if cancel.is_cancelled() {
@@ -204,9 +209,9 @@ impl Compute {
                 Verdict::DeadLetter { class, message } => {
                     self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
                 }
-                Verdict::Again => {
+                Verdict::Again(before) => {
                     outcome.retries += 1;
-                    (*next, *failed) = (cause, attempts);
+                    (*next, *failed, *pause) = (cause, attempts, before);
                     return;
                 }
                 Verdict::Fatal(message) => {

@@ -43,7 +43,7 @@ mod work;
 pub use budget::{Budget, Reservation};
 pub use fair::FairBy;
 pub use offsets::{OffsetTracker, WINDOW};
-pub use plan::{Guarantee, Order, Plan, RetryPolicy};
+pub use plan::{Guarantee, Order, Plan, Retries, RetryPolicy};
 pub use run::run;
 pub use runtime::{Machine, Runtime};
 pub use sink::{Delivery, DeliveryError, Refusal, SendError, Sink, Token};

@@ -1,6 +1,6 @@
 //! What the engine runs, and what it promises.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Budget, FairBy, Topology};
 use crate::record::PerTopic;
@@ -36,6 +36,22 @@ pub struct RetryPolicy {
     pub max_backoff: Duration,
 }
 
+/// How failures that may pass are tried again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Retries {
+    /// Those of which nothing else is said.
+    pub otherwise: RetryPolicy,
+    /// Others, by the [name of the failure](crate::operator::OperatorError::Passing).
+    pub by_failure: BTreeMap<String, RetryPolicy>,
+}
+
+impl Retries {
+    /// How a failure of that name is tried again.
+    pub fn of(&self, failure: &str) -> &RetryPolicy {
+        self.by_failure.get(failure).unwrap_or(&self.otherwise)
+    }
+}
+
 impl RetryPolicy {
     /// The pause after `failed` attempts, shortened at random by up to half, so that workers that failed
     /// together do not try again together. `random` is from 0 to under 1.
@@ -63,7 +79,7 @@ pub struct Plan {
     /// The number of done records that makes a commit due before its time.
     pub commit_records: u64,
     /// How failures that may pass are tried again.
-    pub retry: RetryPolicy,
+    pub retries: Retries,
     /// The largest record that each topic takes, in bytes as [`wire_size`](crate::record::wire_size) counts.
     pub largest: PerTopic<u64>,
     /// For how long from the start those sizes are certain: a record that is refused for its size

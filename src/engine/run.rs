@@ -132,7 +132,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let result_topics = plan.largest.results.len();
         let compute = Compute {
             topology: plan.topology.clone(),
-            retry: plan.retry,
+            retries: plan.retries.clone(),
             runtime: runtime.clone(),
             requests: plan.requests,
             largest: plan.largest.map(|largest| AtomicU64::new(*largest)),

@@ -2,6 +2,22 @@
 
 use thiserror::Error;
 
+/// The failures that pass of the operators here, with what each is.
+pub const FAILURES: &[(&str, &str)] = &[
+    (TIMEOUT, "no answer within `timeout`"),
+    (CONNECTION, "a connection that breaks"),
+    (STATUS_429, "a service that has too much to do"),
+    (STATUS_4XX, "any other such status that `retry` has"),
+    (STATUS_5XX, "a service that fails"),
+    (PROGRAM_ENDED, "a program that ends, or prints what is no answer"),
+];
+pub(super) const TIMEOUT: &str = "timeout";
+pub(super) const CONNECTION: &str = "connection";
+pub(super) const STATUS_429: &str = "status-429";
+pub(super) const STATUS_4XX: &str = "status-4xx";
+pub(super) const STATUS_5XX: &str = "status-5xx";
+pub(super) const PROGRAM_ENDED: &str = "program-ended";
+
 /// How much of an answer is quoted, in characters.
 const QUOTED: usize = 200;
 
@@ -19,6 +35,8 @@ pub enum OperatorError {
     /// It may work later: tried again with a growing pause, then a dead letter.
     #[error("{message}")]
     Passing {
+        /// A short name in kebab case, such as `timeout`: `[retry.NAME]` says how it is tried again.
+        failure: &'static str,
         /// One sentence that says what failed.
         message: String,
     },

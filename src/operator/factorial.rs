@@ -77,7 +77,8 @@ impl Factorial {
 
     fn value(&self, n: u32, cancel: &Cancel) -> Result<Vec<u8>, OperatorError> {
         let factorial = self.factorials.get_until(n, || Watch::until(cancel.flag()));
-        let cancelled = || OperatorError::Passing { message: "it was cancelled".to_owned() };
+        let cancelled =
+            || OperatorError::Passing { failure: "cancelled", message: "it was cancelled".to_owned() };
         self.formats.output.encode_result(n.into(), &factorial.ok_or_else(cancelled)?).map_err(bad_value)
     }
 

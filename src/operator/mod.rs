@@ -33,7 +33,7 @@ mod wasm;
 
 pub use asynchronous::{AsyncOperator, Call};
 pub use batch::BatchOperator;
-pub use error::OperatorError;
+pub use error::{FAILURES, OperatorError};
 pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;

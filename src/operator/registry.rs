@@ -23,6 +23,8 @@ pub struct Factory {
     pub summary: &'static str,
     /// The classes of dead letters that only it has.
     pub classes: &'static [&'static str],
+    /// The failures that pass which only it has.
+    pub failures: &'static [&'static str],
     /// Reads the table. The error says what is wrong with a value.
     pub build: fn(toml::Table, Formats) -> Built,
 }
@@ -35,6 +37,9 @@ pub trait Configured: Operator + Sized {
     const SUMMARY: &'static str;
     /// The classes of [bad input](super::OperatorError::BadInput) that are its own, so that test cases may name them.
     const CLASSES: &'static [&'static str] = &[];
+
+    /// The [failures that pass](super::OperatorError::Passing) that are its own, so that `[retry.NAME]` may name them.
+    const FAILURES: &'static [&'static str] = &[];
 
     /// Makes it. The formats are those of the values that it is given, and of those that it is to write.
     ///
@@ -51,6 +56,7 @@ impl Factory {
             settings: serde_introspect::<O::Settings>,
             summary: O::SUMMARY,
             classes: O::CLASSES,
+            failures: O::FAILURES,
             build: |table, formats| Ok(Box::new(O::configured(settings::read(table)?, formats)?)),
         }
     }
@@ -84,7 +90,7 @@ const fn built_in(
     summary: &'static str,
     build: fn(toml::Table, Formats) -> Built,
 ) -> Factory {
-    Factory { name, settings, summary, classes: &[], build }
+    Factory { name, settings, summary, classes: &[], failures: &[], build }
 }
 
 #[rustfmt::skip] // one line an operator

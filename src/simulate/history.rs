@@ -21,7 +21,7 @@ use super::{
     world::{Client, ClientId, Shared, Step, World, lock},
 };
 use crate::{
-    engine::{Budget, Guarantee, Plan, RetryPolicy, Stop, Topology, run},
+    engine::{Budget, Guarantee, Plan, Retries, RetryPolicy, Stop, Topology, run},
     operator::Operator,
     record::PerTopic,
     telemetry::{Progress, Subject},
@@ -273,10 +273,13 @@ impl History {
             fair_by: None,
             commit_interval: settings.commit_interval,
             commit_records: settings.commit_records,
-            retry: RetryPolicy {
-                attempts: 3,
-                backoff: Duration::from_millis(10),
-                max_backoff: Duration::from_secs(1),
+            retries: Retries {
+                otherwise: RetryPolicy {
+                    attempts: 3,
+                    backoff: Duration::from_millis(10),
+                    max_backoff: Duration::from_secs(1),
+                },
+                by_failure: std::collections::BTreeMap::new(),
             },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
             limits_hold: Duration::MAX,

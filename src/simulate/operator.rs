@@ -35,7 +35,7 @@ impl Operator for Scripted {
         if is(&record, RecordKind::Flaky) {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             if failed.insert(value.clone()) {
-                return Err(OperatorError::Passing { message: "not yet".to_owned() });
+                return Err(OperatorError::Passing { failure: "not-yet", message: "not yet".to_owned() });
             }
         }
         let results = match () {

@@ -12,7 +12,7 @@ pub use case::{Difference, run_case};
 
 use crate::{
     config::Pipeline,
-    engine::{Scratch, Topology},
+    engine::{Retries, Scratch, Topology},
     operator::OperatorError,
     record::{Offset, Record, TopicPartition, classes},
 };
@@ -47,7 +47,7 @@ pub struct DeadLetter {
 /// ```
 pub struct TestDriver {
     topology: Topology,
-    attempts: u32,
+    retries: Retries,
     dead_letters: Vec<DeadLetter>,
 }
 
@@ -56,7 +56,7 @@ impl TestDriver {
     pub fn new(pipeline: &Pipeline) -> Self {
         TestDriver {
             topology: pipeline.topology(),
-            attempts: pipeline.retry.attempts,
+            retries: pipeline.retries.clone(),
             dead_letters: Vec::new(),
         }
     }
@@ -87,8 +87,12 @@ impl TestDriver {
             let mut results = Vec::new();
             match self.topology.apply(record.clone(), &mut results, scratch, |_, _| ()) {
                 Ok(()) => return Ok(results),
-                Err(OperatorError::Passing { .. }) if attempt < self.attempts => attempt += 1,
-                Err(OperatorError::Passing { message }) => {
+                Err(OperatorError::Passing { failure, .. })
+                    if attempt < self.retries.of(failure).attempts =>
+                {
+                    attempt += 1;
+                }
+                Err(OperatorError::Passing { message, .. }) => {
                     self.dead_letters.push(DeadLetter { record, class: classes::RETRIES_EXHAUSTED, message });
                     return Ok(Vec::new());
                 }
@@ -132,7 +136,7 @@ mod tests {
                 return Err(OperatorError::Fatal { message: "broken".into() });
             }
             if self.tried.fetch_add(1, Ordering::Relaxed) + 1 < self.works_at {
-                return Err(OperatorError::Passing { message: "not yet".into() });
+                return Err(OperatorError::Passing { failure: "not-yet", message: "not yet".into() });
             }
             out.push(record);
             Ok(())

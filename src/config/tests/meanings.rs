@@ -12,7 +12,7 @@ use super::{
     },
     *,
 };
-use crate::operator::registry;
+use crate::operator::{FAILURES, registry};
 
 type Keys = BTreeMap<String, BTreeSet<String>>;
 
@@ -44,6 +44,12 @@ fn documented() -> Keys {
         if !inner.is_empty() {
             add(outer, inner);
         }
+    }
+    let of_failures = keys.remove("retry.NAME").unwrap();
+    keys.get_mut("retry").unwrap().remove("NAME");
+    for (failure, _) in FAILURES {
+        keys.get_mut("retry").unwrap().insert((*failure).to_owned());
+        keys.insert(format!("retry.{failure}"), of_failures.clone());
     }
     let of_each = keys.remove("operators.NAME").unwrap();
     for factory in registry() {

@@ -8,7 +8,7 @@ mod settings;
 mod sources;
 mod together;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use super::*;
 use crate::settings::{Diagnostic, Diagnostics, Environment};
@@ -111,6 +111,8 @@ fn every_setting_of_a_full_file_arrives() {
         attempts = 3
         backoff = "1 s"
         max_backoff = "2 s"
+        [retry.status-429]
+        backoff = "30 s"
         [shutdown]
         timeout = "20 s"
         [metrics]
@@ -141,7 +143,10 @@ fn every_setting_of_a_full_file_arrives() {
     assert_eq!(steps, ["small: filter", "factorial: factorial"]);
     assert_eq!((pipeline.source.group.as_str(), pipeline.dead_letters.as_str()), ("g", "bad"));
     let second = Duration::from_secs(1);
-    assert_eq!(pipeline.retry, RetryPolicy { attempts: 3, backoff: second, max_backoff: 2 * second });
+    let otherwise = RetryPolicy { attempts: 3, backoff: second, max_backoff: 2 * second };
+    let busy = RetryPolicy { backoff: 30 * second, max_backoff: 30 * second, ..otherwise };
+    let by_failure = BTreeMap::from([("status-429".to_owned(), busy)]);
+    assert_eq!(pipeline.retries, Retries { otherwise, by_failure });
     assert_eq!(pipeline.metrics, Metrics { listen: "[::1]:1".parse().unwrap(), explicit: true });
     let input = [
         TestRecord {
@@ -157,8 +162,9 @@ fn every_setting_of_a_full_file_arrives() {
         pipeline.tests,
         [TestCase {
             name: "t".into(),
-            line: 40,
+            line: 42,
             input: input.into(),
+            answers: Vec::new(),
             output: vec![output],
             dead_letters: vec!["tombstone".into()],
         }]

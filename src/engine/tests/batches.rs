@@ -28,7 +28,10 @@ impl BatchOperator for Marks {
                 Err(OperatorError::BadInput { class: classes::NOT_JSON, message: "it is bad".to_owned() })
             }
             "later" if !before.contains(&("later".to_owned(), 0)) => {
-                Err(OperatorError::Passing { message: "not yet".to_owned() })
+                Err(OperatorError::Passing { failure: "not-yet", message: "not yet".to_owned() })
+            }
+            "much later" if !before.contains(&("much later".to_owned(), 0)) => {
+                Err(OperatorError::Passing { failure: "overloaded", message: "not yet".to_owned() })
             }
             "none" => Ok(Vec::new()),
             value => Ok(vec![Record { value: Some(format!("{value}!").into()), ..call.record }]),
@@ -86,6 +89,21 @@ async fn records_are_given_together_and_each_has_its_own_answer() {
     let given = marks.0.lock().unwrap();
     let names = |at: usize| given[at].iter().map(|(value, _)| value.as_str()).collect::<Vec<_>>();
     assert_eq!((names(0), names(1)), (vec!["a", "poor", "none", "later", "b"], vec!["later"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_record_of_a_chunk_waits_for_its_own_time() {
+    let marks = Marks::default();
+    let harness = start(vec![Arc::new(marks.clone())]);
+    harness.values(0, 0, &["much later", "later", "a"]);
+    harness.wait(9_000).await;
+    let given = || marks.0.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(given(), [3, 1], "the one that may be tried soon was");
+    harness.wait(12_000).await;
+    assert_eq!(
+        (given(), harness.results()),
+        (vec![3, 1, 1], vec!["much later!".into(), "later!".into(), "a!".into()])
+    );
 }
 
 #[tokio::test(start_paused = true)]

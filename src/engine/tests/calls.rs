@@ -83,7 +83,7 @@ impl Asked {
 }
 
 fn passing() -> OperatorError {
-    OperatorError::Passing { message: "it is busy".to_owned() }
+    OperatorError::Passing { failure: "busy", message: "it is busy".to_owned() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,6 +123,26 @@ async fn with_order_by_key_only_records_of_the_same_key_wait() {
     harness.wait(200).await;
     assert_eq!(harness.results(), ["c!", "a!", "b!"]);
     assert_eq!(harness.committed().last(), Some(&3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_often_and_when_a_record_is_tried_again_depends_on_what_has_failed() {
+    let (asked, harness) = Asked::start(Options::default());
+    harness.assign(0, 0, 1, "");
+    harness.values(0, 0, &["a"]);
+    let overloaded = || OperatorError::Passing { failure: "overloaded", message: "too much".to_owned() };
+    harness.settle().await;
+    asked.take("a").fail(overloaded());
+    harness.wait(9_000).await;
+    assert_eq!(asked.values(), Vec::<String>::new(), "at least half of 20 s");
+    harness.wait(11_500).await;
+    asked.take("a").fail(overloaded());
+    harness.wait(200).await;
+    assert_eq!(
+        (harness.dead_letters(), harness.committed()),
+        (vec!["a".to_owned()], vec![1]),
+        "two attempts"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -59,7 +59,7 @@ impl Operator for Scripted {
                 let mut failures = self.failures.lock().unwrap();
                 *failures += 1;
                 if *failures <= 2 {
-                    return Err(OperatorError::Passing { message: "not yet".to_owned() });
+                    return Err(OperatorError::Passing { failure: "not-yet", message: "not yet".to_owned() });
                 }
             }
             routed if routed.starts_with(b"second") => record.to = ResultTopic(1),
@@ -301,6 +301,10 @@ pub struct Options {
     pub operators: Vec<Arc<dyn Operator>>,
 }
 
+/// How the failure `overloaded` is tried again.
+const OVERLOADED: RetryPolicy =
+    RetryPolicy { attempts: 2, backoff: Duration::from_secs(20), max_backoff: Duration::from_secs(20) };
+
 impl Default for Options {
     fn default() -> Self {
         Options {
@@ -353,10 +357,13 @@ impl Harness {
             requests: options.requests,
             commit_interval: Duration::from_millis(100),
             commit_records: 1_000,
-            retry: RetryPolicy {
-                attempts: 3,
-                backoff: Duration::from_millis(10),
-                max_backoff: Duration::from_secs(1),
+            retries: Retries {
+                otherwise: RetryPolicy {
+                    attempts: 3,
+                    backoff: Duration::from_millis(10),
+                    max_backoff: Duration::from_secs(1),
+                },
+                by_failure: BTreeMap::from([("overloaded".to_owned(), OVERLOADED)]),
             },
             largest: PerTopic { results: vec![1 << 20, 200], dead_letters: 1 << 20 },
             limits_hold: options.limits_hold,

@@ -19,6 +19,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use super::{
     super::{
         OperatorError,
+        error::{PROGRAM_ENDED, TIMEOUT},
         outside::{LONGEST_LINE, Lines},
     },
     Answer, line,
@@ -48,6 +49,13 @@ pub struct Failure {
     pub message: String,
     /// Whether it did not answer in time.
     pub hangs: bool,
+}
+
+impl Failure {
+    /// Its name, as `[retry.NAME]` has it.
+    pub fn name(&self) -> &'static str {
+        if self.hangs { TIMEOUT } else { PROGRAM_ENDED }
+    }
 }
 
 /// A program that runs. It is killed when it is dropped.

@@ -138,7 +138,7 @@ impl Command {
     /// What becomes of the record at which a program failed.
     fn failed(&self, failure: Failure, call: &Call) -> OperatorError {
         if self.works.load(Relaxed) {
-            return OperatorError::Passing { message: failure.message };
+            return OperatorError::Passing { failure: failure.name(), message: failure.message };
         }
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         if broken.1.as_ref() != Some(call) {
@@ -152,7 +152,7 @@ impl Command {
             );
             return OperatorError::Fatal { message };
         }
-        OperatorError::Passing { message: failure.message }
+        OperatorError::Passing { failure: failure.name(), message: failure.message }
     }
 
     /// Asks about all records. Where a program fails, another one gets those that it has not answered; the first of them is to blame if

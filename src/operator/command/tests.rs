@@ -41,7 +41,7 @@ async fn asked(operator: &dyn Operator, values: &[&'static str]) -> Vec<String> 
     let said = |answer: Answer| match answer {
         Ok(records) => records.into_iter().map(text).collect::<Vec<_>>().join(" "),
         Err(OperatorError::BadInput { class, message }) => format!("{class}: {message}"),
-        Err(OperatorError::Passing { message }) => format!("passing: {message}"),
+        Err(OperatorError::Passing { failure, message }) => format!("{failure}: {message}"),
         Err(other) => format!("{other:?}"),
     };
     answers.into_iter().map(said).collect()
@@ -102,7 +102,7 @@ async fn one_that_ends_costs_only_the_record_that_it_ends_at() {
     let sevens = build(&format!("run = ['sh', '-c', '{script}']"), json());
     for _ in 0..5 {
         let said = asked(&*sevens, &["7", "1", "7", "7", "4"]).await;
-        let ended = "passing: the program `sh` has ended (exit status: 1); it said: no sevens";
+        let ended = "program-ended: the program `sh` has ended (exit status: 1); it said: no sevens";
         assert_eq!(said, [ended, "k=1", ended, ended, "k=4"], "however many they are");
     }
     // Text behind an answer is no fault of the next record.
@@ -116,13 +116,13 @@ async fn one_that_never_answers_stops_the_pipeline_and_loses_nothing() {
     let said = asked(&*broken, &["0", "1", "2", "3"]).await;
     assert_eq!(
         said[0],
-        "passing: the program `sh` has ended (exit status: 3); it said: no module named score"
+        "program-ended: the program `sh` has ended (exit status: 3); it said: no module named score"
     );
     assert!(said[2].starts_with("Fatal") && said[3].starts_with("Fatal"), "{said:?}");
     // One record that each program ends at is only that record's fault.
     let broken = build("run = ['false']", json());
     for _ in 0..5 {
-        assert!(asked(&*broken, &["0"]).await[0].starts_with("passing: "));
+        assert!(asked(&*broken, &["0"]).await[0].starts_with("program-ended: "));
     }
     let missing = build("run = ['no-such-program']", json());
     let said = asked(&*missing, &["0"]).await;
@@ -135,25 +135,26 @@ async fn one_that_hangs_or_answers_what_is_no_answer_is_killed() {
     assert_eq!(
         asked(&*hangs, &["0"]).await,
         [
-            "passing: the program `sleep` did not answer within 200ms, and is killed; does it flush what it prints?"
+            "timeout: the program `sleep` did not answer within 200ms, and is killed; does it flush what it prints?"
         ]
     );
     let floods = build("run = ['yes']", json());
     let said = asked(&*floods, &["0"]).await;
     assert!(
-        said[0]
-            .starts_with("passing: the program `yes` is killed: on its standard output only answers may be"),
+        said[0].starts_with(
+            "program-ended: the program `yes` is killed: on its standard output only answers may be"
+        ),
         "{said:?}"
     );
     let other = build(r#"run = ["sed", "-u", 's/"id":0/"id":7/']"#, json());
     assert_eq!(
         asked(&*other, &["0"]).await,
-        ["passing: the program `sed` is killed: it answered about 7, which is not asked"]
+        ["program-ended: the program `sed` is killed: it answered about 7, which is not asked"]
     );
     let long = build("run = ['sh', '-c', 'head -c 3000000 /dev/zero']\nmax_response = '1 MiB'", json());
     assert_eq!(
         asked(&*long, &["0"]).await,
-        ["passing: the program `sh` is killed: max line length exceeded"]
+        ["program-ended: the program `sh` is killed: max line length exceeded"]
     );
 }
 

@@ -7,6 +7,8 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
+use super::super::error::{STATUS_4XX, STATUS_5XX, STATUS_429};
+
 /// The longest that a service may ask to be left alone for.
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -38,6 +40,15 @@ impl Statuses {
             () if status.is_success() => Action::Take,
             () => Action::Refuse,
         }
+    }
+}
+
+/// The name of the failure that a status is, where the record is tried again.
+pub fn failure(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        429 => STATUS_429,
+        500.. => STATUS_5XX,
+        _ => STATUS_4XX,
     }
 }
 

@@ -24,7 +24,7 @@ use self::{
 };
 use super::{
     AsyncOperator, Built, Call, OperatorError, Output, SettingError,
-    error::quoted,
+    error::{CONNECTION, TIMEOUT, quoted},
     evaluate::Input,
     fields,
     outside::{self, bad_answer},
@@ -176,7 +176,7 @@ impl Http {
                 Err(if after.is_some() {
                     OperatorError::Away { message }
                 } else {
-                    OperatorError::Passing { message }
+                    OperatorError::Passing { failure: answer::failure(status), message }
                 })
             }
             Action::Refuse => {
@@ -217,7 +217,10 @@ impl Http {
         };
         match error.is_connect() {
             true => OperatorError::Away { message },
-            false => OperatorError::Passing { message },
+            false => OperatorError::Passing {
+                failure: if error.is_timeout() { TIMEOUT } else { CONNECTION },
+                message,
+            },
         }
     }
 
@@ -241,7 +244,7 @@ impl AsyncOperator for Http {
         let answers = futures::future::join_all(calls.into_iter().map(|call| self.ask(call))).await;
         for answer in &answers {
             match answer {
-                Err(OperatorError::Passing { message } | OperatorError::Away { message }) => {
+                Err(OperatorError::Passing { message, .. } | OperatorError::Away { message }) => {
                     self.trouble.failed(message)
                 }
                 _ => self.trouble.ended(),

@@ -54,7 +54,7 @@ async fn asked(operator: &dyn Operator, value: &'static str) -> String {
             String::from_utf8(records[0].value.clone().unwrap().to_vec()).unwrap()
         }
         Err(OperatorError::BadInput { class, message }) => format!("{class}: {message}"),
-        Err(OperatorError::Passing { message }) => format!("passing: {message}"),
+        Err(OperatorError::Passing { failure, message }) => format!("{failure}: {message}"),
         Err(OperatorError::Away { message }) => format!("away: {message}"),
         Err(OperatorError::Fatal { message }) => format!("fatal: {message}"),
     }
@@ -114,7 +114,7 @@ async fn a_status_decides_what_becomes_of_a_record() {
     assert!(asked(&*operator, "301").await.starts_with("refused-by-service"), "no redirect is followed");
     assert_eq!(
         asked(&*operator, "503").await,
-        format!("passing: {url}/ answered 503 Service Unavailable: it says why")
+        format!("status-5xx: {url}/ answered 503 Service Unavailable: it says why")
     );
 }
 
@@ -166,7 +166,7 @@ async fn a_service_that_is_not_there_is_away_and_one_that_breaks_off_or_stalls_f
         // It is accepted, and closed without a word.
         drop(closes.accept().await.unwrap());
     });
-    assert!(said.starts_with("passing: http://127.0.0.1:") && !said.contains("secret"), "{said}");
+    assert!(said.starts_with("connection: http://127.0.0.1:") && !said.contains("secret"), "{said}");
     let silent = listener().await.unwrap();
     let asks = operator(&silent);
     let said = asked(&*asks, "{}").await;

@@ -60,7 +60,7 @@ pub struct Input<'a> {
     pub timestamp: Option<i64>,
     pub key: Option<&'a [u8]>,
     pub value: &'a [u8],
-    pub headers: &'a [Header<'a>],
+    pub headers: Option<&'a [Header<'a>]>,
 }
 
 /// A header; of records that were made.
@@ -77,7 +77,7 @@ pub struct HeaderMade {
 pub struct Output {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<HeaderMade>,
+    pub headers: Option<Vec<HeaderMade>>,
 }
 
 /// What becomes of one record.

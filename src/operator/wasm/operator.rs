@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     super::{
@@ -63,8 +63,9 @@ impl Wasm {
         let answers =
             self.answers(calls, &asked, cancel).map_err(|message| OperatorError::Away { message })?;
         self.learn(began.elapsed(), asked.len());
+        let mut values = Values::of(&answers);
         for ((index, _), answer) in asked.iter().zip(answers) {
-            made[*index] = answer.and_then(|answer| self.made(answer, &calls[*index].record));
+            made[*index] = answer.and_then(|answer| self.made(answer, &calls[*index].record, &mut values));
         }
         Ok(made)
     }
@@ -138,7 +139,7 @@ impl Wasm {
                 timestamp: record.timestamp,
                 key: record.key.as_deref(),
                 value,
-                headers,
+                headers: (!headers.is_empty()).then_some(headers.as_slice()),
             }
         });
         let answers = self.guests.apply(guest, origin, &inputs.collect::<Vec<_>>())?;
@@ -153,19 +154,23 @@ impl Wasm {
     }
 
     /// The records that an answer stands for.
-    fn made(&self, answer: Answer, record: &Record) -> Made {
-        let taken =
-            |value: Vec<u8>| outside::taken(&self.formats, value.into(), || self.guests.name().to_owned());
+    fn made(&self, answer: Answer, record: &Record, values: &mut Values) -> Made {
+        let taken = |value: Bytes| outside::taken(&self.formats, value, || self.guests.name().to_owned());
         match answer {
-            Answer::Value(value) => Ok(vec![Record { value: Some(taken(value)?), ..record.clone() }]),
+            Answer::Value(value) => {
+                let value = taken(values.next(value.len()))?;
+                Ok(vec![Record { value: Some(value), ..record.clone() }])
+            }
             Answer::Records(records) => records
                 .into_iter()
                 .map(|guest::Output { key, value, headers }| {
                     let mut all = Headers::default();
                     headers
                         .into_iter()
+                        .flatten()
                         .for_each(|header| all.push(header.name, header.value.map(Bytes::from)));
-                    let (key, value) = (key.map(Bytes::from), value.map(taken).transpose()?);
+                    let (key, value) =
+                        (key.map(Bytes::from), value.map(|value| taken(value.into())).transpose()?);
                     Ok(Record { key, value, headers: all, ..record.clone() })
                 })
                 .collect(),
@@ -198,6 +203,28 @@ impl Wasm {
     fn learn(&self, took: Duration, records: usize) {
         let each = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / records as u64;
         self.nanos.store(self.nanos.load(Relaxed) / 8 * 7 + each / 8, Relaxed);
+    }
+}
+
+/// The values that were answered, one behind the other: they cost one allocation, which other threads free.
+struct Values(Bytes);
+
+impl Values {
+    fn of(answers: &[Result<Answer, OperatorError>]) -> Values {
+        let values = || {
+            answers.iter().filter_map(|answer| match answer {
+                Ok(Answer::Value(value)) => Some(value),
+                _ => None,
+            })
+        };
+        let mut all = BytesMut::with_capacity(values().map(Vec::len).sum());
+        values().for_each(|value| all.extend_from_slice(value));
+        Values(all.freeze())
+    }
+
+    /// The next one, which has so many bytes.
+    fn next(&mut self, bytes: usize) -> Bytes {
+        self.0.split_to(bytes)
     }
 }
 

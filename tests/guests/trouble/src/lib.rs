@@ -71,9 +71,9 @@ fn answer(origin: &Option<Place>, record: Input) -> Answer {
 }
 
 fn output(record: &Input, n: u8) -> Output {
-    let mut headers = record.headers.clone();
+    let mut headers = record.headers.clone().unwrap_or_default();
     headers.push(Header { name: "n".to_owned(), value: Some(vec![b'0' + n]) });
-    Output { key: Some(vec![b'0' + n]), value: Some(record.value.clone()), headers }
+    Output { key: Some(vec![b'0' + n]), value: Some(record.value.clone()), headers: Some(headers) }
 }
 
 fn recurse(depth: u64) -> u64 {
