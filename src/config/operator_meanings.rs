@@ -50,6 +50,7 @@ pub const OPERATORS: &[Table] = &[
         set("token", Words("none"), "A bearer token: `\"${env:SCORE_TOKEN}\"`."),
         set("timeout", Value("\"10 s\""), "How long an answer may take. Then it counts as a failure that may pass."),
         set("concurrency", Value("64"), "How many calls may be under way at once, whatever the number of partitions."),
+        set("batch", Value("1"), "The most records in one call, 1 to 2,000: with more than one they go as an array of objects, and so do the answers ([code.md](code.md#several-records-in-a-call))."),
         set("max_response", Value("\"1 MiB\""), "The largest answer. A larger one makes the record a dead letter."),
         set("retry", Value("[\"408\", \"425\", \"429\", \"5xx\"]"), "Statuses after which the record is tried again, as `[retry]` says; with `Retry-After` not before that, and not counted."),
         set("drop", Value("[\"204\"]"), "Statuses that drop the record. Any other that is not 2xx makes it a dead letter."),

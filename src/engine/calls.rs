@@ -6,7 +6,10 @@
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -150,7 +153,12 @@ impl Job {
 
 impl Compute {
     /// As [`Compute::run`], where operators wait.
-    pub(super) async fn run_calls(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
+    pub(super) async fn run_calls(
+        self: Arc<Self>,
+        chunk: Chunk,
+        cancel: Cancel,
+        calling: Arc<AtomicUsize>,
+    ) -> (Chunk, Outcome) {
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
         let mut job = Job { chunk, items: Vec::new(), outcome };
         loop {
@@ -170,11 +178,13 @@ impl Compute {
             if job.is_over() {
                 return (job.chunk, job.outcome);
             }
+            calling.fetch_add(1, Relaxed);
             if job.items.iter().any(Item::is_ready) {
                 self.call(&mut job, &cancel).await;
             } else {
                 self.pause(&mut job, &cancel).await;
             }
+            calling.fetch_sub(1, Relaxed);
         }
     }
 

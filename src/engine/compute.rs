@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -113,9 +113,15 @@ struct Job {
 
 impl Compute {
     /// Computes a chunk, with pauses after failures that may pass, until it is finished or cancelled.
-    pub async fn run(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
+    /// `calling` counts those that wait for what an operator asks.
+    pub async fn run(
+        self: Arc<Self>,
+        chunk: Chunk,
+        cancel: Cancel,
+        calling: Arc<AtomicUsize>,
+    ) -> (Chunk, Outcome) {
         if !self.segments.is_empty() {
-            return self.run_calls(chunk, cancel).await;
+            return self.run_calls(chunk, cancel, calling).await;
         }
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
         let mut job = Job { chunk, outcome, next: 0, failed: 0, pause: Duration::ZERO };

@@ -60,6 +60,8 @@ struct StreamState {
     waits: AtomicBool,
     /// Chunks that have their room and are not computed yet.
     computing: AtomicUsize,
+    /// How many of those wait for what an operator asks.
+    calling: Arc<AtomicUsize>,
 }
 
 /// What all lanes of a pipeline share.
@@ -289,7 +291,12 @@ impl Lane {
             Stage::Rebalance
         } else if self.computing > 0 {
             let waits = self.stream.waits.load(Relaxed) || !engine.has_room;
-            if waits && self.stream.computing.load(Relaxed) == 0 { Stage::Wait } else { Stage::Compute }
+            match self.stream.computing.load(Relaxed) {
+                0 if waits => Stage::Wait,
+                // No core works for it.
+                computing if computing > 0 && computing == self.stream.calling.load(Relaxed) => Stage::Call,
+                _ => Stage::Compute,
+            }
         } else if self.sending > 0 {
             if engine.may_send { Stage::Send } else { Stage::Commit }
         } else if engine.committing && self.timestamps.first_after(self.committed.0).is_some() {
@@ -376,7 +383,7 @@ fn lane_stream(
         .map(move |(chunk, mut room, state)| {
             let (compute, cancel) = (compute.clone(), cancel.clone());
             async move {
-                let (chunk, outcome) = compute.run(chunk, cancel).await;
+                let (chunk, outcome) = compute.run(chunk, cancel, state.calling.clone()).await;
                 state.computing.fetch_sub(1, Relaxed);
                 room.resize(outcome.size());
                 LaneEvent::Computed(ComputedChunk { lane: id, chunk, outcome, room })

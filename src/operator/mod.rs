@@ -20,6 +20,7 @@ mod identity;
 mod intake;
 mod key;
 mod keys;
+mod line;
 mod map;
 mod number;
 mod outside;
@@ -124,6 +125,9 @@ pub struct Cost {
     /// The output's size, in bytes.
     pub bytes: u64,
 }
+
+/// What the records of a chunk may cost together: the engine cuts chunks by it.
+pub(crate) const NANOS_OF_A_CHUNK: u64 = 2_000_000;
 
 /// What building an operator gives: itself, or what is wrong with its settings.
 pub type Built = Result<Box<dyn Operator>, SettingError>;

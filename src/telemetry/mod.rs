@@ -28,7 +28,7 @@ pub use handles::{Subject, build_info};
 pub use lag::Lag;
 pub use logging::{announce, announce_plainly, init as init_logging, status_line};
 pub use names::*;
-pub use progress::{Progress, Stage};
+pub use progress::{Progress, STAGES, Stage};
 pub use rebalances::{RebalanceEvent, RebalanceRecord};
 pub use recorder::Recorded;
 pub use requests::{RequestMetrics, RequestOutcome};

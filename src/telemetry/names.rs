@@ -74,7 +74,7 @@ Workers {
     RECORDS_PRODUCED "records_produced_total" Counter NONE, ["topic"] "Records acknowledged by the broker.";
     BYTES_CONSUMED "bytes_consumed_total" Counter BYTES, ["topic"] "Keys, values and headers read, before compression.";
     BYTES_PRODUCED "bytes_produced_total" Counter BYTES, ["topic"] "Keys, values and headers sent, before compression.";
-    STAGE_SECONDS "stage_seconds_total" Counter SECONDS, ["stage"] "Where the time of the owned partitions goes: `poll` waits for records, `wait` for room in the budget, `compute`, `send` until acknowledged, `commit`, `rebalance`. A partition is in one stage at a time, so the stages add up to the partitions' time.";
+    STAGE_SECONDS "stage_seconds_total" Counter SECONDS, ["stage"] "Where the time of the owned partitions goes: `poll` waits for records, `wait` for room in the budget, `compute`, `call` waits for what operators ask, `send` until acknowledged, `commit`, `rebalance`. A partition is in one stage at a time, so the stages add up to the partitions' time.";
     PROCESS_DURATION "record_process_duration_seconds" Histogram SECONDS, ["operator"] "Computing one record, averaged over its chunk.";
     BATCH_RECORDS "batch_records" Histogram NONE, [] "Records in a batch that was read.";
     IN_FLIGHT_RECORDS "in_flight_records" Gauge NONE, ["stage"] "Records held: stage `input` is read but not computed, `output` is computed but not acknowledged.";

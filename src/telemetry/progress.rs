@@ -29,6 +29,8 @@ pub enum Stage {
     Wait,
     /// Computing, or waiting for a core.
     Compute,
+    /// Waiting for what operators ask: a service, a program.
+    Call,
     /// Waiting for acknowledgements.
     Send,
     /// Waiting for a commit.
@@ -37,14 +39,17 @@ pub enum Stage {
     Rebalance,
 }
 
+/// How many stages there are.
+pub const STAGES: usize = 7;
+
 impl Stage {
     /// All stages.
-    pub const ALL: [Stage; 6] =
-        [Stage::Poll, Stage::Wait, Stage::Compute, Stage::Send, Stage::Commit, Stage::Rebalance];
+    pub const ALL: [Stage; STAGES] =
+        [Stage::Poll, Stage::Wait, Stage::Compute, Stage::Call, Stage::Send, Stage::Commit, Stage::Rebalance];
 
     /// The value of the label `stage`.
     pub fn name(self) -> &'static str {
-        ["poll", "wait", "compute", "send", "commit", "rebalance"][self as usize]
+        ["poll", "wait", "compute", "call", "send", "commit", "rebalance"][self as usize]
     }
 }
 
@@ -61,7 +66,7 @@ pub struct Progress {
     in_flight: AtomicU64,
     joined: AtomicBool,
     /// Nanoseconds spent in each stage, of all partitions together.
-    pub(super) stages: [AtomicU64; 6],
+    pub(super) stages: [AtomicU64; STAGES],
     /// Nanoseconds in which no record was taken, for want of room.
     pub(super) paused: AtomicU64,
     /// Nanoseconds that the next assignment's offsets took to fetch.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::telemetry::{
     ASSIGNED_PARTITIONS, DEAD_LETTERS, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, LAG_RECORDS, LAG_SECONDS,
-    MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_EXPIRED, RECORDS_PRODUCED, STAGE_SECONDS, Stage,
+    MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_EXPIRED, RECORDS_PRODUCED, STAGE_SECONDS, STAGES, Stage,
 };
 
 /// One sample of a metric.
@@ -84,7 +84,7 @@ pub struct Row {
     pub bytes: f64,
     pub budget: f64,
     /// Shares of the time since the last scrape, in the order of [`Stage::ALL`].
-    pub stages: [f64; 6],
+    pub stages: [f64; STAGES],
 }
 
 /// An owned partition.
@@ -222,7 +222,7 @@ pipeline_requests_in_flight{pipeline="gateway"} 3
         let [row] = &reading.rows[..] else { panic!("one pipeline runs") };
         assert_eq!((row.consumed, row.partitions, row.lag, row.lag_seconds), (100.0, 2.0, 12.0, 2.5));
         assert_eq!(row.expired, 2.0);
-        assert_eq!(row.stages, [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(row.stages, [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
         let partitions: Vec<&str> = reading.partitions.iter().map(|row| &row.partition[..]).collect();
         assert_eq!((partitions, &reading.silent[..]), (vec!["in[1]", "in[0]"], &["gone".to_owned()][..]));
     }

@@ -35,6 +35,7 @@ fn color(stage: Stage) -> Color {
         Stage::Poll => Color::DarkGray,
         Stage::Wait => Color::Red,
         Stage::Compute => Color::Green,
+        Stage::Call => Color::Blue,
         Stage::Send => Color::Yellow,
         Stage::Commit => Color::Magenta,
         Stage::Rebalance => Color::Cyan,

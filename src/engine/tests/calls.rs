@@ -14,6 +14,7 @@ use crate::{
     engine::*,
     operator::{AsyncOperator, Call, Operator, OperatorError},
     record::{Record, classes},
+    telemetry::Stage,
 };
 
 type Answer = Vec<Result<Vec<Record>, OperatorError>>;
@@ -101,6 +102,24 @@ async fn many_calls_are_under_way_and_results_leave_in_order() {
     harness.wait(200).await;
     assert_eq!(harness.results(), ["a!", "b!", "c!"]);
     assert_eq!(harness.committed(), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_partition_whose_records_are_all_with_a_service_goes_there() {
+    let (asked, harness) = Asked::start(Options::default());
+    harness.assign(0, 0, 2, "");
+    harness.values(0, 0, &["a", "b"]);
+    harness.wait(1_500).await;
+    let spent = |stage| harness.progress.stage(stage).as_millis();
+    // The calls begin once the loop has looked; from its next turn on they are seen.
+    let (calls, computed) = (spent(Stage::Call), spent(Stage::Compute));
+    harness.wait(3_000).await;
+    asked.take("b").answer();
+    harness.wait(2_000).await;
+    assert_eq!((spent(Stage::Call) - calls, spent(Stage::Compute) - computed), (5_000, 0));
+    asked.take("a").answer();
+    harness.wait(1_500).await;
+    assert!(spent(Stage::Call) - calls <= 5_500 && spent(Stage::Compute) == computed);
 }
 
 #[tokio::test(start_paused = true)]

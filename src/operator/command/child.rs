@@ -20,9 +20,10 @@ use super::{
     super::{
         OperatorError,
         error::{PROGRAM_ENDED, TIMEOUT},
+        line,
         outside::{LONGEST_LINE, Lines},
     },
-    Answer, line,
+    Answer,
 };
 
 /// The variables of the worker's environment that a program is given; the others may be secrets.

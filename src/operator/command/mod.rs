@@ -1,11 +1,10 @@
 //! Has a program of any language compute: records go to it as lines of JSON, and it answers with lines.
 //!
-//! `line.rs` is what stands in a line, `child.rs` is one running program.
+//! `child.rs` is one running program; what stands in a line is `../line.rs`'s.
 //!
 //! Knows: format, record, value. Must not know: rdkafka, clap.
 
 mod child;
-mod line;
 #[cfg(test)]
 mod tests;
 
@@ -25,14 +24,15 @@ use tokio::sync::Semaphore;
 
 use self::child::{Child, Failure, Program};
 use super::{
-    AsyncOperator, Built, Call, Cost, OperatorError, SettingError, settings as common, trouble::Trouble,
+    AsyncOperator, Built, Call, Cost, NANOS_OF_A_CHUNK, OperatorError, SettingError,
+    line::{self, PROGRAM},
+    settings as common,
+    trouble::Trouble,
 };
 use crate::{format::Formats, record::Record};
 
 /// At so many records programs may fail, where none has ever answered, before it is not the records.
 const BROKEN: u32 = 3;
-/// What a call costs, as the engine counts: its chunks hold records for two milliseconds.
-const NANOS_OF_A_CHUNK: u64 = 2_000_000;
 
 /// Gives records to programs that run beside the worker, and hands on what they answer.
 pub struct Command {
@@ -175,8 +175,9 @@ impl Command {
             let open = (0..calls.len()).filter(|place| answers[*place].is_none());
             let questions =
                 open.filter_map(|place| Some((place, lines[place].as_deref()?))).collect::<Vec<_>>();
-            let read =
-                |place: usize, line: &line::Answer<'_>| line.records(&calls[place], &self.formats.output);
+            let read = |place: usize, line: &line::Answer<'_>| {
+                line.records(&calls[place], &self.formats.output, &PROGRAM)
+            };
             let failure = child.ask(&questions, read, &mut answers).await;
             if child.has_answered() {
                 self.works.store(true, Relaxed);

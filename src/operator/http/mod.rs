@@ -1,10 +1,12 @@
 //! Asks a service over HTTP: a record's value goes there, and what is answered is the new value.
 //!
-//! `settings.rs` reads the table, `answer.rs` decides what a status is, and `breaker.rs` spares a service that fails.
+//! `settings.rs` reads the table, `answer.rs` decides what a status is, `batch.rs` asks about several records at once, and `breaker.rs`
+//! spares a service that fails.
 //!
 //! Knows: expression, format, record, trace, value. Must not know: rdkafka, clap.
 
 mod answer;
+mod batch;
 mod breaker;
 mod settings;
 #[cfg(test)]
@@ -14,7 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Response, Url, header::CONTENT_TYPE};
+use futures::future::join_all;
+use reqwest::{Client, RequestBuilder, Response, Url, header::CONTENT_TYPE};
 use tokio::sync::Semaphore;
 
 use self::{
@@ -23,7 +26,7 @@ use self::{
     settings::Settings,
 };
 use super::{
-    AsyncOperator, Built, Call, OperatorError, Output, SettingError,
+    AsyncOperator, Built, Call, Cost, NANOS_OF_A_CHUNK, OperatorError, Output, SettingError,
     error::{CONNECTION, TIMEOUT, quoted},
     evaluate::Input,
     fields,
@@ -56,6 +59,8 @@ pub struct Http {
     /// How many calls may be under way at once, whatever their partitions.
     permits: Semaphore,
     concurrency: usize,
+    /// The most records in one call.
+    batch: usize,
     breaker: Breaker,
     trouble: Trouble,
     timeout: Duration,
@@ -94,6 +99,7 @@ impl Http {
             largest: settings.max_response as usize,
             permits: Semaphore::new(settings.concurrency),
             concurrency: settings.concurrency,
+            batch: settings.batch,
             breaker: Breaker::default(),
             trouble: Trouble::default(),
             timeout: settings.timeout,
@@ -129,12 +135,11 @@ impl Http {
         }
     }
 
-    async fn ask(&self, call: Call) -> Result<Vec<Record>, OperatorError> {
+    /// Asks about one record.
+    async fn ask(&self, call: Call) -> Answer {
         let Some(value) = &call.record.value else { return Ok(vec![call.record]) };
         let body = outside::given(&self.formats, value)?;
-        let mut request =
-            self.client.request(self.method.clone(), self.url(&call)?).headers(self.headers.clone());
-        request = request.header(CONTENT_TYPE, self.kind()).body(body);
+        let mut request = self.request(self.url(&call)?, self.kind(), body);
         if let Some(id) = call.id() {
             request = request.header(IDEMPOTENCY_KEY, id);
         }
@@ -144,6 +149,23 @@ impl Http {
         {
             request = request.header(TRACEPARENT, parent);
         }
+        match self.exchange(request).await? {
+            Some(body) => {
+                let value = Some(outside::taken(&self.formats, body, || self.service())?);
+                Ok(vec![Record { value, ..call.record }])
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// A request with what is common to all.
+    fn request(&self, url: Url, kind: &'static str, body: Bytes) -> RequestBuilder {
+        let request = self.client.request(self.method.clone(), url).headers(self.headers.clone());
+        request.header(CONTENT_TYPE, kind).body(body)
+    }
+
+    /// What the service answers; `None` where that drops what was asked about.
+    async fn exchange(&self, request: RequestBuilder) -> Result<Option<Bytes>, OperatorError> {
         let _permit = self.permits.acquire().await.map_err(|_| fatal("the calls have ended"))?;
         let attempt = self.breaker.enter().await;
         let response = match request.send().await {
@@ -160,12 +182,11 @@ impl Http {
                     Err(OperatorError::Passing { .. }) => attempt.failed(None),
                     _ => attempt.succeeded(),
                 }
-                let value = Some(outside::taken(&self.formats, body?, || self.service())?);
-                Ok(vec![Record { value, ..call.record }])
+                body.map(Some)
             }
             Action::Drop => {
                 attempt.succeeded();
-                Ok(Vec::new())
+                Ok(None)
             }
             Action::Retry => {
                 let (status, after) = (response.status(), answer::retry_after(response.headers()));
@@ -233,15 +254,29 @@ impl Http {
     }
 }
 
+/// What becomes of one record.
+type Answer = Result<Vec<Record>, OperatorError>;
+
 #[async_trait]
 impl AsyncOperator for Http {
     fn concurrency(&self) -> usize {
         self.concurrency
     }
 
-    async fn call(&self, calls: Vec<Call>) -> Vec<Result<Vec<Record>, OperatorError>> {
-        // One, unless the engine puts several into a chunk.
-        let answers = futures::future::join_all(calls.into_iter().map(|call| self.ask(call))).await;
+    fn expected(&self, record: &Record) -> Cost {
+        let nanos = if self.batch == 1 { u64::MAX } else { NANOS_OF_A_CHUNK / self.batch as u64 };
+        Cost { nanos, bytes: record.size() as u64 }
+    }
+
+    async fn call(&self, calls: Vec<Call>) -> Vec<Answer> {
+        let answers = match self.batch {
+            // One, unless the engine puts several into a chunk.
+            1 => join_all(calls.into_iter().map(|call| self.ask(call))).await,
+            batch => {
+                let batches = calls.chunks(batch).map(|calls| self.ask_all(calls));
+                join_all(batches).await.into_iter().flatten().collect()
+            }
+        };
         for answer in &answers {
             match answer {
                 Err(OperatorError::Passing { message, .. } | OperatorError::Away { message }) => {

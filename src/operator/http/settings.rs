@@ -35,6 +35,9 @@ pub struct Settings {
     /// How many calls may be under way at once.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
+    /// The most records in one call.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
     /// The largest answer, in bytes.
     #[serde(default = "default_max_response", deserialize_with = "common::size")]
     pub max_response: u64,
@@ -62,6 +65,10 @@ fn default_concurrency() -> usize {
     64
 }
 
+fn default_batch() -> usize {
+    1
+}
+
 fn default_max_response() -> u64 {
     1 << 20
 }
@@ -85,6 +92,15 @@ impl Settings {
     }
 
     pub fn path(&self) -> Result<Option<Expression>, SettingError> {
+        if !(1..=2_000).contains(&self.batch) {
+            return Err(SettingError::new(Some("batch"), "it must be 1 to 2,000"));
+        }
+        if self.path.is_some() && self.batch > 1 {
+            return Err(SettingError::new(
+                Some("path"),
+                "it is of one record, and `batch` sends several at once",
+            ));
+        }
         self.path.as_ref().map(|source| common::expression("path", source, Expression::new)).transpose()
     }
 

@@ -7,11 +7,11 @@ use wasmtime::{
     component::{Component, ComponentType, Func, InstancePre, Lift, Linker, Lower},
 };
 
+use super::super::SettingError;
 use super::{
     GRANTS, Settings,
     host::{Host, Shared},
 };
-use crate::operator::SettingError;
 
 /// What a component imports may begin with.
 const PACKAGE: &str = "pipeline:operator/";

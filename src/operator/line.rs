@@ -1,4 +1,4 @@
-//! What stands in a line: a record as it is given to a program, and what it answers.
+//! A record as JSON: as it is given to a program in a line, or to a service in a batch, and what they answer.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::{Call, OperatorError, error::quoted, evaluate::bad_value};
+use super::{Call, OperatorError, error::quoted, evaluate::bad_value, outside::bad_answer};
 use crate::{
     format::Format,
     record::{Record, classes},
@@ -28,7 +28,18 @@ struct Rest<'a> {
     key: Option<&'a str>,
 }
 
-/// What a program answers about one record.
+/// Who answers.
+pub struct Answerer {
+    /// For messages.
+    pub name: &'static str,
+    /// The class of what it refuses.
+    pub refused: &'static str,
+}
+
+pub const PROGRAM: Answerer = Answerer { name: "the program", refused: classes::REFUSED_BY_PROGRAM };
+pub const SERVICE: Answerer = Answerer { name: "the service", refused: classes::REFUSED_BY_SERVICE };
+
+/// What is answered about one record.
 #[derive(Deserialize)]
 pub struct Answer<'a> {
     /// The number of the record.
@@ -99,17 +110,24 @@ impl<'a> Answer<'a> {
     }
 
     /// What becomes of the record.
-    pub fn records(&self, call: &Call, format: &Format) -> Result<Vec<Record>, OperatorError> {
+    ///
+    /// # Errors
+    /// Bad input, where it is refused or the answer is no use.
+    pub fn records(
+        &self,
+        call: &Call,
+        format: &Format,
+        Answerer { name, refused }: &Answerer,
+    ) -> Result<Vec<Record>, OperatorError> {
         if let Some(error) = &self.error {
-            let message = format!("the program refuses it{}", quoted(error.as_bytes()));
-            return Err(OperatorError::BadInput { class: classes::REFUSED_BY_PROGRAM, message });
+            let message = format!("{name} refuses it{}", quoted(error.as_bytes()));
+            return Err(OperatorError::BadInput { class: refused, message });
         }
         let values = match (&self.value, &self.values) {
             (Some(value), None) => std::slice::from_ref(value),
             (None, Some(values)) => values,
             _ => {
-                let message = "the program's answer must have `value`, `values` or `error`".to_owned();
-                return Err(OperatorError::BadInput { class: classes::BAD_ANSWER, message });
+                return Err(bad_answer(format!("{name}'s answer must have `value`, `values` or `error`")));
             }
         };
         let key = self.key.as_ref().map(|key| Bytes::copy_from_slice(key.as_bytes()));
@@ -118,10 +136,9 @@ impl<'a> Answer<'a> {
                 "null" => None,
                 text => Some(format.write(&Value::Json(Bytes::copy_from_slice(text.as_bytes()))).map_err(
                     |error| match bad_value(error) {
-                        OperatorError::BadInput { message, .. } => OperatorError::BadInput {
-                            class: classes::BAD_ANSWER,
-                            message: format!("the program's answer cannot be used: {message}"),
-                        },
+                        OperatorError::BadInput { message, .. } => {
+                            bad_answer(format!("{name}'s answer cannot be used: {message}"))
+                        }
                         other => other,
                     },
                 )?),

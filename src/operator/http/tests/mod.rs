@@ -1,5 +1,7 @@
 //! Against a service in this process.
 
+mod batches;
+
 use std::time::{Duration, Instant};
 
 use axum::{
