@@ -124,9 +124,17 @@ fn answers(table: &Reader<'_>, steps: &[Step], operators: &Reader<'_>) -> Vec<(S
         if !of_services().any(|name| name == entry.key) {
             let sentence = format!("no operator `{}` asks a service", entry.key);
             let names = of_services().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let help = (!names.is_empty()).then(|| format!("those that do are {names}"));
-            table.say(&entry.origin, sentence, help);
+            let help = if names.is_empty() {
+                "`answers` are for operators `http`".to_owned()
+            } else {
+                format!("those that do are {names}")
+            };
+            table.say(&entry.origin, sentence, Some(help));
             continue;
+        }
+        if many(&entry.node).is_empty() {
+            let sentence = format!("`{}.{}` has no answer", table.path_of("answers"), entry.key);
+            table.say(&entry.origin, sentence, None);
         }
         let answers = many(&entry.node).iter().map(|node| answer(table, node)).collect();
         all.push((entry.key.clone(), answers));

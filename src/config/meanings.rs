@@ -169,7 +169,7 @@ const OUT: &[Table] = &[
     Table { path: "test", title: "`[[test]]`", about: "A test case for `pipeline test`; there may be many.", settings: &[
         set("name", Words("`test` and its number"), "What the case shows."),
         set("input", Refused, "The record that goes in, or an array of them."),
-        set("answers", Words("services are asked"), "What services answer to one call after another, by the table of the `http` operator that asks, so that none need be there: `answers.score = [{ status = 503 }, { value = { id = 7 } }]`. The last one answers all further calls; `status` is 200 where it is not written."),
+        set("answers", Words("the services themselves are asked"), "What services answer to one call after another, by the table of the `http` operator that asks, so that none need be there: `answers.score = [{ status = 503 }, { value = { id = 7 } }]`. One table stands for an array of one; the last answer is that of all further calls; `value` may be a string; `status` is 200 where it is not written."),
         set("output", Words("no result: it is dropped, or a dead letter"), "The results that must come out, in order. A key or a header is compared only where it is written."),
         set("dead_letters", Words("no dead letter"), "The [classes](dead-letters.md#classes) of the dead letters that must come out, in order, such as `\"not-a-number\"`."),
     ] },

@@ -57,10 +57,10 @@ pub const OPERATORS: &[Table] = &[
     ] },
     Table { path: "operators.wasm", title: "Operator `wasm`", about: "Has a WASM component compute, in a sandbox: many records a call ([code.md](code.md#a-component)). For a `pipeline` that was built with `--features wasm`.", settings: &[
         set("component", Refused, "The file of the component, `score.wasm`; its name is relative to the folder of the pipeline's file."),
-        set("memory", Value("\"64 MiB\""), "The most memory that one instance may use; there is one for each core. What instances hold counts towards `limits.memory`."),
-        set("fuel", Value("1_000_000_000"), "How much it may compute in one call: about one for each instruction."),
+        set("memory", Value("\"64 MiB\""), "The most memory that one instance may use; there is one for each core. What they hold now, a megabyte or two each at the start, counts towards `limits.memory`, up to half of it."),
+        set("fuel", Value("1_000_000_000"), "How much it may compute in one call, about one for each instruction: the default is half a second or so. A call has up to 2,000 records, as many as take two milliseconds; where it runs out, each record is given alone, with as much. Nothing else ends a loop."),
         set("grant", Words("nothing"), "What it may use beside its records: `[\"clock\"]`, the time."),
-        set("config", Words("none"), "Texts that it reads by their names: `config.model = \"a\"`."),
+        set("config", Words("none"), "Strings that it reads by their names, numbers too: `config.limit = \"200\"`."),
     ] },
     Table { path: "operators.split", title: "Operator `split`", about: "Each record has the key, headers and timestamp of the one that had the list, and the header `pipeline.index`, from 0.", settings: &[
         set("into", Refused, "An [expression](expressions.md) that gives a list; each element becomes a record."),

@@ -293,6 +293,7 @@ fn answers_of_a_test_case_are_those_of_an_operator_that_asks_a_service() {
             &case("answers.factorial = { status = 503 }"),
             &["no operator `factorial` asks a service", "those that do are `score`"],
         ),
+        (&case("answers.score = []"), &["`test.answers.score` has no answer"]),
         (&case("answers = 5"), &["`test.answers` must be a table, not an integer"]),
         (&case("answers.score = { status = 5 }"), &["`test.answers.status`"]),
         (&case("answers.score = { stats = 503 }"), &["`stats` is not a setting of"]),

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed};
 
+use bytesize::ByteSize;
 use wasmtime::{
     Config, Engine, Store, Trap,
     component::{Component, ComponentType, Func, InstancePre, Lift, Linker, Lower},
@@ -15,6 +16,8 @@ use super::{
 
 /// What a component imports may begin with.
 const PACKAGE: &str = "pipeline:operator/";
+/// What every component exports.
+const APPLY: &str = "apply: func(origin: option<place>, records: list<input>) -> list<answer>";
 /// What every component imports: the types of records.
 const RECORDS: &str = "records";
 
@@ -95,7 +98,10 @@ pub enum Answer {
 /// Why a call has no answers.
 pub enum Failure {
     OutOfFuel,
-    OutOfMemory,
+    OutOfMemory {
+        /// Bytes.
+        wanted: u64,
+    },
     /// Anything else that breaks it off, in a few words.
     Trapped(String),
     /// What it answered is no answer: what it did.
@@ -113,13 +119,14 @@ impl Guests {
         config.consume_fuel(true);
         let engine = Engine::new(&config)
             .map_err(|error| wrong(format!("WASM cannot run on this machine: {error:#}")))?;
+        refuse_what_is_none(&bytes).map_err(|reason| wrong(format!("{} is {reason}", path.display())))?;
         let component = Component::from_binary(&engine, &bytes).map_err(|error| {
             wrong(format!("{} is no WASM component that can be used: {error:#}", path.display()))
         })?;
         let mut imports = Vec::new();
         for (import, _) in component.component_type().imports(&engine) {
             let name = may_import(import, &settings.grant)
-                .map_err(|reason| wrong(format!("{} wants {reason}", path.display())))?;
+                .map_err(|reason| wrong(format!("{} {reason}", path.display())))?;
             imports.extend((name != RECORDS).then(|| format!("`{name}`")));
         }
         let mut linker = Linker::new(&engine);
@@ -135,7 +142,7 @@ impl Guests {
             fuel: settings.fuel,
             idle: Mutex::default(),
         };
-        let first = guests.start().map_err(wrong)?;
+        let first = guests.start()?;
         guests.give_back(first);
         Ok(guests)
     }
@@ -143,6 +150,11 @@ impl Guests {
     /// The component's file, for messages.
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// How much one call may compute.
+    pub fn fuel(&self) -> u64 {
+        self.fuel
     }
 
     /// What it is and what it asks for, in a few words.
@@ -159,8 +171,8 @@ impl Guests {
     /// An instance that has nothing to do, otherwise a new one.
     ///
     /// # Errors
-    /// A sentence, where none can be made.
-    pub fn take(&self) -> Result<Guest, String> {
+    /// Why none can be made.
+    pub fn take(&self) -> Result<Guest, SettingError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.map_or_else(|| self.start(), Ok)
     }
@@ -173,27 +185,33 @@ impl Guests {
     /// A new instance.
     ///
     /// # Errors
-    /// A sentence, where none can be made.
-    pub fn start(&self) -> Result<Guest, String> {
+    /// Why none can be made.
+    pub fn start(&self) -> Result<Guest, SettingError> {
         let mut store = Store::new(self.instances.engine(), Host::new(self.shared.clone()));
         store.limiter(|host| host);
-        let started = store
-            .set_fuel(self.fuel)
-            .and_then(|()| self.instances.instantiate(&mut store))
-            .map_err(|error| match failure(&store, &error) {
-                Failure::OutOfFuel => "it takes more than its `fuel` to start".to_owned(),
-                Failure::OutOfMemory => "it takes more than its `memory` to start".to_owned(),
-                Failure::Trapped(reason) | Failure::Garbage(reason) => format!("it does not start: {reason}"),
-            });
-        let instance = started.map_err(|reason| format!("{}: {reason}", self.name()))?;
-        let Some(apply) = instance.get_func(&mut store, "apply") else {
-            return Err(format!("{} has no function `apply`, as wit/operator.wit has it", self.name()));
+        // What it answers is copied, and may be the same bytes many times.
+        store.set_hostcall_fuel(usize::try_from(self.shared.memory).unwrap_or(usize::MAX));
+        let name = self.name();
+        let started = store.set_fuel(self.fuel).and_then(|()| self.instances.instantiate(&mut store));
+        let instance = started.map_err(|error| match failure(&store, &error) {
+            Failure::OutOfFuel => {
+                SettingError::new(Some("fuel"), format!("{name} needs more than {} to start", self.fuel))
+            }
+            Failure::OutOfMemory { wanted } => {
+                SettingError::new(Some("memory"), format!("{name} needs {} to start", size(wanted)))
+            }
+            Failure::Trapped(reason) | Failure::Garbage(reason) => {
+                SettingError::new(Some("component"), format!("{name} does not start: {reason}"))
+            }
+        })?;
+        let wrong = |reason: String| {
+            let reason = format!("{name} has no function `{APPLY}`, as wit/operator.wit has it{reason}");
+            SettingError::new(Some("component"), reason)
         };
+        let apply = instance.get_func(&mut store, "apply").ok_or_else(|| wrong(String::new()))?;
         let mut guest = Guest { store, apply, used: false };
         // Nothing is nothing to compute, but its types are checked.
-        guest.typed().map_err(|error| {
-            format!("{}: its function `apply` is not that of wit/operator.wit: {error:#}", self.name())
-        })?;
+        guest.typed().map_err(|error| wrong(format!(": {error:#}")))?;
         Ok(guest)
     }
 
@@ -233,33 +251,58 @@ impl Guest {
 /// Why a call has failed.
 fn failure(store: &Store<Host>, error: &wasmtime::Error) -> Failure {
     let host = store.data();
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Failure::OutOfFuel,
-        _ if host.greedy => Failure::OutOfMemory,
-        trap => {
-            let reason = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
-            let reason = reason.strip_prefix("wasm trap: ").unwrap_or(&reason);
-            Failure::Trapped(match &host.last_words {
-                Some(words) => format!("{reason}; it said: {}", words.trim()),
-                None => reason.to_owned(),
-            })
+    let trap = error.downcast_ref::<Trap>();
+    if let Some(Trap::OutOfFuel) = trap {
+        return Failure::OutOfFuel;
+    }
+    if let Some(wanted) = host.wanted {
+        return Failure::OutOfMemory { wanted };
+    }
+    let reason = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
+    let reason = reason.strip_prefix("wasm trap: ").unwrap_or(&reason);
+    Failure::Trapped(match (&host.last_words, trap) {
+        (Some(words), _) => format!("{reason}; it said: {}", words.trim()),
+        (None, Some(Trap::UnreachableCodeReached)) => {
+            format!("{reason}, as after a panic, and it said nothing")
         }
+        (None, _) => reason.to_owned(),
+    })
+}
+
+/// A size for people.
+pub fn size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}
+
+/// Says what a file is that cannot be a component: it begins with `\0asm`, a version, and a layer that tells it from a core module.
+fn refuse_what_is_none(bytes: &[u8]) -> Result<(), &'static str> {
+    match bytes {
+        [0, b'a', b's', b'm', _, _, 0, 0, ..] => {
+            Err("a core module, and no component yet: make one of it with `wasm-tools component new`")
+        }
+        [0, b'a', b's', b'm', ..] => Ok(()),
+        _ => Err("no WASM file"),
     }
 }
 
 /// The name of what a component imports, where it may; otherwise what it is, and what to do.
 fn may_import<'a>(import: &'a str, granted: &[String]) -> Result<&'a str, String> {
     let Some(name) = import.strip_prefix(PACKAGE) else {
-        return Err(format!(
-            "`{import}`, and a pipeline gives it nothing but `{PACKAGE}…`: build it without WASI, for the target \
-             wasm32-unknown-unknown or with WASI stubbed"
-        ));
+        let why = match import.starts_with("wasi:") {
+            true => {
+                "a pipeline gives it no WASI: build it for the target wasm32-unknown-unknown, or with WASI stubbed"
+            }
+            false => "it was built for another world than those of wit/operator.wit",
+        };
+        return Err(format!("wants `{import}`: {why}"));
     };
-    let name = name.split('@').next().unwrap_or(name);
+    let (name, version) = name.split_once('@').unwrap_or((name, "1"));
+    if version.split('.').next() != Some("1") {
+        return Err(format!("was built for version {version} of {PACKAGE}…, and this `pipeline` has 1"));
+    }
     if GRANTS.contains(&name) && !granted.iter().any(|grant| grant == name) {
-        return Err(format!(
-            "`{import}`, which is not granted: add `grant = [\"{name}\"]` if it may have it"
-        ));
+        let grant = format!("add `grant = [\"{name}\"]` if it may have it");
+        return Err(format!("wants `{import}`, which is not granted: {grant}"));
     }
     Ok(name)
 }

@@ -22,7 +22,7 @@ wasmtime::component::bindgen!({
     // Only the imports are taken from here: `guest.rs` reads and writes records without copies.
     imports: { default: trappable },
 });
-use pipeline::operator::{clock, config, log};
+use self::pipeline::operator::{clock, config, log};
 
 /// The most entries of a table of functions, in all of a component's tables.
 const TABLES: usize = 1 << 20;
@@ -44,8 +44,8 @@ pub struct Host {
     /// The memory that it uses, in bytes.
     held: u64,
     entries: usize,
-    /// Whether it wanted more memory than it may have, since [`Host::begin`].
-    pub greedy: bool,
+    /// How much memory it wanted since [`Host::begin`], in bytes, where it may not have that much.
+    pub wanted: Option<u64>,
     /// What it last had for the log since [`Host::begin`].
     pub last_words: Option<String>,
     lines: Lines,
@@ -53,12 +53,12 @@ pub struct Host {
 
 impl Host {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Host { shared, held: 0, entries: 0, greedy: false, last_words: None, lines: Lines::default() }
+        Host { shared, held: 0, entries: 0, wanted: None, last_words: None, lines: Lines::default() }
     }
 
     /// A call begins.
     pub fn begin(&mut self) {
-        (self.greedy, self.last_words) = (false, None);
+        (self.wanted, self.last_words) = (None, None);
     }
 
     /// Gives a component what it may import.
@@ -105,7 +105,7 @@ impl ResourceLimiter for Host {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let more = desired.saturating_sub(current) as u64;
         if self.held + more > self.shared.memory {
-            self.greedy = true;
+            self.wanted = Some(self.held + more);
             return Ok(false);
         }
         self.held += more;
@@ -117,7 +117,6 @@ impl ResourceLimiter for Host {
         let more = desired.saturating_sub(current);
         let fits = self.entries + more <= TABLES;
         self.entries += if fits { more } else { 0 };
-        self.greedy |= !fits;
         Ok(fits)
     }
 }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     super::{
-        BatchOperator, Built, Call, Cancel, Cost, Operator, OperatorError, Output,
+        BatchOperator, Built, Call, Cancel, Cost, Operator, OperatorError, Output, SettingError,
         error::quoted,
         outside::{self, bad_answer},
     },
@@ -60,8 +60,8 @@ impl Wasm {
             return Ok(made);
         }
         let began = Instant::now();
-        let answers =
-            self.answers(calls, &asked, cancel).map_err(|message| OperatorError::Away { message })?;
+        let answers = self.answers(calls, &asked, cancel);
+        let answers = answers.map_err(|error| OperatorError::Away { message: error.reason })?;
         self.learn(began.elapsed(), asked.len());
         let mut values = Values::of(&answers);
         for ((index, _), answer) in asked.iter().zip(answers) {
@@ -73,13 +73,13 @@ impl Wasm {
     /// Asks about all values at once. Where that fails, one of them is to blame, and each is asked about alone.
     ///
     /// # Errors
-    /// A sentence, where no instance can be made.
+    /// Why no instance can be made.
     fn answers(
         &self,
         calls: &[Call],
         asked: &Asked,
         cancel: &Cancel,
-    ) -> Result<Vec<Result<Answer, OperatorError>>, String> {
+    ) -> Result<Vec<Result<Answer, OperatorError>>, SettingError> {
         let mut guest = self.guests.take()?;
         if let Ok(answers) = self.ask(&mut guest, calls, asked) {
             self.guests.give_back(guest);
@@ -108,14 +108,15 @@ impl Wasm {
         idle: &mut Option<Guest>,
         calls: &[Call],
         one: &Asked,
-    ) -> Result<Result<Answer, OperatorError>, String> {
+    ) -> Result<Result<Answer, OperatorError>, SettingError> {
         loop {
             let mut guest = idle.take().map_or_else(|| self.guests.start(), Ok)?;
             let used = guest.is_used();
             match self.ask(&mut guest, calls, one) {
-                Ok(mut answers) => {
+                Ok(answers) => {
                     *idle = Some(guest);
-                    return Ok(answers.pop().ok_or_else(|| bad_answer(String::new())));
+                    let none = || self.error(Failure::Garbage("gave no answer".to_owned()));
+                    return Ok(answers.into_iter().next().ok_or_else(none));
                 }
                 // It has all of its fuel for each call.
                 Err(Failure::OutOfFuel) => return Ok(Err(self.error(Failure::OutOfFuel))),
@@ -187,10 +188,17 @@ impl Wasm {
         let bad = |class, message| OperatorError::BadInput { class, message };
         match failure {
             Failure::OutOfFuel => {
-                bad(classes::OUT_OF_FUEL, format!("{name} needs more than its `fuel` for this record"))
+                let fuel = self.guests.fuel();
+                bad(
+                    classes::OUT_OF_FUEL,
+                    format!("{name} needs more than its `fuel` ({fuel}) for this record"),
+                )
             }
-            Failure::OutOfMemory => {
-                bad(classes::OUT_OF_MEMORY, format!("{name} needs more than its `memory` for this record"))
+            Failure::OutOfMemory { wanted } => {
+                let wanted = guest::size(wanted);
+                let message =
+                    format!("{name} needs {wanted} or more for this record, more than its `memory`");
+                bad(classes::OUT_OF_MEMORY, message)
             }
             Failure::Trapped(reason) => {
                 bad(classes::COMPONENT_TRAPPED, format!("{name} broke off: {reason}"))

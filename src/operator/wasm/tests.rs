@@ -110,7 +110,10 @@ fn neighbours_go_on(value: &str, expected: &str) {
 
 #[test]
 fn one_that_loops_for_ever_runs_out_of_fuel() {
-    neighbours_go_on("loop", "out-of-fuel: trouble.wasm needs more than its `fuel` for this record");
+    neighbours_go_on(
+        "loop",
+        "out-of-fuel: trouble.wasm needs more than its `fuel` (50000000) for this record",
+    );
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn one_that_fills_memory_again_and_again_runs_out_of_fuel() {
 
 #[test]
 fn one_that_allocates_for_ever_runs_out_of_memory() {
-    neighbours_go_on("allocate", "out-of-memory: trouble.wasm needs more than its `memory` for this record");
+    neighbours_go_on("allocate", "out-of-memory: trouble.wasm needs 8");
     assert!(TROUBLED.holds() < 200 << 20, "{} bytes are held", TROUBLED.holds());
 }
 
@@ -221,12 +224,17 @@ fn settings_that_are_wrong_are_said_at_their_key() {
     assert_eq!(wrong("fuel = 0"), "fuel: it must be at least 1");
     assert_eq!(
         wrong("grant = [\"clock\"]\nmemory = \"64 KiB\""),
-        "component: trouble.wasm: it takes more than its `memory` to start"
+        "memory: trouble.wasm needs 1.1 MiB to start"
     );
     assert!(
         wrong("component = \"none.wasm\"").starts_with("component: none.wasm cannot be read: No such file")
     );
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let text = wrong(&format!("component = \"{manifest}\""));
-    assert!(text.contains("Cargo.toml is no WASM component that can be used: "), "{text}");
+    assert!(text.ends_with("Cargo.toml is no WASM file"), "{text}");
+    let folder = tempfile::tempdir().unwrap();
+    let core = folder.path().join("core.wasm");
+    std::fs::write(&core, b"\0asm\x01\0\0\0").unwrap();
+    let text = wrong(&format!("component = \"{}\"", core.display()));
+    assert!(text.ends_with("make one of it with `wasm-tools component new`"), "{text}");
 }
