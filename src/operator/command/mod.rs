@@ -2,7 +2,7 @@
 //!
 //! `child.rs` is one running program; what stands in a line is `../line.rs`'s.
 //!
-//! Knows: format, record, value. Must not know: rdkafka, clap.
+//! Knows: format, record. Must not know: rdkafka, clap.
 
 mod child;
 #[cfg(test)]

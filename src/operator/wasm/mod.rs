@@ -3,7 +3,7 @@
 //! `guest.rs` is a component and its running instances, `host.rs` is what one may call and use. Both are there with the feature `wasm`
 //! alone, as compiling wasmtime takes minutes.
 //!
-//! Knows: format, record, value. Must not know: rdkafka, clap.
+//! Knows: format, record. Must not know: rdkafka, clap.
 
 #[cfg(feature = "wasm")]
 mod guest;
