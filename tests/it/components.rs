@@ -14,7 +14,7 @@ fn file(name: &str) -> String {
 
 #[test]
 fn the_examples_pass_their_tests_and_check_says_what_they_ask_for() {
-    for (language, imports) in [("rust", "imports nothing"), ("javascript", "imports `config`, `log`")] {
+    for (language, imports) in [("rust", "imports `log`"), ("javascript", "imports `config`, `log`")] {
         let example = file(&format!("examples/wasm/score-{language}.toml"));
         let run = |command| {
             let (code, out, errors) = pipeline_offline("", &[command, &example]);
