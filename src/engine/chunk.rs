@@ -4,13 +4,10 @@ use std::{ops::Range, sync::Arc};
 
 use super::{Reservation, Topology};
 use crate::{
-    operator::Cost,
+    operator::{Cost, NANOS_OF_A_CHUNK},
     record::{Batch, Offset, TopicPartition},
 };
 
-/// How long a core is busy with a chunk, about, in nanoseconds: so a costly record gets a core of its own,
-/// and nobody waits long behind the records of others.
-const NANOS: u64 = 2_000_000;
 /// The most bytes of results that a chunk is expected to have.
 const BYTES: u64 = 1 << 20;
 /// The most records of a chunk.
@@ -106,7 +103,7 @@ impl Open {
     pub fn is_full_with(&self, cost: Cost) -> bool {
         self.records > 0
             && (self.records >= RECORDS
-                || self.nanos.saturating_add(cost.nanos) > NANOS
+                || self.nanos.saturating_add(cost.nanos) > NANOS_OF_A_CHUNK
                 || self.bytes.saturating_add(cost.bytes) > BYTES)
     }
 

@@ -21,6 +21,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// A record that is given alone, where `out` knows it was read.
+    pub(super) fn alone(record: Record, out: &Output) -> Self {
+        let place = out.place().map(|(partition, offset)| (partition.clone(), offset));
+        Call { record, place, part: 0 }
+    }
+
     /// A name for this call that is the same each time it is tried, so that a service can tell a repetition:
     /// `orders-3-1042`, and `orders-3-1042-1` for a second record that was made of one. `None` where there is no topic.
     pub fn id(&self) -> Option<String> {
@@ -80,9 +86,8 @@ impl<T: AsyncOperator> Operator for T {
     }
 
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
-        let place = out.place().map(|(partition, offset)| (partition.clone(), offset));
         let _context = runtime()?.enter();
-        let answers = block_on(self.call(vec![Call { record, place, part: 0 }]));
+        let answers = block_on(self.call(vec![Call::alone(record, out)]));
         for answer in answers {
             answer?.into_iter().for_each(|record| out.push(record));
         }

@@ -45,8 +45,7 @@ pub trait BatchOperator: Send + Sync + 'static {
     /// # Errors
     /// Those of [`apply_batch`](BatchOperator::apply_batch).
     fn apply_one(&self, record: Record, out: &mut super::Output) -> Result<(), OperatorError> {
-        let place = out.place().map(|(partition, offset)| (partition.clone(), offset));
-        let answers = self.apply_batch(vec![Call { record, place, part: 0 }], out.cancel());
+        let answers = self.apply_batch(vec![Call::alone(record, out)], out.cancel());
         for answer in answers {
             answer?.into_iter().for_each(|record| out.push(record));
         }

@@ -6,7 +6,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Call, OperatorError, error::quoted, evaluate::bad_value, outside::bad_answer};
+use super::{
+    Call, OperatorError,
+    error::quoted,
+    evaluate::bad_value,
+    outside::{bad_answer, unusable},
+};
 use crate::{
     format::Format,
     record::{Record, classes},
@@ -134,14 +139,10 @@ impl<'a> Answer<'a> {
         let record = |value: &&RawValue| {
             let value = match value.get() {
                 "null" => None,
-                text => Some(format.write(&Value::Json(Bytes::copy_from_slice(text.as_bytes()))).map_err(
-                    |error| match bad_value(error) {
-                        OperatorError::BadInput { message, .. } => {
-                            bad_answer(format!("{name}'s answer cannot be used: {message}"))
-                        }
-                        other => other,
-                    },
-                )?),
+                text => {
+                    let written = format.write(&Value::Json(Bytes::copy_from_slice(text.as_bytes())));
+                    Some(written.map_err(|error| unusable(error, || format!("{name}'s answer")))?)
+                }
             };
             let key = key.clone().or_else(|| call.record.key.clone());
             Ok(Record { value, key, ..call.record.clone() })

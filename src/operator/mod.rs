@@ -126,7 +126,8 @@ pub struct Cost {
     pub bytes: u64,
 }
 
-/// What the records of a chunk may cost together: the engine cuts chunks by it.
+/// How long a core is busy with the records that the engine computes as one, about, in nanoseconds: so a costly record gets a core of
+/// its own, and nobody waits long behind the records of others.
 pub(crate) const NANOS_OF_A_CHUNK: u64 = 2_000_000;
 
 /// What building an operator gives: itself, or what is wrong with its settings.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{OperatorError, evaluate::bad_value};
 use crate::{
-    format::{Format, Formats},
+    format::{Format, Formats, ValueError},
     record::classes,
     value::{Others, Wanted},
 };
@@ -42,12 +42,17 @@ pub(super) fn taken(
         format if format.has_schema() => Format::Json.convert(&answer, format),
         format => format.read(&answer, &Wanted::All, Others::Kept).map(|_| answer),
     };
-    converted.map_err(|error| match bad_value(error) {
+    converted.map_err(|error| unusable(error, || format!("what {} answered", who())))
+}
+
+/// Why an answer, which `what` names, is no value of the sink's format. A registry that is away is no fault of the answer.
+pub(super) fn unusable(error: ValueError, what: impl FnOnce() -> String) -> OperatorError {
+    match bad_value(error) {
         OperatorError::BadInput { message, .. } => {
-            bad_answer(format!("what {} answered cannot be used: {message}", who()))
+            bad_answer(format!("{} cannot be used: {message}", what()))
         }
         other => other,
-    })
+    }
 }
 
 /// An answer that is no use.
