@@ -159,9 +159,10 @@ fn factorial_refuses_what_is_too_large_with_the_limit() {
 
 #[test]
 fn a_binary_with_an_operator_of_its_own_has_every_command() {
-    // Cargo builds it before the tests only where all of them are run.
+    // Cargo builds it before the tests only where all of them are run. With other features it would build the library anew.
+    let features = if cfg!(feature = "wasm") { "wasm" } else { "" };
     let built = std::process::Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--example", "operator"])
+        .args(["build", "--quiet", "--locked", "--example", "operator", "--features", features])
         .status();
     assert!(built.unwrap().success());
     let mine =

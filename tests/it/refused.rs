@@ -7,7 +7,9 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::harness::{Consumed, LIMIT, Producer, Site, Worker, create_topic, ensure, eventually};
+use crate::harness::{
+    Consumed, LIMIT, Producer, Site, Worker, alter_topic, create_topic, ensure, eventually, factorial,
+};
 
 /// Reads results and dead letters until what is there satisfies `done`.
 fn read_both(
@@ -143,4 +145,36 @@ fn at_least_once_nothing_overtakes_what_is_refused() {
     assert!(first_times == expected, "{first_times:?}\n{}", worker.log());
     let (status, log) = worker.terminate();
     assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_limit_that_is_raised_again_is_noticed() {
+    for (guarantee, name) in [("at-least-once", "raised-alo"), ("exactly-once", "raised-eos")] {
+        let site = Site::new(name).with_topics(1);
+        let producer = Producer::existing(&site.servers, &site.source);
+        let worker = site.worker(&[&format!("guarantee={guarantee}")]);
+        producer.send_now("before", b"1000");
+        site.results(|result| result.key() == "before");
+        // Its clients are created anew for a limit that the next result does not fit.
+        alter_topic(&site.servers, &site.sink, &[("max.message.bytes", "2000")]);
+        producer.send_now("low", b"1000");
+        let letters = site.letters(|letter| letter.key() == "low");
+        assert_eq!(letters.last().unwrap().header("pipeline.error.class"), Some("result-too-large"));
+        alter_topic(&site.servers, &site.sink, &[]);
+        let mut asked = 0;
+        eventually(LIMIT, || {
+            asked += 1;
+            let key = format!("raised-{asked}");
+            producer.send_now(&key, b"1000");
+            let (results, letters) = read_both(&site, &worker, |results, letters| {
+                keys(results).union(&keys(letters)).any(|id| *id == key)
+            });
+            let result = results.into_iter().find(|result| result.key() == key);
+            let result = result.ok_or_else(|| format!("{letters:?}\n{}", worker.log()))?;
+            ensure(result.value() == format!("1000;{}", factorial(1_000)), || format!("{result:?}"))
+        });
+        assert!(worker.log().contains("a topic takes more or less again"), "{}", worker.log());
+        let (status, log) = worker.terminate();
+        assert!(status.success(), "{log}");
+    }
 }

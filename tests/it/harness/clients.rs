@@ -8,7 +8,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{Header, Headers, OwnedHeaders},
@@ -125,6 +125,17 @@ pub fn create_topic(servers: &str, topic: &str, partitions: i32, config: &[(&str
     }
     // A topic of hundreds of partitions is there before each of them has a leader that knows of it.
     ends(servers, topic);
+}
+
+/// Gives a topic these settings, and takes back all others that it had of its own.
+pub fn alter_topic(servers: &str, topic: &str, config: &[(&str, &str)]) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+    let altered =
+        AlterConfig { specifier: ResourceSpecifier::Topic(topic), entries: config.iter().copied().collect() };
+    for result in futures::executor::block_on(admin.alter_configs([&altered], &AdminOptions::new())).unwrap()
+    {
+        result.unwrap();
+    }
 }
 
 /// How long reading a topic to its end may take.
