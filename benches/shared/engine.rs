@@ -42,6 +42,7 @@ pub fn run_pipeline(
             retries: Retries {
                 otherwise: RetryPolicy { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO },
                 by_failure: BTreeMap::new(),
+                topics: Vec::new(),
             },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
             limits_hold: Duration::MAX,

@@ -8,7 +8,7 @@ use super::{
     stdout,
 };
 use crate::{
-    config::{Guarantee, Order, Pipeline, SinkRoute, Source, Step, TopicSettings},
+    config::{Guarantee, Order, Pipeline, RetryTopic, SinkRoute, Source, Step, TopicSettings},
     format::Format,
     operator::registry,
 };
@@ -131,6 +131,8 @@ fn text(pipeline: &Pipeline) -> String {
         lines.extend(shortened(step).map(|setting| format!("{:widest$}{setting}", "    │")));
     }
     lines.push(format!("    ├──▶ {dead_letters}: what cannot be computed"));
+    let retries = pipeline.retries.topics.iter();
+    lines.extend(retries.map(|retry| format!("    ├──▶ {}: {}", retry.topic, wait(retry))));
     lines.extend(
         pipeline
             .routes
@@ -148,6 +150,11 @@ fn text(pipeline: &Pipeline) -> String {
         String::new(),
     ]);
     lines.join("\n")
+}
+
+/// How long records wait in a retry topic.
+fn wait(retry: &RetryTopic) -> String {
+    format!("tried again after {}", humantime::format_duration(retry.after))
 }
 
 /// A box.
@@ -201,6 +208,13 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
         label: "dead letters",
         dead_letters: true,
     }));
+    let failing = if sink == sources { sources..sources } else { sources..sink };
+    for retry in &pipeline.retries.topics {
+        let place = nodes.len();
+        nodes.push(Node { lines: vec![retry.topic.clone(), wait(retry)], is_topic: true });
+        let to = failing.clone().map(|from| Edge { from, to: place, label: "later", dead_letters: true });
+        edges.extend(to.chain([Edge { from: place, to: sources, label: "", dead_letters: false }]));
+    }
     (nodes, edges)
 }
 

@@ -179,7 +179,7 @@ fn summary(pipeline: &Pipeline) -> String {
         pipeline.name,
         pipeline.source.names().join(", "),
         steps.join(" -> "),
-        pipeline.written_topics().results.join(", "),
+        pipeline.result_topics().iter().map(|topic| topic.topic.as_str()).collect::<Vec<_>>().join(", "),
         pipeline.source.group,
         servers.get("bootstrap.servers").unwrap_or_default(),
     )

@@ -128,7 +128,7 @@ impl Supervised {
             in_order: pipeline.order == Order::Partition,
             names: pipeline.written_topics(),
         };
-        let (topics_read, room, rate) = (pipeline.source.names(), input.clone(), pipeline.limits.rate);
+        let (topics_read, room, rate) = (pipeline.read_topics(), input.clone(), pipeline.limits.rate);
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
         // The producer first: a group member that cannot work yet would hold its partitions idle.
         let progress = self.progress.clone();

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::pipeline::{
-    Guarantee, Order, Pipeline, Properties, Retries, RetryPolicy, TOPIC_LIMIT, TRANSACTION_TIMEOUT,
+    Guarantee, Order, Pipeline, Properties, Retries, RetryPolicy, RetryTopic, TOPIC_LIMIT,
+    TRANSACTION_TIMEOUT,
 };
 use crate::{
     engine::FairBy,
@@ -197,10 +198,27 @@ impl Lint<'_> {
     }
 
     fn retries(&mut self) {
-        let Retries { otherwise, by_failure } = self.pipeline.retries.clone();
+        let Retries { otherwise, by_failure, topics } = self.pipeline.retries.clone();
+        self.retry_topics(&topics);
         self.retry("retry", &otherwise);
         for (failure, retry) in &by_failure {
             self.retry(&format!("retry.{failure}"), retry);
+        }
+    }
+
+    fn retry_topics(&mut self, topics: &[RetryTopic]) {
+        if !topics.is_empty() && self.pipeline.order != Order::None {
+            let sentence = "a record that waits in a retry topic comes behind those that were after it";
+            let help = "write `order = \"none\"`, or take `topic` and `after` out: then the records behind one that fails wait for it";
+            self.error("retry.topic", sentence.to_owned(), help);
+        }
+        let Pipeline { source, dead_letters, .. } = self.pipeline;
+        let results = self.pipeline.result_topics();
+        let others = source.topics.iter().chain(results).map(|topic| &topic.topic);
+        let others: Vec<&String> = others.chain([dead_letters]).collect();
+        if let Some(RetryTopic { topic, .. }) = topics.iter().find(|retry| others.contains(&&retry.topic)) {
+            let sentence = format!("the retry topic `{topic}` is read or written otherwise too");
+            self.error("retry.topic", sentence, "name another topic");
         }
     }
 

@@ -18,6 +18,7 @@ mod operator_meanings;
 mod operators;
 mod pipeline;
 mod read;
+mod retries;
 mod routes;
 #[cfg(test)]
 mod tests;

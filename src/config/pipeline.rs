@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy};
+pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy, RetryTopic};
 use crate::{
     engine::{FairBy, Topology},
     format::Format,
@@ -253,10 +253,21 @@ impl Pipeline {
         route.filter(|_| topic != self.sink.topic.topic).map_or(&self.sink.format, |route| &route.format)
     }
 
-    /// The names of all topics that it writes to.
+    /// The names of all topics that it reads, or the pattern: the source's, and the retry topics.
+    pub fn read_topics(&self) -> Vec<String> {
+        self.source.names().into_iter().chain(self.retry_topics().map(str::to_owned)).collect()
+    }
+
+    /// The names of the topics where records wait before they are tried again.
+    pub fn retry_topics(&self) -> impl Iterator<Item = &str> {
+        self.retries.topics.iter().map(|retry| retry.topic.as_str())
+    }
+
+    /// The names of all topics that it writes to. After those of the results, the retry topics have their places.
     pub fn written_topics(&self) -> PerTopic<String> {
+        let results = self.result_topics().into_iter().map(|topic| topic.topic.as_str());
         PerTopic {
-            results: self.result_topics().into_iter().map(|topic| topic.topic.clone()).collect(),
+            results: results.chain(self.retry_topics()).map(str::to_owned).collect(),
             dead_letters: self.dead_letters.clone(),
         }
     }

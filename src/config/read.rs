@@ -12,16 +12,13 @@ use super::{
     cases,
     formats::{self, Side},
     kafka, operators,
-    pipeline::{
-        Commit, Guarantee, Limits, Metrics, Order, Pipeline, Retries, RetryPolicy, Sink, Source,
-        TopicSettings,
-    },
-    routes,
+    pipeline::{Commit, Guarantee, Limits, Metrics, Order, Pipeline, Sink, Source, TopicSettings},
+    retries, routes,
 };
 use crate::{
     engine::FairBy,
     format::{Format, Formats, Keys},
-    operator::{FAILURES, registry},
+    record::ResultTopic,
     settings::{Diagnostics, Node, Origin, Reader, Tree, Value},
 };
 
@@ -57,7 +54,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         operators::required(&root);
     }
     let dead_letters = dead_letters(&root);
-    let (commit, limits, retries) = (commit(&root), limits(&root), retries(&root));
+    let (commit, limits, retries) = (commit(&root), limits(&root), retries::read(&root));
     let shutdown_timeout = shutdown(&root);
     let metrics = metrics(&root);
     let tests = cases::read(&root, &steps);
@@ -68,7 +65,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         [only] if !source.is_pattern() => format!("{}.dlq", only.topic),
         _ => format!("{name}.dlq"),
     });
-    Some(Pipeline {
+    let mut pipeline = Pipeline {
         name,
         guarantee,
         order,
@@ -85,7 +82,12 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         shutdown_timeout,
         metrics,
         tests,
-    })
+    };
+    let results = pipeline.result_topics().len();
+    for (place, retry) in pipeline.retries.topics.iter_mut().enumerate() {
+        retry.to = ResultTopic(u16::try_from(results + place).unwrap_or(u16::MAX));
+    }
+    Some(pipeline)
 }
 
 fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> (Option<Source>, Option<Both>) {
@@ -258,38 +260,6 @@ fn fair_by(table: &Reader<'_>) -> Option<FairBy> {
     let help = "write `\"key\"`, or `\"header NAME\"` for the header that names who asks";
     table.say(origin, format!("`{}` cannot be `{text}`", table.path_of("fair_by")), Some(help.into()));
     None
-}
-
-fn retries(root: &Reader<'_>) -> Retries {
-    let table = root.table("retry");
-    let standard = RetryPolicy {
-        attempts: 5,
-        backoff: Duration::from_millis(100),
-        max_backoff: Duration::from_secs(10),
-    };
-    let otherwise = retry(&table, standard);
-    let of_operators = registry().iter().flat_map(|factory| factory.failures.iter().copied());
-    let names = FAILURES.iter().map(|(name, _)| *name).chain(of_operators);
-    let by_failure = names.filter(|name| table.node(name).is_some()).map(|name| {
-        let own = table.table(name);
-        let policy = retry(&own, otherwise);
-        own.finish();
-        (name.to_owned(), policy)
-    });
-    let by_failure = by_failure.collect();
-    table.finish();
-    Retries { otherwise, by_failure }
-}
-
-/// What a table says of retries; what it leaves out is as in `otherwise`.
-fn retry(table: &Reader<'_>, otherwise: RetryPolicy) -> RetryPolicy {
-    let attempts = table.integer("attempts", 1..=1_000).and_then(|n| u32::try_from(n).ok());
-    let backoff = table.duration("backoff").unwrap_or(otherwise.backoff);
-    RetryPolicy {
-        attempts: attempts.unwrap_or(otherwise.attempts),
-        backoff,
-        max_backoff: table.duration("max_backoff").unwrap_or(backoff.max(otherwise.max_backoff)),
-    }
 }
 
 pub(super) fn shutdown(root: &Reader<'_>) -> Duration {

@@ -22,6 +22,7 @@ use super::{
     Runtime, Stop, Topology,
     chunk::Chunk,
     compute::{Compute, Outcome, Verdict, panic_error, panicked},
+    later::Taken,
     reply,
     topology::Scratch,
     trace,
@@ -83,13 +84,15 @@ type Answer = Result<Vec<Record>, OperatorError>;
 
 /// How far a record is.
 struct Item {
-    /// Where the record was read.
+    /// Where the record was read first.
     place: (TopicPartition, Offset),
     segment: usize,
     /// What the operators before have made of it.
     records: Vec<Record>,
     /// Whether those wait for the call of the segment.
     calls: bool,
+    /// In how many retry topics it has waited.
+    waited: usize,
     /// How often its next step has failed.
     failed: u32,
     /// When it may be tried again, where it has failed.
@@ -101,7 +104,12 @@ struct Item {
 /// What became of a record.
 enum End {
     Results,
-    DeadLetter { class: &'static str, message: String },
+    DeadLetter {
+        class: &'static str,
+        message: String,
+    },
+    /// It waits in the retry topic of that place.
+    Later(usize),
     Expired,
 }
 
@@ -190,14 +198,18 @@ impl Compute {
 
     fn begin(&self, chunk: &Chunk) -> Vec<Item> {
         let items = chunk.places().map(|(held, index)| {
-            let record = held.batch.record(index);
+            let taken = self.take(&held.batch, index);
+            let (partition, offset) = taken.place(&held.batch, index);
+            let place = (partition.clone(), offset);
+            let Taken { record, waited, .. } = taken;
             let expired = self.requests && reply::is_expired(&record, || self.runtime.unix_millis());
             let span = trace::below(&record.headers, &*self.runtime).map(|span| (span, self.runtime.now()));
             Item {
-                place: (held.batch.partition.clone(), held.batch.offset(index)),
+                place,
                 segment: 0,
                 records: vec![record],
                 calls: false,
+                waited,
                 failed: 0,
                 not_before: None,
                 end: expired.then_some(End::Expired),
@@ -295,10 +307,14 @@ impl Compute {
     /// What becomes of a record after an error.
     fn failed(&self, index: usize, job: &mut Job, error: OperatorError) {
         let item = &mut job.items[index];
-        match self.verdict(error, item.failed + 1) {
+        match self.verdict(error, item.failed + 1, item.waited) {
             Verdict::DeadLetter { class, message } => {
                 item.failed += 1;
                 item.end = Some(End::DeadLetter { class, message });
+            }
+            Verdict::Later(topic) => {
+                item.failed += 1;
+                item.end = Some(End::Later(topic));
             }
             Verdict::Again(pause) => {
                 item.failed += 1;
@@ -392,6 +408,7 @@ impl Compute {
                 Some(End::DeadLetter { class, message }) => {
                     self.dead_letter(cause, batch, index, class, message, attempts, outcome);
                 }
+                Some(End::Later(topic)) => self.later(cause, batch, index, *topic, attempts, outcome),
                 Some(End::Expired) => {
                     outcome.expired.push(batch.offset(index));
                     continue;

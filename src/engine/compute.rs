@@ -18,6 +18,7 @@ use super::{
     calls::Segment,
     chunk::Chunk,
     dead_letter::{self, Origin},
+    later::{self, Taken},
     reply,
     topology::Scratch,
     trace,
@@ -95,6 +96,8 @@ pub enum Verdict {
     },
     /// It is tried again after this pause.
     Again(Duration),
+    /// It is tried again after a wait in the retry topic of that place.
+    Later(usize),
     /// The pipeline stops.
     Fatal(String),
 }
@@ -159,17 +162,29 @@ impl Compute {
         receiver.await.ok()
     }
 
-    /// What becomes of a record that has failed so many times.
-    pub(super) fn verdict(&self, error: OperatorError, attempts: u32) -> Verdict {
+    /// The record, and where it was read first.
+    pub(super) fn take(&self, batch: &Batch, index: usize) -> Taken {
+        later::take(&self.retries.topics, batch, index)
+    }
+
+    /// What becomes of a record that has failed so many times since it was read, and has waited in so many retry topics.
+    pub(super) fn verdict(&self, error: OperatorError, attempts: u32, waited: usize) -> Verdict {
         match error {
             OperatorError::BadInput { class, message } => Verdict::DeadLetter { class, message },
             OperatorError::Passing { failure, message } => match self.retries.of(failure) {
                 retry if attempts < retry.attempts => {
                     Verdict::Again(retry.pause(attempts, self.runtime.random()))
                 }
+                _ if waited < self.retries.topics.len() => Verdict::Later(waited),
                 _ => Verdict::DeadLetter {
                     class: classes::RETRIES_EXHAUSTED,
-                    message: format!("{message} (gave up after {attempts} attempts)"),
+                    message: match waited {
+                        0 => format!("{message} (gave up after {attempts} attempts)"),
+                        1 => format!("{message} (gave up after {attempts} attempts, and a wait before them)"),
+                        _ => format!(
+                            "{message} (gave up after {attempts} attempts, and {waited} waits before them)"
+                        ),
+                    },
                 },
             },
             OperatorError::Away { message } => {
@@ -189,7 +204,10 @@ impl Compute {
                 (outcome.cancelled, *failed) = (true, 0);
                 return;
             }
-            let record = held.batch.record(index);
+            let taken = self.take(&held.batch, index);
+            let (place, offset) = taken.place(&held.batch, index);
+            scratch.set_place(place, offset);
+            let Taken { record, waited, .. } = taken;
             if self.requests && reply::is_expired(&record, || self.runtime.unix_millis()) {
                 outcome.expired.push(held.batch.offset(index));
                 *failed = 0;
@@ -198,7 +216,6 @@ impl Compute {
             let span = trace::below(&record.headers, &*self.runtime)
                 .map(|span| (span, self.runtime.now(), outcome.outgoing.len()));
             let mut watch = outcome.work.watch(cause, &*self.runtime);
-            scratch.set_place(&held.batch.partition, held.batch.offset(index));
             let applied = panicked(|| {
                 let after = |place, records| watch.after(place, records);
                 self.topology.apply(record, &mut results, &mut scratch, after)
@@ -211,7 +228,7 @@ impl Compute {
                 continue;
             };
             results.clear();
-            match self.verdict(error, attempts) {
+            match self.verdict(error, attempts, waited) {
                 Verdict::DeadLetter { class, message } => {
                     self.dead_letter(cause, &held.batch, index, class, &message, attempts, outcome);
                 }
@@ -219,6 +236,9 @@ impl Compute {
                     outcome.retries += 1;
                     (*next, *failed, *pause) = (cause, attempts, before);
                     return;
+                }
+                Verdict::Later(topic) => {
+                    self.later(cause, &held.batch, index, topic, attempts, outcome);
                 }
                 Verdict::Fatal(message) => {
                     let at = format!("{} offset {}", held.batch.partition, held.batch.offset(index));
@@ -290,14 +310,54 @@ impl Compute {
         if planted(Fault::DeadLetterDropped) {
             return;
         }
-        let origin = Origin { partition: &batch.partition, offset: batch.offset(index) };
-        let letter = dead_letter::of(batch.record(index), &origin, class, message, attempts);
+        let taken = self.take(batch, index);
+        let (partition, offset) = taken.place(batch, index);
+        let (origin, attempts) = (Origin { partition, offset }, taken.tried.saturating_add(attempts));
+        let letter = dead_letter::of(taken.record.clone(), &origin, class, message, attempts);
         if let Some(reply) = self.reply_to(&letter) {
             outcome.outgoing.push(Outgoing { cause, to: Destination::SINK, record: reply });
         }
         let record = dead_letter::fit(letter, self.largest.dead_letters.load(Ordering::Relaxed));
         outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
         outcome.dead_letters.push(class);
+    }
+
+    /// Sends a record to the retry topic of that place, to be tried again later.
+    pub(super) fn later(
+        &self,
+        cause: usize,
+        batch: &Batch,
+        index: usize,
+        topic: usize,
+        attempts: u32,
+        outcome: &mut Outcome,
+    ) {
+        let topic = &self.retries.topics[topic];
+        let wait = u64::try_from(topic.after.as_millis()).unwrap_or(u64::MAX);
+        let mut taken = self.take(batch, index);
+        taken.tried = taken.tried.saturating_add(attempts);
+        let (partition, offset) = taken.place(batch, index);
+        let place = (partition.clone(), offset);
+        let record = later::of(taken, place, topic, self.runtime.unix_millis().saturating_add(wait));
+        let to = Destination::Result(topic.to);
+        let (size, largest) = (wire_size(&record), self.largest[to].load(Ordering::Relaxed));
+        if size > largest {
+            let message = format!(
+                "it cannot be tried again later: `{}` takes {largest} bytes, and it has {size}",
+                topic.topic
+            );
+            return self.dead_letter(
+                cause,
+                batch,
+                index,
+                classes::RETRIES_EXHAUSTED,
+                &message,
+                attempts,
+                outcome,
+            );
+        }
+        outcome.outgoing.push(Outgoing { cause, to, record });
+        outcome.retries += 1;
     }
 
     /// The reply that reports a dead letter to the caller, where one is wanted and the result topic takes it.

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use futures::{
@@ -22,6 +23,7 @@ use super::{
     compute::{Compute, Outcome, RECORD_OVERHEAD},
     fair::FairQueue,
     keys::KeyGate,
+    later,
     offsets::WINDOW,
     timestamps::Timestamps,
 };
@@ -105,8 +107,13 @@ pub struct Lane {
     timestamps: Timestamps,
     /// Order by key: keeps records back whose key is busy.
     gate: Option<KeyGate>,
-    /// Chunks that wait until the window of completed offsets reaches them.
-    waiting: VecDeque<Chunk>,
+    /// Chunks that wait until the window of completed offsets reaches them, each with the time before which it is not computed, in
+    /// milliseconds since 1970 UTC: 0 but in a retry topic.
+    waiting: VecDeque<(u64, Chunk)>,
+    /// Of a retry topic: how long records wait there at most.
+    longest_wait: Option<Duration>,
+    /// What the clock said last, in milliseconds since 1970 UTC, where records wait for it.
+    clock: u64,
     /// Where shares are fair: the records that may be computed, and how many chunks may be computing.
     fair: Option<(FairQueue, usize)>,
     /// Where chunks enter the stream; `None` once the lane takes no more.
@@ -142,6 +149,8 @@ impl Lane {
         let state = Arc::<StreamState>::default();
         let cancel = Cancel::default();
         let stream = lane_stream(id, chunks, stopped.clone(), cancel.clone(), state.clone(), shared);
+        let topics = &shared.compute.retries.topics;
+        let longest_wait = later::longest_wait(topics, &assignment.partition.topic);
         let lane = Lane {
             tracker: OffsetTracker::new(assignment.start, &assignment.metadata),
             committed: (assignment.start, assignment.metadata),
@@ -157,6 +166,8 @@ impl Lane {
             timestamps: Timestamps::default(),
             gate: (shared.order == Order::Key).then(KeyGate::default),
             waiting: VecDeque::new(),
+            longest_wait,
+            clock: if longest_wait.is_some() { shared.compute.runtime.unix_millis() } else { 0 },
             fair: shared.fair_by.clone().map(|by| {
                 let queue = FairQueue::new(by, shared.compute.topology.clone());
                 // With fewer it is sooner the next requester's turn; this many keep the cores busy.
@@ -193,16 +204,36 @@ impl Lane {
         self.timestamps.extend(&batch, self.committed.0);
         let held = Arc::new(HeldBatch { batch, first, _room: room });
         let fresh = (0..held.batch.len()).filter(|index| !self.tracker.is_done(first + *index as u64));
-        let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
-        self.outstanding += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        let chunks: Vec<(u64, Chunk)> = match self.longest_wait {
+            None => {
+                let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
+                chunks.into_iter().map(|chunk| (0, chunk)).collect()
+            }
+            Some(wait) => later::cut(&held, fresh, wait, self.clock, topology),
+        };
+        self.outstanding += chunks.iter().map(|(_, chunk)| chunk.len() as u64).sum::<u64>();
         self.waiting.extend(chunks);
         self.pump();
     }
 
+    /// The clock of a lane whose records wait for it: those whose time has come are computed.
+    pub fn tick(&mut self, unix_millis: u64) {
+        if self.longest_wait.is_some() {
+            self.clock = unix_millis;
+            self.pump();
+        }
+    }
+
+    /// How long the next record has to wait for its time; `None` where none does.
+    pub fn wait(&self) -> Option<Duration> {
+        let (due, _) = self.waiting.front()?;
+        (*due > self.clock).then(|| Duration::from_millis(due - self.clock))
+    }
+
     /// Lets chunks through as far as the window of completed offsets reaches.
     pub fn pump(&mut self) {
-        while self.waiting.front().is_some_and(|chunk| self.fits(chunk)) {
-            let Some(chunk) = self.waiting.pop_front() else { break };
+        while self.waiting.front().is_some_and(|(due, chunk)| *due <= self.clock && self.fits(chunk)) {
+            let Some((_, chunk)) = self.waiting.pop_front() else { break };
             match &mut self.fair {
                 Some((queue, _)) => queue.push(&chunk),
                 None => {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Budget, FairBy, Topology};
-use crate::record::PerTopic;
+use crate::record::{PerTopic, ResultTopic};
 
 /// What holds for results when something fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,8 @@ pub struct Retries {
     pub otherwise: RetryPolicy,
     /// Others, by the [name of the failure](crate::operator::OperatorError::Passing).
     pub by_failure: BTreeMap<String, RetryPolicy>,
+    /// Where records wait whose attempts have failed: one topic after the other, before they become dead letters.
+    pub topics: Vec<RetryTopic>,
 }
 
 impl Retries {
@@ -50,6 +52,17 @@ impl Retries {
     pub fn of(&self, failure: &str) -> &RetryPolicy {
         self.by_failure.get(failure).unwrap_or(&self.otherwise)
     }
+}
+
+/// Where records wait whose attempts have failed, before they are tried again: a topic that the pipeline writes and reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetryTopic {
+    /// The topic's name.
+    pub topic: String,
+    /// How long a record waits there.
+    pub after: Duration,
+    /// Which of the sink's topics it is.
+    pub to: ResultTopic,
 }
 
 impl RetryPolicy {

@@ -85,10 +85,8 @@ impl Suspects {
     /// Replaces results that were certainly refused by dead letters.
     pub fn replace(&self, chunk: &Chunk, outcome: &mut Outcome, compute: &Compute) {
         for (cause, (held, index)) in chunk.places().enumerate() {
-            let origin = Origin { partition: &held.batch.partition, offset: held.batch.offset(index) };
-            let Some(suspect) = self.records.get(&(origin.partition.clone(), origin.offset)) else {
-                continue;
-            };
+            let read = (held.batch.partition.clone(), held.batch.offset(index));
+            let Some(suspect) = self.records.get(&read) else { continue };
             if let Some(refusal) = &suspect.refusal {
                 outcome.outgoing.retain(|outgoing| outgoing.cause != cause);
                 let class = if refusal.too_large.is_some() {
@@ -96,8 +94,11 @@ impl Suspects {
                 } else {
                     classes::RESULT_REFUSED
                 };
+                let taken = compute.take(&held.batch, index);
+                let (partition, offset) = taken.place(&held.batch, index);
+                let (first, attempts) = (Origin { partition, offset }, taken.tried.saturating_add(1));
                 let mut letter =
-                    dead_letter::of(held.batch.record(index), &origin, class, &refusal.reason, 1);
+                    dead_letter::of(taken.record.clone(), &first, class, &refusal.reason, attempts);
                 // The broker may have refused the timestamp; a header has it.
                 letter.timestamp = None;
                 if let Some(reply) = compute.reply_to(&letter).filter(|_| !suspect.unanswered) {

@@ -205,6 +205,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let now = self.runtime.now();
         self.now = now;
         self.stages.report(now, &self.progress);
+        if !self.plan.retries.topics.is_empty() {
+            let unix_millis = self.runtime.unix_millis();
+            self.lanes.values_mut().for_each(|lane| lane.tick(unix_millis));
+        }
         self.send()?;
         self.commit_what_is_due(now);
         self.advance_revocation(now);
@@ -356,6 +360,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.committer.retry_at(now),
             self.revocation.as_ref().map(|revocation| revocation.next_deadline(now)),
             self.closing,
+            self.lanes.values().filter_map(Lane::wait).min().map(|wait| now + wait),
         ];
         let next = due.into_iter().flatten().fold(self.next_lag, Duration::min);
         self.runtime.sleep(next.saturating_sub(now))

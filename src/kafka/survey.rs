@@ -35,6 +35,9 @@ impl Admin {
         for topic in pipeline.source.topics.iter().filter(|_| !pipeline.source.is_pattern()) {
             self.survey_topic(&mut survey, &topic.topic, Right::Read)?;
         }
+        for topic in pipeline.retry_topics() {
+            self.survey_topic(&mut survey, topic, Right::Read)?;
+        }
         for topic in pipeline.written_topics().iter() {
             self.survey_topic(&mut survey, topic, Right::Write)?;
         }

@@ -11,6 +11,11 @@ fn named_sources(pipeline: &Pipeline) -> impl Iterator<Item = &TopicSettings> {
     pipeline.source.topics.iter().filter(|_| !pipeline.source.is_pattern())
 }
 
+/// The retry topics: as the dead-letter topic is, which has room for headers of ours too.
+fn retry_topics(pipeline: &Pipeline, dead_letters: &TopicSettings) -> impl Iterator<Item = TopicSettings> {
+    pipeline.retry_topics().map(|topic| TopicSettings { topic: topic.to_owned(), ..dead_letters.clone() })
+}
+
 /// How many bytes a dead letter's headers may add to a record.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
 
@@ -18,7 +23,7 @@ const DEAD_LETTER_ROOM: u64 = 16 << 10;
 pub type TopicLimits = PerTopic<u64>;
 
 impl Admin {
-    /// Creates the source topics and the dead-letter topic where they do not exist. The result topics are
+    /// Creates the source topics, the retry topics and the dead-letter topic where they do not exist. The result topics are
     /// created by their first write, or here where the broker does not do that. Returns the limits of the
     /// topics.
     ///
@@ -35,6 +40,10 @@ impl Admin {
             results.push(self.limit(topic, new).await);
         }
         let topic = self.dead_letter_topic(pipeline).await?;
+        for topic in retry_topics(pipeline, &topic) {
+            let new = self.create_if_missing(&topic).await?;
+            results.push(self.limit(&topic, new).await);
+        }
         let new = self.create_if_missing(&topic).await?;
         let dead_letters = self.limit(&topic, new).await;
         self.warn_of_small_dead_letters(pipeline, dead_letters).await;
@@ -44,8 +53,9 @@ impl Admin {
     /// The current limits of the pipeline's topics, which exist.
     pub async fn topic_limits(&self, pipeline: &Pipeline) -> TopicLimits {
         let mut results = Vec::new();
-        for topic in pipeline.result_topics() {
-            results.push(self.topic_limit(&topic.topic).await.unwrap_or(TOPIC_LIMIT));
+        let names = pipeline.result_topics().into_iter().map(|topic| topic.topic.as_str());
+        for topic in names.chain(pipeline.retry_topics()) {
+            results.push(self.topic_limit(topic).await.unwrap_or(TOPIC_LIMIT));
         }
         let dead_letters = self.topic_limit(&pipeline.dead_letters).await.unwrap_or(TOPIC_LIMIT);
         TopicLimits { results, dead_letters }
@@ -72,6 +82,10 @@ impl Admin {
             topics.push((topic.topic.clone(), self.create_if_missing(topic).await?));
         }
         let dead_letters = self.dead_letter_topic(pipeline).await?;
+        for topic in retry_topics(pipeline, &dead_letters) {
+            let new = self.create_if_missing(&topic).await?;
+            topics.push((topic.topic, new));
+        }
         let new = self.create_if_missing(&dead_letters).await?;
         topics.push((dead_letters.topic, new));
         Ok(topics)

@@ -37,7 +37,7 @@ named! {
     OUT_OF_FUEL "out-of-fuel" "The component that `wasm` runs used more than its `fuel` for this record alone.";
     OUT_OF_MEMORY "out-of-memory" "The component that `wasm` runs needs more than its `memory` for this record alone.";
     BAD_ANSWER "bad-answer" "What a service, a program or a component answered is too large, or is no value in the sink's format.";
-    RETRIES_EXHAUSTED "retries-exhausted" "An operator failed in passing `retry.attempts` times.";
+    RETRIES_EXHAUSTED "retries-exhausted" "An operator failed in passing `retry.attempts` times, and as often after each wait in a retry topic, where there are such.";
     OPERATOR_PANICKED "operator-panicked" "An operator panicked: a defect of the program. The message is the panic's.";
 }
 

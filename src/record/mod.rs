@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 use bytes::{Bytes, BytesMut};
 
 pub use destination::{Destination, PerTopic, ResultTopic};
-pub use names::{CORRELATION_ID, DEADLINE, INDEX, REPLY_PARTITION, WORKER, error};
+pub use names::{CORRELATION_ID, DEADLINE, INDEX, REPLY_PARTITION, WORKER, error, retry};
 pub use size::{FRAME, wire_size};
 
 /// A place in a partition. The next record to be read has the offset that is committed.

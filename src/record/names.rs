@@ -12,6 +12,25 @@ pub const WORKER: &str = "pipeline.worker";
 /// A header of a record that was made from an element of a list: the element's place there, from 0.
 pub const INDEX: &str = "pipeline.index";
 
+/// The headers of a record in a retry topic.
+pub mod retry {
+    use super::super::classes::named;
+
+    /// What the name of each begins with.
+    pub const PREFIX: &str = "pipeline.retry.";
+    #[rustfmt::skip] // one line a header
+    named! {
+        /// Each with what it says.
+        HEADERS:
+        TOPIC "pipeline.retry.topic" "The topic that the record was read from first.";
+        PARTITION "pipeline.retry.partition" "The number of its partition there.";
+        OFFSET "pipeline.retry.offset" "Its offset there.";
+        TIMESTAMP "pipeline.retry.timestamp" "Its timestamp there, in milliseconds since 1970 UTC, where it had one.";
+        ATTEMPTS "pipeline.retry.attempts" "How often it was tried so far.";
+        AT "pipeline.retry.at" "When it is tried again, in milliseconds since 1970 UTC.";
+    }
+}
+
 /// The headers of a dead letter.
 pub mod error {
     use super::super::classes::named;

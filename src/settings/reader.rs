@@ -217,9 +217,13 @@ impl<'a> Reader<'a> {
 
     /// A duration such as `100 ms`.
     pub fn duration(&self, key: &str) -> Option<Duration> {
+        self.duration_of(key, self.node(key)?)
+    }
+
+    /// The same of one element of an array under that key.
+    pub fn duration_of(&self, key: &str, node: &Node) -> Option<Duration> {
         const EXAMPLE: &str =
             "write a number and a unit in quotes, such as \"100 ms\", \"10 s\" or \"5 min\"";
-        let node = self.node(key)?;
         let text = match &node.value {
             Value::String(text) => text,
             other => {

@@ -280,6 +280,7 @@ impl History {
                     max_backoff: Duration::from_secs(1),
                 },
                 by_failure: std::collections::BTreeMap::new(),
+                topics: Vec::new(),
             },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
             limits_hold: Duration::MAX,

@@ -25,7 +25,10 @@ impl Names {
         Names {
             run,
             requests: own(&pipeline.source.topic().topic.replace(['^', '(', ')', '$'], "")),
-            written: pipeline.written_topics().map(|name| own(name)),
+            written: PerTopic {
+                results: pipeline.result_topics().iter().map(|topic| own(&topic.topic)).collect(),
+                dead_letters: own(&pipeline.dead_letters),
+            },
             group: own(&pipeline.source.group),
         }
     }

@@ -218,6 +218,10 @@ fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec
     set("source.group", &names.group);
     set("sink.topic", &names.written.results[0]);
     set("dead_letters.topic", &names.written.dead_letters);
+    if let Some(first) = settings.pipeline.retry_topics().next() {
+        // Their numbers are added.
+        set("retry.topic", &names.own(first.trim_end_matches("-1")));
+    }
     for (place, route) in settings.pipeline.routes.iter().enumerate() {
         for (name, topic) in &route.topics {
             let key = if route.by.is_some() { format!("topics.{name}") } else { "topic".to_owned() };

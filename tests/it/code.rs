@@ -1,7 +1,7 @@
 //! The user's own code: a service that fails and goes away, a program that ends again and again, workers that are killed.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use std::{
 use axum::{Router, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use tokio::{net::TcpListener, runtime::Runtime};
 
-use crate::harness::{LIMIT, Site, create_topic, free_port, records_until};
+use crate::harness::{LIMIT, Site, Worker, create_topic, free_port, records_until};
 
 /// How often each call was made, by its idempotency key.
 type Calls = Arc<Mutex<HashMap<String, u32>>>;
@@ -55,7 +55,7 @@ fn key(n: usize) -> String {
 /// Each result is there once, with what the code has made of it, and those of a key are in order.
 fn all_is_right(site: &Site, records: usize, state: &str) {
     let last: Vec<String> = (0..records).map(|n| value(n, state)).collect();
-    let mut open: std::collections::BTreeSet<&str> = last.iter().map(String::as_str).collect();
+    let mut open: BTreeSet<&str> = last.iter().map(String::as_str).collect();
     records_until(&site.servers, &site.sink, LIMIT, |record| {
         open.remove(record.value());
         open.is_empty()
@@ -145,4 +145,51 @@ fn a_worker_stops_in_time_while_a_service_never_answers() {
     running.terminate();
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
     assert!(site.read(&site.sink).is_empty() && site.read(&site.dead_letters).is_empty());
+}
+
+#[test]
+fn a_record_that_fails_waits_in_a_retry_topic_and_each_has_one_result_although_workers_are_killed() {
+    let site = Site::new("later");
+    let folder = tempfile::tempdir().unwrap();
+    let (port, calls) = (free_port(), Calls::default());
+    let operator = format!(
+        "[operators.http]\nurl = \"http://127.0.0.1:{port}/\"\nconcurrency = 100\n\
+         [retry]\nattempts = 1\ntopic = \"{}-retry\"\nafter = [\"3 s\"]",
+        site.source
+    );
+    let file = pipeline(&site, folder.path(), &operator);
+    let producer = site.producer(2);
+    let worker = || site.start(&["run", &file], &["order=none"]);
+    let _service = Service::start(port, calls.clone());
+    let running = worker();
+    (0..4_000).for_each(|n| producer.send(&key(n), Some(value(n, "asked").as_bytes()), None));
+    producer.flush();
+    let all: BTreeSet<String> = (0..4_000).map(|n| value(n, "answered")).collect();
+    let mut open = all.clone();
+    let mut running = Some(running);
+    records_until(&site.servers, &site.sink, LIMIT, |record| {
+        open.remove(record.value());
+        // Once while most are computed, and once while the last ones wait.
+        if open.len() == 2_000 || open.len() == 200 {
+            running.take().into_iter().for_each(Worker::kill);
+            running = Some(worker());
+        }
+        open.is_empty()
+    });
+    let results: Vec<String> = site.read(&site.sink).iter().map(|record| record.value().to_owned()).collect();
+    assert_eq!(results.len(), all.len(), "each has one result");
+    assert_eq!(results.into_iter().collect::<BTreeSet<_>>(), all);
+    assert!(site.read(&site.dead_letters).is_empty());
+    let waited = site.read(&format!("{}-retry-1", site.source));
+    let offsets: BTreeSet<_> = waited
+        .iter()
+        .map(|record| {
+            let of = |name| record.header(name).unwrap().to_owned();
+            (of("pipeline.retry.partition"), of("pipeline.retry.offset"))
+        })
+        .collect();
+    assert!(offsets.len() == waited.len() && waited.len() > 200, "{} of {}", offsets.len(), waited.len());
+    let asked: Vec<u32> = calls.lock().unwrap().values().copied().collect();
+    assert_eq!(asked.len(), 4_000, "a record keeps its name in a retry topic");
+    running.unwrap().terminate();
 }

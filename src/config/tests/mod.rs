@@ -146,7 +146,7 @@ fn every_setting_of_a_full_file_arrives() {
     let otherwise = RetryPolicy { attempts: 3, backoff: second, max_backoff: 2 * second };
     let busy = RetryPolicy { backoff: 30 * second, max_backoff: 30 * second, ..otherwise };
     let by_failure = BTreeMap::from([("status-429".to_owned(), busy)]);
-    assert_eq!(pipeline.retries, Retries { otherwise, by_failure });
+    assert_eq!(pipeline.retries, Retries { otherwise, by_failure, topics: Vec::new() });
     assert_eq!(pipeline.metrics, Metrics { listen: "[::1]:1".parse().unwrap(), explicit: true });
     let input = [
         TestRecord {

@@ -33,6 +33,21 @@ fn each_topic_has_a_place_and_a_format() {
 }
 
 #[test]
+fn retry_topics_have_their_places_behind_those_of_results() {
+    let retry = "[retry]\ntopic = 'later'\nafter = ['1 min', '2 h']\n";
+    let pipeline = good(&format!("{}{retry}", routed()), &["order=none"]);
+    let topics: Vec<_> = pipeline
+        .retries
+        .topics
+        .iter()
+        .map(|retry| (retry.topic.as_str(), retry.after.as_secs(), retry.to.0))
+        .collect();
+    assert_eq!(topics, [("later-1", 60, 4), ("later-2", 7_200, 5)]);
+    assert_eq!(pipeline.written_topics().results[4..], ["later-1", "later-2"]);
+    assert_eq!(pipeline.read_topics(), ["in", "later-1", "later-2"]);
+}
+
+#[test]
 fn an_override_names_a_route_by_its_place() {
     let pipeline = good(&routed(), &["routes.0.topic=other", "routes.1.topics.y.z=third"]);
     let topics: Vec<_> = pipeline.result_topics().iter().map(|topic| topic.topic.as_str()).collect();

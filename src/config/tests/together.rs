@@ -36,10 +36,33 @@ fn settings_that_contradict_each_other_are_errors() {
             &["the longest pause (1s) is shorter than the first (2s)"],
         ),
         (
+            "[retry]\ntopic = 'r'\nafter = ['1 min']",
+            &["a record that waits in a retry topic comes behind those that were after it", "f.toml:11:9"],
+        ),
+        (
+            "[retry]\ntopic = 'r'",
+            &["`retry.topic` does not say how long records wait there", "after = [\"1 min\", \"1 h\"]"],
+        ),
+        ("[retry]\nafter = ['1 min']", &["`retry.after` does not say in which topics records wait"]),
+        (
+            "[retry]\ntopic = 'r'\nafter = []",
+            &["`retry.after` has 0 times, and may have 1 to 10", "f.toml:12:9"],
+        ),
+        ("[retry]\ntopic = 'r'\nafter = '1 min'", &["`retry.after` must be an array of times, not a string"]),
+        (
+            "[retry]\ntopic = 'r'\nafter = ['1 min', 'x']",
+            &["`retry.after`: \"x\" is not a duration", "f.toml:12:19"],
+        ),
+        (
             "[shutdown]\ntimeout = '5min'",
             &["a stop may take 5m, longer than `max.poll.interval.ms` (5m)", "f.toml:11:11"],
         ),
     ]);
+    let taken = wrong(
+        GOOD.replace("\"out\"", "\"r-2\"").as_str(),
+        &["order=none", "retry.topic=r", "retry.after=['1s', '2s']"],
+    );
+    assert!(taken.contains("the retry topic `r-2` is read or written otherwise too"), "{taken}");
     let same = wrong(&GOOD.replace("\"out\"", "\"in\""), &[]);
     assert!(
         same.contains("the pipeline would read its own results: `in`") && same.contains("f.toml:9:9"),

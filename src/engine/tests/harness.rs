@@ -297,6 +297,7 @@ pub struct Options {
     pub drain: bool,
     pub requests: bool,
     pub limits_hold: Duration,
+    pub retry_topics: Vec<RetryTopic>,
     /// Operators behind [`Scripted`].
     pub operators: Vec<Arc<dyn Operator>>,
 }
@@ -316,6 +317,7 @@ impl Default for Options {
             drain: false,
             requests: false,
             limits_hold: Duration::MAX,
+            retry_topics: Vec::new(),
             operators: Vec::new(),
         }
     }
@@ -339,7 +341,7 @@ impl Harness {
             pipeline: "test".to_owned(),
             sources: vec!["in".to_owned()],
             sink: PerTopic {
-                results: vec!["out".to_owned(), "second".to_owned()],
+                results: ["out", "second", "later-1", "later-2"].map(str::to_owned).to_vec(),
                 dead_letters: "in.dlq".to_owned(),
             },
             operators: vec!["scripted".to_owned()],
@@ -364,8 +366,9 @@ impl Harness {
                     max_backoff: Duration::from_secs(1),
                 },
                 by_failure: BTreeMap::from([("overloaded".to_owned(), OVERLOADED)]),
+                topics: options.retry_topics,
             },
-            largest: PerTopic { results: vec![1 << 20, 200], dead_letters: 1 << 20 },
+            largest: PerTopic { results: vec![1 << 20, 200, 1 << 20, 1 << 20], dead_letters: 1 << 20 },
             limits_hold: options.limits_hold,
             input: Budget::new(1 << 20),
             budget: budget.clone(),

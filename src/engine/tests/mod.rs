@@ -5,6 +5,7 @@ mod batches;
 mod calls;
 mod guarantees;
 mod harness;
+mod later;
 mod ordering;
 mod rebalances;
 mod refused;
