@@ -1,6 +1,6 @@
 //! Keeps one pipeline running: recreates clients that cannot go on.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -46,11 +46,21 @@ impl Supervised {
         let mut pause = PAUSES.0;
         loop {
             let began = self.machine.now();
-            let ended = tokio::select! {
-                ended = self.session(&admin, &limits, limits_hold, stop.clone()) => ended,
-                // Clients that were created for a low limit send small batches.
-                () = self.change(&admin, &limits), if limits != first => {
-                    Err(Stop::TopicLimits("a topic takes more or less again".to_owned()))
+            let ended = {
+                let end = stop.child_token();
+                let mut session = pin!(self.session(&admin, &limits, limits_hold, end.clone()));
+                tokio::select! {
+                    ended = &mut session => ended,
+                    // Clients that were created for a low limit send small batches.
+                    () = self.change(&admin, &limits), if limits != first => {
+                        // What is in flight comes to its end first: a dead letter that is lost here would be a result when it is done
+                        // again, behind results of later records.
+                        end.cancel();
+                        match session.await {
+                            Ok(()) if stop.is_cancelled() => Ok(()),
+                            _ => Err(Stop::TopicLimits("a topic takes more or less again".to_owned())),
+                        }
+                    }
                 }
             };
             let lasted = self.machine.now() - began > LASTED;
