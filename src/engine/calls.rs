@@ -19,7 +19,7 @@ use futures::{
 };
 
 use super::{
-    Runtime, Stop, Topology,
+    Runtime, Stop,
     chunk::Chunk,
     compute::{Compute, Outcome, Verdict, panic_error, panicked},
     later::Taken,
@@ -29,55 +29,13 @@ use super::{
     work::Work,
 };
 use crate::{
-    operator::{AsyncOperator, BatchOperator, Call, Cancel, Operator, OperatorError},
+    operator::{Call, Cancel, OperatorError},
     record::{Offset, Record, TopicPartition},
     trace::Span,
 };
 
 /// How often a call that is under way looks whether its answer is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Some operators that compute record by record, and the one behind them that takes many at once, or waits.
-pub struct Segment {
-    /// The place of the first one among all operators.
-    first: usize,
-    operators: Topology,
-    /// `None` at the end of the pipeline.
-    call: Option<Arc<dyn Operator>>,
-}
-
-impl Segment {
-    /// A pipeline's operators, cut behind each that waits or takes many records; none where no operator does.
-    pub fn cut(topology: &Topology) -> Vec<Segment> {
-        let (mut segments, mut open, mut first) = (Vec::new(), Vec::new(), 0);
-        for (place, operator) in topology.operators().iter().enumerate() {
-            if operator.asynchronous().is_some() || operator.batched().is_some() {
-                let operators = Topology::new(std::mem::take(&mut open));
-                segments.push(Segment { first, operators, call: Some(operator.clone()) });
-                first = place + 1;
-            } else {
-                open.push(operator.clone());
-            }
-        }
-        if !segments.is_empty() {
-            segments.push(Segment { first, operators: Topology::new(open), call: None });
-        }
-        segments
-    }
-
-    fn batched(&self) -> Option<&dyn BatchOperator> {
-        self.call.as_ref().and_then(|operator| operator.batched())
-    }
-
-    fn asynchronous(&self) -> Option<&dyn AsyncOperator> {
-        self.call.as_ref().and_then(|operator| operator.asynchronous())
-    }
-
-    /// The place of the operator that is called.
-    fn place_of_call(&self) -> usize {
-        self.first + self.operators.len()
-    }
-}
 
 /// What an operator has made of one record.
 type Answer = Result<Vec<Record>, OperatorError>;
@@ -128,10 +86,11 @@ struct Job {
 }
 
 impl Job {
-    /// The first segment that some records wait to be called in, among those that are `wanted`.
-    fn first_to_call(&self, wanted: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The first segment that some records wait to be called in, among those that have such an operator.
+    fn first_to_call<O>(&self, operator: impl Fn(usize) -> Option<O>) -> Option<(usize, O)> {
         let waiting = self.items.iter().filter(|item| item.is_ready() && item.calls);
-        waiting.map(|item| item.segment).filter(|segment| wanted(*segment)).min()
+        let first = waiting.filter_map(|item| Some((item.segment, operator(item.segment)?)));
+        first.min_by_key(|(segment, _)| *segment)
     }
 
     /// What a segment's operator is given: whose records these are, and the records.
@@ -248,10 +207,9 @@ impl Compute {
 
     /// Has the first operator that takes many at once compute the records that wait for it. Whether there was one.
     fn compute_batch(&self, job: &mut Job, cancel: &Cancel) -> bool {
-        let Some(segment) = job.first_to_call(|segment| self.segments[segment].batched().is_some()) else {
+        let Some((segment, operator)) = job.first_to_call(|segment| self.segments[segment].batched()) else {
             return false;
         };
-        let Some(operator) = self.segments[segment].batched() else { return false };
         let (owners, calls) = job.calls_of(segment);
         let (given, began) = (calls.len(), self.runtime.now());
         let compute = |calls| catch_unwind(AssertUnwindSafe(|| operator.apply_batch(calls, cancel)));
@@ -330,8 +288,10 @@ impl Compute {
 
     /// Makes the call of the first segment where records wait for one.
     async fn call(&self, job: &mut Job, cancel: &Cancel) {
-        let Some(segment) = job.first_to_call(|_| true) else { return };
-        let Some(operator) = self.segments[segment].asynchronous() else { return };
+        let Some((segment, operator)) = job.first_to_call(|segment| self.segments[segment].asynchronous())
+        else {
+            return;
+        };
         let (owners, calls) = job.calls_of(segment);
         let (given, began) = (calls.len(), self.runtime.now());
         let called = AssertUnwindSafe(operator.call(calls)).catch_unwind();

@@ -15,11 +15,11 @@ use tokio::sync::oneshot;
 use super::{
     Retries, Runtime, Stop, Topology,
     away::Away,
-    calls::Segment,
     chunk::Chunk,
     dead_letter::{self, Origin},
     later::{self, Taken},
     reply,
+    segment::Segment,
     topology::Scratch,
     trace,
     work::Work,

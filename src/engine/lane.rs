@@ -4,24 +4,20 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use futures::{
-    StreamExt,
-    future::ready,
-    stream::{self, BoxStream},
-};
+use futures::stream::BoxStream;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
     Assignment, Budget, FairBy, OffsetTracker, Order, Reservation, Topology,
     chunk::{Chunk, HeldBatch},
-    compute::{Compute, Outcome, RECORD_OVERHEAD},
+    compute::Compute,
     fair::FairQueue,
+    flow::{LaneEvent, StreamState, lane_stream},
     keys::KeyGate,
     later,
     offsets::WINDOW,
@@ -36,35 +32,6 @@ use crate::{
 /// Names a lane; a partition that comes back gets a new one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LaneId(pub u64);
-
-/// What a lane's stream yields.
-#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, one a chunk")]
-pub enum LaneEvent {
-    /// A chunk has been computed; they come in the order of the pipeline.
-    Computed(ComputedChunk),
-    /// Nothing more will come: the lane was stopped, and all that was computing is finished.
-    Ended(LaneId),
-}
-
-/// A chunk that can be sent.
-pub struct ComputedChunk {
-    pub lane: LaneId,
-    pub chunk: Chunk,
-    pub outcome: Outcome,
-    /// The room that the results hold.
-    pub room: Reservation,
-}
-
-/// What a lane's stream does, for the lane to see.
-#[derive(Default)]
-struct StreamState {
-    /// Whether a chunk waits for room in the budget.
-    waits: AtomicBool,
-    /// Chunks that have their room and are not computed yet.
-    computing: AtomicUsize,
-    /// How many of those wait for what an operator asks.
-    calling: Arc<AtomicUsize>,
-}
 
 /// What all lanes of a pipeline share.
 pub struct Shared {
@@ -387,42 +354,4 @@ impl Lane {
             }
         }
     }
-}
-
-/// The flow of one lane: waits for room, computes on the pool, and yields chunks in the pipeline's order.
-fn lane_stream(
-    id: LaneId,
-    chunks: mpsc::UnboundedReceiver<Chunk>,
-    stopped: Arc<AtomicBool>,
-    cancel: Cancel,
-    state: Arc<StreamState>,
-    shared: &Shared,
-) -> BoxStream<'static, LaneEvent> {
-    let (budget, compute) = (shared.budget.clone(), shared.compute.clone());
-    let computing = UnboundedReceiverStream::new(chunks)
-        .take_while(move |_| ready(!stopped.load(Relaxed)))
-        .then(move |chunk| {
-            let (budget, state) = (budget.clone(), state.clone());
-            async move {
-                state.waits.store(true, Relaxed);
-                let room = budget.reserve(chunk.bytes + chunk.len() as u64 * RECORD_OVERHEAD).await;
-                state.waits.store(false, Relaxed);
-                state.computing.fetch_add(1, Relaxed);
-                (chunk, room, state)
-            }
-        })
-        .map(move |(chunk, mut room, state)| {
-            let (compute, cancel) = (compute.clone(), cancel.clone());
-            async move {
-                let (chunk, outcome) = compute.run(chunk, cancel, state.calling.clone()).await;
-                state.computing.fetch_sub(1, Relaxed);
-                room.resize(outcome.size());
-                LaneEvent::Computed(ComputedChunk { lane: id, chunk, outcome, room })
-            }
-        });
-    let computed = match shared.order {
-        Order::Partition => computing.buffered(shared.width).boxed(),
-        Order::Key | Order::None => computing.buffer_unordered(shared.width).boxed(),
-    };
-    computed.chain(stream::once(ready(LaneEvent::Ended(id)))).boxed()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::lane::{ComputedChunk, LaneId};
+use super::{flow::ComputedChunk, lane::LaneId};
 
 /// Computed chunks by lane. A lane with many chunks, or with large ones, does not hold up the others.
 #[derive(Default)]

@@ -6,7 +6,8 @@ use futures::stream::BoxStream;
 
 use super::{
     Assignment, Handover, Sink, Source,
-    lane::{Lane, LaneEvent, LaneId},
+    flow::LaneEvent,
+    lane::{Lane, LaneId},
     run::Engine,
 };
 use crate::{

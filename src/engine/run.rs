@@ -13,12 +13,13 @@ use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll
 use super::{
     Handover, Plan, Reservation, Runtime, Sink, Source, SourceEvent, Stop,
     away::Away,
-    calls::Segment,
     commit::Committer,
     compute::Compute,
-    lane::{EngineState, Lane, LaneEvent, LaneId, Shared},
+    flow::LaneEvent,
+    lane::{EngineState, Lane, LaneId, Shared},
     rebalance::Revocation,
     refused::Suspects,
+    segment::Segment,
     send::Outbox,
     stages::Stages,
 };

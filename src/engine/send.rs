@@ -5,8 +5,9 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration, vec};
 use super::{
     Delivery, DeliveryError, Order, SendError, Sink, Source, Stop, Token,
     compute::Outgoing,
+    flow::ComputedChunk,
     in_flight::{InFlight, Ring},
-    lane::{ComputedChunk, LaneId},
+    lane::LaneId,
     ready::Ready,
     run::Engine,
 };
