@@ -69,4 +69,8 @@ pub const OPERATORS: &[Table] = &[
         set("rate", Refused, "The part that is handed on, from 0 to 1."),
         set("by", Words("the key and the value"), "An [expression](expressions.md): records for which it gives the same go or stay together."),
     ] },
+    Table { path: "operators.timestamp", title: "Operator `timestamp`", about: "", settings: &[
+        set("to", Refused, "An [expression](expressions.md) that gives the new timestamp: an instant, its text as in `2026-01-31T12:00:00Z`, or milliseconds since 1970 UTC; `null` leaves it as it is."),
+        set("within", Value("\"7 days\""), "How far it may be from the record's own; one that is farther away makes a dead letter."),
+    ] },
 ];

@@ -8,7 +8,7 @@ use serde_aux::serde_introspection::serde_introspect;
 use super::{
     Built, Operator, SettingError, command::Command, drop_tombstones::DropTombstones, factorial::Factorial,
     filter::Filter, headers::SetHeaders, http::Http, identity::Identity, key::SetKey, map::Map,
-    sample::Sample, settings, split::Split, wasm,
+    sample::Sample, settings, split::Split, timestamp::SetTimestamp, wasm,
 };
 use crate::format::Formats;
 
@@ -106,5 +106,6 @@ const BUILT_IN: &[Factory] = &[
     built_in("map", Map::settings, "makes another value, or sets and removes fields", Map::build),
     built_in("sample", Sample::settings, "passes a part of the records on", Sample::build),
     built_in("split", Split::settings, "makes a record of each element of a list", Split::build),
+    built_in("timestamp", SetTimestamp::settings, "gives records another timestamp", SetTimestamp::build),
     built_in("wasm", wasm::settings, "has a WASM component compute the new value", wasm::build),
 ];

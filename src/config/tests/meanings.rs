@@ -166,6 +166,7 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
         let with: &[&str] = match table {
             "operators.command" => &["operators.command.run=[\"cat\"]"],
             "operators.http" => &["operators.http.url=http://127.0.0.1"],
+            "operators.timestamp" => &["operators.timestamp.to=value"],
             // Without the feature it cannot be built.
             "operators.wasm" if !cfg!(feature = "wasm") => continue,
             "operators.wasm" => &[COMPONENT],
