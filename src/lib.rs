@@ -1,5 +1,10 @@
 //! Declarative, exactly-once stream pipelines on Kafka: a worker is a TOML file.
 //!
+//! # What is public
+//! [`Cli`] makes a binary with every command and with operators of one's own. What those are written with is [`operator`], [`record`],
+//! [`value`] and [`mod@format`]; only these keep their promises from one version to the next. All else is for this crate's own binary,
+//! tests and benches, and is documented by `RUSTDOCFLAGS="--cfg internals" cargo doc`.
+//!
 //! # The layout
 //! - [`record`]: what flows; [`trace`]: what it belongs to.
 //! - [`value`]: what bytes mean; [`mod@format`]: bytes to values and back; [`registry`]: schemas of such bytes; [`expression`]: CEL over a record; [`operator`]: what is
@@ -18,29 +23,50 @@
 
 #![warn(missing_docs)]
 
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod broker;
 mod cli;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod commands;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod config;
+#[cfg(test)]
+mod cpu_time;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod engine;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod expression;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod factorial;
 pub mod format;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod gateway;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod http;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod kafka;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod librdkafka;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod load;
 pub mod operator;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod plant;
 pub mod record;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod registry;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod settings;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod simulate;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod telemetry;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod testing;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod trace;
 pub mod value;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod verify;
 
 pub use cli::Cli;

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Reads `n`, hands on `n` and n!. Key, headers and timestamp stay as they are.
+#[cfg_attr(not(internals), doc(hidden))]
 #[derive(Debug)]
 pub struct Factorial {
     max_n: u32,

@@ -20,6 +20,7 @@ use crate::{
 ///
 /// With `min` or `max` the value must be a number in the source's format; one that is not is bad input, and
 /// becomes a dead letter rather than vanishing.
+#[cfg_attr(not(internals), doc(hidden))]
 #[derive(Debug)]
 pub struct Filter {
     settings: Settings,

@@ -9,6 +9,7 @@ use crate::{format::Formats, record::Record};
 /// Passes every record on as it came.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(not(internals), doc(hidden))]
 pub struct Identity {}
 
 impl Identity {

@@ -7,6 +7,7 @@ use super::{
 use crate::{format::Format, record::Record};
 
 /// Writes the values of some topics as those of all others are written, so that the steps behind it meet one format.
+#[cfg_attr(not(internals), doc(hidden))]
 #[derive(Debug)]
 pub struct Intake {
     /// The topics, and how their values come.

@@ -29,18 +29,23 @@ mod router;
 mod sample;
 mod settings;
 mod split;
+mod timestamp;
 mod trouble;
 mod wasm;
 
 pub use asynchronous::{AsyncOperator, Call};
 pub use batch::BatchOperator;
-pub use error::{FAILURES, OperatorError};
+#[cfg_attr(not(internals), doc(hidden))]
+pub use error::FAILURES;
+pub use error::OperatorError;
 pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
 pub use intake::Intake;
+pub use registry::Configured;
 pub(crate) use registry::add;
-pub use registry::{Configured, Factory, registry};
+#[cfg_attr(not(internals), doc(hidden))]
+pub use registry::{Factory, registry};
 pub use router::{Route, Router};
 pub use settings::SettingError;
 
@@ -62,6 +67,7 @@ impl Cancel {
     }
 
     /// What [`cancel`](Cancel::cancel) sets, for those who know nothing of operators.
+    #[cfg_attr(not(internals), doc(hidden))]
     pub fn flag(&self) -> Arc<AtomicBool> {
         self.0.clone()
     }
@@ -98,6 +104,7 @@ impl Output {
     }
 
     /// The next record was read there. Cheap where it is the partition of the one before.
+    #[cfg_attr(not(internals), doc(hidden))]
     pub fn set_place(&mut self, partition: &TopicPartition, offset: Offset) {
         match &mut self.place {
             Some((known, place)) if known.is_same(partition) => *place = offset,

@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// Where some of the results go.
+#[cfg_attr(not(internals), doc(hidden))]
 #[derive(Debug)]
 pub struct Route {
     when: Option<Expression>,
@@ -62,6 +63,7 @@ impl Route {
 
 /// Sends each result on the first route that takes it, and to the sink's own topic where none does. Values are converted where
 /// their topic has another format than the operators have written, and keys where the sink has another one for them.
+#[cfg_attr(not(internals), doc(hidden))]
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Route>,

@@ -28,6 +28,7 @@ named! {
     EXPRESSION_FAILED "expression-failed" "An expression has no result for this record: a field is not there, or is of another kind. The message says which part of it, and why.";
     NOT_AN_OBJECT "not-an-object" "A field is to be set or removed, and what it would be in is no object.";
     NOT_A_LIST "not-a-list" "`into` of `split` gives no list.";
+    BAD_TIMESTAMP "bad-timestamp" "What `timestamp` would set is no time, or is too far from the record's own.";
     RESULT_TOO_LARGE "result-too-large" "The result is larger than its topic takes.";
     RESULT_REFUSED "result-refused" "The broker refuses the result for another reason, which the message quotes.";
     REFUSED_BY_SERVICE "refused-by-service" "The service that `http` asks refuses the record: it answered a status that is neither success, nor tried again. The message quotes it.";
@@ -42,6 +43,7 @@ named! {
 }
 
 /// `docs/dead-letters.md`.
+#[cfg_attr(not(internals), doc(hidden))]
 pub fn dead_letters_document() -> String {
     let rows = |list: &[(&str, &str)]| -> String {
         list.iter().map(|(name, meaning)| format!("| `{name}` | {meaning} |\n")).collect()

@@ -11,8 +11,12 @@ use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-pub use destination::{Destination, PerTopic, ResultTopic};
+pub use destination::ResultTopic;
+#[cfg_attr(not(internals), doc(hidden))]
+pub use destination::{Destination, PerTopic};
+#[cfg_attr(not(internals), doc(hidden))]
 pub use names::{CORRELATION_ID, DEADLINE, INDEX, REPLY_PARTITION, WORKER, error, retry};
+#[cfg_attr(not(internals), doc(hidden))]
 pub use size::{FRAME, wire_size};
 
 /// A place in a partition. The next record to be read has the offset that is committed.
@@ -48,6 +52,7 @@ impl TopicPartition {
     }
 
     /// Whether it is a copy of the other one, found without comparing names: `false` says nothing.
+    #[cfg_attr(not(internals), doc(hidden))]
     pub fn is_same(&self, other: &TopicPartition) -> bool {
         self.partition == other.partition && Arc::ptr_eq(&self.topic, &other.topic)
     }
@@ -75,6 +80,7 @@ impl fmt::Debug for TopicPartition {
 /// assert_eq!(places(&[other, one]), "a[1] b[0]");
 /// assert_eq!(places(&[]), "none");
 /// ```
+#[cfg_attr(not(internals), doc(hidden))]
 pub fn places(partitions: &[TopicPartition]) -> String {
     let mut sorted: Vec<&TopicPartition> = partitions.iter().collect();
     sorted.sort();
@@ -199,6 +205,7 @@ impl Record {
 ///
 /// Small records cost 40 bytes each beside their own, and share one buffer and one allocation.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(internals), doc(hidden))]
 pub struct Batch {
     /// Where the records come from.
     pub partition: TopicPartition,
@@ -221,6 +228,7 @@ struct Entry {
 const NULL: u32 = u32::MAX;
 const NO_TIMESTAMP: i64 = i64::MIN;
 
+#[cfg_attr(not(internals), doc(hidden))]
 impl Batch {
     /// How many records there are.
     pub fn len(&self) -> usize {
@@ -274,12 +282,14 @@ impl Batch {
 
 /// Collects the records of one partition into a [`Batch`].
 #[derive(Debug)]
+#[cfg_attr(not(internals), doc(hidden))]
 pub struct BatchBuilder {
     partition: TopicPartition,
     buffer: BytesMut,
     entries: Vec<Entry>,
 }
 
+#[cfg_attr(not(internals), doc(hidden))]
 impl BatchBuilder {
     /// An empty batch of that partition.
     pub fn new(partition: TopicPartition) -> Self {

@@ -16,12 +16,15 @@ use bytes::Bytes;
 pub use bytestring::ByteString;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-pub use json::{
-    JsonError, Others, read_json, read_json_fields, read_json_number, write_json, write_json_string,
-};
+pub use json::Others;
+#[cfg_attr(not(internals), doc(hidden))]
+pub use json::{JsonError, read_json, read_json_fields, read_json_number, write_json, write_json_string};
+#[cfg_attr(not(internals), doc(hidden))]
 pub use paths::{Found, Paths};
+#[cfg_attr(not(internals), doc(hidden))]
 pub use scan::Scan;
 pub use wanted::Wanted;
+#[cfg_attr(not(internals), doc(hidden))]
 pub use whole::read_whole;
 
 /// A value with a structure. Strings, bytes and JSON text are slices of the record's own buffer where that is possible.
@@ -78,6 +81,7 @@ impl Value {
 }
 
 /// An instant as text, as RFC 3339 has it: `2026-01-31T12:00:00.500Z`.
+#[cfg_attr(not(internals), doc(hidden))]
 pub fn timestamp_text(time: &DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
