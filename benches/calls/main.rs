@@ -1,4 +1,5 @@
-//! The user's own code beside what is built in: `cargo bench --bench calls`; `-- component` is one of them alone.
+//! The user's own code beside what is built in: `cargo bench --bench calls`; `-- component` is one of them alone, and
+//! `-- http --parallel` has Confluent's Parallel Consumer ask the service too (Maven fetches it).
 //!
 //! First 10,000 records of 1,000 keys go through a service that takes 50 ms, with order by key: the time from the first call to the
 //! last answer, beside what the number of calls at once allows. Then small records go through `identity`, through a program that
@@ -6,12 +7,15 @@
 
 #[path = "../shared/broker.rs"]
 mod broker;
+#[path = "../shared/java.rs"]
+mod java;
 #[path = "../shared/taken.rs"]
 mod taken;
 
 use std::{
     collections::HashMap,
     fs,
+    path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -19,7 +23,9 @@ use std::{
 
 use axum::{Router, extract::State, routing::post};
 use broker::Broker;
+use java::Java;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use taken::Taken;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 const TAKES: Duration = Duration::from_millis(50);
@@ -54,19 +60,36 @@ fn main() {
     for records in [CALLS, SMALL] {
         seed(&broker, records);
     }
+    let parallel = std::env::args()
+        .any(|argument| argument == "--parallel")
+        .then(|| Java::compile(&Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/calls"), "Parallel"));
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| name.starts_with(wanted.as_str()));
     for concurrency in [100, 500].into_iter().filter(|_| wanted("http")) {
-        let (url, seen) = runtime.block_on(serve());
-        let settings = format!("[operators.http]\nurl = \"{url}\"\nconcurrency = {concurrency}");
-        let taken = run(&format!("http-{concurrency}"), &settings, CALLS);
-        let seen = seen.lock().unwrap();
-        let needed = (seen.last.unwrap() - seen.first.unwrap()).as_secs_f64();
-        let allowed = (TAKES * (CALLS / concurrency) as u32).as_secs_f64();
-        println!(
-            "http, {concurrency} at once: {needed:.2} s, {:.0} % of what that allows; {taken}",
-            100.0 * allowed / needed
-        );
+        let asked = |name: &str, ask: &dyn Fn(&str) -> Taken| {
+            let (url, seen) = runtime.block_on(serve());
+            let taken = ask(&url);
+            let seen = seen.lock().unwrap();
+            let needed = (seen.last.unwrap() - seen.first.unwrap()).as_secs_f64();
+            let allowed = (TAKES * (CALLS / concurrency) as u32).as_secs_f64();
+            println!(
+                "{name}, {concurrency} at once: {needed:.2} s, {:.0} % of what that allows; {taken}",
+                100.0 * allowed / needed
+            );
+        };
+        asked("http", &|url| {
+            let settings = format!("[operators.http]\nurl = \"{url}\"\nconcurrency = {concurrency}");
+            run(&format!("http-{concurrency}"), &settings, CALLS)
+        });
+        if let Some(parallel) = &parallel {
+            asked("Parallel Consumer", &|url| {
+                let (from, to) = (format!("in-{CALLS}"), format!("parallel-{concurrency}-out"));
+                broker.topic(&to, 4);
+                let (concurrency, records) = (concurrency.to_string(), CALLS.to_string());
+                let arguments = [broker.servers.as_str(), &from, &to, url, &concurrency, &records];
+                taken::measure(parallel.command(&arguments).stderr(Stdio::null()), CALLS)
+            });
+        }
     }
     for (name, settings) in [
         ("identity", "[operators.identity]"),

@@ -12,7 +12,9 @@ pub struct Taken {
     rate: f64,
     /// CPU time of a record, in microseconds.
     cpu: f64,
-    /// The same once it is warm, where the contender says so.
+    /// The most that it held at once, in MiB.
+    resident: i64,
+    /// Rate and CPU time once it is warm, where the contender says so.
     warm: Option<(f64, f64)>,
 }
 
@@ -32,6 +34,8 @@ pub fn measure(command: &mut Command, records: u64) -> Taken {
     Taken {
         rate: records as f64 / start.elapsed().as_secs_f64(),
         cpu: (seconds(usage.ru_utime) + seconds(usage.ru_stime)) * 1e6 / records as f64,
+        // Linux counts KiB.
+        resident: usage.ru_maxrss / 1024,
         warm: if let [rate, cpu] = numbers[..] { Some((rate, cpu)) } else { None },
     }
 }
@@ -47,7 +51,7 @@ impl Taken {
 
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>7.0} records/s {:>6.2} us CPU a record", self.rate, self.cpu)?;
+        write!(f, "{:>7.0} records/s {:>6.2} us CPU a record {:>5} MiB", self.rate, self.cpu, self.resident)?;
         if let Some((rate, cpu)) = self.warm {
             write!(f, "  (warm: {rate:.0} records/s {cpu:.2} us)")?;
         }

@@ -11,9 +11,10 @@ mod broker;
 mod by_hand;
 #[path = "../shared/clients.rs"]
 mod clients;
+#[path = "../shared/java.rs"]
+mod java;
 mod job;
 mod order;
-mod streams;
 #[path = "../shared/taken.rs"]
 mod taken;
 mod written;
@@ -25,8 +26,8 @@ use std::{
 };
 
 use broker::Broker;
+use java::Java;
 use job::{Job, Topics};
-use streams::Streams;
 use taken::Taken;
 
 const PARTITIONS: i32 = 4;
@@ -53,7 +54,7 @@ fn main() {
         records: number("--records", 1_000_000),
         folder: tempfile::tempdir().unwrap(),
         run: format!("{:x}", fastrand::u32(..)),
-        streams: arguments.iter().any(|a| a == "--streams").then(Streams::compile),
+        streams: arguments.iter().any(|a| a == "--streams").then(|| Java::compile(&beside(""), "Streams")),
     };
     let only = setting("--job").map(|name| Job::named(name));
     for avro in [false, true] {
@@ -71,7 +72,7 @@ struct Bench {
     records: u64,
     folder: tempfile::TempDir,
     run: String,
-    streams: Option<Streams>,
+    streams: Option<Java>,
 }
 
 impl Bench {
@@ -121,7 +122,10 @@ impl Bench {
             }
             _ => {
                 let streams = self.streams.as_ref().unwrap();
-                streams.command(&[job.name(), servers, &topics.from, &topics.to, &records, guarantee])
+                let arguments = [job.name(), servers, &topics.from, &topics.to, &records, guarantee];
+                let mut command = streams.command(&arguments);
+                command.arg(order::schema_file()).arg(streams.folder().join("state"));
+                command
             }
         };
         command.stderr(Stdio::null());
