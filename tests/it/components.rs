@@ -14,19 +14,19 @@ fn file(name: &str) -> String {
 
 #[test]
 fn the_examples_pass_their_tests_and_check_says_what_they_ask_for() {
-    for (language, imports) in [("rust", "imports `log`"), ("javascript", "imports `config`, `log`")] {
+    let run = |command, language: &str| {
         let example = file(&format!("examples/wasm/score-{language}.toml"));
-        let run = |command| {
-            let (code, out, errors) = pipeline_offline("", &[command, &example]);
-            assert_eq!(code, 0, "{out}{errors}");
-            out
-        };
-        let tested = run("test");
+        let (code, out, errors) = pipeline_offline("", &[command, &example]);
+        assert_eq!(code, 0, "{out}{errors}");
+        out
+    };
+    for language in ["rust", "javascript"] {
+        let tested = run("test", language);
         assert!(tested.contains("ok      test 2"), "{tested}");
-        let checked = run("check");
-        let expected = format!("[operators.score] score-{language}.wasm {imports}");
-        assert!(checked.contains(&expected), "{checked}");
     }
+    // The other one takes half a minute to compile, without optimisation.
+    let checked = run("check", "rust");
+    assert!(checked.contains("[operators.score] score-rust.wasm imports `log`"), "{checked}");
 }
 
 /// What becomes of each record, by its number: the class of a dead letter, otherwise its value.
