@@ -128,7 +128,7 @@ impl Expression {
             let reason = first.map_or("it cannot be read", |error| error.msg.as_str());
             ExpressionError { at, reason: error::syntax(reason) }
         })?;
-        let place = |id| places.offset_for(id).map_or(0, |(start, _)| byte_of(source, start as usize));
+        let place = |id| start_of(&places, source, id);
         let gives = check::check(&root).map_err(|wrong| ExpressionError {
             at: name_before(source, place(wrong.id)),
             reason: error::short_reason(&wrong.reason),
@@ -235,10 +235,10 @@ impl Expression {
         evaluate(&context).map_err(|error| {
             bounds::begin();
             let (part, error) = self.blame(&self.root, error, &context);
-            let at = self.places.offset_for(part.id).map_or(0, |(start, _)| start as usize);
+            let at = name_before(&self.source, start_of(&self.places, &self.source, part.id));
             Failure {
                 expression: error::short(&self.source),
-                column: at + 1,
+                column: self.source[..at].chars().count() + 1,
                 reason: if scope.is_tombstone() && takes_value(part) {
                     error::tombstone()
                 } else {
@@ -310,6 +310,12 @@ fn needs_bool(found: &CowVal<'_, '_>) -> ExecutionError {
 /// The byte at which a character of the text begins.
 fn byte_of(source: &str, character: usize) -> usize {
     source.char_indices().nth(character).map_or(source.len(), |(at, _)| at)
+}
+
+/// The byte at which a part begins.
+fn start_of(places: &SourceInfo, source: &str, part: u64) -> usize {
+    let start = places.offset_for(part).map_or(0, |(start, _)| start as usize);
+    (0..=start.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or_default()
 }
 
 /// Where the name begins that stands before a bracket: the parser places a call at its bracket.

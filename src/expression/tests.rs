@@ -153,6 +153,7 @@ fn what_can_never_work_is_refused_with_its_place() {
         ("value.a + 1", 0, "a condition must be true or false, and this is"),
         ("partition == 1 && 'a' + 1 == key", 22, "`+` cannot be applied to a string and an int"),
         ("topic > 5", 6, "a string and an int cannot be compared"),
+        ("'ä' == topic && topic > 5", 23, "a string and an int cannot be compared"),
         ("topic.name == 'a'", 5, "there is no field `name` in a string"),
         ("partition && true", 10, "`&&` needs a bool, and this is an int"),
         ("key.matches('a(')", 12, "`a(` is no regular expression: unclosed group"),
@@ -180,6 +181,7 @@ fn what_cannot_be_read_says_where_in_short() {
         assert!(at <= source.len() && !reason.is_empty() && reason.len() < 120, "{source}: {at} {reason}");
     }
     assert_eq!(refused("partition == 1 &&\n  == 2").0, 20, "a line further down");
+    assert_eq!(refused("'ä' == > 3").0, 8, "bytes, not characters");
     assert_eq!(refused("offset >"), (8, "the expression ends too early".to_owned()));
     assert_eq!(refused("offset = 3").1, "`=` cannot stand here; write `==`");
     assert_eq!(refused("offset => 3").1, "`=>` cannot stand here; write `>=`");
@@ -209,7 +211,8 @@ fn a_failure_names_the_expression_the_column_and_the_reason() {
             "`value.a + 1`, column 6: the number 18446744073709551616 does not fit 64 bits",
         ),
         ("value.a[7]", r#"{"a":[1]}"#, "`value.a[7]`, column 8: the list has no such place"),
-        ("int(value.a)", r#"{"a":"x"}"#, "`int(value.a)`, column 4: `int`: "),
+        ("int(value.a)", r#"{"a":"x"}"#, "`int(value.a)`, column 1: `int`: "),
+        ("'ä' + string(int(value.a))", r#"{"a":"x"}"#, "`'ä' + string(int(value.a))`, column 14: `int`: "),
     ] {
         let found = gives(source, value);
         if expected.ends_with(": ") {

@@ -53,7 +53,7 @@ impl Input {
         {
             return Ok(holds);
         }
-        when.holds(&self.scope(record, out)?).map_err(failed)
+        when.holds(&self.scope_of(when, record, out)?).map_err(failed)
     }
 
     /// What an expression gives for a record, likewise.
@@ -71,12 +71,25 @@ impl Input {
         {
             return Ok(value);
         }
-        expression.evaluate(&self.scope(record, out)?).map_err(failed)
+        expression.evaluate(&self.scope_of(expression, record, out)?).map_err(failed)
     }
 
     /// Whether a record's value can be looked into where it stands, and its key is not looked into, or is text.
     fn is_plain_json(&self) -> bool {
         matches!(self.format, Format::Json) && self.key.is_none()
+    }
+
+    /// The record for one expression: its value is not read where only others look into it.
+    fn scope_of<'a>(
+        &'a self,
+        expression: &Expression,
+        record: &'a Record,
+        out: &'a Output,
+    ) -> Result<Scope<'a>, OperatorError> {
+        match expression.needs().value {
+            Wanted::Nothing => self.scope_with(Value::Null, record, out),
+            _ => self.scope(record, out),
+        }
     }
 
     /// The record, as far as it is looked into. Neither its value nor its key is read where nothing is.
@@ -92,6 +105,15 @@ impl Input {
             (Wanted::Nothing, _) | (_, None) => Value::Null,
             (wanted, Some(bytes)) => self.format.read(bytes, wanted, self.others).map_err(bad_value)?,
         };
+        self.scope_with(value, record, out)
+    }
+
+    fn scope_with<'a>(
+        &'a self,
+        value: Value,
+        record: &'a Record,
+        out: &'a Output,
+    ) -> Result<Scope<'a>, OperatorError> {
         let scope = Scope::new(record, out.place(), &self.needs, value);
         match &self.key {
             None => Ok(scope),

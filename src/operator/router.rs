@@ -156,6 +156,13 @@ mod tests {
     }
 
     #[test]
+    fn a_route_by_the_key_takes_what_no_later_route_could_read() {
+        let routes = vec![route("key == 'eu'", 1, Format::Json), route("value.amount > 10", 2, Format::Json)];
+        let router = router(routes, Format::Json, Format::Json);
+        assert_eq!(routed(&router, Some("no JSON")), Ok((1, Some("no JSON".into()))));
+    }
+
+    #[test]
     fn an_expression_chooses_among_the_topics_that_are_named_and_no_other() {
         let topics = vec![("de".to_owned(), ResultTopic(1)), ("7".to_owned(), ResultTopic(2))];
         let route = Route::new(None, Some("value.country"), topics, Format::Json).unwrap();

@@ -82,13 +82,15 @@ impl TestDriver {
     }
 
     fn apply(&mut self, record: Record, scratch: &mut Scratch) -> Result<Vec<Record>, OperatorError> {
+        // After each wait in a retry topic a record has all of its attempts again.
+        let rounds = 1 + self.retries.topics.len() as u32;
         let mut attempt = 1;
         loop {
             let mut results = Vec::new();
             match self.topology.apply(record.clone(), &mut results, scratch, |_, _| ()) {
                 Ok(()) => return Ok(results),
                 Err(OperatorError::Passing { failure, .. })
-                    if attempt < self.retries.of(failure).attempts =>
+                    if attempt < rounds.saturating_mul(self.retries.of(failure).attempts) =>
                 {
                     attempt += 1;
                 }
