@@ -75,6 +75,10 @@ impl Supervised {
                     // If the broker does not report them, or they were changed back meanwhile, fetching more
                     // often does not help.
                     limits_hold = if limits == before && !lasted { LIMITS_HOLD } else { Duration::ZERO };
+                    if limits != before {
+                        // Nothing has failed: whoever changes them does so once.
+                        pause = PAUSES.0;
+                    }
                     reason
                 }
             };
