@@ -8,6 +8,7 @@ mod admin_port;
 mod broker;
 mod brokers;
 mod check;
+mod dead_letters;
 mod explain;
 mod factorial;
 mod failure;
@@ -84,6 +85,7 @@ enum Command {
     Test(test::Test),
     Tap(tap::Tap),
     Explain(explain::Explain),
+    DeadLetters(dead_letters::DeadLetters),
     Top(top::Top),
     Completions(manual::Completions),
     #[command(name = "man")]
@@ -111,6 +113,7 @@ impl CommandLine {
             Command::Test(test) => test.run(),
             Command::Tap(tap) => tap.run(),
             Command::Explain(explain) => explain.run(),
+            Command::DeadLetters(letters) => letters.run(),
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),

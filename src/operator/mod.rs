@@ -25,6 +25,7 @@ mod map;
 mod number;
 mod outside;
 mod registry;
+mod replay;
 mod router;
 mod sample;
 mod settings;
@@ -46,6 +47,8 @@ pub use registry::Configured;
 pub(crate) use registry::add;
 #[cfg_attr(not(internals), doc(hidden))]
 pub use registry::{Factory, registry};
+#[cfg_attr(not(internals), doc(hidden))]
+pub use replay::{Replay, Replayed};
 pub use router::{Route, Router};
 pub use settings::SettingError;
 

@@ -62,13 +62,18 @@ pub fn dead_letters_document() -> String {
          All are text. A record that is read from a dead-letter topic and fails again has each of them twice: the last one\n\
          counts.\n\n\
          ## To do them again\n\n\
-         Mend what was wrong, then send key and value to the source topic once more, with any Kafka client.\n\
-         [kcat](https://github.com/edenhill/kcat) does it where neither has a line break or a tab, and no value is \
-         missing;\nheaders and timestamps of the records are then new:\n\n\
          ```sh\n\
-         kcat -b 127.0.0.1:9092 -C -t orders.dlq -e -f '%o %h\\n%k\\t%s\\n'            # what there is, and why\n\
-         kcat -b 127.0.0.1:9092 -C -t orders.dlq -e -q -K '\\t' | kcat -b 127.0.0.1:9092 -P -t orders -K '\\t'\n\
-         ```\n\
+         pipeline dead-letters list orders.toml                       # how many of each class, with an example\n\
+         pipeline dead-letters show orders.toml --class not-json      # key, value, and what was wrong\n\
+         pipeline dead-letters replay orders.toml --class not-json --dry-run\n\
+         pipeline dead-letters replay orders.toml --class not-json\n\
+         ```\n\n\
+         Once what was wrong is mended, a replay sends the records of one class to their source topics again: key, value, \
+         timestamp and headers\nas they were, with the header `pipeline.replays`, which counts; each goes to the partition that Java's clients choose for its key. Records and position are in \
+         one transaction (the embedded broker has none), so\na replay that is interrupted goes on where it was, and a later \
+         one sends only what has come since: the position is that of the consumer group\n`GROUP-replay-CLASS`. What was \
+         replayed three times (`--most`), and what was cut to fit the topic, stays. Nothing is taken out of the dead-letter\n\
+         topic: its retention does that.\n\n\
          <!-- Made from `src/record/classes.rs` and `names.rs`: `UPDATE=1 cargo test --lib dead_letters_document` -->\n",
         rows(CLASSES),
         rows(super::error::HEADERS),

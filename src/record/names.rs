@@ -12,6 +12,9 @@ pub const WORKER: &str = "pipeline.worker";
 /// A header of a record that was made from an element of a list: the element's place there, from 0.
 pub const INDEX: &str = "pipeline.index";
 
+/// A header of a record that was a dead letter and was replayed: how often.
+pub const REPLAYS: &str = "pipeline.replays";
+
 /// The headers of a record in a retry topic.
 pub mod retry {
     use super::super::classes::named;

@@ -9,6 +9,7 @@ mod commits;
 #[cfg(feature = "wasm")]
 mod components;
 mod credentials;
+mod dead_letters;
 mod factorial;
 mod faults;
 mod gateway;

@@ -3,7 +3,7 @@
 //! Its keys and values are OffsetCommitKey and OffsetCommitValue (Kafka's `group-coordinator` module, resources
 //! `common/message`).
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -34,6 +34,22 @@ pub struct Committed {
 pub fn coordinating_partition(name: &str, partitions: i32) -> i32 {
     let hash = name.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
     hash.checked_abs().unwrap_or(0) % partitions.max(1)
+}
+
+/// The offsets that a group has committed in a topic, by partition; none where it has committed nothing.
+///
+/// # Errors
+/// No broker answers.
+pub fn committed(config: &ClientConfig, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
+    let mut config = config.clone();
+    let consumer: BaseConsumer = config.set("group.id", group).create().map_err(|error| error.to_string())?;
+    let mut list = TopicPartitionList::new();
+    for partition in reader::partitions(&consumer, topic).unwrap_or_default() {
+        list.add_partition(topic, partition);
+    }
+    let found = consumer.committed_offsets(list, ASK).map_err(|error| error.to_string())?;
+    let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
+    Ok(found.elements().iter().filter_map(|one| Some((one.partition(), offset(one.offset())?))).collect())
 }
 
 /// All commits of a group that its coordinator retains, without those of aborted transactions.

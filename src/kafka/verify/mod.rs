@@ -12,6 +12,6 @@ mod reader;
 
 pub use super::request_producer::Acknowledgement;
 pub use changes::Changes;
-pub use commits::{Committed, Lag, coordinating_partition, read_commits};
+pub use commits::{Committed, Lag, committed, coordinating_partition, read_commits};
 pub use producer::VerifyProducer;
 pub use reader::{Ends, Isolation, Seen, Tail, ends, read_to_end, seen};

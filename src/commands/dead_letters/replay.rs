@@ -1,0 +1,220 @@
+//! `pipeline dead-letters replay`: a pipeline of its own, from the dead-letter topic to the source topics.
+//!
+//! So it has what a pipeline has: one transaction for records and offsets, bounded memory, and a stop that loses nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use super::super::{signals::Signals, supervise::Supervised};
+use super::{Failure, read, stdout, text};
+use crate::{
+    config::{
+        Guarantee, Limits, Order, Pipeline, Property, Retries, Sink, SinkRoute, Source, Step, TopicSettings,
+    },
+    engine::Machine,
+    format::Format,
+    kafka::{Admin, settings, verify::committed},
+    operator::{Operator, Replay, Replayed},
+    record::error,
+    telemetry::{Progress, Subject, announce},
+};
+
+/// Which dead letters, and how.
+pub struct Wanted {
+    pub class: String,
+    pub rate: Option<u32>,
+    pub most: u32,
+    pub dry_run: bool,
+}
+
+/// What there is to replay.
+#[derive(Default)]
+struct Found {
+    /// How many records go to each topic.
+    sent: BTreeMap<String, u64>,
+    elsewhere: u64,
+    cut: u64,
+    too_often: u64,
+}
+
+impl Wanted {
+    /// Replays, or says what would be.
+    ///
+    /// # Errors
+    /// No broker answers, or it refuses.
+    pub fn replay(self, pipeline: &Pipeline) -> Result<(), Failure> {
+        let group = format!("{}-replay-{}", pipeline.source.group, self.class);
+        let topics = sources(pipeline)?;
+        let operator = Replay { class: self.class.clone(), topics, most: self.most };
+        let found = find(pipeline, &group, &operator)?;
+        stdout(&found.said(&self, pipeline))?;
+        if self.dry_run || found.sent.is_empty() {
+            return Ok(());
+        }
+        let (letters, class) = (&pipeline.dead_letters, &self.class);
+        announce(&format!("replaying the class {class} of {letters}, as the group {group}"));
+        let replayed = pipeline_of(pipeline, group, operator, self.rate)?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let result = runtime.block_on(async move {
+            let signals = Signals::catch();
+            tokio::spawn(signals.stop(
+                stop.clone(),
+                "what is under way comes to its end",
+                "what was under way is done again by the next replay",
+            ));
+            let progress = Arc::new(Progress::new(Subject {
+                pipeline: replayed.name.clone(),
+                sources: replayed.source.names(),
+                sink: replayed.written_topics(),
+                operators: replayed.operator_names(),
+                memory: replayed.limits.memory,
+            }));
+            let machine = Machine::new().map_err(Failure::failed)?;
+            Supervised { pipeline: replayed, machine, progress, drain: true }.run(stop).await
+        });
+        runtime.shutdown_background();
+        result?;
+        let said = if stopped.is_cancelled() {
+            "stopped before the end; the next replay goes on there"
+        } else {
+            "done"
+        };
+        stdout(&format!("{said}\n"))
+    }
+}
+
+/// The topics that records came from: the source's, or what the letters name where that is a pattern.
+fn sources(pipeline: &Pipeline) -> Result<Vec<String>, Failure> {
+    if !pipeline.source.is_pattern() {
+        return Ok(pipeline.source.names());
+    }
+    let pattern = regex::Regex::new(&pipeline.source.topic().topic).map_err(Failure::failed)?;
+    let mut topics = std::collections::BTreeSet::new();
+    read(pipeline, |letter| {
+        let topic = text(&letter.record, error::TOPIC);
+        if pattern.is_match(&topic) {
+            topics.insert(topic);
+        }
+    })?;
+    Ok(topics.into_iter().collect())
+}
+
+/// What a replay would do now.
+fn find(pipeline: &Pipeline, group: &str, operator: &Replay) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    let mut letters = Vec::new();
+    read(pipeline, |letter| {
+        let becomes = operator.of(&letter.record);
+        if becomes != Replayed::Other {
+            letters.push((letter.partition, letter.offset, becomes));
+        }
+    })?;
+    if letters.is_empty() {
+        return Ok(found);
+    }
+    let done =
+        committed(&settings::common(pipeline), group, &pipeline.dead_letters).map_err(Failure::failed)?;
+    for (partition, offset, becomes) in letters {
+        if done.get(&partition).is_some_and(|done| offset < *done) {
+            continue;
+        }
+        match becomes {
+            Replayed::Sent(record) => {
+                *found.sent.entry(operator.topics[usize::from(record.to.0)].clone()).or_default() += 1;
+            }
+            Replayed::Elsewhere => found.elsewhere += 1,
+            Replayed::Cut => found.cut += 1,
+            Replayed::TooOften => found.too_often += 1,
+            Replayed::Other => {}
+        }
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn said(&self, wanted: &Wanted, pipeline: &Pipeline) -> String {
+        let (class, letters) = (&wanted.class, &pipeline.dead_letters);
+        let mut lines = Vec::new();
+        for (topic, count) in &self.sent {
+            lines.push(format!("{count} of the class {class} in {letters} can go to {topic} again"));
+        }
+        if self.sent.is_empty() {
+            lines.push(format!("nothing of the class {class} in {letters} is left to replay"));
+        }
+        let staying = [
+            (self.elsewhere, "came from a topic that the pipeline does not read".to_owned()),
+            (self.cut, "were cut to fit the dead-letter topic: the whole records are in the source topic, if it still has them".to_owned()),
+            (self.too_often, format!("were replayed {} times before (--most)", wanted.most)),
+        ];
+        let staying = staying.iter().filter(|(count, _)| *count > 0);
+        lines.extend(staying.map(|(count, why)| format!("{count} more stay: they {why}")));
+        if wanted.dry_run && !self.sent.is_empty() {
+            lines.push("a dry run: nothing is sent".to_owned());
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// The pipeline that replays.
+fn pipeline_of(
+    pipeline: &Pipeline,
+    group: String,
+    operator: Replay,
+    rate: Option<u32>,
+) -> Result<Pipeline, Failure> {
+    let admin = Admin::new(&settings::common(pipeline)).map_err(Failure::failed)?;
+    // Whatever the file says: there is no position yet at the first replay, and none of the letters may be passed over.
+    let mut kafka = pipeline.source.kafka.clone();
+    kafka.insert("auto.offset.reset".to_owned(), Property { value: "earliest".to_owned(), secret: false });
+    let topic = |topic: &String| TopicSettings {
+        topic: topic.clone(),
+        partitions: None,
+        replication: None,
+        config: BTreeMap::new(),
+    };
+    let mut topics = operator.topics.iter().map(topic);
+    let first = topics.next().unwrap_or_else(|| pipeline.source.topic().clone());
+    let route = |topic| SinkRoute {
+        when: None,
+        by: None,
+        topics: vec![(String::new(), topic)],
+        format: Format::Bytes,
+    };
+    Ok(Pipeline {
+        name: group.clone(),
+        // The embedded broker has no transactions.
+        guarantee: if admin.is_embedded() { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce },
+        order: Order::Partition,
+        source: Source {
+            topics: vec![topic(&pipeline.dead_letters)],
+            group,
+            format: Format::Bytes,
+            formats: Vec::new(),
+            key_format: None,
+            requests: false,
+            kafka,
+        },
+        sink: Sink {
+            topic: first,
+            format: Format::Bytes,
+            key_format: None,
+            kafka: pipeline.sink.kafka.clone(),
+        },
+        routes: topics.map(route).collect(),
+        router: None,
+        steps: vec![Step {
+            name: "replay".to_owned(),
+            kind: "replay",
+            settings: Vec::new(),
+            operator: Arc::new(operator) as Arc<dyn Operator>,
+        }],
+        limits: Limits { rate, ..pipeline.limits.clone() },
+        retries: Retries { topics: Vec::new(), ..pipeline.retries.clone() },
+        tests: Vec::new(),
+        ..pipeline.clone()
+    })
+}

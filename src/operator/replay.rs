@@ -1,0 +1,119 @@
+//! Sends dead letters to the topics that their records came from: the operator of `pipeline dead-letters replay`.
+
+use super::{Operator, OperatorError, Output};
+use crate::record::{Headers, REPLAYS, Record, ResultTopic, error};
+
+/// Makes the record again that a dead letter was, for the result topic of the same place as its topic has here. Letters of other classes
+/// are passed over, and so are those that cannot be replayed: see [`Replay::of`].
+#[derive(Debug)]
+pub struct Replay {
+    /// The class of the letters.
+    pub class: String,
+    /// The topics that records came from.
+    pub topics: Vec<String>,
+    /// How often a record is replayed at most.
+    pub most: u32,
+}
+
+/// What becomes of a dead letter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replayed {
+    /// It is sent to its topic.
+    Sent(Record),
+    /// It has another class.
+    Other,
+    /// Its topic is none of those.
+    Elsewhere,
+    /// It was cut to fit the dead-letter topic.
+    Cut,
+    /// It was replayed too often.
+    TooOften,
+}
+
+impl Replay {
+    /// What becomes of a dead letter.
+    pub fn of(&self, letter: &Record) -> Replayed {
+        let text = |name| letter.headers.get(name).and_then(|value| std::str::from_utf8(value).ok());
+        if text(error::CLASS) != Some(&self.class) {
+            return Replayed::Other;
+        }
+        let Some(place) =
+            text(error::TOPIC).and_then(|topic| self.topics.iter().position(|own| own == topic))
+        else {
+            return Replayed::Elsewhere;
+        };
+        if letter.headers.get(error::CUT).is_some() {
+            return Replayed::Cut;
+        }
+        let before = text(REPLAYS).and_then(|count| count.parse::<u32>().ok()).unwrap_or_default();
+        if before >= self.most {
+            return Replayed::TooOften;
+        }
+        let mut headers = Headers::default();
+        let own = letter
+            .headers
+            .iter()
+            .filter(|header| !header.name.starts_with(error::PREFIX) && header.name != REPLAYS);
+        own.for_each(|header| headers.push(header.name.clone(), header.value.clone()));
+        headers.push(REPLAYS, Some((before + 1).to_string().into()));
+        let to = ResultTopic(u16::try_from(place).unwrap_or(u16::MAX));
+        Replayed::Sent(Record { headers, to, ..letter.clone() })
+    }
+}
+
+impl Operator for Replay {
+    fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
+        if let Replayed::Sent(record) = self.of(&record) {
+            out.push(record);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(headers: &[(&str, &'static str)]) -> Record {
+        Record {
+            key: Some("k".into()),
+            value: Some("v".into()),
+            headers: headers.iter().copied().collect(),
+            timestamp: Some(7),
+            ..Record::default()
+        }
+    }
+
+    fn replay() -> Replay {
+        Replay { class: "bad".to_owned(), topics: vec!["a".to_owned(), "b".to_owned()], most: 2 }
+    }
+
+    #[test]
+    fn a_letter_is_the_record_again_and_says_how_often_it_was_replayed() {
+        let of = [("own", "h"), ("pipeline.error.class", "bad"), ("pipeline.error.topic", "b"), ("own", "i")];
+        let expected = letter(&[("own", "h"), ("own", "i"), ("pipeline.replays", "1")]);
+        let expected = Replayed::Sent(Record { to: ResultTopic(1), ..expected });
+        assert_eq!(replay().of(&letter(&of)), expected);
+        // It failed again: its headers are there twice, and the last ones count.
+        let again = [
+            ("pipeline.error.class", "other"),
+            ("pipeline.error.topic", "a"),
+            ("pipeline.replays", "1"),
+            ("pipeline.error.class", "bad"),
+            ("pipeline.error.topic", "a"),
+        ];
+        assert_eq!(replay().of(&letter(&again)), Replayed::Sent(letter(&[("pipeline.replays", "2")])));
+    }
+
+    #[test]
+    fn other_letters_stay_where_they_are() {
+        let (class, topic) = (("pipeline.error.class", "bad"), ("pipeline.error.topic", "a"));
+        let of = |headers: &[(&str, &'static str)]| replay().of(&letter(headers));
+        assert_eq!(of(&[("pipeline.error.class", "good"), topic]), Replayed::Other);
+        assert_eq!(of(&[]), Replayed::Other);
+        assert_eq!(of(&[class, ("pipeline.error.topic", "c")]), Replayed::Elsewhere);
+        assert_eq!(of(&[class]), Replayed::Elsewhere);
+        assert_eq!(of(&[class, topic, ("pipeline.error.cut", "it was cut")]), Replayed::Cut);
+        assert_eq!(of(&[class, topic, ("pipeline.replays", "2")]), Replayed::TooOften);
+    }
+}
