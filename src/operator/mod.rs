@@ -47,7 +47,6 @@ pub use registry::Configured;
 pub(crate) use registry::add;
 #[cfg_attr(not(internals), doc(hidden))]
 pub use registry::{Factory, registry};
-#[cfg_attr(not(internals), doc(hidden))]
 pub use replay::{Replay, Replayed};
 pub use router::{Route, Router};
 pub use settings::SettingError;

@@ -5,6 +5,7 @@ use crate::record::{Headers, REPLAYS, Record, ResultTopic, error};
 
 /// Makes the record again that a dead letter was, for the result topic of the same place as its topic has here. Letters of other classes
 /// are passed over, and so are those that cannot be replayed: see [`Replay::of`].
+#[cfg_attr(not(internals), doc(hidden))]
 #[derive(Debug)]
 pub struct Replay {
     /// The class of the letters.
@@ -16,6 +17,7 @@ pub struct Replay {
 }
 
 /// What becomes of a dead letter.
+#[cfg_attr(not(internals), doc(hidden))]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Replayed {
     /// It is sent to its topic.
