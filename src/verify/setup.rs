@@ -125,7 +125,7 @@ pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, S
         ended: Vec::new(),
         samples: Vec::new(),
         next_sample: Instant::now(),
-        lag: Lag::new(&config, &names.group, &names.requests)?,
+        lag: Lag::new(&config, &names.group, topics_read(settings, &names))?,
         deleted: Vec::new(),
         made_again: Vec::new(),
         smallest_limit: None,
@@ -206,6 +206,17 @@ fn results_configs(pipeline: &Pipeline) -> Vec<BTreeMap<String, String>> {
 /// The broker's default number of replicas, unless the brokers are given.
 fn replicas(settings: &Settings, asked: Option<i32>) -> i32 {
     if settings.nodes.is_some() { -1 } else { asked.unwrap_or(-1) }
+}
+
+/// The topics that the workers read: the requests', and those where records wait before they are tried again.
+fn topics_read(settings: &Settings, names: &Names) -> Vec<String> {
+    let retries = settings.pipeline.retry_topics().zip(1..);
+    // Their numbers stand behind the name that `arguments` gives.
+    let retries = retries.map(|(topic, number)| {
+        let name = topic.strip_suffix(&format!("-{number}")).unwrap_or(topic);
+        format!("{}-{number}", names.own(name))
+    });
+    std::iter::once(names.requests.clone()).chain(retries).collect()
 }
 
 /// A worker's command line, after the program's name.

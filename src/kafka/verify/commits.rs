@@ -78,29 +78,33 @@ pub fn read_commits(config: &ClientConfig, group: &str, limit: Duration) -> Resu
 /// Finds out how far behind a group is, without joining it.
 pub struct Lag {
     consumer: BaseConsumer,
-    topic: String,
+    topics: Vec<String>,
 }
 
 impl Lag {
-    /// For a group and the topic that it reads.
+    /// For a group and the topics that it reads.
     ///
     /// # Errors
     /// Where librdkafka rejects the settings.
-    pub fn new(config: &ClientConfig, group: &str, topic: &str) -> Result<Self, String> {
+    pub fn new(config: &ClientConfig, group: &str, topics: Vec<String>) -> Result<Self, String> {
         let mut config = config.clone();
         let consumer = config.set("group.id", group).set("enable.auto.commit", "false").create();
-        Ok(Lag { consumer: consumer.map_err(|error| error.to_string())?, topic: topic.to_owned() })
+        Ok(Lag { consumer: consumer.map_err(|error| error.to_string())?, topics })
     }
 
-    /// How many records of the topic are not committed; `None` where no broker answers.
+    /// How many records of the topics are not committed; `None` where no broker answers.
     pub fn get(&self) -> Option<i64> {
+        self.topics.iter().map(|topic| self.of(topic)).sum()
+    }
+
+    fn of(&self, topic: &str) -> Option<i64> {
         let mut list = TopicPartitionList::new();
-        for partition in reader::partitions(&self.consumer, &self.topic)? {
-            list.add_partition(&self.topic, partition);
+        for partition in reader::partitions(&self.consumer, topic)? {
+            list.add_partition(topic, partition);
         }
         let committed = self.consumer.committed_offsets(list, ASK).ok()?;
         let behind = committed.elements().into_iter().map(|element| {
-            let (first, end) = self.consumer.fetch_watermarks(&self.topic, element.partition(), ASK).ok()?;
+            let (first, end) = self.consumer.fetch_watermarks(topic, element.partition(), ASK).ok()?;
             // Where nothing was read, nothing is committed; and deleted records will not be read.
             let from = if let Offset::Offset(offset) = element.offset() { offset.max(first) } else { first };
             Some((end - from).max(0))
