@@ -208,11 +208,10 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
         label: "dead letters",
         dead_letters: true,
     }));
-    let failing = if sink == sources { sources..sources } else { sources..sink };
     for retry in &pipeline.retries.topics {
         let place = nodes.len();
         nodes.push(Node { lines: vec![retry.topic.clone(), wait(retry)], is_topic: true });
-        let to = failing.clone().map(|from| Edge { from, to: place, label: "later", dead_letters: true });
+        let to = (sources..sink).map(|from| Edge { from, to: place, label: "later", dead_letters: true });
         edges.extend(to.chain([Edge { from: place, to: sources, label: "", dead_letters: false }]));
     }
     (nodes, edges)

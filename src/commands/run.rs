@@ -156,7 +156,8 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     results.into_iter().try_for_each(|result| result.unwrap_or_else(failed))
 }
 
-fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {
+/// Where everything is reported that happens in a pipeline.
+pub(super) fn progress_of(pipeline: &Pipeline) -> Arc<Progress> {
     pipeline.steps.iter().for_each(|step| step.operator.observe(&pipeline.name));
     Arc::new(Progress::new(Subject {
         pipeline: pipeline.name.clone(),

@@ -65,11 +65,7 @@ impl Lint<'_> {
         let Pipeline { source, dead_letters, .. } = self.pipeline;
         let results = self.pipeline.result_topics();
         let path = |place: usize| if place == 0 { "sink.topic" } else { "routes" };
-        let pattern = source.is_pattern().then(|| regex::Regex::new(&source.topic().topic).ok()).flatten();
-        let reads = |topic: &str| match &pattern {
-            Some(pattern) => pattern.is_match(topic),
-            None => source.topics.iter().any(|of| of.topic == topic),
-        };
+        let reads = source.reads();
         if let Some((name, _)) = source.formats.iter().find(|(name, _)| !reads(name)) {
             let sentence = format!("`source.formats.{name}` is for a topic that is not read");
             // With `--set source.topic` it may be meant so.

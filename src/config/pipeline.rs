@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use regex::Regex;
+
 pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy, RetryTopic};
 use crate::{
     engine::{FairBy, Topology},
@@ -87,6 +89,16 @@ impl Source {
     pub fn format_of(&self, topic: &str) -> &Format {
         let own = self.formats.iter().find(|(name, _)| name == topic);
         own.map_or(&self.format, |(_, format)| format)
+    }
+
+    /// Tells of a topic whether it is read.
+    pub fn reads(&self) -> impl Fn(&str) -> bool {
+        // What was no regular expression was refused.
+        let pattern = self.is_pattern().then(|| Regex::new(&self.topic().topic).ok()).flatten();
+        move |topic| match &pattern {
+            Some(pattern) => pattern.is_match(topic),
+            None => self.topics.iter().any(|of| of.topic == topic),
+        }
     }
 
     /// Whether it reads all topics whose names match a pattern.

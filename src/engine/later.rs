@@ -44,22 +44,20 @@ pub fn longest_wait(topics: &[RetryTopic], topic: &str) -> Option<Duration> {
 
 /// The record, and where it was read first.
 pub fn take(topics: &[RetryTopic], batch: &Batch, index: usize) -> Taken {
-    let record = batch.record(index);
+    let mut record = batch.record(index);
     let waited = topics.iter().position(|retry| *retry.topic == *batch.partition.topic);
     let Some(place) = waited else { return Taken { record, first: None, tried: 0, waited: 0 } };
-    let number = |name| std::str::from_utf8(record.headers.get(name)?).ok()?.parse::<i64>().ok();
-    let first = || {
-        let topic = std::str::from_utf8(record.headers.get(retry::TOPIC)?).ok()?;
-        let partition = i32::try_from(number(retry::PARTITION)?).ok()?;
-        Some((TopicPartition::new(topic, partition), Offset(number(retry::OFFSET)?)))
-    };
-    let tried = number(retry::ATTEMPTS).and_then(|tried| u32::try_from(tried).ok()).unwrap_or_default();
-    let (first, timestamp) = (first(), number(retry::TIMESTAMP));
-    let own = record.headers.iter().filter(|header| !header.name.starts_with(retry::PREFIX));
-    let mut headers = Headers::default();
-    own.for_each(|header| headers.push(header.name.clone(), header.value.clone()));
-    let record = Record { headers, timestamp: timestamp.or(record.timestamp), ..record };
+    let first = first(&record.headers);
+    let tried = record.headers.number(retry::ATTEMPTS).unwrap_or_default();
+    record.timestamp = record.headers.number(retry::TIMESTAMP).or(record.timestamp);
+    record.headers.retain(|header| !header.name.starts_with(retry::PREFIX));
     Taken { record, first, tried, waited: place + 1 }
+}
+
+/// Where a record was read first, as its headers say.
+fn first(headers: &Headers) -> Option<(TopicPartition, Offset)> {
+    let partition = TopicPartition::new(headers.text(retry::TOPIC)?, headers.number(retry::PARTITION)?);
+    Some((partition, Offset(headers.number(retry::OFFSET)?)))
 }
 
 /// The record as it goes to a retry topic, in which it is tried again at `at`, in milliseconds since 1970 UTC.
@@ -107,7 +105,7 @@ pub fn cut(
 /// header says.
 fn due(batch: &Batch, index: usize, wait: Duration, now: u64) -> u64 {
     let record = batch.record(index);
-    let said = record.headers.get(retry::AT).and_then(|at| std::str::from_utf8(at).ok()?.parse::<u64>().ok());
+    let said = record.headers.number::<u64>(retry::AT);
     let latest = now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     said.unwrap_or_default().min(latest).div_ceil(STEP) * STEP
 }

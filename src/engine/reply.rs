@@ -7,12 +7,12 @@ use crate::record::{DEADLINE, REPLY_PARTITION, Record, WORKER};
 /// The partition of the result topic where the reply is wanted; `None` where the header is missing or no
 /// partition number.
 pub fn partition(record: &Record) -> Option<i32> {
-    number(record, REPLY_PARTITION)
+    record.headers.number(REPLY_PARTITION)
 }
 
 /// Whether the record's deadline has passed. `now` is in milliseconds since 1970 UTC.
 pub fn is_expired(record: &Record, now: impl FnOnce() -> u64) -> bool {
-    number::<u64>(record, DEADLINE).is_some_and(|deadline| deadline <= now())
+    record.headers.number::<u64>(DEADLINE).is_some_and(|deadline| deadline <= now())
 }
 
 /// Names the worker in the headers of its result.
@@ -26,16 +26,6 @@ pub fn of_dead_letter(letter: &Record, worker: &str) -> Record {
     let mut reply = Record { value: Some(Bytes::new()), ..letter.clone() };
     sign(&mut reply, worker);
     reply
-}
-
-fn number<N: std::str::FromStr>(record: &Record, header: &str) -> Option<N> {
-    if record.headers.is_empty() {
-        return None;
-    }
-    let digits = record.headers.get(header)?;
-    // `parse` would accept a sign.
-    let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
-    digits.parse().ok()
 }
 
 #[cfg(test)]

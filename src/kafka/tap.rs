@@ -7,7 +7,6 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
 };
-use regex::Regex;
 
 use super::{settings, verify::seen};
 use crate::{
@@ -78,21 +77,15 @@ impl Tap {
 fn partitions(consumer: &BaseConsumer, pipeline: &Pipeline) -> Result<TopicPartitionList, String> {
     let metadata =
         consumer.fetch_metadata(None, ASK).map_err(|error| format!("no broker answers: {error}"))?;
-    let names = pipeline.source.names();
-    let pattern =
-        names.first().filter(|_| pipeline.source.is_pattern()).and_then(|name| Regex::new(name).ok());
+    let reads = pipeline.source.reads();
     let mut list = TopicPartitionList::new();
     for topic in metadata.topics() {
-        let is_read = match &pattern {
-            Some(pattern) => pattern.is_match(topic.name()),
-            None => names.iter().any(|name| name == topic.name()),
-        };
-        if is_read {
+        if reads(topic.name()) {
             list.add_partition_range(topic.name(), 0, topic.partitions().len() as i32 - 1);
         }
     }
     if list.count() == 0 {
-        return Err(format!("there is no topic {} at the broker", names.join(", ")));
+        return Err(format!("there is no topic {} at the broker", pipeline.source.names().join(", ")));
     }
     Ok(list)
 }

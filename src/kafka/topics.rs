@@ -53,8 +53,7 @@ impl Admin {
     /// The current limits of the pipeline's topics, which exist.
     pub async fn topic_limits(&self, pipeline: &Pipeline) -> TopicLimits {
         let mut results = Vec::new();
-        let names = pipeline.result_topics().into_iter().map(|topic| topic.topic.as_str());
-        for topic in names.chain(pipeline.retry_topics()) {
+        for topic in &pipeline.written_topics().results {
             results.push(self.topic_limit(topic).await.unwrap_or(TOPIC_LIMIT));
         }
         let dead_letters = self.topic_limit(&pipeline.dead_letters).await.unwrap_or(TOPIC_LIMIT);

@@ -8,12 +8,7 @@ use super::{
     evaluate::{Input, cost, failed},
     fields, settings,
 };
-use crate::{
-    expression::Expression,
-    format::Formats,
-    record::{Headers, Record},
-    value::Others,
-};
+use crate::{expression::Expression, format::Formats, record::Record, value::Others};
 
 /// Sets headers to what expressions give, written as a key would be; null sets none. All expressions see the record as it came.
 #[derive(Debug)]
@@ -64,10 +59,8 @@ impl Operator for SetHeaders {
 
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let scope = self.input.scope(&record, out)?;
-        let mut headers = Headers::default();
-        for header in record.headers.iter().filter(|header| !self.remove.contains(&header.name)) {
-            headers.push(header.name.clone(), header.value.clone());
-        }
+        let mut headers = record.headers.clone();
+        headers.retain(|header| !self.remove.contains(&header.name));
         for (name, expression) in &self.set {
             if let Some(value) = fields::plain(&expression.evaluate(&scope).map_err(failed)?)? {
                 headers.set(name, value);
@@ -86,6 +79,7 @@ impl Operator for SetHeaders {
 mod tests {
     use super::*;
     use crate::format::Format;
+    use crate::record::Headers;
 
     fn build(toml: &str) -> Built {
         SetHeaders::build(

@@ -1,7 +1,7 @@
 //! Sends dead letters to the topics that their records came from: the operator of `pipeline dead-letters replay`.
 
 use super::{Operator, OperatorError, Output};
-use crate::record::{Headers, REPLAYS, Record, ResultTopic, error};
+use crate::record::{REPLAYS, Record, ResultTopic, error};
 
 /// Makes the record again that a dead letter was, for the result topic of the same place as its topic has here. Letters of other classes
 /// are passed over, and so are those that cannot be replayed: see [`Replay::of`].
@@ -35,28 +35,22 @@ pub enum Replayed {
 impl Replay {
     /// What becomes of a dead letter.
     pub fn of(&self, letter: &Record) -> Replayed {
-        let text = |name| letter.headers.get(name).and_then(|value| std::str::from_utf8(value).ok());
-        if text(error::CLASS) != Some(&self.class) {
+        let mut headers = letter.headers.clone();
+        if headers.text(error::CLASS) != Some(&self.class) {
             return Replayed::Other;
         }
-        let Some(place) =
-            text(error::TOPIC).and_then(|topic| self.topics.iter().position(|own| own == topic))
-        else {
+        let topic = headers.text(error::TOPIC);
+        let Some(place) = self.topics.iter().position(|own| Some(own.as_str()) == topic) else {
             return Replayed::Elsewhere;
         };
-        if letter.headers.get(error::CUT).is_some() {
+        if headers.get(error::CUT).is_some() {
             return Replayed::Cut;
         }
-        let before = text(REPLAYS).and_then(|count| count.parse::<u32>().ok()).unwrap_or_default();
+        let before: u32 = headers.number(REPLAYS).unwrap_or_default();
         if before >= self.most {
             return Replayed::TooOften;
         }
-        let mut headers = Headers::default();
-        let own = letter
-            .headers
-            .iter()
-            .filter(|header| !header.name.starts_with(error::PREFIX) && header.name != REPLAYS);
-        own.for_each(|header| headers.push(header.name.clone(), header.value.clone()));
+        headers.retain(|header| !header.name.starts_with(error::PREFIX) && header.name != REPLAYS);
         headers.push(REPLAYS, Some((before + 1).to_string().into()));
         let to = ResultTopic(u16::try_from(place).unwrap_or(u16::MAX));
         Replayed::Sent(Record { headers, to, ..letter.clone() })

@@ -7,7 +7,7 @@ mod destination;
 mod names;
 mod size;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
@@ -140,6 +140,27 @@ impl Headers {
     /// The value of the last header of that name, as Kafka's own `lastHeader` does.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().rev().find(|header| header.name == name)?.value.as_deref()
+    }
+
+    /// The same as text; `None` where it is not UTF-8, too.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.get(name)?).ok()
+    }
+
+    /// The same as a number in decimal digits; `None` where it is anything else, with a sign too.
+    pub fn number<N: FromStr>(&self, name: &str) -> Option<N> {
+        // `parse` would accept a sign.
+        self.text(name).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+    }
+
+    /// Takes all headers out but those that are to be kept.
+    pub fn retain(&mut self, keep: impl FnMut(&Header) -> bool) {
+        let Some(headers) = &mut self.0 else { return };
+        let headers = Arc::make_mut(headers);
+        headers.retain(keep);
+        if headers.is_empty() {
+            self.0 = None;
+        }
     }
 
     /// Whether there is none.
@@ -408,5 +429,17 @@ mod tests {
         assert_eq!(headers.get("a"), Some(&b"3"[..]));
         assert_eq!(headers.get("c"), None);
         assert_eq!(headers.iter().count(), 3);
+    }
+
+    #[test]
+    fn headers_that_are_not_kept_leave_nothing_behind() {
+        let all: Headers = [("a", "1"), ("b", "x"), ("a", "3")].into_iter().collect();
+        let mut some = all.clone();
+        some.retain(|header| header.name == "a");
+        assert_eq!(some, [("a", "1"), ("a", "3")].into_iter().collect());
+        assert_eq!((some.number("a"), some.number::<u8>("b"), some.text("b")), (Some(3), None, None));
+        some.retain(|_| false);
+        assert_eq!(some, Headers::default());
+        assert_eq!((all.text("b"), all.number::<u8>("b")), (Some("x"), None), "the clone is another one");
     }
 }

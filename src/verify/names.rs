@@ -9,6 +9,8 @@ pub struct Names {
     pub requests: String,
     /// The topics that are written.
     pub written: PerTopic<String>,
+    /// What the names of the topics begin with where records wait before they are tried again, and those names.
+    pub retries: Option<(String, Vec<String>)>,
     /// The workers' group.
     pub group: String,
     run: u32,
@@ -16,6 +18,13 @@ pub struct Names {
 
 fn own(name: &str, run: u32) -> String {
     format!("{name}.verify-{run:08x}")
+}
+
+/// In a file the topics are called by one name, behind which their numbers stand.
+fn retries(pipeline: &Pipeline, own: impl Fn(&str) -> String) -> Option<(String, Vec<String>)> {
+    let name = own(pipeline.retry_topics().next()?.strip_suffix("-1")?);
+    let topics = (1..).zip(pipeline.retry_topics()).map(|(number, _)| format!("{name}-{number}")).collect();
+    Some((name, topics))
 }
 
 impl Names {
@@ -29,8 +38,15 @@ impl Names {
                 results: pipeline.result_topics().iter().map(|topic| own(&topic.topic)).collect(),
                 dead_letters: own(&pipeline.dead_letters),
             },
+            retries: retries(pipeline, own),
             group: own(&pipeline.source.group),
         }
+    }
+
+    /// All topics that the workers read.
+    pub fn read(&self) -> Vec<String> {
+        let retries = self.retries.iter().flat_map(|(_, topics)| topics.clone());
+        std::iter::once(self.requests.clone()).chain(retries).collect()
     }
 
     /// The name that a topic of the pipeline has in this run.

@@ -92,7 +92,7 @@ fn bad(rng: &mut Rng) -> Option<Vec<u8>> {
 
 /// The number of the request that a result or dead letter belongs to.
 pub fn number_of(record: &Record) -> Option<u32> {
-    std::str::from_utf8(record.headers.get(NUMBER)?).ok()?.parse().ok()
+    record.headers.number(NUMBER)
 }
 
 #[cfg(test)]

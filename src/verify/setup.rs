@@ -125,7 +125,7 @@ pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, S
         ended: Vec::new(),
         samples: Vec::new(),
         next_sample: Instant::now(),
-        lag: Lag::new(&config, &names.group, topics_read(settings, &names))?,
+        lag: Lag::new(&config, &names.group, names.read())?,
         deleted: Vec::new(),
         made_again: Vec::new(),
         smallest_limit: None,
@@ -208,17 +208,6 @@ fn replicas(settings: &Settings, asked: Option<i32>) -> i32 {
     if settings.nodes.is_some() { -1 } else { asked.unwrap_or(-1) }
 }
 
-/// The topics that the workers read: the requests', and those where records wait before they are tried again.
-fn topics_read(settings: &Settings, names: &Names) -> Vec<String> {
-    let retries = settings.pipeline.retry_topics().zip(1..);
-    // Their numbers stand behind the name that `arguments` gives.
-    let retries = retries.map(|(topic, number)| {
-        let name = topic.strip_suffix(&format!("-{number}")).unwrap_or(topic);
-        format!("{}-{number}", names.own(name))
-    });
-    std::iter::once(names.requests.clone()).chain(retries).collect()
-}
-
 /// A worker's command line, after the program's name.
 fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec<String> {
     let mut sets: Vec<(String, String)> =
@@ -229,9 +218,8 @@ fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec
     set("source.group", &names.group);
     set("sink.topic", &names.written.results[0]);
     set("dead_letters.topic", &names.written.dead_letters);
-    if let Some(first) = settings.pipeline.retry_topics().next() {
-        // Their numbers are added.
-        set("retry.topic", &names.own(first.trim_end_matches("-1")));
+    if let Some((name, _)) = &names.retries {
+        set("retry.topic", name);
     }
     for (place, route) in settings.pipeline.routes.iter().enumerate() {
         for (name, topic) in &route.topics {

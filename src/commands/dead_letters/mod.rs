@@ -98,7 +98,7 @@ impl DeadLetters {
                 let pipeline = load_pipeline(&file, &overrides)?;
                 let mut classes: BTreeMap<String, Class> = BTreeMap::new();
                 let mut all = 0;
-                read(&pipeline, |letter| {
+                Letters::of(&pipeline)?.read(|letter| {
                     all += 1;
                     classes.entry(text(&letter.record, error::CLASS)).or_default().add(letter);
                 })?;
@@ -107,7 +107,7 @@ impl DeadLetters {
             Action::Show { file, class, count, overrides } => {
                 let pipeline = load_pipeline(&file, &overrides)?;
                 let mut last = VecDeque::new();
-                read(&pipeline, |letter| {
+                Letters::of(&pipeline)?.read(|letter| {
                     if class.as_ref().is_none_or(|class| *class == text(&letter.record, error::CLASS)) {
                         last.push_back(letter);
                         if last.len() > count as usize {
@@ -124,21 +124,36 @@ impl DeadLetters {
             Action::Replay { file, class, dry_run, rate, most, overrides } => {
                 let pipeline = load_pipeline(&file, &overrides)?;
                 init_logging();
-                replay::Wanted { class, rate, most, dry_run }.replay(&pipeline)
+                replay::Wanted { class, rate, most, dry_run }.replay(&Letters::of(&pipeline)?)
             }
         }
     }
 }
 
-/// Reads all dead letters of a pipeline.
-fn read(pipeline: &Pipeline, each: impl FnMut(Seen)) -> Result<(), Failure> {
-    let config = settings::common(pipeline);
-    let admin = Admin::new(&config).map_err(Failure::failed)?;
-    if admin.find(&pipeline.dead_letters).map_err(Failure::failed)?.is_none() {
-        return Ok(());
+/// A pipeline's dead-letter topic.
+struct Letters<'a> {
+    pipeline: &'a Pipeline,
+    admin: Admin,
+    /// Whether there is such a topic. It is not asked for where there is none: that might create it.
+    is_there: bool,
+}
+
+impl<'a> Letters<'a> {
+    fn of(pipeline: &'a Pipeline) -> Result<Self, Failure> {
+        let admin = Admin::new(&settings::common(pipeline)).map_err(Failure::failed)?;
+        let is_there = admin.find(&pipeline.dead_letters).map_err(Failure::failed)?.is_some();
+        Ok(Letters { pipeline, admin, is_there })
     }
-    let read = read_to_end(&config, &pipeline.dead_letters, None, Isolation::Committed, TO_THE_END, each);
-    read.map(drop).map_err(Failure::failed)
+
+    /// Reads them all.
+    fn read(&self, each: impl FnMut(Seen)) -> Result<(), Failure> {
+        if !self.is_there {
+            return Ok(());
+        }
+        let (config, topic) = (settings::common(self.pipeline), &self.pipeline.dead_letters);
+        let read = read_to_end(&config, topic, None, Isolation::Committed, TO_THE_END, each);
+        read.map(drop).map_err(Failure::failed)
+    }
 }
 
 /// The dead letters of one class.

@@ -2,22 +2,25 @@
 //!
 //! So it has what a pipeline has: one transaction for records and offsets, bounded memory, and a stop that loses nothing.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::{signals::Signals, supervise::Supervised};
-use super::{Failure, read, stdout, text};
+use super::super::{run::progress_of, signals::Signals, supervise::Supervised};
+use super::{Failure, Letters, stdout, text};
 use crate::{
     config::{
         Guarantee, Limits, Order, Pipeline, Property, Retries, Sink, SinkRoute, Source, Step, TopicSettings,
     },
     engine::Machine,
     format::Format,
-    kafka::{Admin, settings, verify::committed},
+    kafka::{settings, verify::committed},
     operator::{Operator, Replay, Replayed},
     record::error,
-    telemetry::{Progress, Subject, announce},
+    telemetry::announce,
 };
 
 /// Which dead letters, and how.
@@ -43,18 +46,19 @@ impl Wanted {
     ///
     /// # Errors
     /// No broker answers, or it refuses.
-    pub fn replay(self, pipeline: &Pipeline) -> Result<(), Failure> {
+    pub fn replay(self, letters: &Letters<'_>) -> Result<(), Failure> {
+        let pipeline = letters.pipeline;
         let group = format!("{}-replay-{}", pipeline.source.group, self.class);
-        let topics = sources(pipeline)?;
+        let topics = sources(letters)?;
         let operator = Replay { class: self.class.clone(), topics, most: self.most };
-        let found = find(pipeline, &group, &operator)?;
+        let found = find(letters, &group, &operator)?;
         stdout(&found.said(&self, pipeline))?;
         if self.dry_run || found.sent.is_empty() {
             return Ok(());
         }
-        let (letters, class) = (&pipeline.dead_letters, &self.class);
-        announce(&format!("replaying the class {class} of {letters}, as the group {group}"));
-        let replayed = pipeline_of(pipeline, group, operator, self.rate)?;
+        let (topic, class) = (&pipeline.dead_letters, &self.class);
+        announce(&format!("replaying the class {class} of {topic}, as the group {group}"));
+        let replayed = pipeline_of(letters, group, operator, self.rate);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
         let stop = CancellationToken::new();
@@ -66,13 +70,7 @@ impl Wanted {
                 "what is under way comes to its end",
                 "what was under way is done again by the next replay",
             ));
-            let progress = Arc::new(Progress::new(Subject {
-                pipeline: replayed.name.clone(),
-                sources: replayed.source.names(),
-                sink: replayed.written_topics(),
-                operators: replayed.operator_names(),
-                memory: replayed.limits.memory,
-            }));
+            let progress = progress_of(&replayed);
             let machine = Machine::new().map_err(Failure::failed)?;
             Supervised { pipeline: replayed, machine, progress, drain: true }.run(stop).await
         });
@@ -88,15 +86,15 @@ impl Wanted {
 }
 
 /// The topics that records came from: the source's, or what the letters name where that is a pattern.
-fn sources(pipeline: &Pipeline) -> Result<Vec<String>, Failure> {
-    if !pipeline.source.is_pattern() {
-        return Ok(pipeline.source.names());
+fn sources(letters: &Letters<'_>) -> Result<Vec<String>, Failure> {
+    let source = &letters.pipeline.source;
+    if !source.is_pattern() {
+        return Ok(source.names());
     }
-    let pattern = regex::Regex::new(&pipeline.source.topic().topic).map_err(Failure::failed)?;
-    let mut topics = std::collections::BTreeSet::new();
-    read(pipeline, |letter| {
+    let (reads, mut topics) = (source.reads(), BTreeSet::new());
+    letters.read(|letter| {
         let topic = text(&letter.record, error::TOPIC);
-        if pattern.is_match(&topic) {
+        if reads(&topic) {
             topics.insert(topic);
         }
     })?;
@@ -104,25 +102,19 @@ fn sources(pipeline: &Pipeline) -> Result<Vec<String>, Failure> {
 }
 
 /// What a replay would do now.
-fn find(pipeline: &Pipeline, group: &str, operator: &Replay) -> Result<Found, Failure> {
+fn find(letters: &Letters<'_>, group: &str, operator: &Replay) -> Result<Found, Failure> {
     let mut found = Found::default();
-    let mut letters = Vec::new();
-    read(pipeline, |letter| {
-        let becomes = operator.of(&letter.record);
-        if becomes != Replayed::Other {
-            letters.push((letter.partition, letter.offset, becomes));
-        }
-    })?;
-    if letters.is_empty() {
+    if !letters.is_there {
         return Ok(found);
     }
+    let pipeline = letters.pipeline;
     let done =
         committed(&settings::common(pipeline), group, &pipeline.dead_letters).map_err(Failure::failed)?;
-    for (partition, offset, becomes) in letters {
-        if done.get(&partition).is_some_and(|done| offset < *done) {
-            continue;
+    letters.read(|letter| {
+        if done.get(&letter.partition).is_some_and(|done| letter.offset < *done) {
+            return;
         }
-        match becomes {
+        match operator.of(&letter.record) {
             Replayed::Sent(record) => {
                 *found.sent.entry(operator.topics[usize::from(record.to.0)].clone()).or_default() += 1;
             }
@@ -131,7 +123,7 @@ fn find(pipeline: &Pipeline, group: &str, operator: &Replay) -> Result<Found, Fa
             Replayed::TooOften => found.too_often += 1,
             Replayed::Other => {}
         }
-    }
+    })?;
     Ok(found)
 }
 
@@ -160,13 +152,8 @@ impl Found {
 }
 
 /// The pipeline that replays.
-fn pipeline_of(
-    pipeline: &Pipeline,
-    group: String,
-    operator: Replay,
-    rate: Option<u32>,
-) -> Result<Pipeline, Failure> {
-    let admin = Admin::new(&settings::common(pipeline)).map_err(Failure::failed)?;
+fn pipeline_of(letters: &Letters<'_>, group: String, operator: Replay, rate: Option<u32>) -> Pipeline {
+    let pipeline = letters.pipeline;
     // Whatever the file says: there is no position yet at the first replay, and none of the letters may be passed over.
     let mut kafka = pipeline.source.kafka.clone();
     kafka.insert("auto.offset.reset".to_owned(), Property { value: "earliest".to_owned(), secret: false });
@@ -184,10 +171,10 @@ fn pipeline_of(
         topics: vec![(String::new(), topic)],
         format: Format::Bytes,
     };
-    Ok(Pipeline {
+    Pipeline {
         name: group.clone(),
         // The embedded broker has no transactions.
-        guarantee: if admin.is_embedded() { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce },
+        guarantee: if letters.admin.is_embedded() { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce },
         order: Order::Partition,
         source: Source {
             topics: vec![topic(&pipeline.dead_letters)],
@@ -216,5 +203,5 @@ fn pipeline_of(
         retries: Retries { topics: Vec::new(), ..pipeline.retries.clone() },
         tests: Vec::new(),
         ..pipeline.clone()
-    })
+    }
 }

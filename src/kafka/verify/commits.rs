@@ -43,13 +43,20 @@ pub fn coordinating_partition(name: &str, partitions: i32) -> i32 {
 pub fn committed(config: &ClientConfig, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
     let mut config = config.clone();
     let consumer: BaseConsumer = config.set("group.id", group).create().map_err(|error| error.to_string())?;
-    let mut list = TopicPartitionList::new();
-    for partition in reader::partitions(&consumer, topic).unwrap_or_default() {
-        list.add_partition(topic, partition);
-    }
-    let found = consumer.committed_offsets(list, ASK).map_err(|error| error.to_string())?;
+    let found = committed_by(&consumer, topic).ok_or_else(|| {
+        format!("the offsets that the group {group} has committed in {topic} cannot be fetched")
+    })?;
     let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
     Ok(found.elements().iter().filter_map(|one| Some((one.partition(), offset(one.offset())?))).collect())
+}
+
+/// The same of the consumer's group; `None` where no broker answers.
+fn committed_by(consumer: &BaseConsumer, topic: &str) -> Option<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for partition in reader::partitions(consumer, topic)? {
+        list.add_partition(topic, partition);
+    }
+    consumer.committed_offsets(list, ASK).ok()
 }
 
 /// All commits of a group that its coordinator retains, without those of aborted transactions.
@@ -98,11 +105,7 @@ impl Lag {
     }
 
     fn of(&self, topic: &str) -> Option<i64> {
-        let mut list = TopicPartitionList::new();
-        for partition in reader::partitions(&self.consumer, topic)? {
-            list.add_partition(topic, partition);
-        }
-        let committed = self.consumer.committed_offsets(list, ASK).ok()?;
+        let committed = committed_by(&self.consumer, topic)?;
         let behind = committed.elements().into_iter().map(|element| {
             let (first, end) = self.consumer.fetch_watermarks(topic, element.partition(), ASK).ok()?;
             // Where nothing was read, nothing is committed; and deleted records will not be read.
