@@ -31,7 +31,7 @@ use tokio::{net::TcpListener, runtime::Runtime};
 const TAKES: Duration = Duration::from_millis(50);
 const CALLS: u64 = 10_000;
 const KEYS: u64 = 1_000;
-const SMALL: u64 = 300_000;
+const SMALL: u64 = 1_000_000;
 
 /// When the first call came, when the last one was answered, and the last value of each key.
 #[derive(Default)]

@@ -156,7 +156,8 @@ impl Compute {
     }
 
     fn begin(&self, chunk: &Chunk) -> Vec<Item> {
-        let items = chunk.places().map(|(held, index)| {
+        let mut items = Vec::with_capacity(chunk.len());
+        items.extend(chunk.places().map(|(held, index)| {
             let taken = self.take(&held.batch, index);
             let (partition, offset) = taken.place(&held.batch, index);
             let place = (partition.clone(), offset);
@@ -174,8 +175,8 @@ impl Compute {
                 end: expired.then_some(End::Expired),
                 span,
             }
-        });
-        items.collect()
+        }));
+        items
     }
 
     /// Takes every record as far as it goes without waiting, and collects what they have become once all are at their end.

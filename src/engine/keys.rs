@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{
     Topology,
-    chunk::{Chunk, HeldBatch, Part, RECORDS, push_place},
+    chunk::{Chunk, HeldBatch, Open, Part, push_place},
 };
 
 /// The busy keys of one lane, with the records that wait for them.
@@ -27,7 +27,7 @@ impl KeyGate {
         // The keys that this chunk itself makes busy: their later records go with it, in order.
         let mut own: HashSet<Bytes> = HashSet::new();
         for (held, index) in chunk.places() {
-            if let Some(key) = held.batch.record(index).key {
+            if let Some(key) = held.batch.key(index) {
                 match self.busy.get_mut(&key) {
                     Some(waiting) if !own.contains(&key) => {
                         waiting.push_back((held.clone(), index));
@@ -48,26 +48,32 @@ impl KeyGate {
     /// A chunk has been sent. Its keys are free now, or their next records are returned.
     pub fn release(&mut self, chunk: &Chunk, topology: &Topology) -> Vec<Chunk> {
         let mut seen = HashSet::new();
-        let keys = chunk.places().filter_map(|(held, index)| held.batch.record(index).key);
+        let keys = chunk.places().filter_map(|(held, index)| held.batch.key(index));
         // In the order of the records, so that a run in virtual time can be repeated.
         let keys: Vec<Bytes> = keys.filter(|key| seen.insert(key.clone())).collect();
-        let mut next = Vec::new();
-        // Records of different keys may share chunks.
-        let mut singles = Vec::new();
+        let (mut next, mut open) = (Vec::new(), Open::default());
         for key in keys {
             let Some(waiting) = self.busy.get_mut(&key) else { continue };
-            match waiting.len() {
-                0 => drop(self.busy.remove(&key)),
-                1 => singles.extend(waiting.pop_front()),
-                _ => {
-                    let run = waiting.iter().take(RECORDS).map(|(held, index)| (held, *index));
-                    let first = Chunk::cut(run, topology).into_iter().next();
-                    waiting.drain(..first.as_ref().map_or(0, Chunk::len));
-                    next.extend(first);
-                }
+            if waiting.is_empty() {
+                self.busy.remove(&key);
+                continue;
             }
+            let mut taken = 0;
+            for (held, index) in waiting.iter() {
+                let cost = topology.cost(&held.batch.record(*index));
+                if open.is_full_with(cost) {
+                    // What follows of this key waits: two chunks with it would be computed side by side.
+                    if taken > 0 {
+                        break;
+                    }
+                    next.extend(std::mem::take(&mut open).close_if_any());
+                }
+                open.push(held, *index, cost);
+                taken += 1;
+            }
+            waiting.drain(..taken);
         }
-        next.extend(Chunk::cut(singles.iter().map(|(held, index)| (held, *index)), topology));
+        next.extend(open.close_if_any());
         next
     }
 }
@@ -122,6 +128,17 @@ mod tests {
         assert_eq!(third.sequences().collect::<Vec<_>>(), [3]);
         assert!(gate.release(third, &identity()).is_empty());
         assert!(gate.busy.is_empty(), "nothing is remembered of keys that are free");
+    }
+
+    #[test]
+    fn keys_share_a_chunk_and_none_is_in_two() {
+        let mut gate = KeyGate::default();
+        let first = gate.admit(chunk(0, "abc")).unwrap();
+        let waiting = "a".repeat(900) + &"b".repeat(900) + &"c".repeat(900);
+        assert!(gate.admit(chunk(3, &waiting)).is_none());
+        let [next] = &gate.release(&first, &identity())[..] else { panic!("one chunk") };
+        assert_eq!(sequences([next.clone()]), (3..2_003).collect::<Vec<_>>());
+        assert_eq!(sequences(gate.release(next, &identity())), (2_003..2_703).collect::<Vec<_>>());
     }
 
     #[test]

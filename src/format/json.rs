@@ -33,6 +33,9 @@ fn not_json(error: &JsonError, bytes: &[u8]) -> ValueError {
 }
 
 pub(super) fn write(value: &Value) -> Result<Bytes, ValueError> {
+    if let Value::Json(text) = value {
+        return Ok(text.clone());
+    }
     let mut out = Vec::new();
     write_json(value, &mut out)
         .map_err(|error| ValueError::Unwritable(format!("the value cannot be written: {error}")))?;

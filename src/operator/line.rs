@@ -18,9 +18,10 @@ use crate::{
     value::{Others, Value, Wanted, write_json},
 };
 
-/// A record, but for its number and its value, which stand before and behind.
+/// A record, but for its value, which stands behind.
 #[derive(Serialize)]
-struct Rest<'a> {
+struct Head<'a> {
+    id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,37 +69,39 @@ fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A record as a line without its number: `,"topic":…,"value":…}` and a line break.
-pub fn of(call: &Call, format: &Format) -> Result<Vec<u8>, OperatorError> {
+/// Appends a record as one line of JSON: `{"id":…,"topic":…,"value":…}`, without a line break.
+///
+/// # Errors
+/// Bad input, where its value is none of the format or JSON cannot hold it; then nothing is appended.
+pub fn write(out: &mut Vec<u8>, id: u64, call: &Call, format: &Format) -> Result<(), OperatorError> {
+    let value = match &call.record.value {
+        Some(bytes) => format.read(bytes, &Wanted::All, Others::Kept).map_err(bad_value)?,
+        None => Value::Null,
+    };
     let place = call.place.as_ref();
-    let rest = Rest {
+    let head = Head {
+        id,
         topic: place.map(|(partition, _)| &*partition.topic),
         partition: place.map(|(partition, _)| partition.partition),
         offset: place.map(|(_, offset)| offset.0),
         timestamp: call.record.timestamp,
         key: call.record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()),
     };
-    let value = match &call.record.value {
-        Some(bytes) => format.read(bytes, &Wanted::All, Others::Kept).map_err(bad_value)?,
-        None => Value::Null,
-    };
-    let mut line = serde_json::to_vec(&rest).unwrap_or_default();
-    // Its first byte is the bracket that the number stands in.
-    line[0] = b',';
-    line.pop();
-    if line.len() > 1 {
-        line.push(b',');
+    let begin = out.len();
+    // Nothing of it can fail in memory.
+    let _ = serde_json::to_writer(&mut *out, &head);
+    // The value stands in the same object.
+    out.pop();
+    out.extend_from_slice(b",\"value\":");
+    let start = out.len();
+    if let Err(error) = write_json(&value, out) {
+        out.truncate(begin);
+        return Err(OperatorError::BadInput { class: classes::NOT_WRITABLE, message: error.to_string() });
     }
-    line.extend_from_slice(b"\"value\":");
-    let start = line.len();
-    write_json(&value, &mut line).map_err(|error| OperatorError::BadInput {
-        class: classes::NOT_WRITABLE,
-        message: error.to_string(),
-    })?;
     // A line break can only be a blank: in a string it is escaped.
-    line[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
-    line.extend_from_slice(b"}\n");
-    Ok(line)
+    out[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    out.push(b'}');
+    Ok(())
 }
 
 impl<'a> Answer<'a> {
@@ -106,11 +109,11 @@ impl<'a> Answer<'a> {
     ///
     /// # Errors
     /// What is wrong with it, with its beginning.
-    pub fn read(line: &'a str) -> Result<Self, String> {
-        serde_json::from_str(line)
+    pub fn read(line: &'a [u8]) -> Result<Self, String> {
+        serde_json::from_slice(line)
             .map_err(|error| format!(
                 "on its standard output only answers may be, a line of JSON each with the `id` of its record ({error}){}",
-                quoted(line.as_bytes())
+                quoted(line)
             ))
     }
 
@@ -135,7 +138,13 @@ impl<'a> Answer<'a> {
                 return Err(bad_answer(format!("{name}'s answer must have `value`, `values` or `error`")));
             }
         };
-        let key = self.key.as_ref().map(|key| Bytes::copy_from_slice(key.as_bytes()));
+        let own = call.record.key.as_ref();
+        let key = match &self.key {
+            Some(key) if own.is_none_or(|own| key.as_bytes() != own) => {
+                Some(Bytes::copy_from_slice(key.as_bytes()))
+            }
+            _ => own.cloned(),
+        };
         let record = |value: &&RawValue| {
             let value = match value.get() {
                 "null" => None,
@@ -144,8 +153,7 @@ impl<'a> Answer<'a> {
                     Some(written.map_err(|error| unusable(error, || format!("{name}'s answer")))?)
                 }
             };
-            let key = key.clone().or_else(|| call.record.key.clone());
-            Ok(Record { value, key, ..call.record.clone() })
+            Ok(Record { value, key: key.clone(), ..call.record.clone() })
         };
         values.iter().map(record).collect()
     }

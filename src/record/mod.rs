@@ -287,17 +287,27 @@ impl Batch {
     /// The record at `index`, sharing the batch's buffer; panics where there is none, as a slice does.
     pub fn record(&self, index: usize) -> Record {
         let entry = &self.entries[index];
-        let key_start = entry.start as usize;
-        let value_start = key_start + if entry.key == NULL { 0 } else { entry.key as usize };
-        let slice =
-            |start: usize, len: u32| (len != NULL).then(|| self.buffer.slice(start..start + len as usize));
+        let value_start = entry.start + if entry.key == NULL { 0 } else { entry.key };
         Record {
-            key: slice(key_start, entry.key),
-            value: slice(value_start, entry.value),
+            key: self.key(index),
+            value: self.slice(value_start, entry.value),
             headers: entry.headers.clone(),
             timestamp: (entry.timestamp != NO_TIMESTAMP).then_some(entry.timestamp),
             to: ResultTopic::default(),
         }
+    }
+
+    /// The key of the record at `index`, as a slice of the shared buffer.
+    ///
+    /// # Panics
+    /// If there are fewer records.
+    pub fn key(&self, index: usize) -> Option<Bytes> {
+        let entry = &self.entries[index];
+        self.slice(entry.start, entry.key)
+    }
+
+    fn slice(&self, start: u32, len: u32) -> Option<Bytes> {
+        (len != NULL).then(|| self.buffer.slice(start as usize..start as usize + len as usize))
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{Fields, Value, Wanted};
+use super::{Fields, Scan, Value, Wanted};
 
 /// Why text is not JSON, or a value cannot be written as JSON.
 #[derive(Error, Clone, PartialEq, Eq, Debug)]
@@ -59,11 +59,25 @@ pub enum Others {
 /// # Errors
 /// The first place at which it is no JSON.
 pub fn read_json_fields(text: &Bytes, wanted: &Wanted, others: Others) -> Result<Value, JsonError> {
+    if *wanted == Wanted::All
+        && let Some(value) = checked(text)
+    {
+        return Ok(Value::Json(slice(text, value)));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let seed = Seed { text, wanted, others };
     let value = seed.deserialize(&mut deserializer).map_err(syntax)?;
     deserializer.end().map_err(syntax)?;
     Ok(value)
+}
+
+/// The value that all of a text is, where it is plain JSON: nothing is made of it, so a look at each byte is enough.
+fn checked(text: &[u8]) -> Option<&str> {
+    let mut scan = Scan::new(text);
+    let begin = scan.begin();
+    scan.skip()?;
+    let value = scan.since(begin)?;
+    scan.is_at_end().then_some(value)
 }
 
 fn syntax(error: serde_json::Error) -> JsonError {
@@ -403,6 +417,17 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn what_is_only_checked_is_what_the_parser_takes(
+            parts in proptest::collection::vec("[\\[\\]{}:,\" \n]|\"a\":|\"é\\\\u00e9\"|-?[0-9]{1,2}(\\.5)?(e3)?|true|null|\\PC", 0..12),
+        ) {
+            let text = parts.concat();
+            let parsed = serde_json::from_str::<&RawValue>(&text).ok().map(RawValue::get);
+            let checked = checked(text.as_bytes());
+            // What it gives up at is the parser's.
+            proptest::prop_assert!(checked.is_none() || checked == parsed, "{text}: {checked:?}, {parsed:?}");
+        }
+
         #[test]
         fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
             for wanted in [Wanted::All, wanted(&[&["a", "b"]])] {

@@ -8,26 +8,29 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future};
+use futures::future;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{self, ChildStderr, ChildStdin, ChildStdout},
     time::timeout,
 };
-use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::{
     super::{
-        OperatorError,
+        Call, OperatorError,
         error::{PROGRAM_ENDED, TIMEOUT},
-        line,
+        line::{self, PROGRAM},
         outside::{LONGEST_LINE, Lines},
     },
     Answer,
 };
+use crate::format::Formats;
 
 /// The variables of the worker's environment that a program is given; the others may be secrets.
 const ENVIRONMENT: &[&str] = &["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+/// How much a pipe to it or from it may hold, in bytes, and how much is read at once: all of a call of small records, so that
+/// nobody has to be woken in the middle of it.
+const PIPE: usize = 1 << 18;
 /// How many of its last lines there are quoted where it ends.
 const WORDS: usize = 3;
 /// How long a program that has closed its output may take to end.
@@ -64,10 +67,9 @@ pub struct Child {
     name: String,
     process: process::Child,
     input: ChildStdin,
-    output: FramedRead<ChildStdout, LinesCodec>,
+    output: Output,
     /// What it said last on its standard error.
     last_words: Arc<Mutex<VecDeque<String>>>,
-    timeout: Duration,
     /// The number of the next record.
     next: u64,
     has_answered: bool,
@@ -102,15 +104,21 @@ impl Program {
         else {
             return Err(cannot(io::Error::other("it has no pipes")));
         };
+        widen(&input);
+        widen(&output);
         let last_words = Arc::<Mutex<VecDeque<String>>>::default();
         tokio::spawn(log(name.clone(), errors, last_words.clone()));
         Ok(Child {
             name,
             process,
             input,
-            output: FramedRead::new(output, LinesCodec::new_with_max_length(self.largest)),
+            output: Output {
+                pipe: BufReader::with_capacity(PIPE, output),
+                line: Vec::new(),
+                largest: self.largest,
+                timeout: self.timeout,
+            },
             last_words,
-            timeout: self.timeout,
             next: 0,
             has_answered: false,
         })
@@ -140,25 +148,40 @@ fn bound(command: &mut process::Command, memory: Option<u64>) {
 #[cfg(not(target_os = "linux"))]
 fn bound(_: &mut process::Command, _: Option<u64>) {}
 
+/// Has a pipe hold more, where the system allows it.
+#[cfg(target_os = "linux")]
+fn widen(pipe: &impl std::os::fd::AsRawFd) {
+    // SAFETY: it only sets a property of a file that is open. Where it may not, the pipe stays as it is.
+    let _ = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE as libc::c_int) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn widen<T>(_: &T) {}
+
 impl Child {
     /// Whether it has answered about any record.
     pub fn has_answered(&self) -> bool {
         self.has_answered
     }
 
-    /// Gives it the records of these places, and takes its answers in any order. `None` where it has answered all.
+    /// Gives it the records that have no answer yet, and takes its answers in any order. `None` where it has answered all.
     pub async fn ask(
         &mut self,
-        questions: &[(usize, &[u8])],
-        read: impl Fn(usize, &line::Answer<'_>) -> Answer,
+        calls: &[Call],
+        formats: &Formats,
         answers: &mut [Option<Answer>],
     ) -> Option<Failure> {
         let first = self.next;
-        self.next += questions.len() as u64;
-        let mut text = Vec::with_capacity(questions.iter().map(|(_, line)| line.len() + 24).sum());
-        for (number, (_, line)) in (first..).zip(questions) {
-            text.extend_from_slice(format!("{{\"id\":{number}").as_bytes());
-            text.extend_from_slice(line);
+        let (mut text, mut places) = (Vec::new(), Vec::with_capacity(calls.len()));
+        for (place, open) in answers.iter_mut().enumerate().filter(|(_, answer)| answer.is_none()) {
+            match line::write(&mut text, self.next, &calls[place], &formats.input) {
+                Ok(()) => {
+                    text.push(b'\n');
+                    places.push(place);
+                    self.next += 1;
+                }
+                Err(error) => *open = Some(Err(error)),
+            }
         }
         let (input, output) = (&mut self.input, &mut self.output);
         // Both at once: it may answer before it has read all.
@@ -167,23 +190,19 @@ impl Child {
             let _ = input.write_all(&text).await;
             future::pending::<()>().await;
         };
-        let (limit, has_answered) = (self.timeout, &mut self.has_answered);
+        let has_answered = &mut self.has_answered;
         let reading = async {
-            for _ in questions {
-                let line = match timeout(limit, output.next()).await {
-                    Err(_) => return Some(Trouble::Silent),
-                    Ok(None) => return Some(Trouble::Ended),
-                    Ok(Some(Err(error))) => return Some(Trouble::Garbage(error.to_string())),
-                    Ok(Some(Ok(line))) => line,
-                };
-                let answer = match line::Answer::read(&line) {
+            for _ in &places {
+                let answer =
+                    output.line().await.and_then(|line| line::Answer::read(line).map_err(Trouble::Garbage));
+                let answer = match answer {
                     Ok(answer) => answer,
-                    Err(reason) => return Some(Trouble::Garbage(reason)),
+                    Err(trouble) => return Some(trouble),
                 };
-                let asked = answer.id.checked_sub(first).and_then(|at| questions.get(at as usize));
-                match asked {
-                    Some((place, _)) if answers[*place].is_none() => {
-                        answers[*place] = Some(read(*place, &answer));
+                let place = answer.id.checked_sub(first).and_then(|at| places.get(at as usize));
+                match place {
+                    Some(place) if answers[*place].is_none() => {
+                        answers[*place] = Some(answer.records(&calls[*place], &formats.output, &PROGRAM));
                         *has_answered = true;
                     }
                     _ => {
@@ -211,7 +230,7 @@ impl Child {
             Trouble::Silent => {
                 format!(
                     "the program `{name}` did not answer within {:?}, and is killed; does it flush what it prints?",
-                    self.timeout
+                    self.output.timeout
                 )
             }
             Trouble::Garbage(reason) => format!("the program `{name}` is killed: {reason}"),
@@ -228,6 +247,43 @@ impl Child {
             }
         };
         Failure { message, hangs }
+    }
+}
+
+/// What a program answers, line by line.
+struct Output {
+    pipe: BufReader<ChildStdout>,
+    /// The last line.
+    line: Vec<u8>,
+    /// The longest line, in bytes.
+    largest: usize,
+    /// How long a line may take.
+    timeout: Duration,
+}
+
+impl Output {
+    /// The next line, without its end.
+    async fn line(&mut self) -> Result<&[u8], Trouble> {
+        self.line.clear();
+        let is_here = self.pipe.buffer().contains(&b'\n');
+        // One byte more shows that it is longer, and the last one is its end.
+        let mut pipe = (&mut self.pipe).take(self.largest as u64 + 2);
+        let reading = pipe.read_until(b'\n', &mut self.line);
+        // A timer costs more than a line that is here.
+        let read = if is_here { Ok(reading.await) } else { timeout(self.timeout, reading).await };
+        match read {
+            Err(_) => return Err(Trouble::Silent),
+            Ok(Err(error)) => return Err(Trouble::Garbage(error.to_string())),
+            Ok(Ok(0)) => return Err(Trouble::Ended),
+            Ok(Ok(_)) => {}
+        }
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        if line.len() > self.largest {
+            let reason =
+                format!("it answered more than the {} bytes of `max_response` in a line", self.largest);
+            return Err(Trouble::Garbage(reason));
+        }
+        Ok(line)
     }
 }
 

@@ -24,9 +24,7 @@ use tokio::sync::Semaphore;
 
 use self::child::{Child, Failure, Program};
 use super::{
-    AsyncOperator, Built, Call, Cost, NANOS_OF_A_CHUNK, OperatorError, SettingError,
-    line::{self, PROGRAM},
-    settings as common,
+    AsyncOperator, Built, Call, Cost, NANOS_OF_A_CHUNK, OperatorError, SettingError, settings as common,
     trouble::Trouble,
 };
 use crate::{format::Formats, record::Record};
@@ -162,23 +160,10 @@ impl Command {
             .iter()
             .map(|call| call.record.value.is_none().then(|| Ok(vec![call.record.clone()])))
             .collect();
-        let mut lines = Vec::with_capacity(calls.len());
-        for (call, answer) in calls.iter().zip(&mut answers) {
-            lines.push(match answer {
-                Some(_) => None,
-                None => line::of(call, &self.formats.input).map_err(|error| *answer = Some(Err(error))).ok(),
-            });
-        }
         let mut suspect = None;
         while answers.iter().any(Option::is_none) {
             let mut child = self.child()?;
-            let open = (0..calls.len()).filter(|place| answers[*place].is_none());
-            let questions =
-                open.filter_map(|place| Some((place, lines[place].as_deref()?))).collect::<Vec<_>>();
-            let read = |place: usize, line: &line::Answer<'_>| {
-                line.records(&calls[place], &self.formats.output, &PROGRAM)
-            };
-            let failure = child.ask(&questions, read, &mut answers).await;
+            let failure = child.ask(calls, &self.formats, &mut answers).await;
             if child.has_answered() {
                 self.works.store(true, Relaxed);
             }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     format::Format,
-    operator::Operator,
+    operator::{Operator, line},
     record::{Offset, TopicPartition},
 };
 
@@ -68,10 +68,17 @@ async fn a_program_that_sends_lines_back_changes_nothing() {
 #[tokio::test]
 async fn a_line_has_all_that_is_known_of_a_record() {
     let call = calls(&["1"]).pop().unwrap();
-    let line = |call: &Call| String::from_utf8(line::of(call, &Format::Json).unwrap()).unwrap();
-    assert_eq!(line(&call), ",\"topic\":\"in\",\"partition\":0,\"offset\":0,\"key\":\"k\",\"value\":1}\n");
+    let line = |call: &Call| {
+        let mut line = Vec::new();
+        line::write(&mut line, 7, call, &Format::Json).unwrap();
+        String::from_utf8(line).unwrap()
+    };
+    assert_eq!(
+        line(&call),
+        "{\"id\":7,\"topic\":\"in\",\"partition\":0,\"offset\":0,\"key\":\"k\",\"value\":1}"
+    );
     let record = Record { value: Some("1".into()), ..Record::default() };
-    assert_eq!(line(&Call { record, place: None, part: 0 }), ",\"value\":1}\n");
+    assert_eq!(line(&Call { record, place: None, part: 0 }), "{\"id\":7,\"value\":1}");
 }
 
 #[tokio::test]
@@ -154,7 +161,9 @@ async fn one_that_hangs_or_answers_what_is_no_answer_is_killed() {
     let long = build("run = ['sh', '-c', 'head -c 3000000 /dev/zero']\nmax_response = '1 MiB'", json());
     assert_eq!(
         asked(&*long, &["0"]).await,
-        ["program-ended: the program `sh` is killed: max line length exceeded"]
+        [
+            "program-ended: the program `sh` is killed: it answered more than the 1048576 bytes of `max_response` in a line"
+        ]
     );
 }
 

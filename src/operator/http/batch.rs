@@ -43,16 +43,13 @@ impl Http {
     async fn ask_together(&self, calls: &[Call], places: &[usize], answers: &mut Answers) -> Answer {
         let mut body = vec![b'['];
         for place in places.iter().copied().filter(|place| answers[*place].is_none()).collect::<Vec<_>>() {
-            match line::of(&calls[place], &self.formats.input) {
-                Ok(line) => {
-                    let comma = if body.len() > 1 { "," } else { "" };
-                    body.extend_from_slice(format!("{comma}{{\"id\":{place}").as_bytes());
-                    body.extend_from_slice(line.trim_ascii_end());
-                }
+            match line::write(&mut body, place as u64, &calls[place], &self.formats.input) {
+                Ok(()) => body.push(b','),
                 Err(error) => answers[place] = Some(Err(error)),
             }
         }
-        if body.len() == 1 {
+        // The last comma, where there is any record.
+        if body.pop() != Some(b',') {
             return Ok(Vec::new());
         }
         body.push(b']');

@@ -1,6 +1,7 @@
 //! Records on their way through a component.
 
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -44,30 +45,40 @@ impl Wasm {
         Ok(Box::new(Wasm { guests, nanos: UNKNOWN.into(), formats }))
     }
 
-    fn compute(&self, calls: &[Call], cancel: &Cancel) -> Result<Vec<Made>, OperatorError> {
-        let (mut made, mut asked) = (Vec::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
+    fn compute(&self, calls: Vec<Call>, cancel: &Cancel) -> Vec<Made> {
+        let mut asked = Vec::with_capacity(calls.len());
+        let mut bad = HashMap::new();
         for (index, Call { record, .. }) in calls.iter().enumerate() {
             match record.value.as_ref().map(|value| outside::given(&self.formats, value)) {
-                None => made.push(Ok(vec![record.clone()])),
-                Some(Err(error)) => made.push(Err(error)),
-                Some(Ok(value)) => {
-                    asked.push((index, value));
-                    made.push(Ok(Vec::new()));
-                }
+                None => {}
+                Some(Ok(value)) => asked.push((index, value)),
+                Some(Err(error)) => drop(bad.insert(index, error)),
             }
         }
-        if asked.is_empty() {
-            return Ok(made);
-        }
         let began = Instant::now();
-        let answers = self.answers(calls, &asked, cancel);
-        let answers = answers.map_err(|error| OperatorError::Away { message: error.reason })?;
+        let answers = match asked.is_empty() {
+            true => Vec::new(),
+            false => match self.answers(&calls, &asked, cancel) {
+                Ok(answers) => answers,
+                Err(error) => {
+                    let away = || Err(OperatorError::Away { message: error.reason.clone() });
+                    return calls.iter().map(|_| away()).collect();
+                }
+            },
+        };
         self.learn(began.elapsed(), asked.len());
         let mut values = Values::of(&answers);
-        for ((index, _), answer) in asked.iter().zip(answers) {
-            made[*index] = answer.and_then(|answer| self.made(answer, &calls[*index].record, &mut values));
-        }
-        Ok(made)
+        let mut answers = answers.into_iter();
+        let made = |(index, Call { record, .. }): (usize, Call)| match bad.remove(&index) {
+            Some(error) => Err(error),
+            // A tombstone.
+            None if record.value.is_none() => Ok(vec![record]),
+            None => {
+                let none = || Err(self.error(Failure::Garbage("gave no answer".to_owned())));
+                self.made(answers.next().unwrap_or_else(none)?, record, &mut values)
+            }
+        };
+        calls.into_iter().enumerate().map(made).collect()
     }
 
     /// Asks about all values at once. Where that fails, one of them is to blame, and each is asked about alone.
@@ -155,12 +166,12 @@ impl Wasm {
     }
 
     /// The records that an answer stands for.
-    fn made(&self, answer: Answer, record: &Record, values: &mut Values) -> Made {
+    fn made(&self, answer: Answer, record: Record, values: &mut Values) -> Made {
         let taken = |value: Bytes| outside::taken(&self.formats, value, || self.guests.name().to_owned());
         match answer {
             Answer::Value(value) => {
                 let value = taken(values.next(value.len()))?;
-                Ok(vec![Record { value: Some(value), ..record.clone() }])
+                Ok(vec![Record { value: Some(value), ..record }])
             }
             Answer::Records(records) => records
                 .into_iter()
@@ -209,7 +220,10 @@ impl Wasm {
 
     /// Remembers what records cost: an eighth of it is the newest.
     fn learn(&self, took: Duration, records: usize) {
-        let each = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / records as u64;
+        let Some(each) = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).checked_div(records as u64)
+        else {
+            return;
+        };
         self.nanos.store(self.nanos.load(Relaxed) / 8 * 7 + each / 8, Relaxed);
     }
 }
@@ -247,8 +261,7 @@ fn headers(record: &Record) -> Vec<Header<'_>> {
 
 impl BatchOperator for Wasm {
     fn apply_batch(&self, calls: Vec<Call>, cancel: &Cancel) -> Vec<Made> {
-        self.compute(&calls, cancel)
-            .unwrap_or_else(|error| calls.iter().map(|_| Err(error.clone())).collect())
+        self.compute(calls, cancel)
     }
 }
 
