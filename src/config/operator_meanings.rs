@@ -40,6 +40,7 @@ pub const OPERATORS: &[Table] = &[
         set("timeout", Value("\"30 s\""), "How long one may be without an answer. Then it is killed, and its records are tried again."),
         set("max_response", Value("\"1 MiB\""), "The longest line that it may answer."),
         set("memory", Words("no bound"), "The most memory that each may use (Linux): its address space, which is more than what it holds."),
+        set("cores", Words("all"), "How many of the worker's cores each may use (Linux)."),
         set("env", Words("none"), "Variables of its environment: `env.MODEL = \"a\"`. Of the worker's own it has `PATH`, `HOME`, `LANG`, `LC_ALL`, `TZ` and `TMPDIR`."),
     ] },
     Table { path: "operators.http", title: "Operator `http`", about: "Sends each value to a service; what it answers is the new value, in the sink's format ([code.md](code.md#a-service)).", settings: &[

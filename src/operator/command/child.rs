@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -22,15 +25,14 @@ use super::{
         line::{self, PROGRAM},
         outside::{LONGEST_LINE, Lines},
     },
-    Answer,
+    Answer, system,
 };
 use crate::format::Formats;
 
 /// The variables of the worker's environment that a program is given; the others may be secrets.
 const ENVIRONMENT: &[&str] = &["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
-/// How much a pipe to it or from it may hold, in bytes, and how much is read at once: all of a call of small records, so that
-/// nobody has to be woken in the middle of it.
-const PIPE: usize = 1 << 18;
+/// How much is read of what it answers at once, in bytes: as much as a pipe holds.
+const READ: usize = 1 << 16;
 /// How many of its last lines there are quoted where it ends.
 const WORDS: usize = 3;
 /// How long a program that has closed its output may take to end.
@@ -44,7 +46,11 @@ pub struct Program {
     pub largest: usize,
     /// The most memory that it may use, in bytes.
     pub memory: Option<u64>,
+    /// How many cores it may use.
+    pub cores: Option<usize>,
     pub env: BTreeMap<String, String>,
+    /// How many were started: each has the next cores.
+    pub started: AtomicUsize,
 }
 
 /// Why a program is no longer of use.
@@ -92,7 +98,8 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        bound(&mut command, self.memory);
+        let turn = self.started.fetch_add(1, Relaxed);
+        system::bound(&mut command, self.memory, self.cores.map(|cores| (cores, turn)));
         let cannot = |error: io::Error| OperatorError::Fatal {
             message: format!(
                 "cannot start the program `{name}`: {error}; see `run`, and whether it is installed"
@@ -104,8 +111,6 @@ impl Program {
         else {
             return Err(cannot(io::Error::other("it has no pipes")));
         };
-        widen(&input);
-        widen(&output);
         let last_words = Arc::<Mutex<VecDeque<String>>>::default();
         tokio::spawn(log(name.clone(), errors, last_words.clone()));
         Ok(Child {
@@ -113,7 +118,7 @@ impl Program {
             process,
             input,
             output: Output {
-                pipe: BufReader::with_capacity(PIPE, output),
+                pipe: BufReader::with_capacity(READ, output),
                 line: Vec::new(),
                 largest: self.largest,
                 timeout: self.timeout,
@@ -124,39 +129,6 @@ impl Program {
         })
     }
 }
-
-/// Has it end with the worker, and bounds its memory.
-#[cfg(target_os = "linux")]
-fn bound(command: &mut process::Command, memory: Option<u64>) {
-    // SAFETY: between fork and exec only system calls are made, which is what is allowed there.
-    unsafe {
-        command.pre_exec(move || {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            if let Some(bytes) = memory {
-                let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
-                if libc::setrlimit(libc::RLIMIT_AS, &limit) != 0 {
-                    return Err(io::Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bound(_: &mut process::Command, _: Option<u64>) {}
-
-/// Has a pipe hold more, where the system allows it.
-#[cfg(target_os = "linux")]
-fn widen(pipe: &impl std::os::fd::AsRawFd) {
-    // SAFETY: it only sets a property of a file that is open. Where it may not, the pipe stays as it is.
-    let _ = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE as libc::c_int) };
-}
-
-#[cfg(not(target_os = "linux"))]
-fn widen<T>(_: &T) {}
 
 impl Child {
     /// Whether it has answered about any record.

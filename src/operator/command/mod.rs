@@ -1,10 +1,11 @@
 //! Has a program of any language compute: records go to it as lines of JSON, and it answers with lines.
 //!
-//! `child.rs` is one running program; what stands in a line is `../line.rs`'s.
+//! `child.rs` is one running program, and `system.rs` what bounds it; what stands in a line is `../line.rs`'s.
 //!
 //! Knows: format, record. Must not know: rdkafka, clap.
 
 mod child;
+mod system;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +71,8 @@ struct Settings {
     /// The most memory that each may use, in bytes.
     #[serde(default, deserialize_with = "common::some_size")]
     memory: Option<u64>,
+    /// How many cores each may use.
+    cores: Option<usize>,
     /// Its environment, beside the few variables that any program needs.
     #[serde(default)]
     env: BTreeMap<String, String>,
@@ -108,13 +111,18 @@ impl Command {
         if !(1..=2_000).contains(&settings.batch) {
             return wrong("batch", "it must be 1 to 2,000");
         }
+        if settings.cores == Some(0) {
+            return wrong("cores", "it must be 1 or more");
+        }
         Ok(Box::new(Command {
             program: Program {
                 run: settings.run,
                 timeout: settings.timeout,
                 largest: settings.max_response as usize,
                 memory: settings.memory,
+                cores: settings.cores,
                 env: settings.env,
+                started: 0.into(),
             },
             batch: settings.batch,
             processes: settings.processes,

@@ -188,6 +188,20 @@ async fn its_environment_and_its_memory_are_what_the_file_says() {
     assert_eq!(asked(&*build(&toml, json()), &["0"]).await, ["k=[\"b\",\"\",524288]"]);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn each_has_as_many_cores_as_the_file_says() {
+    let script = r#"read l; cores=$(grep Cpus_allowed_list /proc/self/status | cut -f 2); echo "{\"id\":0,\"value\":\"$cores\"}""#;
+    let cores = |more: &str| build(&format!("run = ['sh', '-c', '''{script}''']\n{more}"), json());
+    let said = asked(&*cores("cores = 1"), &["0"]).await;
+    assert!(!said[0].contains([',', '-']), "one core, by its number: {said:?}");
+    let all = std::fs::read_to_string("/proc/self/status").unwrap();
+    let all = all.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t")).unwrap();
+    for more in ["", "cores = 1024"] {
+        assert_eq!(asked(&*cores(more), &["0"]).await, [format!("k=\"{all}\"")], "{more}");
+    }
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let refused = |toml: &str| {
