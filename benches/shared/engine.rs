@@ -36,6 +36,7 @@ pub fn run_pipeline(
             guarantee: if exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
             order: Order::Partition,
             fair_by: None,
+            deduplication: None,
             requests: false,
             commit_interval: Duration::from_millis(100),
             commit_records: u64::MAX,

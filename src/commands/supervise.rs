@@ -160,6 +160,7 @@ impl Supervised {
             guarantee: pipeline.guarantee,
             order: pipeline.order,
             fair_by: pipeline.limits.fair_by.clone(),
+            deduplication: pipeline.source.deduplication.clone(),
             requests: pipeline.source.requests,
             commit_interval: pipeline.commit.interval,
             commit_records: pipeline.commit.records,

@@ -29,6 +29,7 @@ pub(super) const LOADS: BuiltIn = &[
 pub(crate) const EXAMPLES: BuiltIn = &[
     ("avro-to-json", include_str!("../../pipelines/examples/avro-to-json.toml")),
     ("command-python", include_str!("../../pipelines/examples/command-python.toml")),
+    ("dedupe", include_str!("../../pipelines/examples/dedupe.toml")),
     ("http", include_str!("../../pipelines/examples/http.toml")),
     ("json-filter", include_str!("../../pipelines/examples/json-filter.toml")),
     ("json-map", include_str!("../../pipelines/examples/json-map.toml")),

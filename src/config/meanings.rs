@@ -66,10 +66,16 @@ const IN: &[Table] = &[
         set("key_avro", Words("see [`[source.avro]`](#sourceavro)"), "With `key_format = \"avro\"`, its settings."),
         set("key_protobuf", Words("see [`[source.protobuf]`](#sourceprotobuf)"), "With `key_format = \"protobuf\"`, its settings."),
         set("requests", Value("false"), "`true`: a record may say by its headers where its reply is wanted, and until when ([gateway.md](gateway.md#the-same-from-any-kafka-client))."),
+        set("deduplicate", Words("see [`[source.deduplicate]`](#sourcededuplicate)"), "Leaves out records that have come before."),
         set("partitions", Words("as the broker has it"), "Number of partitions, if the topic has to be created."),
         set("replication", Words("as the broker has it"), "Number of replicas of each partition, if the topic has to be created."),
         set("config", Words("as the broker has it"), "The topic's own settings, if it has to be created: `config.retention.ms = 3_600_000` (in ms)."),
         set("kafka", Words("see [`[kafka]`](#kafka)"), "Properties of librdkafka for the consumer alone."),
+    ] },
+    Table { path: "source.deduplicate", title: "`[source.deduplicate]`", about: "Leaves out records that have come before in their partition ([duplicates.md](duplicates.md)).", settings: &[
+        set("by", Refused, "An [expression](expressions.md) that gives a record's id: `\"headers.id\"`, `\"key\"` or `\"value.order.id\"`. A record for which it gives null, or fails, is never left out."),
+        set("within", Refused, "How far apart two records with one id are at most that are the same, by their timestamps: `\"24 h\"`. So much of each partition is read once more when a worker takes it over."),
+        set("memory", Value("\"64 MiB\""), "Bytes that may be kept of ids, about 130 for each record of that time and the id's own; they count towards `limits.memory`, up to half of it. Where they do not fit, the oldest are forgotten, and the log says so."),
     ] },
     Table { path: "source.avro", title: "`[source.avro]`", about: "With `format = \"avro\"`: one of `schema` and `registry`, or both ([formats.md](formats.md)).", settings: &[
         set("schema", Words("values are read as they were written"), "The file with the schema, `order.avsc`; its name is relative to the folder of the pipeline's file. Values that other schemas have written are read as it says."),

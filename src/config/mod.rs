@@ -7,6 +7,7 @@
 
 mod cases;
 mod document;
+mod duplicates;
 mod formats;
 mod gateway;
 mod kafka;

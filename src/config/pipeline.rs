@@ -6,7 +6,7 @@ use regex::Regex;
 
 pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy, RetryTopic};
 use crate::{
-    engine::{FairBy, Topology},
+    engine::{Deduplication, FairBy, Topology},
     format::Format,
     operator::{Intake, Operator, Router},
     record::PerTopic,
@@ -70,6 +70,8 @@ pub struct Source {
     pub key_format: Option<Format>,
     /// Whether its records are requests: they may say by headers where their reply is wanted, and until when.
     pub requests: bool,
+    /// Which records are the same, where those that come again are left out.
+    pub deduplication: Option<Arc<Deduplication>>,
     /// Properties of the consumer alone.
     pub kafka: Properties,
 }

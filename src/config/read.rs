@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    cases,
+    cases, duplicates,
     formats::{self, Side},
     kafka, operators,
     pipeline::{Commit, Guarantee, Limits, Metrics, Order, Pipeline, Sink, Source, TopicSettings},
@@ -99,11 +99,21 @@ fn source(root: &Reader<'_>, name: Option<&str>, kafka: super::Properties) -> (O
     let key_format = formats::read_key(&table, Side::Source);
     let format = formats::read(&table, Side::Source);
     let requests = table.boolean("requests").unwrap_or(false);
+    let deduplication = duplicates::read(&table, format.as_ref(), &formats, key_format.clone().flatten());
     table.finish();
     let both = format.zip(key_format);
     let source = || {
         let (format, key_format) = both.clone()?;
-        Some(Source { topics: topics?, group: group?, format, formats, key_format, requests, kafka })
+        Some(Source {
+            topics: topics?,
+            group: group?,
+            format,
+            formats,
+            key_format,
+            requests,
+            deduplication,
+            kafka,
+        })
     };
     (source(), both)
 }

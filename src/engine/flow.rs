@@ -19,13 +19,16 @@ use super::{
     compute::{Outcome, RECORD_OVERHEAD},
     lane::{LaneId, Shared},
 };
-use crate::operator::Cancel;
+use crate::{operator::Cancel, record::Batch};
 
 /// What a lane's stream yields.
-#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind, one a chunk")]
 pub enum LaneEvent {
     /// A chunk has been computed; they come in the order of the pipeline.
     Computed(ComputedChunk),
+    /// Records that lie before the lane's start.
+    History(LaneId, Batch),
+    /// All of those were read.
+    HistoryRead(LaneId),
     /// Nothing more will come: the lane was stopped, and all that was computing is finished.
     Ended(LaneId),
 }

@@ -16,6 +16,7 @@ use super::{
     Assignment, Budget, FairBy, OffsetTracker, Order, Reservation, Topology,
     chunk::{Chunk, HeldBatch},
     compute::Compute,
+    duplicates::{Deduplication, Seen},
     fair::FairQueue,
     flow::{LaneEvent, StreamState, lane_stream},
     keys::KeyGate,
@@ -38,6 +39,8 @@ pub struct Shared {
     pub order: Order,
     /// What tells requesters apart, where they get fair shares.
     pub fair_by: Option<FairBy>,
+    /// Which records are the same, where those that come again are left out.
+    pub deduplication: Option<Arc<Deduplication>>,
     pub compute: Arc<Compute>,
     /// The budget for results.
     pub budget: Budget,
@@ -74,6 +77,10 @@ pub struct Lane {
     timestamps: Timestamps,
     /// Order by key: keeps records back whose key is busy.
     gate: Option<KeyGate>,
+    /// What has come before, where records that come again are left out.
+    seen: Option<Seen>,
+    /// How many were, since that was last asked.
+    left_out: u64,
     /// Chunks that wait until the window of completed offsets reaches them, each with the time before which it is not computed, in
     /// milliseconds since 1970 UTC: 0 but in a retry topic.
     waiting: VecDeque<(u64, Chunk)>,
@@ -132,6 +139,8 @@ impl Lane {
             computed: 0,
             timestamps: Timestamps::default(),
             gate: (shared.order == Order::Key).then(KeyGate::default),
+            seen: shared.deduplication.clone().filter(|_| longest_wait.is_none()).map(Seen::new),
+            left_out: 0,
             waiting: VecDeque::new(),
             longest_wait,
             clock: if longest_wait.is_some() { shared.compute.runtime.unix_millis() } else { 0 },
@@ -170,7 +179,23 @@ impl Lane {
         let first = self.tracker.extend(&batch);
         self.timestamps.extend(&batch, self.committed.0);
         let held = Arc::new(HeldBatch { batch, first, _room: room });
-        let fresh = (0..held.batch.len()).filter(|index| !self.tracker.is_done(first + *index as u64));
+        let held = match &mut self.seen {
+            Some(seen) => seen.keep_back(held),
+            None => Some(held),
+        };
+        held.into_iter().for_each(|held| self.take_in(held, topology));
+    }
+
+    /// Computes what may be computed of a batch, but for what has come before.
+    fn take_in(&mut self, held: Arc<HeldBatch>, topology: &Topology) {
+        if let Some(seen) = &mut self.seen {
+            let again = (0..held.batch.len()).filter(|index| seen.take(&held.batch, *index));
+            let again = again.map(|index| held.first + index as u64);
+            let again: Vec<u64> = again.filter(|sequence| !self.tracker.is_done(*sequence)).collect();
+            self.left_out += again.len() as u64;
+            self.tracker.complete(again.into_iter());
+        }
+        let fresh = (0..held.batch.len()).filter(|index| !self.tracker.is_done(held.first + *index as u64));
         let chunks: Vec<(u64, Chunk)> = match self.longest_wait {
             None => {
                 let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
@@ -181,6 +206,37 @@ impl Lane {
         self.outstanding += chunks.iter().map(|(_, chunk)| chunk.len() as u64).sum::<u64>();
         self.waiting.extend(chunks);
         self.pump();
+    }
+
+    /// What has to be read before a batch, where it is the first one: from when on, in milliseconds since 1970 UTC, and up to which
+    /// offset.
+    pub fn history_before(&self, batch: &Batch) -> Option<(i64, Offset)> {
+        self.seen.as_ref().filter(|_| !self.is_stopped())?.history_before(batch)
+    }
+
+    /// Takes in records that lie before the lane's start, and are not computed.
+    pub fn history(&mut self, batch: &Batch) {
+        if let Some(seen) = &mut self.seen {
+            for index in 0..batch.len() {
+                seen.take(batch, index);
+            }
+        }
+    }
+
+    /// All of those have come: what has waited for them is computed.
+    pub fn history_read(&mut self, topology: &Topology) {
+        let waiting = self.seen.as_mut().map(Seen::history_read);
+        waiting.into_iter().flatten().for_each(|held| self.take_in(held, topology));
+    }
+
+    /// Says when the lane is stopped, to what reads for it.
+    pub fn stopped(&self) -> Arc<AtomicBool> {
+        self.stopped.clone()
+    }
+
+    /// How many records were left out since this was last asked.
+    pub fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
     }
 
     /// The clock of a lane whose records wait for it: those whose time has come are computed.
@@ -265,7 +321,7 @@ impl Lane {
         self.stopped.store(true, Relaxed);
         self.input = None;
         self.waiting.clear();
-        (self.gate, self.fair) = (None, None);
+        (self.gate, self.fair, self.seen) = (None, None, None);
     }
 
     /// Cancels what is computing: it is no longer needed.
@@ -306,7 +362,7 @@ impl Lane {
 
     /// Whether everything that was taken in is done.
     pub fn is_idle(&self) -> bool {
-        self.outstanding == 0
+        self.outstanding == 0 && !self.seen.as_ref().is_some_and(Seen::is_reading)
     }
 
     /// Whether a stopped lane has finished all of its work.

@@ -15,6 +15,7 @@ mod chunk;
 mod commit;
 mod compute;
 mod dead_letter;
+mod duplicates;
 mod fair;
 mod flow;
 mod in_flight;
@@ -44,6 +45,7 @@ mod window;
 mod work;
 
 pub use budget::{Budget, Reservation};
+pub use duplicates::Deduplication;
 pub use fair::FairBy;
 pub use offsets::{OffsetTracker, WINDOW};
 pub use plan::{Guarantee, Order, Plan, Retries, RetryPolicy, RetryTopic};

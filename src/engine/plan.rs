@@ -1,8 +1,8 @@
 //! What the engine runs, and what it promises.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Budget, FairBy, Topology};
+use super::{Budget, Deduplication, FairBy, Topology};
 use crate::record::{PerTopic, ResultTopic};
 
 /// What holds for results when something fails.
@@ -85,6 +85,8 @@ pub struct Plan {
     pub order: Order,
     /// What tells requesters apart, where they get fair shares of the cores.
     pub fair_by: Option<FairBy>,
+    /// Which records of the source are the same, where those that come again are left out.
+    pub deduplication: Option<Arc<Deduplication>>,
     /// Whether records are requests, whose headers may say where the reply is wanted, and until when.
     pub requests: bool,
     /// The longest time between two commits while there is something to commit.

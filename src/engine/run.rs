@@ -2,13 +2,20 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     pin::pin,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use futures::{StreamExt, future::BoxFuture, stream::BoxStream, stream::SelectAll};
+use futures::{
+    StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream, SelectAll},
+};
 
 use super::{
     Handover, Plan, Reservation, Runtime, Sink, Source, SourceEvent, Stop,
@@ -143,6 +150,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let shared = Shared {
             order: plan.order,
             fair_by: plan.fair_by.clone(),
+            deduplication: plan.deduplication.clone(),
             compute: Arc::new(compute),
             budget: plan.budget.clone(),
             width: plan.topology.concurrency().max(4 * runtime.cores()),
@@ -218,7 +226,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.report_lag();
             self.progress.warn_of_more_dead_letters(now, false);
             // The memory is in use whether there is room or not. Half is left, so that records go on in any case.
-            let beside = self.plan.topology.holds().min(self.plan.budget.size() / 2);
+            let ids = self.plan.deduplication.as_ref().map_or(0, |deduplication| deduplication.holds());
+            let beside = (self.plan.topology.holds() + ids).min(self.plan.budget.size() / 2);
             self.beside = self.plan.budget.take(beside);
             self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
             self.progress.queues(self.outbox.queued());
@@ -308,7 +317,23 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.progress.consumed(&batch.partition.topic, batch.len() as u64, batch.bytes() as u64);
         let Some(id) = self.by_partition.get(&batch.partition) else { return };
         let Some(lane) = self.lanes.get_mut(id) else { return };
+        if let Some((since, before)) = lane.history_before(&batch) {
+            let (id, stopped) = (*id, lane.stopped());
+            let history = self.source.history(&lane.partition, since, before);
+            let history = history.map(move |batch| LaneEvent::History(id, batch));
+            let wanted = history
+                .chain(stream::once(ready(LaneEvent::HistoryRead(id))))
+                .take_while(move |_| ready(!stopped.load(Relaxed)));
+            self.streams.push(wanted.boxed());
+        }
         lane.push(batch, room, &self.shared.compute.topology);
+        self.taken_in(*id);
+    }
+
+    /// A lane has taken records in: some may be done already.
+    fn taken_in(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        self.progress.dropped(lane.take_left_out());
         if lane.has_moved() {
             self.committer.done(0, self.runtime.now());
         }
@@ -328,6 +353,17 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     self.progress.retried(computed.outcome.retries);
                     report_expired(&self.progress, &lane.partition, &computed.outcome.expired);
                     self.outbox.push(computed);
+                }
+            }
+            LaneEvent::History(id, batch) => {
+                if let Some(lane) = self.lanes.get_mut(&id) {
+                    lane.history(&batch);
+                }
+            }
+            LaneEvent::HistoryRead(id) => {
+                if let Some(lane) = self.lanes.get_mut(&id) {
+                    lane.history_read(&self.shared.compute.topology);
+                    self.taken_in(id);
                 }
             }
             LaneEvent::Ended(id) => {

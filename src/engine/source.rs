@@ -1,6 +1,6 @@
 //! What the engine needs of a consumer.
 
-use futures::{Stream, future::BoxFuture};
+use futures::{Stream, future::BoxFuture, stream::BoxStream};
 use tokio::sync::oneshot;
 
 use super::{DeliveryError, Reservation, Stop};
@@ -99,6 +99,10 @@ pub trait Source: Stream<Item = Result<SourceEvent, Stop>> + Unpin + Send {
     /// Goes back to the committed offsets of all assigned partitions; reports `Rewound` once it has, or an
     /// error on the stream.
     fn rewind(&mut self);
+
+    /// Reads once more what lies in a partition before an offset: from the first record whose timestamp is not below `since`, in
+    /// milliseconds since 1970 UTC. The stream waits for brokers that are away, and ends once all is read.
+    fn history(&self, partition: &TopicPartition, since: i64, before: Offset) -> BoxStream<'static, Batch>;
 
     /// Leaves the group: reports `Revoked` for what is assigned, then ends the stream.
     fn close(&mut self);

@@ -12,6 +12,7 @@ mod exchange;
 mod fetch_queue;
 mod gateway;
 mod group;
+mod history;
 mod load_target;
 mod log;
 mod offsets;

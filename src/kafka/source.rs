@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use futures::{FutureExt, Stream, future::BoxFuture};
+use futures::{FutureExt, Stream, future::BoxFuture, stream::BoxStream};
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, CommitMode, Consumer},
@@ -20,6 +20,7 @@ use super::{
     events::Events,
     fetch_queue::FetchQueue,
     group::Group,
+    history,
     offsets::{commit_list, parts},
     permanent,
     poll::{Command, PollThread},
@@ -29,6 +30,7 @@ use super::{
 };
 use crate::{
     engine::{Budget, CommitError, CommitOffset, Source, SourceEvent, Stop},
+    record::{Batch, Offset, TopicPartition},
     telemetry::Progress,
 };
 
@@ -37,6 +39,8 @@ pub struct KafkaSource {
     events: mpsc::UnboundedReceiver<Result<SourceEvent, Stop>>,
     commands: std_mpsc::Sender<Command>,
     consumer: Arc<BaseConsumer<Rebalances>>,
+    /// For further consumers.
+    config: ClientConfig,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -75,7 +79,7 @@ impl KafkaSource {
             .name("consumer-poll".to_owned())
             .spawn(move || poll.run())
             .map_err(|error| Stop::Fatal(format!("cannot start the consumer's poll thread: {error}")))?;
-        Ok(KafkaSource { events: receiver, commands, consumer, thread: Some(thread) })
+        Ok(KafkaSource { events: receiver, commands, consumer, config: config.clone(), thread: Some(thread) })
     }
 
     /// The group, for transactions.
@@ -116,6 +120,10 @@ impl Source for KafkaSource {
     fn rewind(&mut self) {
         // A thread that is gone has reported why.
         let _ = self.commands.send(Command::Rewind);
+    }
+
+    fn history(&self, partition: &TopicPartition, since: i64, before: Offset) -> BoxStream<'static, Batch> {
+        history::read(&self.config, partition, since, before)
     }
 
     fn close(&mut self) {

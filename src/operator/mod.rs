@@ -24,6 +24,7 @@ mod line;
 mod map;
 mod number;
 mod outside;
+mod record_id;
 mod registry;
 mod replay;
 mod router;
@@ -43,6 +44,8 @@ pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
 pub use intake::Intake;
+#[cfg_attr(not(internals), doc(hidden))]
+pub use record_id::RecordId;
 pub use registry::Configured;
 pub(crate) use registry::add;
 #[cfg_attr(not(internals), doc(hidden))]

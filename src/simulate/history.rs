@@ -271,6 +271,7 @@ impl History {
             order: self.script.order,
             requests: false,
             fair_by: None,
+            deduplication: None,
             commit_interval: settings.commit_interval,
             commit_records: settings.commit_records,
             retries: Retries {

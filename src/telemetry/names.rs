@@ -95,7 +95,7 @@ Workers {
     REBALANCE_DURATION "rebalance_duration_seconds" Histogram SECONDS, ["event"] "`assign`: until it was known where to read from; `revoke`: from being asked for partitions to having handed them over. What is `lost` takes no time.";
     RETRIES "retries_total" Counter NONE, ["class"] "Passing failures that were retried: an `operator`'s attempt, a `commit`.";
     DEAD_LETTERS "dead_letters_total" Counter NONE, ["class"] "Records that went to the dead-letter topic.";
-    RECORDS_DROPPED "records_dropped_total" Counter NONE, [] "Records of which the operators made nothing, such as those that a filter drops.";
+    RECORDS_DROPPED "records_dropped_total" Counter NONE, [] "Records of which the operators made nothing, such as those that a filter drops, and those that have come before where the source leaves them out.";
     RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Requests dropped before they were computed, because their deadline had passed; only where `source.requests` is true.";
     ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (recreated).";
     RESTARTS "restarts_total" Counter NONE, [] "How often the clients were recreated, because they could not go on.";

@@ -1,15 +1,16 @@
 //! Runs one `[[test]]` of a file.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{TestDriver, json};
 use crate::{
     config::{Pipeline, Source, TestCase, TestRecord},
     format::Format,
-    operator::OperatorError,
-    record::{Headers, Record},
+    operator::{OperatorError, Output},
+    record::{Headers, Offset, Record, TopicPartition},
 };
 
 /// A difference between a case and its outcome.
@@ -41,9 +42,12 @@ impl fmt::Display for Difference {
 /// A fatal error of an operator.
 pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>, OperatorError> {
     let mut driver = TestDriver::new(pipeline);
-    let mut results = Vec::new();
+    let (mut results, mut came) = (Vec::new(), HashSet::new());
     for record in &case.input {
         let made = input(record, &pipeline.source);
+        if has_come(&pipeline.source, record.topic.as_deref(), &made, &mut came) {
+            continue;
+        }
         results.extend(match &record.topic {
             None => driver.pipe(made),
             Some(topic) => driver.pipe_from(topic, made),
@@ -72,6 +76,22 @@ pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>,
         });
     }
     Ok(differences)
+}
+
+/// Whether a record would be left out, as its id has come before in this case; all of a case happens at one time.
+fn has_come(
+    source: &Source,
+    topic: Option<&str>,
+    record: &Record,
+    came: &mut HashSet<(Option<String>, Bytes)>,
+) -> bool {
+    let Some(deduplication) = &source.deduplication else { return false };
+    let mut place = Output::default();
+    if let Some(topic) = topic {
+        place.set_place(&TopicPartition::new(topic, 0), Offset(0));
+    }
+    let id = deduplication.id.of(record, &place);
+    id.is_some_and(|id| !came.insert((topic.map(str::to_owned), id)))
 }
 
 fn input(record: &TestRecord, source: &Source) -> Record {

@@ -84,6 +84,11 @@ pub struct Setup {
 /// # Errors
 /// What could not be set up, in words.
 pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, String> {
+    if settings.pipeline.source.deduplication.is_some() {
+        return Err("`verify` sends the same values many times, and does not know which of them `[source.deduplicate]` leaves out: \
+                    verify a copy of the file without that table"
+            .to_owned());
+    }
     let password = format!("{:032x}", fastrand::u128(..));
     let cluster = settings.nodes.map(|nodes| start(nodes, &settings.folder, &password)).transpose()?;
     let mut config = settings::client("verify", [&settings.pipeline.kafka]);

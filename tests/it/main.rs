@@ -10,6 +10,7 @@ mod commits;
 mod components;
 mod credentials;
 mod dead_letters;
+mod duplicates;
 mod factorial;
 mod faults;
 mod gateway;

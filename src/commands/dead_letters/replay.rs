@@ -182,6 +182,7 @@ fn pipeline_of(letters: &Letters<'_>, group: String, operator: Replay, rate: Opt
             format: Format::Bytes,
             formats: Vec::new(),
             key_format: None,
+            deduplication: None,
             requests: false,
             kafka,
         },

@@ -125,7 +125,7 @@ fn the_words_that_a_setting_may_be_are_those_in_its_meaning() {
 #[test]
 fn what_must_be_written_is_missed() {
     let operators = registry().iter().map(|factory| format!("[operators.{}]\n", factory.name));
-    let text = format!("[[test]]\noutput = 'a'\n{}", operators.collect::<String>());
+    let text = format!("[[test]]\noutput = 'a'\n[source.deduplicate]\n{}", operators.collect::<String>());
     let wrong = parsed(&text, &[]).unwrap_err();
     let missed = |Diagnostic { sentence, .. }: &Diagnostic| {
         // Of an operator's settings, which serde reads.
@@ -167,6 +167,7 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
             "operators.command" => &["operators.command.run=[\"cat\"]"],
             "operators.http" => &["operators.http.url=http://127.0.0.1"],
             "operators.timestamp" => &["operators.timestamp.to=value"],
+            "source.deduplicate" => &["source.deduplicate.by=key", "source.deduplicate.within=1 h"],
             // Without the feature it cannot be built.
             "operators.wasm" if !cfg!(feature = "wasm") => continue,
             "operators.wasm" => &[COMPONENT],

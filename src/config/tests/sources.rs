@@ -43,3 +43,19 @@ fn what_is_wrong_with_the_sources_is_said_at_its_place() {
     said("pattern = '.*dlq|in'", &["would read its own dead letters: `f.dlq` matches its pattern"]);
     said("", &["`topic` is missing in `[source]`"]);
 }
+
+#[test]
+fn what_is_wrong_with_duplicates_is_said_at_its_place() {
+    let said = |table: &str, expected: &[&str]| {
+        let text = wrong(&GOOD.replace("[sink]", &format!("[source.deduplicate]\n{table}\n[sink]")), &[]);
+        expected.iter().for_each(|part| assert!(text.contains(part), "{table}: {part:?} is not in\n{text}"));
+    };
+    said("", &["`by` is missing in `[source.deduplicate]`", "`within` is missing in `[source.deduplicate]`"]);
+    said("by = 'key +'\nwithin = '1 h'", &["`source.deduplicate.by`: "]);
+    said("by = 'key'\nwithin = '0 s'", &["`source.deduplicate.within` must be longer than nothing"]);
+    said("by = 'key'\nwithin = '1 h'\nbloom = true", &["`bloom` is not a setting of `[source.deduplicate]`"]);
+    said(
+        "by = '${env:HOME:-key}'\nwithin = '1 h'",
+        &["`source.deduplicate.by` has a `${…}` in an expression"],
+    );
+}

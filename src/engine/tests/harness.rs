@@ -9,17 +9,20 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, Stream, future::BoxFuture};
+use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::Instant,
 };
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::{
     engine::*,
     operator::{Cost, Operator, OperatorError, Output},
-    record::{BatchBuilder, Destination, Headers, Offset, PerTopic, Record, ResultTopic, TopicPartition},
+    record::{
+        Batch, BatchBuilder, Destination, Headers, Offset, PerTopic, Record, ResultTopic, TopicPartition,
+    },
     telemetry::{Progress, Subject},
 };
 
@@ -131,6 +134,8 @@ pub struct World {
     pub sent: Vec<(Destination, Record)>,
     pub aborts: usize,
     pub rewinds: usize,
+    /// Since when and before which offset the history was asked for, and what it is: it ends once that says so.
+    pub histories: Vec<(i64, i64, mpsc::UnboundedSender<Batch>)>,
     pub closed: bool,
     /// Whether commits never end.
     pub hold_commits: bool,
@@ -220,6 +225,12 @@ impl Source for TestSource {
         self.world.lock().unwrap().rewinds += 1;
     }
 
+    fn history(&self, _: &TopicPartition, since: i64, before: Offset) -> BoxStream<'static, Batch> {
+        let (sender, batches) = mpsc::unbounded_channel();
+        self.world.lock().unwrap().histories.push((since, before.0, sender));
+        UnboundedReceiverStream::new(batches).boxed()
+    }
+
     fn close(&mut self) {
         self.world.lock().unwrap().closed = true;
     }
@@ -292,6 +303,7 @@ pub struct Options {
     pub guarantee: Guarantee,
     pub order: Order,
     pub fair_by: Option<FairBy>,
+    pub deduplication: Option<Arc<Deduplication>>,
     pub eager: bool,
     pub acknowledge: bool,
     pub drain: bool,
@@ -312,6 +324,7 @@ impl Default for Options {
             guarantee: Guarantee::AtLeastOnce,
             order: Order::Partition,
             fair_by: None,
+            deduplication: None,
             eager: true,
             acknowledge: true,
             drain: false,
@@ -356,6 +369,7 @@ impl Harness {
             guarantee: options.guarantee,
             order: options.order,
             fair_by: options.fair_by,
+            deduplication: options.deduplication,
             requests: options.requests,
             commit_interval: Duration::from_millis(100),
             commit_records: 1_000,

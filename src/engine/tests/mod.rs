@@ -3,6 +3,7 @@
 
 mod batches;
 mod calls;
+mod duplicates;
 mod guarantees;
 mod harness;
 mod later;
