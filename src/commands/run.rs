@@ -36,7 +36,8 @@ pub struct Run {
     /// Pipelines: files as given, in pipelines/, or built in (factorial.toml).
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Stop once everything that was in the source's partitions at the start is processed and committed.
+    /// Stop once everything is processed and committed that was at the start in the partitions that this worker gets. Those
+    /// of one that was killed a moment ago are not among them.
     #[arg(long)]
     drain: bool,
     /// Show what would be written from the committed offsets on; write and commit nothing, and join no group.
