@@ -2,7 +2,7 @@
 
 use super::{
     pipeline::{Step, TestAnswer, TestCase, TestRecord},
-    read::topic_name,
+    tables::topic_name,
 };
 use crate::{
     operator::registry,

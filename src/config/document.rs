@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::{
     kafka::OWNED,
-    meanings::{
+    meanings::tables,
+    setting::{
         Otherwise::{Refused, Value, Words},
-        Setting, tables,
+        Setting,
     },
 };
 use crate::operator::{FAILURES, registry};

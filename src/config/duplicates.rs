@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     operators::{filled_in, refuse},
-    read::positive,
+    tables::positive,
 };
 use crate::{
     engine::Deduplication,

@@ -12,7 +12,8 @@ use super::{
     formats::NUMBER_FORMATS,
     kafka,
     pipeline::{Metrics, Properties, TopicSettings},
-    read::{metrics, positive, shutdown, topic},
+    read::{metrics, shutdown},
+    tables::{positive, topic},
 };
 use crate::{
     format::Format,

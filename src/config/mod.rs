@@ -21,6 +21,8 @@ mod pipeline;
 mod read;
 mod retries;
 mod routes;
+mod setting;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -34,4 +36,5 @@ pub(crate) use load::{load_script, loads, tree};
 pub use location::built_in;
 pub(crate) use location::{EXAMPLE_SCHEMAS, EXAMPLES};
 pub use pipeline::*;
-pub(crate) use read::{metrics, positive, topic_name};
+pub(crate) use read::metrics;
+pub(crate) use tables::{positive, topic_name};

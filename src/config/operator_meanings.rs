@@ -1,6 +1,6 @@
 //! The tables of operators, as [`meanings`](super::meanings) has those of all else.
 
-use super::meanings::{
+use super::setting::{
     Otherwise::{Refused, Value, Words},
     Table, set,
 };

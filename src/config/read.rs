@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -14,6 +13,7 @@ use super::{
     kafka, operators,
     pipeline::{Commit, Guarantee, Limits, Metrics, Order, Pipeline, Sink, Source, TopicSettings},
     retries, routes,
+    tables::{legal_topic, positive, topic, topic_name, topic_settings},
 };
 use crate::{
     engine::FairBy,
@@ -197,41 +197,6 @@ fn sink(root: &Reader<'_>, kafka: super::Properties) -> (Option<Sink>, Option<Bo
     (sink(), both)
 }
 
-pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
-    let topic = topic_name(table, "topic");
-    let topic = table.required("topic", topic, what);
-    let settings = topic_settings(table, topic.clone().unwrap_or_default());
-    topic.map(|_| settings)
-}
-
-/// How a topic is created.
-pub(super) fn topic_settings(table: &Reader<'_>, topic: String) -> TopicSettings {
-    let small = |n: i64| i32::try_from(n).ok();
-    let partitions = table.integer("partitions", 1..=i64::from(i32::MAX)).and_then(small);
-    let replication = table.integer("replication", 1..=i64::from(i16::MAX)).and_then(small);
-    let config: BTreeMap<String, String> =
-        table.flat("config").into_iter().map(|flat| (flat.key, flat.text.value)).collect();
-    TopicSettings { topic, partitions, replication, config }
-}
-
-/// The topic's name under that key, by Kafka's own rule: `Topic.validate` in its `clients` folder.
-pub(crate) fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
-    let name = table.string(key)?;
-    let origin = table.node(key).map_or(table.origin(), |node| &node.origin);
-    legal_topic(table, key, name, origin)
-}
-
-/// The name, if it is one that a topic may have.
-pub(super) fn legal_topic(table: &Reader<'_>, key: &str, name: String, origin: &Origin) -> Option<String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if !name.is_empty() && name.chars().all(legal) && name.len() <= 249 && name != "." && name != ".." {
-        return Some(name);
-    }
-    let help = "Kafka allows letters, digits, `.`, `_` and `-`, at most 249 of them";
-    table.say(origin, format!("`{}` is not a topic's name", table.path_of(key)), Some(help.into()));
-    None
-}
-
 fn dead_letters(root: &Reader<'_>) -> Option<String> {
     let table = root.table("dead_letters");
     let topic = topic_name(&table, "topic");
@@ -285,14 +250,4 @@ pub(crate) fn metrics(root: &Reader<'_>) -> Metrics {
     table.finish();
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9464));
     Metrics { listen: listen.unwrap_or(default), explicit: listen.is_some() }
-}
-
-pub(crate) fn positive(table: &Reader<'_>, key: &str) -> Option<Duration> {
-    let duration = table.duration(key)?;
-    if duration.is_zero() {
-        let origin = table.node(key).map_or(table.origin(), |node| &node.origin);
-        table.say(origin, format!("`{}` must be longer than nothing", table.path_of(key)), None);
-        return None;
-    }
-    Some(duration)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     pipeline::{Retries, RetryPolicy, RetryTopic},
-    read::topic_name,
+    tables::topic_name,
 };
 use crate::{
     operator::{FAILURES, registry},

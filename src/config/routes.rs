@@ -4,7 +4,7 @@ use super::{
     formats::{self, Side},
     operators::{filled_in, refuse},
     pipeline::{SinkRoute, TopicSettings},
-    read::{legal_topic, topic, topic_settings},
+    tables::{legal_topic, topic, topic_settings},
 };
 use crate::{
     format::{Format, Formats},

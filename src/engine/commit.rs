@@ -6,8 +6,9 @@ use futures::{FutureExt, future::BoxFuture};
 
 use super::{
     CommitError, CommitOffset, Guarantee, Plan, Sink, Source, Stop,
-    lane::{Lane, LaneId},
+    lane::Lane,
     run::{Engine, LAG_AFTER_COMMIT},
+    shared::LaneId,
     window::Window,
 };
 use crate::{

@@ -17,7 +17,7 @@ use super::{
     Order, Reservation,
     chunk::Chunk,
     compute::{Outcome, RECORD_OVERHEAD},
-    lane::{LaneId, Shared},
+    shared::{LaneId, Shared},
 };
 use crate::{operator::Cancel, record::Batch};
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use super::{
     Reservation, Token,
     chunk::{Chunk, RECORDS},
-    lane::LaneId,
+    shared::LaneId,
 };
 use crate::record::{Destination, ResultTopic};
 

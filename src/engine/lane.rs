@@ -13,15 +13,15 @@ use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 
 use super::{
-    Assignment, Budget, FairBy, OffsetTracker, Order, Reservation, Topology,
+    Assignment, OffsetTracker, Order, Reservation, Topology,
     chunk::{Chunk, HeldBatch},
-    compute::Compute,
-    duplicates::{Deduplication, Seen},
+    duplicates::Seen,
     fair::FairQueue,
     flow::{LaneEvent, StreamState, lane_stream},
     keys::KeyGate,
     later,
     offsets::WINDOW,
+    shared::{LaneId, Shared},
     timestamps::Timestamps,
 };
 use crate::{
@@ -29,24 +29,6 @@ use crate::{
     record::{Batch, Offset, TopicPartition},
     telemetry::{Lag, Stage},
 };
-
-/// Names a lane; a partition that comes back gets a new one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct LaneId(pub u64);
-
-/// What all lanes of a pipeline share.
-pub struct Shared {
-    pub order: Order,
-    /// What tells requesters apart, where they get fair shares.
-    pub fair_by: Option<FairBy>,
-    /// Which records are the same, where those that come again are left out.
-    pub deduplication: Option<Arc<Deduplication>>,
-    pub compute: Arc<Compute>,
-    /// The budget for results.
-    pub budget: Budget,
-    /// How many chunks of one lane may be computing, or computed and waiting for an earlier one.
-    pub width: usize,
-}
 
 /// One partition's ordered work.
 pub struct Lane {

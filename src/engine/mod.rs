@@ -32,6 +32,7 @@ mod run;
 mod runtime;
 mod segment;
 mod send;
+mod shared;
 mod sink;
 mod source;
 mod stages;

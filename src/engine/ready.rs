@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{flow::ComputedChunk, lane::LaneId};
+use super::{flow::ComputedChunk, shared::LaneId};
 
 /// Computed chunks by lane. A lane with many chunks, or with large ones, does not hold up the others.
 #[derive(Default)]

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 
-use super::{
-    Assignment, Handover, Sink, Source,
-    flow::LaneEvent,
-    lane::{Lane, LaneId},
-    run::Engine,
-};
+use super::{Assignment, Handover, Sink, Source, flow::LaneEvent, lane::Lane, run::Engine, shared::LaneId};
 use crate::{
     plant::{Fault, planted},
     record::{Offset, TopicPartition},

@@ -23,11 +23,12 @@ use super::{
     commit::Committer,
     compute::Compute,
     flow::LaneEvent,
-    lane::{EngineState, Lane, LaneId, Shared},
+    lane::{EngineState, Lane},
     rebalance::Revocation,
     refused::Suspects,
     segment::Segment,
     send::Outbox,
+    shared::{LaneId, Shared},
     stages::Stages,
 };
 use crate::{

@@ -7,9 +7,9 @@ use super::{
     compute::Outgoing,
     flow::ComputedChunk,
     in_flight::{InFlight, Ring},
-    lane::LaneId,
     ready::Ready,
     run::Engine,
+    shared::LaneId,
 };
 use crate::{
     plant::{Fault, planted},

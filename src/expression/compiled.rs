@@ -7,9 +7,9 @@
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr, operators};
 
 use super::{
-    Needs, needs,
+    Needs, reading,
     scalar::{Operation, Scalar, Stop},
-    seen::Seen,
+    seen::{Field, Seen},
 };
 use crate::value::{ByteString, Fields, Paths, Value, Wanted};
 
@@ -19,12 +19,6 @@ pub struct Compiled {
     /// Where the fields are that it looks into; `None` where they are too many, or it looks at the value as a whole, or at
     /// an object and at a field of it.
     pub paths: Option<Paths>,
-}
-
-/// A field below `value`, and its number in [`Compiled::paths`].
-pub struct Field {
-    pub path: Vec<String>,
-    pub place: usize,
 }
 
 enum Node {
@@ -96,13 +90,13 @@ impl Compiler {
     fn node(&mut self, part: &IdedExpr) -> Node {
         match &part.expr {
             Expr::Literal(literal) => scalar(literal).map_or(Node::Rest, Node::Literal),
-            Expr::Select(select) if select.test => match needs::path(&select.operand).as_deref() {
+            Expr::Select(select) if select.test => match reading::path(&select.operand).as_deref() {
                 Some(["value", path @ ..]) => Node::Has(self.field(path.iter().chain([&&*select.field]))),
                 _ => Node::Rest,
             },
             Expr::Map(map) => self.map(map),
             Expr::List(list) => self.list(list),
-            _ => match needs::path(part).as_deref() {
+            _ => match reading::path(part).as_deref() {
                 Some(["value", path @ ..]) => Node::Field(self.field(path.iter())),
                 Some(["headers", name]) => Node::Header((*name).to_owned()),
                 Some(["key", path @ ..]) => Node::Key(path.iter().map(|name| (*name).to_owned()).collect()),

@@ -2,7 +2,7 @@
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-use super::{reading, scope::Needs};
+use super::{reading::path, scope::Needs};
 use crate::value::Wanted;
 
 /// What is needed to evaluate the expression.
@@ -12,30 +12,7 @@ pub fn of(root: &mut IdedExpr) -> Needs {
     needs
 }
 
-/// The names that lead from a variable to a part of it: `["value", "order", "id"]` of `value.order.id` and `value["order"].id`.
-pub fn path(part: &IdedExpr) -> Option<Vec<&str>> {
-    match &part.expr {
-        Expr::Ident(name) => Some(vec![name]),
-        Expr::Select(select) => {
-            let mut path = path(&select.operand)?;
-            path.push(&select.field);
-            Some(path)
-        }
-        Expr::Call(call) if call.func_name == reading::READ => path(call.args.first()?),
-        Expr::Call(call) if call.func_name == operators::INDEX => {
-            let [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }] = &call.args[..]
-            else {
-                return None;
-            };
-            let mut path = path(of)?;
-            path.push(name.inner());
-            Some(path)
-        }
-        _ => None,
-    }
-}
-
-/// The same, where a field on the way may be asked for with `?`: `value.?order.id`.
+/// The [path](path) to a part, where a field on the way may be asked for with `?`: `value.?order.id`.
 fn wanted_path(part: &IdedExpr) -> Option<Vec<&str>> {
     let (of, name) = match &part.expr {
         Expr::Select(select) => (&*select.operand, select.field.as_str()),

@@ -6,13 +6,13 @@
 use cel::{
     Env, ExecutionError,
     common::{
-        ast::{CallExpr, Expr, IdedExpr, operators},
+        ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators},
         types::{CelOptional, DYN_TYPE},
         value::CowVal,
     },
 };
 
-use super::{needs, scope, walk};
+use super::{scope, walk};
 
 /// The function's name.
 pub const READ: &str = "@read";
@@ -44,7 +44,7 @@ pub fn put_in(part: &mut IdedExpr) {
     {
         return put_in(&mut select.operand);
     }
-    if let Some(path) = needs::path(part) {
+    if let Some(path) = path(part) {
         return if path[0] == "value" || path[0] == "key" && path.len() > 1 {
             wrap(part)
         };
@@ -54,6 +54,29 @@ pub fn put_in(part: &mut IdedExpr) {
         && matches!(call.func_name.as_str(), operators::OPT_SELECT | operators::OPT_INDEX)
     {
         wrap(part);
+    }
+}
+
+/// The names that lead from a variable to a part of it: `["value", "order", "id"]` of `value.order.id` and `value["order"].id`.
+pub fn path(part: &IdedExpr) -> Option<Vec<&str>> {
+    match &part.expr {
+        Expr::Ident(name) => Some(vec![name]),
+        Expr::Select(select) => {
+            let mut path = path(&select.operand)?;
+            path.push(&select.field);
+            Some(path)
+        }
+        Expr::Call(call) if call.func_name == READ => path(call.args.first()?),
+        Expr::Call(call) if call.func_name == operators::INDEX => {
+            let [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }] = &call.args[..]
+            else {
+                return None;
+            };
+            let mut path = path(of)?;
+            path.push(name.inner());
+            Some(path)
+        }
+        _ => None,
     }
 }
 

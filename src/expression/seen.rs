@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{
-    compiled::Field,
-    scalar::{Scalar, Stop},
-};
+use super::scalar::{Scalar, Stop};
 use crate::{
     record::{Offset, Record, TopicPartition},
     value::{Found, Value},
@@ -15,6 +12,12 @@ use crate::{
 
 /// Where a record was read; `None` in a test without a topic.
 pub type Place<'s> = Option<(&'s TopicPartition, Offset)>;
+
+/// A field below `value`, and its number in the compiled expression's paths.
+pub struct Field {
+    pub path: Vec<String>,
+    pub place: usize,
+}
 
 /// One record.
 pub struct Seen<'s> {

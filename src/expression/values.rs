@@ -12,12 +12,12 @@ use cel::{
     },
 };
 
-use super::{Scope, bounds, needs, needs_bool};
+use super::{Scope, bounds, needs_bool, reading};
 use crate::value::{Fields, Value};
 
 /// Evaluates; a map or list that is written in the expression is made field by field, so that the order is kept.
 pub fn build(part: &IdedExpr, scope: &Scope<'_>, context: &Context<'_, '_>) -> Result<Value, ExecutionError> {
-    if let Some(["value", path @ ..]) = needs::path(part).as_deref()
+    if let Some(["value", path @ ..]) = reading::path(part).as_deref()
         && !matches!(&part.expr, Expr::Select(select) if select.test)
         && let Some(found) = scope.at(path)
     {

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::format::ValueError;
+
 /// The failures that pass of the operators here, with what each is.
 pub const FAILURES: &[(&str, &str)] = &[
     (TIMEOUT, "no answer within `timeout`"),
@@ -62,5 +64,15 @@ pub(super) fn quoted(answer: &[u8]) -> String {
         _ if text.is_empty() => String::new(),
         Some((end, _)) => format!(": {}…", &text[..end]),
         None => format!(": {text}"),
+    }
+}
+
+/// A value that is none of its format, or does not fit it.
+pub(super) fn bad_value(error: ValueError) -> OperatorError {
+    let message = error.to_string();
+    match error {
+        ValueError::Away(_) => OperatorError::Away { message },
+        ValueError::Refused(_) => OperatorError::Fatal { message },
+        error => OperatorError::BadInput { class: error.class(), message },
     }
 }

@@ -1,9 +1,9 @@
 //! What operators with expressions have in common: reading a record as far as it is needed, and what a failure is.
 
-use super::{Cost, OperatorError, Output, keys};
+use super::{Cost, OperatorError, Output, error::bad_value, keys};
 use crate::{
     expression::{Expression, Failure, Needs, Scope},
-    format::{Format, Formats, ValueError},
+    format::{Format, Formats},
     record::{Record, classes},
     value::{Others, Value, Wanted},
 };
@@ -119,16 +119,6 @@ impl Input {
             None => Ok(scope),
             Some(format) => Ok(scope.with_key(keys::read(format, record.key.as_ref(), &self.needs.key)?)),
         }
-    }
-}
-
-/// A value that is none of its format, or does not fit it.
-pub(super) fn bad_value(error: ValueError) -> OperatorError {
-    let message = error.to_string();
-    match error {
-        ValueError::Away(_) => OperatorError::Away { message },
-        ValueError::Refused(_) => OperatorError::Fatal { message },
-        error => OperatorError::BadInput { class: error.class(), message },
     }
 }
 

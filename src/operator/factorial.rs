@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
-    Built, Cancel, Cost, Operator, OperatorError, Output, SettingError, evaluate::bad_value, number::number,
+    Built, Cancel, Cost, Operator, OperatorError, Output, SettingError, error::bad_value, number::number,
     settings,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{OperatorError, evaluate::bad_value};
+use super::{OperatorError, error::bad_value};
 use crate::{
     format::{Format, ValueError},
     record::classes,

@@ -1,9 +1,6 @@
 //! The first step of a pipeline whose topics have several formats.
 
-use super::{
-    Cost, Operator, OperatorError, Output,
-    evaluate::{bad_value, cost},
-};
+use super::{Cost, Operator, OperatorError, Output, error::bad_value, evaluate::cost};
 use crate::{format::Format, record::Record};
 
 /// Writes the values of some topics as those of all others are written, so that the steps behind it meet one format.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{OperatorError, evaluate::bad_value, fields};
+use super::{OperatorError, error::bad_value, fields};
 use crate::{
     format::{Format, Keys, ValueError},
     value::{Others, Value, Wanted, read_whole},

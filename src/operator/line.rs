@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Call, OperatorError,
-    error::quoted,
-    evaluate::bad_value,
+    error::{bad_value, quoted},
     outside::{bad_answer, unusable},
 };
 use crate::{

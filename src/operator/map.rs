@@ -7,7 +7,8 @@ use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
     Built, Cost, Operator, OperatorError, Output, SettingError,
-    evaluate::{Input, bad_value, cost, failed},
+    error::bad_value,
+    evaluate::{Input, cost, failed},
     fields, settings,
 };
 use crate::{

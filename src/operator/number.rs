@@ -1,6 +1,6 @@
 //! A record's value as a number, for operators that need one.
 
-use super::{OperatorError, evaluate::bad_value};
+use super::{OperatorError, error::bad_value};
 use crate::{
     format::Format,
     record::{Record, classes},

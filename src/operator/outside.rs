@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{OperatorError, evaluate::bad_value};
+use super::{OperatorError, error::bad_value};
 use crate::{
     format::{Format, Formats, ValueError},
     record::classes,

@@ -2,7 +2,8 @@
 
 use super::{
     Cost, Operator, OperatorError, Output, SettingError,
-    evaluate::{Input, bad_value, cost},
+    error::bad_value,
+    evaluate::{Input, cost},
     fields, keys, settings,
 };
 use crate::{

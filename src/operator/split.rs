@@ -5,7 +5,8 @@ use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
     Built, Cost, Operator, OperatorError, Output,
-    evaluate::{Input, bad_value, cost},
+    error::bad_value,
+    evaluate::{Input, cost},
     fields, settings,
 };
 use crate::{

@@ -8,7 +8,8 @@ use std::{
 use super::{
     super::{
         document::settings_document,
-        meanings::{Otherwise, Setting, tables},
+        meanings::tables,
+        setting::{Otherwise, Setting},
     },
     *,
 };

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{
-    read,
+    meant::{Blob, Integer},
     schema::{Id, Kind, Schema},
 };
 use crate::value::{Fields, Value};
@@ -23,12 +23,12 @@ fn made(schema: &Schema, of: Id, default: &Json, depth: usize) -> Result<Value, 
     let Some(depth) = depth.checked_sub(1) else { return Err("it has no end".to_owned()) };
     let kind = schema.of(of);
     let wrong = || Err(format!("{default} is none of the type {}", kind.kind.name()));
-    let (integer, blob) = (super::plan::integer(kind.logical), super::plan::blob(&kind.kind, kind.logical));
+    let (integer, blob) = (Integer::of(kind.logical), Blob::of(&kind.kind, kind.logical));
     match (&kind.kind, default) {
         (Kind::Null, Json::Null) => Ok(Value::Null),
         (Kind::Boolean, Json::Bool(yes)) => Ok(Value::Bool(*yes)),
         (Kind::Int | Kind::Long, Json::Number(n)) => match n.as_i64() {
-            Some(n) => read::integer(n, integer),
+            Some(n) => integer.value(n),
             None => wrong(),
         },
         (Kind::Float | Kind::Double, Json::Number(n)) => {
@@ -42,7 +42,7 @@ fn made(schema: &Schema, of: Id, default: &Json, depth: usize) -> Result<Value, 
             if matches!(kind.kind, Kind::Fixed(size) if size != bytes.len()) {
                 return wrong();
             }
-            read::blob(bytes.into(), blob)
+            blob.value(bytes.into())
         }
         (Kind::Enum { symbols, .. }, Json::String(symbol)) => {
             let symbol = symbols.iter().find(|known| **known == symbol.as_str());

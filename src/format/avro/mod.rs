@@ -6,6 +6,7 @@
 mod default;
 mod from_json;
 mod logical;
+mod meant;
 mod plan;
 mod read;
 mod schema;

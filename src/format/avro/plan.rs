@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::{
     default,
-    schema::{Field, Id, Kind, Logical, Schema, Unit},
+    meant::{Blob, Integer},
+    schema::{Field, Id, Kind, Schema},
 };
 use crate::value::{ByteString, Value};
 
@@ -38,27 +39,6 @@ pub enum Step {
     Union(Vec<Id>),
     /// The schemas do not fit, which matters only where such a value comes.
     Never(String),
-}
-
-/// What an integer becomes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Integer {
-    Number,
-    Float,
-    Double,
-    Date,
-    Time(Unit),
-    Timestamp(Unit),
-    LocalTimestamp(Unit),
-}
-
-/// What bytes become.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Blob {
-    Bytes,
-    String,
-    Decimal { scale: usize },
-    Uuid,
 }
 
 #[derive(Clone, Debug)]
@@ -129,8 +109,10 @@ impl Planner<'_> {
             },
             (Kind::Null, Kind::Null) => Step::Null,
             (Kind::Boolean, Kind::Boolean) => Step::Boolean,
-            (Kind::Int, Kind::Int | Kind::Long) => Step::Integer { long: false, becomes: integer(logical) },
-            (Kind::Long, Kind::Long) => Step::Integer { long: true, becomes: integer(logical) },
+            (Kind::Int, Kind::Int | Kind::Long) => {
+                Step::Integer { long: false, becomes: Integer::of(logical) }
+            }
+            (Kind::Long, Kind::Long) => Step::Integer { long: true, becomes: Integer::of(logical) },
             (Kind::Int | Kind::Long, Kind::Float) => {
                 Step::Integer { long: one.kind == Kind::Long, becomes: Integer::Float }
             }
@@ -140,10 +122,10 @@ impl Planner<'_> {
             (Kind::Float, Kind::Float | Kind::Double) => Step::Float,
             (Kind::Double, Kind::Double) => Step::Double,
             (Kind::Bytes | Kind::String, Kind::Bytes | Kind::String) => {
-                Step::Bytes(blob(&other.kind, logical))
+                Step::Bytes(Blob::of(&other.kind, logical))
             }
             (Kind::Fixed(size), Kind::Fixed(wanted)) if size == wanted && self.same_name(from, to) => {
-                Step::Fixed(*size, blob(&other.kind, logical))
+                Step::Fixed(*size, Blob::of(&other.kind, logical))
             }
             (Kind::Enum { symbols, .. }, Kind::Enum { symbols: wanted, default })
                 if self.same_name(from, to) =>
@@ -296,24 +278,5 @@ impl Planner<'_> {
         let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
         let (one, other) = (self.writer.of(from), self.reader.of(to));
         last(&one.name) == last(&other.name) || other.aliases.contains(&one.name)
-    }
-}
-
-pub(super) fn integer(logical: Option<Logical>) -> Integer {
-    match logical {
-        Some(Logical::Date) => Integer::Date,
-        Some(Logical::Time(unit)) => Integer::Time(unit),
-        Some(Logical::Timestamp(unit)) => Integer::Timestamp(unit),
-        Some(Logical::LocalTimestamp(unit)) => Integer::LocalTimestamp(unit),
-        _ => Integer::Number,
-    }
-}
-
-pub(super) fn blob(kind: &Kind, logical: Option<Logical>) -> Blob {
-    match (kind, logical) {
-        (_, Some(Logical::Decimal { scale, .. })) => Blob::Decimal { scale },
-        (Kind::Fixed(_), Some(Logical::Uuid)) => Blob::Uuid,
-        (Kind::String, _) => Blob::String,
-        _ => Blob::Bytes,
     }
 }

@@ -6,8 +6,7 @@
 use bytes::Bytes;
 
 use super::{
-    logical,
-    plan::{Blob, Integer, Plan, Record, Step},
+    plan::{Plan, Record, Step},
     schema::Id,
 };
 use crate::value::{ByteString, Fields, Others, Value, Wanted};
@@ -27,42 +26,6 @@ pub(super) fn value(plan: &Plan, bytes: &Bytes, wanted: &Wanted, others: Others)
     match bytes.len() - reader.at {
         0 => Ok(value),
         left => Err(format!("{left} bytes are left behind it")),
-    }
-}
-
-/// What an integer stands for.
-///
-/// # Errors
-/// It is beyond what can be written of it.
-pub(super) fn integer(n: i64, becomes: Integer) -> Result<Value, String> {
-    let text = |text: Option<String>| text.map(|text| Value::String(text.into()));
-    let value = match becomes {
-        Integer::Number => Some(Value::Int(n)),
-        Integer::Float => Some(Value::Float(f64::from(n as f32))),
-        Integer::Double => Some(Value::Float(n as f64)),
-        Integer::Date => text(logical::date(n)),
-        Integer::Time(unit) => text(logical::time(n, unit)),
-        Integer::Timestamp(unit) => logical::timestamp(n, unit).map(Value::Timestamp),
-        Integer::LocalTimestamp(unit) => text(logical::local(n, unit)),
-    };
-    value.ok_or_else(|| format!("{n} is beyond what a date or a time can be"))
-}
-
-/// What bytes stand for.
-///
-/// # Errors
-/// They are no text where there must be one.
-pub(super) fn blob(bytes: Bytes, becomes: Blob) -> Result<Value, String> {
-    match becomes {
-        Blob::Bytes => Ok(Value::Bytes(bytes)),
-        Blob::String => match ByteString::try_from(bytes) {
-            Ok(text) => Ok(Value::String(text)),
-            Err(_) => Err("a string is not UTF-8".to_owned()),
-        },
-        Blob::Decimal { scale } => Ok(logical::decimal(&bytes, scale)),
-        Blob::Uuid => {
-            Ok(logical::uuid(&bytes).map_or(Value::Bytes(bytes), |text| Value::String(text.into())))
-        }
     }
 }
 
@@ -180,14 +143,14 @@ impl<'a> Reader<'a> {
         Ok(match plan.step(id) {
             Step::Null => Value::Null,
             Step::Boolean => Value::Bool(self.boolean()?),
-            Step::Integer { long, becomes } => integer(self.integer(*long)?, *becomes)?,
+            Step::Integer { long, becomes } => becomes.value(self.integer(*long)?)?,
             Step::Float => Value::Float(f32::from_le_bytes(self.array()?).into()),
             Step::Double => Value::Float(f64::from_le_bytes(self.array()?)),
             Step::Bytes(becomes) => {
                 let length = self.length()?;
-                blob(self.take(length)?, *becomes)?
+                becomes.value(self.take(length)?)?
             }
-            Step::Fixed(size, becomes) => blob(self.take(*size)?, *becomes)?,
+            Step::Fixed(size, becomes) => becomes.value(self.take(*size)?)?,
             Step::Enum(symbols) => match &symbols[self.index(symbols.len(), "symbol")?] {
                 Some(symbol) => Value::String(symbol.clone()),
                 None => {

@@ -6,8 +6,9 @@
 use bytes::Bytes;
 
 use super::{
-    plan::{Blob, Integer, Plan, Step},
-    read::{self, DEPTH, Reader},
+    meant::{Blob, Integer},
+    plan::{Plan, Step},
+    read::{DEPTH, Reader},
     schema::Id,
 };
 use crate::value::{Value, write_json, write_json_string};
@@ -31,16 +32,16 @@ fn write(reader: &mut Reader<'_>, id: Id, out: &mut Vec<u8>, depth: usize) -> Op
             scalar(&Value::Int(reader.integer(*long).ok()?), out)?;
         }
         Step::Integer { long, becomes } => {
-            scalar(&read::integer(reader.integer(*long).ok()?, *becomes).ok()?, out)?;
+            scalar(&becomes.value(reader.integer(*long).ok()?).ok()?, out)?;
         }
         Step::Float => scalar(&Value::Float(f32::from_le_bytes(reader.array().ok()?).into()), out)?,
         Step::Double => scalar(&Value::Float(f64::from_le_bytes(reader.array().ok()?)), out)?,
         Step::Bytes(Blob::String) => write_json_string(text_of(reader)?, out),
         Step::Bytes(becomes) => {
             let length = reader.length().ok()?;
-            scalar(&read::blob(reader.take(length).ok()?, *becomes).ok()?, out)?;
+            scalar(&becomes.value(reader.take(length).ok()?).ok()?, out)?;
         }
-        Step::Fixed(size, becomes) => scalar(&read::blob(reader.take(*size).ok()?, *becomes).ok()?, out)?,
+        Step::Fixed(size, becomes) => scalar(&becomes.value(reader.take(*size).ok()?).ok()?, out)?,
         Step::Enum(symbols) => {
             write_json_string(symbols[reader.index(symbols.len(), "symbol").ok()?].as_ref()?, out);
         }
