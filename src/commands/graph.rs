@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     config::{Guarantee, Order, Pipeline, RetryTopic, SinkRoute, Source, Step, TopicSettings},
+    engine::Deduplication,
     format::Format,
     operator::registry,
 };
@@ -106,6 +107,12 @@ fn condition(route: &SinkRoute) -> String {
     when.chain(route.by.iter().map(|by| format!(", by {by}"))).collect()
 }
 
+/// What the source leaves out.
+fn comes_again(once: &Deduplication) -> String {
+    let within = humantime::format_duration(once.within).to_string().replace(' ', "");
+    format!("what comes again within {within}, by {}", once.id.by())
+}
+
 fn text(pipeline: &Pipeline) -> String {
     let Pipeline { source, sink, steps, dead_letters, .. } = pipeline;
     let names = steps.iter().map(|step| step.name.len() + 2);
@@ -122,6 +129,8 @@ fn text(pipeline: &Pipeline) -> String {
             partitions(source.topic())
         ),
     ];
+    let once = source.deduplication.iter();
+    lines.extend(once.map(|once| format!("{:widest$}without {}", "    │", comes_again(once))));
     for step in steps {
         lines.extend([
             "    │".into(),

@@ -42,6 +42,11 @@ impl RecordId {
         Ok(RecordId { by, input, of_topics })
     }
 
+    /// The expression, as it is in the file.
+    pub fn by(&self) -> &str {
+        self.by.source()
+    }
+
     /// A record's id; `None` where it has none, or cannot be read. `out` knows where it was read.
     pub fn of(&self, record: &Record, out: &Output) -> Option<Bytes> {
         let topic = out.place().map_or("", |(partition, _)| &partition.topic);

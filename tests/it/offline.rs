@@ -28,6 +28,23 @@ out           sink, json
 }
 
 #[test]
+fn graph_says_what_the_source_leaves_out() {
+    let once = MINE.replace(
+        "[operators.small]",
+        "[source.deduplicate]\nby = \"headers['id']\"\nwithin = \"90 min\"\n\n[operators.small]",
+    );
+    let (code, stdout, errors) = pipeline_offline(&once, &["graph", "mine.toml"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let expected = "\
+in            source, text, group mine
+    │         without what comes again within 1h30m, by headers['id']
+    │
+    ▼
+";
+    assert!(stdout.contains(expected), "{stdout}");
+}
+
+#[test]
 fn graph_speaks_dot_and_mermaid() {
     let (_, dot, _) = pipeline_offline(MINE, &["graph", "mine.toml", "--format", "dot"]);
     assert!(dot.starts_with("digraph \"mine\" {\n") && dot.ends_with("}\n"), "{dot}");
