@@ -2,9 +2,9 @@
 
 use super::{
     formats::{self, Side},
-    operators::{filled_in, refuse},
+    operators::refuse,
     pipeline::{SinkRoute, TopicSettings},
-    tables::{legal_topic, topic, topic_settings},
+    tables::{expression, legal_topic, topic, topic_settings},
 };
 use crate::{
     format::{Format, Formats},
@@ -62,18 +62,6 @@ fn route(table: &Reader<'_>, otherwise: &Format) -> Option<SinkRoute> {
     };
     let topics = topics(table, by.is_some())?;
     Some(SinkRoute { when, by, topics, format })
-}
-
-/// The outer `None` says that it was wrong.
-fn expression(table: &Reader<'_>, key: &str) -> Option<Option<String>> {
-    let Some(node) = table.node(key) else { return Some(None) };
-    if let Some(secret) = filled_in(node) {
-        let sentence = format!("`{}` has a `${{…}}` in an expression", table.path_of(key));
-        let help = "dead letters quote their expression, and nothing that is filled in may be printed";
-        table.say(&secret.origin, sentence, Some(help.to_owned()));
-        return None;
-    }
-    table.string(key).map(Some)
 }
 
 /// The topics of a route: `topic`, or `topics` and `by`.

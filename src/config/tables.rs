@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::pipeline::TopicSettings;
+use super::{operators::filled_in, pipeline::TopicSettings};
 use crate::settings::{Origin, Reader};
 
 pub(super) fn topic(table: &Reader<'_>, what: &str) -> Option<TopicSettings> {
@@ -48,4 +48,16 @@ pub(crate) fn positive(table: &Reader<'_>, key: &str) -> Option<Duration> {
         return None;
     }
     Some(duration)
+}
+
+/// An expression's text, of which nothing may be filled in. The outer `None` says that it was wrong.
+pub(super) fn expression(table: &Reader<'_>, key: &str) -> Option<Option<String>> {
+    let Some(node) = table.node(key) else { return Some(None) };
+    if let Some(secret) = filled_in(node) {
+        let sentence = format!("`{}` has a `${{…}}` in an expression", table.path_of(key));
+        let help = "dead letters quote their expression, and nothing that is filled in may be printed";
+        table.say(&secret.origin, sentence, Some(help.to_owned()));
+        return None;
+    }
+    table.string(key).map(Some)
 }

@@ -1,7 +1,6 @@
 //! Records on their way through a component.
 
 use std::{
-    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -47,12 +46,12 @@ impl Wasm {
 
     fn compute(&self, calls: Vec<Call>, cancel: &Cancel) -> Vec<Made> {
         let mut asked = Vec::with_capacity(calls.len());
-        let mut bad = HashMap::new();
+        let mut bad = Vec::new();
         for (index, Call { record, .. }) in calls.iter().enumerate() {
             match record.value.as_ref().map(|value| outside::given(&self.formats, value)) {
                 None => {}
                 Some(Ok(value)) => asked.push((index, value)),
-                Some(Err(error)) => drop(bad.insert(index, error)),
+                Some(Err(error)) => bad.push((index, error)),
             }
         }
         let began = Instant::now();
@@ -68,9 +67,9 @@ impl Wasm {
         };
         self.learn(began.elapsed(), asked.len());
         let mut values = Values::of(&answers);
-        let mut answers = answers.into_iter();
-        let made = |(index, Call { record, .. }): (usize, Call)| match bad.remove(&index) {
-            Some(error) => Err(error),
+        let (mut answers, mut bad) = (answers.into_iter(), bad.into_iter().peekable());
+        let made = |(index, Call { record, .. }): (usize, Call)| match bad.next_if(|(at, _)| *at == index) {
+            Some((_, error)) => Err(error),
             // A tombstone.
             None if record.value.is_none() => Ok(vec![record]),
             None => {
