@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use pipeline::{
     config::{Guarantee, Order},
     engine::{Budget, Machine, Plan, Retries, RetryPolicy, Topology, run},
-    kafka::{KafkaSink, KafkaSource, SinkTopics},
+    kafka::{KafkaSink, KafkaSource, SinkTopics, SourceTopics},
     operator::{Operator, registry},
     record::PerTopic,
     telemetry::{MetricsServer, Progress, Recorded, Subject, install_metrics},
@@ -64,8 +64,9 @@ pub fn run_pipeline(
             Some(recorded) => Some(scraped(recorded, progress.clone()).await),
             None => None,
         };
-        let source = KafkaSource::new(consumer, &[from.to_owned()], input, None, progress.clone()).unwrap();
-        let topics = SinkTopics { requests: false, in_order: true, names };
+        let from = SourceTopics { subscribed: vec![from.to_owned()], beside: Vec::new() };
+        let source = KafkaSource::new(consumer, &from, input, None, progress.clone()).unwrap();
+        let topics = SinkTopics { requests: false, in_order: true, beside: 0, names };
         let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());
         run(plan, source, sink, Machine::new().unwrap(), progress, std::future::pending()).await.unwrap();

@@ -141,7 +141,7 @@ fn text(pipeline: &Pipeline) -> String {
     }
     lines.push(format!("    ├──▶ {dead_letters}: what cannot be computed"));
     let retries = pipeline.retries.topics.iter();
-    lines.extend(retries.map(|retry| format!("    ├──▶ {}: {}", retry.topic, wait(retry))));
+    lines.extend(retries.map(|retry| format!("    ├──▶ {}: {}", retry.topic, wait(pipeline, retry))));
     lines.extend(
         pipeline
             .routes
@@ -162,8 +162,9 @@ fn text(pipeline: &Pipeline) -> String {
 }
 
 /// How long records wait in a retry topic.
-fn wait(retry: &RetryTopic) -> String {
-    format!("tried again after {}", humantime::format_duration(retry.after))
+fn wait(pipeline: &Pipeline, retry: &RetryTopic) -> String {
+    let behind = if pipeline.order == Order::Key { ", with those of its key behind it" } else { "" };
+    format!("tried again after {}{behind}", humantime::format_duration(retry.after))
 }
 
 /// A box.
@@ -219,7 +220,7 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
     }));
     for retry in &pipeline.retries.topics {
         let place = nodes.len();
-        nodes.push(Node { lines: vec![retry.topic.clone(), wait(retry)], is_topic: true });
+        nodes.push(Node { lines: vec![retry.topic.clone(), wait(pipeline, retry)], is_topic: true });
         let to = (sources..sink).map(|from| Edge { from, to: place, label: "later", dead_letters: true });
         edges.extend(to.chain([Edge { from: place, to: sources, label: "", dead_letters: false }]));
     }

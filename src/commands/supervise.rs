@@ -8,7 +8,7 @@ use super::{Failure, brokers::refuse_false_promise};
 use crate::{
     config::{Guarantee, Order, Pipeline},
     engine::{Budget, Machine, Plan, Runtime, Stop, run},
-    kafka::{Admin, KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings},
+    kafka::{Admin, KafkaSink, KafkaSource, SinkTopics, SourceTopics, TopicLimits, settings},
     telemetry::Progress,
 };
 
@@ -140,9 +140,12 @@ impl Supervised {
         let topics = SinkTopics {
             requests: pipeline.source.requests,
             in_order: pipeline.order == Order::Partition,
+            beside: pipeline.topics_beside().len(),
             names: pipeline.written_topics(),
         };
-        let (topics_read, room, rate) = (pipeline.read_topics(), input.clone(), pipeline.limits.rate);
+        let topics_read =
+            SourceTopics { subscribed: pipeline.subscribed_topics(), beside: pipeline.topics_beside() };
+        let (room, rate) = (input.clone(), pipeline.limits.rate);
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
         // The producer first: a group member that cannot work yet would hold its partitions idle.
         let progress = self.progress.clone();

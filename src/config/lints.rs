@@ -202,10 +202,21 @@ impl Lint<'_> {
         }
     }
 
+    /// Whether there may be more than one source topic.
+    fn reads_several(&self) -> bool {
+        self.pipeline.source.topics.len() > 1 || self.pipeline.source.is_pattern()
+    }
+
     fn retry_topics(&mut self, topics: &[RetryTopic]) {
-        if !topics.is_empty() && self.pipeline.order != Order::None {
+        if !topics.is_empty() && self.pipeline.order == Order::Partition {
             let sentence = "a record that waits in a retry topic comes behind those that were after it";
-            let help = "write `order = \"none\"`, or take `topic` and `after` out: then the records behind one that fails wait for it";
+            let help = "write `order = \"key\"`, with which those of its key wait too, or `order = \"none\"`; or take `topic` and `after` out: \
+                        then the records behind one that fails wait for it";
+            self.error("retry.topic", sentence.to_owned(), help);
+        }
+        if !topics.is_empty() && self.pipeline.order == Order::Key && self.reads_several() {
+            let sentence = "with `order = \"key\"`, retry topics belong to one source topic, and this pipeline reads several";
+            let help = "write a file for each source topic, or `order = \"none\"`";
             self.error("retry.topic", sentence.to_owned(), help);
         }
         let Pipeline { source, dead_letters, .. } = self.pipeline;

@@ -125,7 +125,7 @@ const OUT: &[Table] = &[
         set("attempts", Value("5"), "How often a record is tried in all, before it becomes a dead letter; 1 to 1000."),
         set("backoff", Value("\"100 ms\""), "The pause before the second attempt. It doubles with each one, and is shortened by chance to half at the most."),
         set("max_backoff", Value("\"10 s\""), "The longest pause; `backoff` itself, where that is longer."),
-        set("topic", Words("none"), "Where records wait whose attempts have failed, for minutes or hours, so that no other waits for them: `orders-retry` stands for the topics `orders-retry-1`, `orders-retry-2` and so on, which the pipeline writes and reads. It needs `after` and `order = \"none\"`. See [Later](later.md)."),
+        set("topic", Words("none"), "Where records wait whose attempts have failed, for minutes or hours, so that no other waits for them: `orders-retry` stands for the topics `orders-retry-1`, `orders-retry-2` and so on, which the pipeline writes and reads. It needs `after`, and `order` has to be `key`, with which the records of a key stay in order, or `none`. See [Later](later.md)."),
         set("after", Words("none"), "How long they wait in each of these topics: `[\"1 min\", \"1 h\"]`; 1 to 10 times. After each wait a record has all of its attempts again, and after the last ones it is a dead letter."),
     ] },
     Table { path: "retry.NAME", title: "`[retry.NAME]`", about: "The same for one kind of failure: `[retry.status-429]`. A record's attempts are counted together; its last failure decides whether there is another one, and when.", settings: &[

@@ -267,9 +267,17 @@ impl Pipeline {
         route.filter(|_| topic != self.sink.topic.topic).map_or(&self.sink.format, |route| &route.format)
     }
 
-    /// The names of all topics that it reads, or the pattern: the source's, and the retry topics.
-    pub fn read_topics(&self) -> Vec<String> {
-        self.source.names().into_iter().chain(self.retry_topics().map(str::to_owned)).collect()
+    /// The names of the topics that the group's members share out among themselves, or the pattern: the source's, and the retry topics
+    /// where these are not [beside](Pipeline::topics_beside) them.
+    pub fn subscribed_topics(&self) -> Vec<String> {
+        let retry = self.retry_topics().map(str::to_owned).filter(|_| self.order != Order::Key);
+        self.source.names().into_iter().chain(retry).collect()
+    }
+
+    /// The names of the topics of which a worker reads the partitions with the numbers of its own: with order by key, the retry topics.
+    /// So whoever has a partition knows which of its keys wait.
+    pub fn topics_beside(&self) -> Vec<String> {
+        self.retry_topics().map(str::to_owned).filter(|_| self.order == Order::Key).collect()
     }
 
     /// The names of the topics where records wait before they are tried again.

@@ -23,6 +23,7 @@ use super::{
     chunk::Chunk,
     compute::{Compute, Outcome, Verdict, panic_error, panicked},
     later::Taken,
+    parked::Waits,
     reply,
     topology::Scratch,
     trace,
@@ -49,7 +50,7 @@ struct Item {
     records: Vec<Record>,
     /// Whether those wait for the call of the segment.
     calls: bool,
-    /// In how many retry topics it has waited.
+    /// How often it has waited in retry topics.
     waited: usize,
     /// How often its next step has failed.
     failed: u32,
@@ -68,6 +69,8 @@ enum End {
     },
     /// It waits in the retry topic of that place.
     Later(usize),
+    /// An earlier one of its key waits there.
+    Behind(Waits),
     Expired,
 }
 
@@ -163,6 +166,7 @@ impl Compute {
             let place = (partition.clone(), offset);
             let Taken { record, waited, .. } = taken;
             let expired = self.requests && reply::is_expired(&record, || self.runtime.unix_millis());
+            let behind = self.behind(held, index).map(End::Behind);
             let span = trace::below(&record.headers, &*self.runtime).map(|span| (span, self.runtime.now()));
             Item {
                 place,
@@ -172,7 +176,7 @@ impl Compute {
                 waited,
                 failed: 0,
                 not_before: None,
-                end: expired.then_some(End::Expired),
+                end: if expired { Some(End::Expired) } else { behind },
                 span,
             }
         }));
@@ -364,12 +368,17 @@ impl Compute {
         for ((cause, (held, index)), mut item) in chunk.places().enumerate().zip(items) {
             let (batch, attempts) = (&held.batch, item.failed.max(1));
             let span = item.span.take().map(|(span, began)| (span, began, outcome.outgoing.len()));
+            // One of its key that came before it in the chunk may have to wait.
+            if !matches!(item.end, Some(End::Expired | End::Behind(_))) {
+                item.end = self.behind(held, index).map(End::Behind).or(item.end);
+            }
             match &item.end {
                 Some(End::Results) => self.collect(cause, batch, index, attempts, &mut item.records, outcome),
                 Some(End::DeadLetter { class, message }) => {
                     self.dead_letter(cause, batch, index, class, message, attempts, outcome);
                 }
-                Some(End::Later(topic)) => self.later(cause, batch, index, *topic, attempts, outcome),
+                Some(End::Later(topic)) => self.later(cause, held, index, *topic, attempts, outcome),
+                Some(End::Behind(waits)) => self.wait_behind(cause, held, index, *waits, outcome),
                 Some(End::Expired) => {
                     outcome.expired.push(batch.offset(index));
                     continue;

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Reservation, Topology};
+use super::{Reservation, Topology, parked::Parked};
 use crate::{
     operator::{Cost, NANOS_OF_A_CHUNK},
     record::{Batch, Offset, TopicPartition},
@@ -20,6 +20,8 @@ pub struct HeldBatch {
     /// Sequence number of the batch's first record in its lane.
     pub first: u64,
     pub _room: Reservation,
+    /// Order by key with retry topics: the keys that wait there.
+    pub parked: Option<Arc<Parked>>,
 }
 
 /// Consecutive records of a batch.
@@ -162,7 +164,12 @@ mod tests {
         for (offset, millis) in millis.iter().enumerate() {
             builder.push(Offset(offset as i64), None, None, Some(&[*millis]), Headers::default());
         }
-        let held = Arc::new(HeldBatch { batch: builder.build(), first: 0, _room: Budget::new(0).take(0) });
+        let held = Arc::new(HeldBatch {
+            batch: builder.build(),
+            first: 0,
+            _room: Budget::new(0).take(0),
+            parked: None,
+        });
         let topology = Topology::new([Arc::new(Costly) as Arc<dyn Operator>]);
         let chunks = Chunk::cut((0..millis.len()).map(|index| (&held, index)), &topology);
         chunks.iter().map(|chunk| chunk.sequences().collect()).collect()

@@ -230,7 +230,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 }
                 for (id, offset, metadata) in lanes {
                     if let Some(lane) = self.lanes.get_mut(&id) {
-                        lane.committed = (offset, metadata);
+                        lane.set_committed((offset, metadata));
                         self.suspects.committed(&lane.partition, offset);
                     }
                 }

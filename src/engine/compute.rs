@@ -167,7 +167,7 @@ impl Compute {
         later::take(&self.retries.topics, batch, index)
     }
 
-    /// What becomes of a record that has failed so many times since it was read, and has waited in so many retry topics.
+    /// What becomes of a record that has failed so many times since it was read, and has waited so often in retry topics.
     pub(super) fn verdict(&self, error: OperatorError, attempts: u32, waited: usize) -> Verdict {
         match error {
             OperatorError::BadInput { class, message } => Verdict::DeadLetter { class, message },
@@ -213,6 +213,11 @@ impl Compute {
                 *failed = 0;
                 continue;
             }
+            if let Some(behind) = self.behind(held, index) {
+                self.wait_behind(cause, held, index, behind, outcome);
+                *failed = 0;
+                continue;
+            }
             let span = trace::below(&record.headers, &*self.runtime)
                 .map(|span| (span, self.runtime.now(), outcome.outgoing.len()));
             let mut watch = outcome.work.watch(cause, &*self.runtime);
@@ -238,7 +243,7 @@ impl Compute {
                     return;
                 }
                 Verdict::Later(topic) => {
-                    self.later(cause, &held.batch, index, topic, attempts, outcome);
+                    self.later(cause, held, index, topic, attempts, outcome);
                 }
                 Verdict::Fatal(message) => {
                     let at = format!("{} offset {}", held.batch.partition, held.batch.offset(index));
@@ -320,44 +325,6 @@ impl Compute {
         let record = dead_letter::fit(letter, self.largest.dead_letters.load(Ordering::Relaxed));
         outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
         outcome.dead_letters.push(class);
-    }
-
-    /// Sends a record to the retry topic of that place, to be tried again later.
-    pub(super) fn later(
-        &self,
-        cause: usize,
-        batch: &Batch,
-        index: usize,
-        topic: usize,
-        attempts: u32,
-        outcome: &mut Outcome,
-    ) {
-        let topic = &self.retries.topics[topic];
-        let wait = u64::try_from(topic.after.as_millis()).unwrap_or(u64::MAX);
-        let mut taken = self.take(batch, index);
-        taken.tried = taken.tried.saturating_add(attempts);
-        let (partition, offset) = taken.place(batch, index);
-        let place = (partition.clone(), offset);
-        let record = later::of(taken, place, topic, self.runtime.unix_millis().saturating_add(wait));
-        let to = Destination::Result(topic.to);
-        let (size, largest) = (wire_size(&record), self.largest[to].load(Ordering::Relaxed));
-        if size > largest {
-            let message = format!(
-                "it cannot be tried again later: `{}` takes {largest} bytes, and it has {size}",
-                topic.topic
-            );
-            return self.dead_letter(
-                cause,
-                batch,
-                index,
-                classes::RETRIES_EXHAUSTED,
-                &message,
-                attempts,
-                outcome,
-            );
-        }
-        outcome.outgoing.push(Outgoing { cause, to, record });
-        outcome.retries += 1;
     }
 
     /// The reply that reports a dead letter to the caller, where one is wanted and the result topic takes it.

@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::chunk::HeldBatch;
+use super::Past;
 use crate::{
     operator::{Output, RecordId},
-    record::{Batch, Offset, TopicPartition},
+    record::{Batch, TopicPartition},
 };
 
 /// How much older than the newest one a record may be for what came before it still to be known.
@@ -56,19 +56,11 @@ pub struct Seen {
     /// Each record's, in the order in which they came, to be forgotten in that order.
     order: VecDeque<(Arc<[u8]>, i64)>,
     newest: i64,
-    history: History,
+    /// Whether what lies before the lane's start was asked for.
+    asked: bool,
     /// Whether it was said that ids are forgotten too early.
     warned: bool,
     place: Output,
-}
-
-/// What lies before the lane's start.
-enum History {
-    /// It is not known from when on it is wanted, as no record has come.
-    Unknown,
-    /// It is being read; meanwhile these wait.
-    Reading(Vec<Arc<HeldBatch>>),
-    Read,
 }
 
 impl Seen {
@@ -78,42 +70,21 @@ impl Seen {
             latest: HashMap::new(),
             order: VecDeque::new(),
             newest: i64::MIN,
-            history: History::Unknown,
+            asked: false,
             warned: false,
             place: Output::default(),
         }
     }
 
-    /// Where no record has come yet, what has to be read before those of the first batch: from when on, in milliseconds since 1970 UTC,
-    /// and up to which offset.
-    pub fn history_before(&self, first: &Batch) -> Option<(i64, Offset)> {
-        let History::Unknown = self.history else { return None };
+    /// Where no record has come yet, what has to be read before those of the first batch.
+    pub fn history_before(&mut self, first: &Batch) -> Option<Past> {
+        if std::mem::replace(&mut self.asked, true) {
+            return None;
+        }
         let timestamps = (0..first.len()).filter_map(|index| first.timestamp(index));
         let reach = millis(self.shared.within.saturating_add(LATE));
-        Some((timestamps.min().unwrap_or(0).saturating_sub(reach).max(0), first.offset(0)))
-    }
-
-    /// Keeps a batch back until the history was read; after that it is returned.
-    pub fn keep_back(&mut self, held: Arc<HeldBatch>) -> Option<Arc<HeldBatch>> {
-        match &mut self.history {
-            History::Unknown => self.history = History::Reading(vec![held]),
-            History::Reading(waiting) => waiting.push(held),
-            History::Read => return Some(held),
-        }
-        None
-    }
-
-    /// Whether batches wait for the history.
-    pub fn is_reading(&self) -> bool {
-        matches!(self.history, History::Reading(_))
-    }
-
-    /// The history was read: the batches that waited for it.
-    pub fn history_read(&mut self) -> Vec<Arc<HeldBatch>> {
-        match std::mem::replace(&mut self.history, History::Read) {
-            History::Reading(waiting) => waiting,
-            History::Unknown | History::Read => Vec::new(),
-        }
+        let since = timestamps.min().unwrap_or(0).saturating_sub(reach).max(0);
+        Some(Past::Since { since, before: first.offset(0) })
     }
 
     /// Remembers a record. Whether one with its id has come before.

@@ -146,7 +146,12 @@ mod tests {
             let offset = Offset((first + index as u64) as i64);
             builder.push(offset, None, Some(key.as_bytes()), Some(&[*millis]), headers);
         }
-        let held = Arc::new(HeldBatch { batch: builder.build(), first, _room: Budget::new(0).take(0) });
+        let held = Arc::new(HeldBatch {
+            batch: builder.build(),
+            first,
+            _room: Budget::new(0).take(0),
+            parked: None,
+        });
         let parts = vec![super::super::chunk::Part { range: 0..records.len(), held }];
         Chunk { parts, bytes: 0 }
     }

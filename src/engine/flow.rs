@@ -1,7 +1,7 @@
 //! The flow of one lane: chunks wait for room, are computed on the pool, and leave in the pipeline's order.
 
 use std::sync::{
-    Arc,
+    Arc, Weak,
     atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
@@ -17,6 +17,7 @@ use super::{
     Order, Reservation,
     chunk::Chunk,
     compute::{Outcome, RECORD_OVERHEAD},
+    parked::Parked,
     shared::{LaneId, Shared},
 };
 use crate::{operator::Cancel, record::Batch};
@@ -25,10 +26,10 @@ use crate::{operator::Cancel, record::Batch};
 pub enum LaneEvent {
     /// A chunk has been computed; they come in the order of the pipeline.
     Computed(ComputedChunk),
-    /// Records that lie before the lane's start.
-    History(LaneId, Batch),
-    /// All of those were read.
-    HistoryRead(LaneId),
+    /// Records that lie before the lane's start; `None` once all of those were read.
+    History(LaneId, Option<Batch>),
+    /// Records that wait in a retry topic, which the lane there computes later; `None` once all of those were read.
+    Parked(Weak<Parked>, Option<Batch>),
     /// Nothing more will come: the lane was stopped, and all that was computing is finished.
     Ended(LaneId),
 }

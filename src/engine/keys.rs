@@ -101,7 +101,12 @@ mod tests {
             let key = (key != *b"-").then_some(&key[..]);
             builder.push(Offset(first as i64 + index as i64), None, key, None, Headers::default());
         }
-        let held = Arc::new(HeldBatch { batch: builder.build(), first, _room: Budget::new(0).take(0) });
+        let held = Arc::new(HeldBatch {
+            batch: builder.build(),
+            first,
+            _room: Budget::new(0).take(0),
+            parked: None,
+        });
         Chunk { parts: vec![Part { range: 0..keys.len(), held }], bytes: 0 }
     }
 

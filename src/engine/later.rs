@@ -3,14 +3,19 @@
 //! A record that goes there keeps its key, its value and its headers. Headers of our own say where it was read first, and when
 //! it is tried again; operators do not see them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use super::{
     Topology,
     chunk::{Chunk, HeldBatch},
+    compute::{Compute, Outcome, Outgoing},
+    parked::Waits,
     plan::RetryTopic,
 };
-use crate::record::{Batch, Headers, Offset, Record, TopicPartition, retry};
+use crate::record::{Batch, Destination, Headers, Offset, Record, TopicPartition, classes, retry, wire_size};
 
 /// Records whose times are in one step of this many milliseconds are tried again together.
 const STEP: u64 = 100;
@@ -23,7 +28,7 @@ pub struct Taken {
     first: Option<(TopicPartition, Offset)>,
     /// How often it was tried before.
     pub tried: u32,
-    /// In how many retry topics it has waited.
+    /// How often it has waited in a retry topic, but for waiting behind another record.
     pub waited: usize,
 }
 
@@ -37,21 +42,30 @@ impl Taken {
     }
 }
 
-/// How long the records of a topic wait at most; `None` where it is no retry topic.
-pub fn longest_wait(topics: &[RetryTopic], topic: &str) -> Option<Duration> {
-    topics.iter().find(|retry| retry.topic == topic).map(|retry| retry.after)
+/// The place of a topic among the retry topics, if it is one.
+pub fn place(topics: &[RetryTopic], topic: &str) -> Option<usize> {
+    topics.iter().position(|retry| retry.topic == topic)
+}
+
+/// Of a record of a retry topic: its offset where it was read first, and when it is tried again, in milliseconds since 1970 UTC.
+/// `None` where its headers do not say.
+pub fn parked(batch: &Batch, index: usize) -> Option<(Offset, u64)> {
+    let headers = batch.record(index).headers;
+    Some((Offset(headers.number(retry::OFFSET)?), headers.number(retry::AT).unwrap_or_default()))
 }
 
 /// The record, and where it was read first.
 pub fn take(topics: &[RetryTopic], batch: &Batch, index: usize) -> Taken {
     let mut record = batch.record(index);
-    let waited = topics.iter().position(|retry| *retry.topic == *batch.partition.topic);
-    let Some(place) = waited else { return Taken { record, first: None, tried: 0, waited: 0 } };
+    let Some(place) = place(topics, &batch.partition.topic) else {
+        return Taken { record, first: None, tried: 0, waited: 0 };
+    };
     let first = first(&record.headers);
     let tried = record.headers.number(retry::ATTEMPTS).unwrap_or_default();
+    let waited = record.headers.number(retry::WAITS).unwrap_or(place + 1).min(topics.len());
     record.timestamp = record.headers.number(retry::TIMESTAMP).or(record.timestamp);
     record.headers.retain(|header| !header.name.starts_with(retry::PREFIX));
-    Taken { record, first, tried, waited: place + 1 }
+    Taken { record, first, tried, waited }
 }
 
 /// Where a record was read first, as its headers say.
@@ -67,12 +81,13 @@ pub fn of(
     topic: &RetryTopic,
     at: u64,
 ) -> Record {
-    let Taken { mut record, tried, .. } = taken;
+    let Taken { mut record, tried, waited, .. } = taken;
     for (name, value) in [
         (retry::TOPIC, partition.topic.to_string()),
         (retry::PARTITION, partition.partition.to_string()),
         (retry::OFFSET, offset.to_string()),
         (retry::ATTEMPTS, tried.to_string()),
+        (retry::WAITS, waited.to_string()),
         (retry::AT, at.to_string()),
     ] {
         record.headers.push(name, Some(value.into()));
@@ -82,6 +97,79 @@ pub fn of(
         record.headers.push(retry::TIMESTAMP, Some(timestamp.to_string().into()));
     }
     Record { to: topic.to, ..record }
+}
+
+impl Compute {
+    /// Where an earlier record of its key waits, so that this one has to wait behind it.
+    pub(super) fn behind(&self, held: &HeldBatch, index: usize) -> Option<Waits> {
+        let (keys, batch) = (held.parked.as_ref()?, &held.batch);
+        let topic = place(&self.retries.topics, &batch.partition.topic);
+        let first = match topic {
+            Some(_) => parked(batch, index)?.0,
+            None => batch.offset(index),
+        };
+        keys.before(&batch.key(index)?, first, topic)
+    }
+
+    /// Sends a record there, although it was not tried.
+    pub(super) fn wait_behind(
+        &self,
+        cause: usize,
+        held: &HeldBatch,
+        index: usize,
+        behind: Waits,
+        outcome: &mut Outcome,
+    ) {
+        let taken = self.take(&held.batch, index);
+        self.send_later(cause, held, index, taken, behind, outcome);
+    }
+
+    /// Sends a record that has failed to the retry topic of that place, to be tried again later.
+    pub(super) fn later(
+        &self,
+        cause: usize,
+        held: &HeldBatch,
+        index: usize,
+        topic: usize,
+        attempts: u32,
+        outcome: &mut Outcome,
+    ) {
+        let wait = u64::try_from(self.retries.topics[topic].after.as_millis()).unwrap_or(u64::MAX);
+        let at = self.runtime.unix_millis().saturating_add(wait);
+        let mut taken = self.take(&held.batch, index);
+        (taken.tried, taken.waited) = (taken.tried.saturating_add(attempts), topic + 1);
+        outcome.retries += 1;
+        self.send_later(cause, held, index, taken, Waits { topic, at }, outcome);
+    }
+
+    fn send_later(
+        &self,
+        cause: usize,
+        held: &HeldBatch,
+        index: usize,
+        taken: Taken,
+        waits: Waits,
+        outcome: &mut Outcome,
+    ) {
+        let (batch, retry) = (&held.batch, &self.retries.topics[waits.topic]);
+        let (partition, offset) = taken.place(batch, index);
+        let (place, tried) = ((partition.clone(), offset), taken.tried);
+        let record = of(taken, place, retry, waits.at);
+        let to = Destination::Result(retry.to);
+        let (size, largest) = (wire_size(&record), self.largest[to].load(Relaxed));
+        if size > largest {
+            let message = format!(
+                "it cannot be tried again later: `{}` takes {largest} bytes, and it has {size}",
+                retry.topic
+            );
+            let (class, attempts) = (classes::RETRIES_EXHAUSTED, tried - self.take(batch, index).tried);
+            return self.dead_letter(cause, batch, index, class, &message, attempts, outcome);
+        }
+        if let (Some(parked), Some(key)) = (&held.parked, batch.key(index)) {
+            parked.insert(&key, offset, waits);
+        }
+        outcome.outgoing.push(Outgoing { cause, to, record });
+    }
 }
 
 /// Records of a retry topic as chunks, each with its time.

@@ -67,6 +67,17 @@ impl OffsetTracker {
         sequence < self.first || self.done.get(index).copied().unwrap_or(false)
     }
 
+    /// Whether the record with that offset is done, read or not.
+    pub fn has_done(&self, offset: Offset) -> bool {
+        let read = |offset| self.offsets.binary_search(&offset).is_ok_and(|index| self.done[index]);
+        offset < self.watermark() || self.earlier.contains(&offset.0) || read(offset.0)
+    }
+
+    /// The sequence number of the first record that is not done, where one is read.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Everything before `offset` has been read. (Transaction markers and compacted records are offsets
     /// without a record.)
     pub fn read_to(&mut self, offset: Offset) {

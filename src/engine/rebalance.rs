@@ -1,10 +1,13 @@
 //! Partitions come and go. A shutdown is a revocation of all partitions.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::stream::BoxStream;
 
-use super::{Assignment, Handover, Sink, Source, flow::LaneEvent, lane::Lane, run::Engine, shared::LaneId};
+use super::{
+    Assignment, Handover, Order, Sink, Source, flow::LaneEvent, lane::Lane, later, parked::Parked,
+    run::Engine, shared::LaneId,
+};
 use crate::{
     plant::{Fault, planted},
     record::{Offset, TopicPartition},
@@ -37,13 +40,14 @@ impl Revocation {
 impl<S: Source, K: Sink> Engine<S, K> {
     /// A partition has other records than before: its topic was made again, or has lost its end.
     pub(super) fn begin_anew(&mut self, partition: &TopicPartition, start: Offset) {
-        if let Some(old) = self.by_partition.get(partition) {
-            self.remove_lanes(&[*old]);
-        }
+        let old = self.by_partition.get(partition).copied();
         // Its end as it was at the start no longer means anything.
         self.targets.insert(partition.clone(), start);
         let id = self.next_lane_id();
-        self.add_lane(id, Lane::anew(id, partition.clone(), start, &self.shared));
+        let before = old.and_then(|old| self.lanes.get(&old));
+        let lane = Lane::anew(id, partition.clone(), start, before, &self.shared);
+        self.remove_lanes(old.as_slice());
+        self.add_lane(id, lane);
     }
 
     pub(super) fn assign(&mut self, assignments: Vec<Assignment>) {
@@ -51,13 +55,32 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if !assignments.is_empty() {
             self.targets.retain(|partition, _| self.by_partition.contains_key(partition));
         }
+        // A partition of the source comes together with those of the retry topics that have its number.
+        let mut by_number = HashMap::new();
+        let mut waiting = Vec::new();
         for assignment in assignments {
-            self.targets.insert(assignment.partition.clone(), assignment.end);
+            let (partition, start) = (assignment.partition.clone(), assignment.start);
+            self.targets.insert(partition.clone(), assignment.end);
             let id = self.next_lane_id();
-            self.add_lane(id, Lane::new(id, assignment, &self.shared));
+            let parked = self.parks_keys().then(|| {
+                by_number.entry(partition.partition).or_insert_with(|| Arc::new(Parked::new())).clone()
+            });
+            self.add_lane(id, Lane::new(id, assignment, parked.clone(), &self.shared));
+            if let Some(parked) = parked {
+                waiting.push((partition, start, parked));
+            }
+        }
+        waiting.retain(|(partition, ..)| later::place(&self.plan.retries.topics, &partition.topic).is_some());
+        for (partition, start, parked) in waiting {
+            self.read_parked(&partition, start, &parked);
         }
         self.report_lag();
         self.progress.assigned(partitions);
+    }
+
+    /// Whether records wait behind one of their key that waits in a retry topic.
+    fn parks_keys(&self) -> bool {
+        self.plan.order == Order::Key && !self.plan.retries.topics.is_empty()
     }
 
     fn next_lane_id(&mut self) -> LaneId {

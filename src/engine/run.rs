@@ -2,19 +2,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    future::{Future, poll_fn, ready},
+    future::{Future, poll_fn},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use futures::{
     StreamExt,
     future::BoxFuture,
-    stream::{self, BoxStream, SelectAll},
+    stream::{BoxStream, SelectAll},
 };
 
 use super::{
@@ -42,6 +39,8 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon after a commit lag is reported, as it has just changed.
 pub const LAG_AFTER_COMMIT: Duration = Duration::from_millis(50);
 
+/// How often commits are repeated that the brokers would forget: far more often than `offsets.retention.minutes`, which is a week.
+const REPEAT_COMMITS: Duration = Duration::from_secs(3_600);
 /// The producer may hold one part in this many of the room for results.
 const SHARE_OF_PRODUCER: u64 = 8;
 /// How long leaving the group may take once everything is handed over.
@@ -118,6 +117,8 @@ pub(super) struct Engine<S, K> {
     pub now: Duration,
     /// When lag is reported next.
     pub next_lag: Duration,
+    /// When commits are repeated next that the brokers would forget.
+    pub next_repeat: Duration,
 }
 
 /// Reports the requests that were dropped; their callers receive nothing.
@@ -180,6 +181,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             began: now,
             now,
             next_lag: Duration::ZERO,
+            next_repeat: now + REPEAT_COMMITS,
         }
     }
 
@@ -222,13 +224,19 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.send()?;
         self.commit_what_is_due(now);
         self.advance_revocation(now);
+        if now >= self.next_repeat {
+            self.next_repeat = now + REPEAT_COMMITS;
+            self.lanes.values_mut().for_each(Lane::repeat_commit);
+            self.committer.done(0, now);
+        }
         if now >= self.next_lag {
             self.next_lag = now + LAG_INTERVAL;
             self.report_lag();
             self.progress.warn_of_more_dead_letters(now, false);
             // The memory is in use whether there is room or not. Half is left, so that records go on in any case.
             let ids = self.plan.deduplication.as_ref().map_or(0, |deduplication| deduplication.holds());
-            let beside = (self.plan.topology.holds() + ids).min(self.plan.budget.size() / 2);
+            let parked: u64 = self.lanes.values().map(Lane::parked_bytes).sum();
+            let beside = (self.plan.topology.holds() + ids + parked).min(self.plan.budget.size() / 2);
             self.beside = self.plan.budget.take(beside);
             self.progress.holds_bytes(self.plan.input.used(), self.plan.budget.used());
             self.progress.queues(self.outbox.queued());
@@ -301,7 +309,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    fn lane_mut(&mut self, partition: &TopicPartition) -> Option<&mut Lane> {
+    pub(super) fn lane_mut(&mut self, partition: &TopicPartition) -> Option<&mut Lane> {
         self.lanes.get_mut(self.by_partition.get(partition)?)
     }
 
@@ -317,22 +325,15 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         self.progress.consumed(&batch.partition.topic, batch.len() as u64, batch.bytes() as u64);
         let Some(id) = self.by_partition.get(&batch.partition) else { return };
-        let Some(lane) = self.lanes.get_mut(id) else { return };
-        if let Some((since, before)) = lane.history_before(&batch) {
-            let (id, stopped) = (*id, lane.stopped());
-            let history = self.source.history(&lane.partition, since, before);
-            let history = history.map(move |batch| LaneEvent::History(id, batch));
-            let wanted = history
-                .chain(stream::once(ready(LaneEvent::HistoryRead(id))))
-                .take_while(move |_| ready(!stopped.load(Relaxed)));
-            self.streams.push(wanted.boxed());
-        }
+        let id = *id;
+        self.read_history(id, &batch);
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
         lane.push(batch, room, &self.shared.compute.topology);
-        self.taken_in(*id);
+        self.taken_in(id);
     }
 
     /// A lane has taken records in: some may be done already.
-    fn taken_in(&mut self, id: LaneId) {
+    pub(super) fn taken_in(&mut self, id: LaneId) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         self.progress.dropped(lane.take_left_out());
         if lane.has_moved() {
@@ -356,16 +357,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     self.outbox.push(computed);
                 }
             }
-            LaneEvent::History(id, batch) => {
-                if let Some(lane) = self.lanes.get_mut(&id) {
-                    lane.history(&batch);
-                }
-            }
-            LaneEvent::HistoryRead(id) => {
-                if let Some(lane) = self.lanes.get_mut(&id) {
-                    lane.history_read(&self.shared.compute.topology);
-                    self.taken_in(id);
-                }
+            LaneEvent::History(id, batch) => self.history(id, batch.as_ref()),
+            LaneEvent::Parked(parked, batch) => {
+                parked.upgrade().iter().for_each(|parked| self.parked(parked, batch.as_ref()));
             }
             LaneEvent::Ended(id) => {
                 if let Some(lane) = self.lanes.get_mut(&id) {

@@ -86,6 +86,20 @@ impl From<DeliveryError> for CommitError {
     }
 }
 
+/// A part of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Past {
+    /// What lies before an offset, from the first record on whose timestamp is not below `since`.
+    Since {
+        /// In milliseconds since 1970 UTC.
+        since: i64,
+        /// The first offset that is not wanted.
+        before: Offset,
+    },
+    /// From that offset to the end as it is now, with what open transactions have written, once those have ended.
+    From(Offset),
+}
+
 /// Where records come from. The stream ends after [`close`](Source::close), once everything is handed over.
 /// An error on the stream is final: these clients cannot go on, and [`Stop`] says whether new ones can.
 pub trait Source: Stream<Item = Result<SourceEvent, Stop>> + Unpin + Send {
@@ -100,9 +114,9 @@ pub trait Source: Stream<Item = Result<SourceEvent, Stop>> + Unpin + Send {
     /// error on the stream.
     fn rewind(&mut self);
 
-    /// Reads once more what lies in a partition before an offset: from the first record whose timestamp is not below `since`, in
-    /// milliseconds since 1970 UTC. The stream waits for brokers that are away, and ends once all is read.
-    fn history(&self, partition: &TopicPartition, since: i64, before: Offset) -> BoxStream<'static, Batch>;
+    /// Reads a part of a partition beside what is read of it anyway. The stream waits for brokers that are away, and ends once all is
+    /// read.
+    fn history(&self, partition: &TopicPartition, part: Past) -> BoxStream<'static, Batch>;
 
     /// Leaves the group: reports `Revoked` for what is assigned, then ends the stream.
     fn close(&mut self);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use rdkafka::{
     ClientConfig,
     admin::{
-        AdminClient, AdminOptions, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier,
+        AdminClient, AdminOptions, ConfigResource, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
         TopicReplication,
     },
     client::DefaultClientContext,
@@ -231,6 +231,25 @@ impl Admin {
             Some(Err((_, Code::TopicAlreadyExists))) => Ok(false),
             Some(Err((_, code))) => Err(refused(KafkaError::AdminOp(code))),
             Some(Ok(_)) | None => Ok(true),
+        }
+    }
+
+    /// Gives a topic so many partitions, where it has fewer. Returns whether it had.
+    ///
+    /// # Errors
+    /// Where it does not exist, or the broker refuses.
+    pub async fn grow(&self, topic: &str, partitions: usize) -> Result<bool, AdminError> {
+        if self.describe(topic)?.partitions.len() >= partitions {
+            return Ok(false);
+        }
+        let refused = |error| self.refused("add partitions to", topic, "ALTER", &error);
+        let new = NewPartitions::new(topic, partitions);
+        match self.client.create_partitions([&new], &options()).await.map_err(refused)?.pop() {
+            // Another worker may have done it meanwhile.
+            Some(Err((_, code))) if self.describe(topic)?.partitions.len() < partitions => {
+                Err(refused(KafkaError::AdminOp(code)))
+            }
+            Some(_) | None => Ok(true),
         }
     }
 

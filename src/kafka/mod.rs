@@ -53,7 +53,7 @@ pub use log::{log, log_error};
 pub use request_client::{RequestClient, RequestEvent};
 pub use request_producer::Acknowledgement;
 pub use sink::{KafkaSink, SinkTopics};
-pub use source::KafkaSource;
+pub use source::{KafkaSource, SourceTopics};
 pub use survey::Survey;
 pub use tap::{Begin, Tap};
 pub use topics::TopicLimits;

@@ -29,6 +29,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Places {
     requests: bool,
     in_order: bool,
+    /// How many topics, the last ones, have their records in the partition `from`.
+    beside: usize,
     topics: Vec<Topic>,
 }
 
@@ -44,18 +46,21 @@ struct Topic {
 impl Places {
     /// For results whose requests may name a partition, or which are in order, as the topics say.
     pub fn new(topics: &SinkTopics) -> Self {
-        let SinkTopics { requests, in_order, ref names } = *topics;
+        let SinkTopics { requests, in_order, beside, ref names } = *topics;
         let topic = |name: &String| Topic {
             name: name.clone(),
             count: AtomicI32::new(0),
             asked_for_more: AtomicBool::new(false),
         };
-        Places { requests, in_order, topics: names.results.iter().map(topic).collect() }
+        Places { requests, in_order, beside, topics: names.results.iter().map(topic).collect() }
     }
 
     /// The partition, in that topic, for the result of a record from the source's partition `from`;
     /// `None` where librdkafka chooses, by the key if there is one.
     pub fn of(&self, to: ResultTopic, record: &Record, from: i32) -> Option<i32> {
+        if usize::from(to.0) >= self.topics.len() - self.beside {
+            return Some(from);
+        }
         let topic = &self.topics[usize::from(to.0)];
         let wish = if self.requests { reply::partition(record) } else { None };
         let count = topic.count.load(Relaxed);

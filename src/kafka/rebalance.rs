@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    SourceTopics,
     events::Events,
     fetch_queue::{Forward, Place},
     offsets::partitions,
@@ -21,16 +22,18 @@ use crate::{
 use rdkafka::{
     ClientContext, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, RebalanceProtocol},
     error::KafkaError,
     statistics::Statistics,
-    types::RDKafkaErrorCode as Code,
+    types::{RDKafkaErrorCode as Code, RDKafkaRespErr},
 };
 
 /// The consumer's context: librdkafka calls it on the poll thread.
 pub struct Rebalances {
     /// What is subscribed to, for messages.
     topics: String,
+    /// The topics of which the partitions with the same numbers are read too.
+    beside: Vec<String>,
     pub events: Events,
     pub progress: Arc<Progress>,
     forward: OnceLock<Forward>,
@@ -63,6 +66,35 @@ impl ClientContext for Rebalances {
 }
 
 impl ConsumerContext for Rebalances {
+    /// As by default, but with the partitions that go with those of the group.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let ours = self.with_those_beside(list);
+        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let changed = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.pre_rebalance(consumer, &Rebalance::Assign(&ours));
+                if cooperative { consumer.incremental_assign(&ours) } else { consumer.assign(&ours) }
+            }
+            _ => {
+                match code {
+                    RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                        self.pre_rebalance(consumer, &Rebalance::Revoke(&ours));
+                    }
+                    error => {
+                        let error = KafkaError::Rebalance(error.into());
+                        self.pre_rebalance(consumer, &Rebalance::Error(error));
+                    }
+                }
+                if cooperative { consumer.incremental_unassign(&ours) } else { consumer.unassign() }
+            }
+        };
+        if let Err(error) = changed {
+            let reason =
+                format!("the partitions {} cannot be taken or given: {error}", places(&partitions(&ours)));
+            lock(&self.state).failure.get_or_insert(Stop::Restart(reason));
+        }
+    }
+
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => self.assign(consumer, list),
@@ -73,9 +105,10 @@ impl ConsumerContext for Rebalances {
 }
 
 impl Rebalances {
-    pub fn new(topics: &[String], events: Events, progress: Arc<Progress>, reset: Reset) -> Self {
+    pub fn new(topics: &SourceTopics, events: Events, progress: Arc<Progress>, reset: Reset) -> Self {
         Rebalances {
-            topics: topics.join(", "),
+            topics: topics.subscribed.join(", "),
+            beside: topics.beside.clone(),
             events,
             progress,
             forward: OnceLock::new(),
@@ -195,6 +228,15 @@ impl Rebalances {
         starts::seek(consumer, &assignments)?;
         self.events.send(Ok(SourceEvent::Rewound(assignments)));
         Ok(())
+    }
+
+    /// The partitions that the group shares out, and those that go with them.
+    fn with_those_beside(&self, list: &TopicPartitionList) -> TopicPartitionList {
+        let of_group = partitions(list);
+        let beside = of_group.iter().flat_map(|partition| {
+            self.beside.iter().map(|topic| TopicPartition::new(topic.as_str(), partition.partition))
+        });
+        list_of(&of_group.iter().cloned().chain(beside).collect::<Vec<_>>())
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {

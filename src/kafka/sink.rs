@@ -43,6 +43,8 @@ pub struct SinkTopics {
     pub requests: bool,
     /// Whether results without a key keep the order of their source partition.
     pub in_order: bool,
+    /// How many of the result topics have their records in the partition with the number of the source's: the last ones.
+    pub beside: usize,
     /// The topics' names.
     pub names: PerTopic<String>,
 }

@@ -16,7 +16,7 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
-use super::{KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings};
+use super::{KafkaSink, KafkaSource, SinkTopics, SourceTopics, TopicLimits, settings};
 use crate::{
     config::{Pipeline, load},
     engine::{
@@ -85,6 +85,7 @@ fn sink(pipeline: &Pipeline, transactional: bool) -> KafkaSink {
     let topics = SinkTopics {
         requests: false,
         in_order: true,
+        beside: 0,
         names: PerTopic { results: vec!["results".to_owned()], dead_letters: "dead".to_owned() },
     };
     let progress = Arc::new(Progress::new(Subject::default()));
@@ -140,8 +141,8 @@ async fn offsets_that_nobody_takes_cost_the_producer_its_place_and_the_next_one_
     cluster.coordinator(MockCoordinator::Transaction(id), 1).unwrap();
     let progress = Arc::new(Progress::new(Subject::default()));
     let consumer = settings::consumer(&pipeline, false);
-    let mut source =
-        KafkaSource::new(&consumer, &["requests".to_owned()], Budget::new(1 << 20), None, progress).unwrap();
+    let topics = SourceTopics { subscribed: vec!["requests".to_owned()], beside: Vec::new() };
+    let mut source = KafkaSource::new(&consumer, &topics, Budget::new(1 << 20), None, progress).unwrap();
     let mut sink = sink(&pipeline, true);
     sink.commit_for(source.group());
     while !matches!(source.next().await, Some(Ok(SourceEvent::Assigned(list))) if !list.is_empty()) {}

@@ -20,7 +20,7 @@ use super::{
     events::Events,
     fetch_queue::FetchQueue,
     group::Group,
-    history,
+    history::{self, Ends},
     offsets::{commit_list, parts},
     permanent,
     poll::{Command, PollThread},
@@ -29,10 +29,19 @@ use super::{
     threads,
 };
 use crate::{
-    engine::{Budget, CommitError, CommitOffset, Source, SourceEvent, Stop},
-    record::{Batch, Offset, TopicPartition},
+    engine::{Budget, CommitError, CommitOffset, Past, Source, SourceEvent, Stop},
+    record::{Batch, TopicPartition},
     telemetry::Progress,
 };
+
+/// The topics that a source reads.
+#[derive(Clone, Debug, Default)]
+pub struct SourceTopics {
+    /// Those that the group shares out; a name that begins with `^` is a pattern.
+    pub subscribed: Vec<String>,
+    /// Those of which each member reads the partitions with the numbers of its others.
+    pub beside: Vec<String>,
+}
 
 /// A consumer as the engine's source.
 pub struct KafkaSource {
@@ -41,18 +50,18 @@ pub struct KafkaSource {
     consumer: Arc<BaseConsumer<Rebalances>>,
     /// For further consumers.
     config: ClientConfig,
+    ends: Ends,
     thread: Option<JoinHandle<()>>,
 }
 
 impl KafkaSource {
-    /// Joins the group and begins to read these topics; a name that begins with `^` is a pattern. `budget` bounds what is read and not done yet, and
-    /// `rate` the records a second.
+    /// Joins the group and begins to read. `budget` bounds what is read and not done yet, and `rate` the records a second.
     ///
     /// # Errors
     /// Where the consumer or its thread cannot be made.
     pub fn new(
         config: &ClientConfig,
-        topics: &[String],
+        topics: &SourceTopics,
         budget: Budget,
         rate: Option<u32>,
         progress: Arc<Progress>,
@@ -70,7 +79,7 @@ impl KafkaSource {
         // SAFETY: the poll thread owns both, and drops the queue before its consumer.
         let queue = unsafe { FetchQueue::new(consumer.client().native_ptr()) };
         consumer.context().forward_to(queue.forward());
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let names: Vec<&str> = topics.subscribed.iter().map(String::as_str).collect();
         consumer
             .subscribe(&names)
             .map_err(|error| Stop::Fatal(format!("cannot subscribe to {}: {error}", names.join(", "))))?;
@@ -79,7 +88,14 @@ impl KafkaSource {
             .name("consumer-poll".to_owned())
             .spawn(move || poll.run())
             .map_err(|error| Stop::Fatal(format!("cannot start the consumer's poll thread: {error}")))?;
-        Ok(KafkaSource { events: receiver, commands, consumer, config: config.clone(), thread: Some(thread) })
+        Ok(KafkaSource {
+            events: receiver,
+            commands,
+            consumer,
+            config: config.clone(),
+            ends: Ends::new(),
+            thread: Some(thread),
+        })
     }
 
     /// The group, for transactions.
@@ -122,8 +138,8 @@ impl Source for KafkaSource {
         let _ = self.commands.send(Command::Rewind);
     }
 
-    fn history(&self, partition: &TopicPartition, since: i64, before: Offset) -> BoxStream<'static, Batch> {
-        history::read(&self.config, partition, since, before)
+    fn history(&self, partition: &TopicPartition, part: Past) -> BoxStream<'static, Batch> {
+        history::read(&self.config, &self.ends, partition, part)
     }
 
     fn close(&mut self) {

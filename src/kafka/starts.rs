@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::{Budget, SourceEvent},
-        kafka::KafkaSource,
+        kafka::{KafkaSource, SourceTopics},
         telemetry::{Progress, Subject},
     };
 
@@ -330,8 +330,8 @@ mod tests {
             .request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE]);
         config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
         let progress = Arc::new(Progress::new(Subject::default()));
-        let source =
-            KafkaSource::new(&config, &["t".to_owned()], Budget::new(1 << 20), None, progress).unwrap();
+        let topics = SourceTopics { subscribed: vec!["t".to_owned()], beside: Vec::new() };
+        let source = KafkaSource::new(&config, &topics, Budget::new(1 << 20), None, progress).unwrap();
         let mut begins = Vec::<i64>::new();
         let stop = futures::executor::block_on_stream(source).find_map(|event| match event {
             Err(stop) => Some(Some(stop)),

@@ -44,10 +44,32 @@ impl Admin {
             let new = self.create_if_missing(&topic).await?;
             results.push(self.limit(&topic, new).await);
         }
+        self.ensure_partitions_beside(pipeline).await?;
         let new = self.create_if_missing(&topic).await?;
         let dead_letters = self.limit(&topic, new).await;
         self.warn_of_small_dead_letters(pipeline, dead_letters).await;
         Ok(TopicLimits { results, dead_letters })
+    }
+
+    /// Sees that the topics beside the source have each partition that the source has.
+    async fn ensure_partitions_beside(&self, pipeline: &Pipeline) -> Result<(), AdminError> {
+        let beside = pipeline.topics_beside();
+        if beside.is_empty() || self.is_embedded() {
+            return Ok(());
+        }
+        let partitions = self.describe(&pipeline.source.topic().topic)?.partitions.len();
+        for topic in beside {
+            // A topic that has just been created is not known to all brokers at once.
+            let known = self.find(&topic)?.is_some();
+            if known && self.grow(&topic, partitions).await? {
+                tracing::info!(
+                    topic,
+                    partitions,
+                    "a retry topic has got as many partitions as the source has"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The current limits of the pipeline's topics, which exist.

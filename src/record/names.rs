@@ -30,6 +30,7 @@ pub mod retry {
         OFFSET "pipeline.retry.offset" "Its offset there.";
         TIMESTAMP "pipeline.retry.timestamp" "Its timestamp there, in milliseconds since 1970 UTC, where it had one.";
         ATTEMPTS "pipeline.retry.attempts" "How often it was tried so far.";
+        WAITS "pipeline.retry.waits" "How often it has waited so far, this time included, but for waiting behind another record of its key.";
         AT "pipeline.retry.at" "When it is tried again, in milliseconds since 1970 UTC.";
     }
 }

@@ -18,7 +18,7 @@ use super::{
     world::{ClientId, Shared, World, lock},
 };
 use crate::{
-    engine::{Assignment, CommitError, CommitOffset, Handover, Source, SourceEvent, Stop},
+    engine::{Assignment, CommitError, CommitOffset, Handover, Past, Source, SourceEvent, Stop},
     record::{Batch, BatchBuilder, Headers, Offset, TopicPartition},
 };
 
@@ -375,7 +375,7 @@ impl Source for SimulatedSource {
         world.poke(self.client);
     }
 
-    fn history(&self, _: &TopicPartition, _: i64, _: Offset) -> BoxStream<'static, Batch> {
+    fn history(&self, _: &TopicPartition, _: Past) -> BoxStream<'static, Batch> {
         // No pipeline here leaves out what comes again.
         futures::stream::empty().boxed()
     }

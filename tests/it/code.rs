@@ -193,3 +193,51 @@ fn a_record_that_fails_waits_in_a_retry_topic_and_each_has_one_result_although_w
     assert_eq!(asked.len(), 4_000, "a record keeps its name in a retry topic");
     running.unwrap().terminate();
 }
+
+#[test]
+fn what_comes_behind_a_record_in_a_retry_topic_stays_behind_it_although_workers_are_killed() {
+    let site = Site::new("behind");
+    let folder = tempfile::tempdir().unwrap();
+    let (port, calls) = (free_port(), Calls::default());
+    let operator = format!(
+        "[operators.http]\nurl = \"http://127.0.0.1:{port}/\"\nconcurrency = 100\n\
+         [retry]\nattempts = 1\ntopic = \"{}-retry\"\nafter = [\"1 s\"]",
+        site.source
+    );
+    let retry = format!("{}-retry-1", site.source);
+    // It gets as many partitions as the source has.
+    create_topic(&site.servers, &retry, 1, &[]);
+    let file = pipeline(&site, folder.path(), &operator);
+    let producer = site.producer(4);
+    let worker = || site.start(&["run", &file], &[]);
+    let _service = Service::start(port, calls.clone());
+    let (mut first, second) = (Some(worker()), worker());
+    let mut open: BTreeSet<String> = (0..4_000).map(|n| value(n, "answered")).collect();
+    for n in 0..4_000 {
+        producer.send(&key(n), Some(value(n, "asked").as_bytes()), None);
+        if n % 400 == 0 {
+            producer.flush();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+    producer.flush();
+    records_until(&site.servers, &site.sink, LIMIT, |record| {
+        open.remove(record.value());
+        if open.len() == 2_000 || open.len() == 200 {
+            first.take().into_iter().for_each(Worker::kill);
+            first = Some(worker());
+        }
+        open.is_empty()
+    });
+    all_is_right(&site, 4_000, "answered");
+    let waited = site.read(&retry);
+    let behind = waited.iter().filter(|record| record.header("pipeline.retry.attempts") == Some("0")).count();
+    assert!(
+        waited.len() > behind + 200 && behind > 20,
+        "{} waited, {behind} of them behind others",
+        waited.len()
+    );
+    for worker in [first.unwrap(), second] {
+        worker.terminate();
+    }
+}

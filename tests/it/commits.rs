@@ -6,7 +6,7 @@ use futures::StreamExt;
 use pipeline::{
     config::load,
     engine::{Budget, CommitError, CommitOffset, Sink, Source, SourceEvent},
-    kafka::{KafkaSink, KafkaSource, SinkTopics, TopicLimits, settings},
+    kafka::{KafkaSink, KafkaSource, SinkTopics, SourceTopics, TopicLimits, settings},
     record::{Offset, PerTopic, TopicPartition},
     telemetry::{Progress, Subject},
 };
@@ -43,6 +43,7 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
         names: PerTopic { results: vec![site.sink.clone()], dead_letters: site.dead_letters.clone() },
         requests: false,
         in_order: false,
+        beside: 0,
     };
     let limits = TopicLimits { results: vec![1 << 20], dead_letters: 1 << 20 };
     let (consumer, producer) = (settings::consumer(&pipeline, false), settings::producer(&pipeline, &limits));
@@ -64,7 +65,7 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
         let mut sink = KafkaSink::new(&producer, topics, true, progress.clone()).unwrap();
         let mut source = KafkaSource::new(
             &consumer,
-            std::slice::from_ref(&site.source),
+            &SourceTopics { subscribed: vec![site.source.clone()], beside: Vec::new() },
             Budget::new(1 << 20),
             None,
             progress.clone(),

@@ -44,7 +44,11 @@ fn retry_topics_have_their_places_behind_those_of_results() {
         .collect();
     assert_eq!(topics, [("later-1", 60, 4), ("later-2", 7_200, 5)]);
     assert_eq!(pipeline.written_topics().results[4..], ["later-1", "later-2"]);
-    assert_eq!(pipeline.read_topics(), ["in", "later-1", "later-2"]);
+    assert_eq!(pipeline.subscribed_topics(), ["in", "later-1", "later-2"]);
+    assert!(pipeline.topics_beside().is_empty());
+    let pipeline = good(&format!("{}{retry}", routed()), &["order=key"]);
+    assert_eq!(pipeline.subscribed_topics(), ["in"], "their partitions come with those of the source");
+    assert_eq!(pipeline.topics_beside(), ["later-1", "later-2"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::harness::{Harness, Options};
 use crate::{
-    engine::{Budget, Deduplication, Guarantee, SourceEvent},
+    engine::{Budget, Deduplication, Guarantee, Past, SourceEvent},
     format::Formats,
     operator::RecordId,
     record::{Batch, BatchBuilder, Headers, Offset, TopicPartition},
@@ -39,8 +39,9 @@ impl Harness {
     /// Answers the question for what lies before the start, which has to have been asked with these seconds and that offset.
     async fn history(&self, since: i64, before: i64, batches: &[Batch]) {
         self.settle().await;
-        let (asked, until, sender) = self.world.lock().unwrap().histories.pop().expect("nothing was asked");
-        assert_eq!((asked, until), (1_000_000 + since * 1_000, before));
+        let (of, asked, sender) = self.world.lock().unwrap().histories.pop().expect("nothing was asked");
+        let (since, before) = (1_000_000 + since * 1_000, Offset(before));
+        assert_eq!((&*of.topic, asked), ("in", Past::Since { since, before }));
         batches.iter().for_each(|batch| sender.send(batch.clone()).unwrap());
         self.settle().await;
         assert!(self.world.lock().unwrap().histories.is_empty(), "it is asked once");

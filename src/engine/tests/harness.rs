@@ -134,8 +134,8 @@ pub struct World {
     pub sent: Vec<(Destination, Record)>,
     pub aborts: usize,
     pub rewinds: usize,
-    /// Since when and before which offset the history was asked for, and what it is: it ends once that says so.
-    pub histories: Vec<(i64, i64, mpsc::UnboundedSender<Batch>)>,
+    /// Which part of which partition was asked for, and what is there: it ends once that says so.
+    pub histories: Vec<(TopicPartition, Past, mpsc::UnboundedSender<Batch>)>,
     pub closed: bool,
     /// Whether commits never end.
     pub hold_commits: bool,
@@ -225,9 +225,9 @@ impl Source for TestSource {
         self.world.lock().unwrap().rewinds += 1;
     }
 
-    fn history(&self, _: &TopicPartition, since: i64, before: Offset) -> BoxStream<'static, Batch> {
+    fn history(&self, of: &TopicPartition, part: Past) -> BoxStream<'static, Batch> {
         let (sender, batches) = mpsc::unbounded_channel();
-        self.world.lock().unwrap().histories.push((since, before.0, sender));
+        self.world.lock().unwrap().histories.push((of.clone(), part, sender));
         UnboundedReceiverStream::new(batches).boxed()
     }
 

@@ -8,6 +8,7 @@ mod guarantees;
 mod harness;
 mod later;
 mod ordering;
+mod parked;
 mod rebalances;
 mod refused;
 mod replies;

@@ -1,7 +1,8 @@
 //! A lane: the ordered work of one partition, from its batches to what may be committed.
 
+mod reading;
+
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -21,8 +22,10 @@ use super::{
     keys::KeyGate,
     later,
     offsets::WINDOW,
+    parked::Parked,
     shared::{LaneId, Shared},
     timestamps::Timestamps,
+    waiting::Waiting,
 };
 use crate::{
     operator::Cancel,
@@ -63,13 +66,20 @@ pub struct Lane {
     seen: Option<Seen>,
     /// How many were, since that was last asked.
     left_out: u64,
-    /// Chunks that wait until the window of completed offsets reaches them, each with the time before which it is not computed, in
-    /// milliseconds since 1970 UTC: 0 but in a retry topic.
-    waiting: VecDeque<(u64, Chunk)>,
-    /// Of a retry topic: how long records wait there at most.
-    longest_wait: Option<Duration>,
-    /// What the clock said last, in milliseconds since 1970 UTC, where records wait for it.
-    clock: u64,
+    /// Whether the last commit has to be repeated.
+    stale: bool,
+    /// Whether that is being read which has come before the lane's start.
+    reads_history: bool,
+    /// Order by key with retry topics: the keys that wait there.
+    parked: Option<Arc<Parked>>,
+    /// How many partitions of those have to be read first.
+    unread: usize,
+    /// Batches that wait until all of that is read.
+    kept: Vec<Arc<HeldBatch>>,
+    /// The place of its topic among the retry topics, if it is one.
+    retry: Option<usize>,
+    /// Chunks that wait until the window of completed offsets reaches them, or for their time.
+    waiting: Waiting,
     /// Where shares are fair: the records that may be computed, and how many chunks may be computing.
     fair: Option<(FairQueue, usize)>,
     /// Where chunks enter the stream; `None` once the lane takes no more.
@@ -99,14 +109,20 @@ impl Drop for Lane {
 
 impl Lane {
     /// A lane, and the stream that computes its chunks.
-    pub fn new(id: LaneId, assignment: Assignment, shared: &Shared) -> (Lane, BoxStream<'static, LaneEvent>) {
+    pub fn new(
+        id: LaneId,
+        assignment: Assignment,
+        parked: Option<Arc<Parked>>,
+        shared: &Shared,
+    ) -> (Lane, BoxStream<'static, LaneEvent>) {
         let (input, chunks) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
         let state = Arc::<StreamState>::default();
         let cancel = Cancel::default();
         let stream = lane_stream(id, chunks, stopped.clone(), cancel.clone(), state.clone(), shared);
         let topics = &shared.compute.retries.topics;
-        let longest_wait = later::longest_wait(topics, &assignment.partition.topic);
+        let retry = later::place(topics, &assignment.partition.topic);
+        let longest_wait = retry.map(|place| topics[place].after);
         let lane = Lane {
             tracker: OffsetTracker::new(assignment.start, &assignment.metadata),
             committed: (assignment.start, assignment.metadata),
@@ -123,9 +139,13 @@ impl Lane {
             gate: (shared.order == Order::Key).then(KeyGate::default),
             seen: shared.deduplication.clone().filter(|_| longest_wait.is_none()).map(Seen::new),
             left_out: 0,
-            waiting: VecDeque::new(),
-            longest_wait,
-            clock: if longest_wait.is_some() { shared.compute.runtime.unix_millis() } else { 0 },
+            stale: false,
+            reads_history: false,
+            parked,
+            unread: 0,
+            kept: Vec::new(),
+            retry,
+            waiting: Waiting::new(longest_wait, shared.compute.runtime.unix_millis()),
             fair: shared.fair_by.clone().map(|by| {
                 let queue = FairQueue::new(by, shared.compute.topology.clone());
                 // With fewer it is sooner the next requester's turn; this many keep the cores busy.
@@ -138,18 +158,21 @@ impl Lane {
         (lane, stream)
     }
 
-    /// A lane for a partition that begins anew at `start`, so that what was committed no longer means
-    /// anything.
+    /// A lane for a partition that begins anew at `start`, so that what was committed no longer means anything; `before` is the one that
+    /// it had.
     pub fn anew(
         id: LaneId,
         partition: TopicPartition,
         start: Offset,
+        before: Option<&Lane>,
         shared: &Shared,
     ) -> (Lane, BoxStream<'static, LaneEvent>) {
         let assignment = Assignment { partition, start, metadata: String::new(), end: start };
-        let (mut lane, stream) = Lane::new(id, assignment, shared);
+        let parked = before.and_then(|before| before.parked.clone());
+        let (mut lane, stream) = Lane::new(id, assignment, parked, shared);
         // Below any watermark, so that even the start is committed.
         lane.committed.0 = Offset(-1);
+        lane.unread = before.map_or(0, |before| before.unread);
         (lane, stream)
     }
 
@@ -160,12 +183,9 @@ impl Lane {
         }
         let first = self.tracker.extend(&batch);
         self.timestamps.extend(&batch, self.committed.0);
-        let held = Arc::new(HeldBatch { batch, first, _room: room });
-        let held = match &mut self.seen {
-            Some(seen) => seen.keep_back(held),
-            None => Some(held),
-        };
-        held.into_iter().for_each(|held| self.take_in(held, topology));
+        let held = Arc::new(HeldBatch { batch, first, _room: room, parked: self.parked.clone() });
+        self.kept.push(held);
+        self.take_kept(topology);
     }
 
     /// Computes what may be computed of a batch, but for what has come before.
@@ -178,37 +198,18 @@ impl Lane {
             self.tracker.complete(again.into_iter());
         }
         let fresh = (0..held.batch.len()).filter(|index| !self.tracker.is_done(held.first + *index as u64));
-        let chunks: Vec<(u64, Chunk)> = match self.longest_wait {
+        let chunks: Vec<(u64, Chunk)> = match self.waiting.longest() {
             None => {
                 let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
                 chunks.into_iter().map(|chunk| (0, chunk)).collect()
             }
-            Some(wait) => later::cut(&held, fresh, wait, self.clock, topology),
+            Some(wait) => later::cut(&held, fresh, wait, self.waiting.clock(), topology),
         };
-        self.outstanding += chunks.iter().map(|(_, chunk)| chunk.len() as u64).sum::<u64>();
-        self.waiting.extend(chunks);
-        self.pump();
-    }
-
-    /// What has to be read before a batch, where it is the first one: from when on, in milliseconds since 1970 UTC, and up to which
-    /// offset.
-    pub fn history_before(&self, batch: &Batch) -> Option<(i64, Offset)> {
-        self.seen.as_ref().filter(|_| !self.is_stopped())?.history_before(batch)
-    }
-
-    /// Takes in records that lie before the lane's start, and are not computed.
-    pub fn history(&mut self, batch: &Batch) {
-        if let Some(seen) = &mut self.seen {
-            for index in 0..batch.len() {
-                seen.take(batch, index);
-            }
+        for (at, chunk) in chunks {
+            self.outstanding += chunk.len() as u64;
+            self.waiting.push(at, chunk);
         }
-    }
-
-    /// All of those have come: what has waited for them is computed.
-    pub fn history_read(&mut self, topology: &Topology) {
-        let waiting = self.seen.as_mut().map(Seen::history_read);
-        waiting.into_iter().flatten().for_each(|held| self.take_in(held, topology));
+        self.pump();
     }
 
     /// Says when the lane is stopped, to what reads for it.
@@ -223,22 +224,19 @@ impl Lane {
 
     /// The clock of a lane whose records wait for it: those whose time has come are computed.
     pub fn tick(&mut self, unix_millis: u64) {
-        if self.longest_wait.is_some() {
-            self.clock = unix_millis;
+        if self.waiting.tick(unix_millis) {
             self.pump();
         }
     }
 
     /// How long the next record has to wait for its time; `None` where none does.
     pub fn wait(&self) -> Option<Duration> {
-        let (due, _) = self.waiting.front()?;
-        (*due > self.clock).then(|| Duration::from_millis(due - self.clock))
+        self.waiting.wait()
     }
 
     /// Lets chunks through as far as the window of completed offsets reaches.
     pub fn pump(&mut self) {
-        while self.waiting.front().is_some_and(|(due, chunk)| *due <= self.clock && self.fits(chunk)) {
-            let Some((_, chunk)) = self.waiting.pop_front() else { break };
+        while let Some(chunk) = self.next_waiting() {
             match &mut self.fair {
                 Some((queue, _)) => queue.push(&chunk),
                 None => {
@@ -254,6 +252,17 @@ impl Lane {
             let admitted = self.admit(chunk);
             self.compute(admitted);
         }
+    }
+
+    /// The next chunk that is not so far above what is done that a commit could not remember it; one with which the watermark moves
+    /// goes in any case.
+    fn next_waiting(&mut self) -> Option<Chunk> {
+        let (watermark, first) = (self.tracker.watermark(), self.tracker.first());
+        let (windowed, idle) = (self.windowed, self.computing == 0 && self.sending == 0);
+        self.waiting.pop(|chunk| {
+            let last = chunk.last_offset().map_or(0, |offset| offset.0);
+            !windowed || last - watermark.0 < WINDOW || (idle && chunk.sequences().next() == Some(first))
+        })
     }
 
     /// Keeps back the records that have to wait for an earlier one of their key.
@@ -276,6 +285,9 @@ impl Lane {
 
     /// A chunk has been handed to the sink: records of the same keys may follow.
     pub fn sent(&mut self, chunk: &Chunk, topology: &Topology) {
+        if let (Some(parked), Some(place)) = (&self.parked, self.retry) {
+            parked.leave(place, chunk);
+        }
         if let Some(gate) = &mut self.gate {
             let next = gate.release(chunk, topology);
             self.compute(next);
@@ -303,6 +315,7 @@ impl Lane {
         self.stopped.store(true, Relaxed);
         self.input = None;
         self.waiting.clear();
+        self.kept.clear();
         (self.gate, self.fair, self.seen) = (None, None, None);
     }
 
@@ -344,7 +357,7 @@ impl Lane {
 
     /// Whether everything that was taken in is done.
     pub fn is_idle(&self) -> bool {
-        self.outstanding == 0 && !self.seen.as_ref().is_some_and(Seen::is_reading)
+        self.outstanding == 0 && self.kept.is_empty()
     }
 
     /// Whether a stopped lane has finished all of its work.
@@ -362,7 +375,17 @@ impl Lane {
     pub fn uncommitted(&self) -> Option<(Offset, String)> {
         let now = (self.tracker.watermark(), self.tracker.metadata());
         // Of a partition that has just come, records may be known as done that are not read again yet.
-        (now.0 >= self.committed.0 && now != self.committed).then_some(now)
+        (now.0 >= self.committed.0 && (self.stale || now != self.committed)).then_some(now)
+    }
+
+    /// That was committed.
+    pub fn set_committed(&mut self, committed: (Offset, String)) {
+        (self.committed, self.stale) = (committed, false);
+    }
+
+    /// Has the commit of a partition repeated that the group is not subscribed to: the brokers forget it otherwise.
+    pub fn repeat_commit(&mut self) {
+        self.stale = self.parked.is_some() && self.retry.is_some() && self.committed.0 >= Offset(0);
     }
 
     /// From the low watermark to the partition's end.
@@ -372,15 +395,6 @@ impl Lane {
             records: (end - self.tracker.watermark().0).max(0) as u64,
             uncommitted: self.timestamps.first_after(self.committed.0),
         }
-    }
-
-    fn fits(&self, chunk: &Chunk) -> bool {
-        let last = chunk.last_offset().map_or(0, |offset| offset.0);
-        !self.windowed || self.is_busy_with_nothing() || last - self.tracker.watermark().0 < WINDOW
-    }
-
-    fn is_busy_with_nothing(&self) -> bool {
-        self.computing == 0 && self.sending == 0
     }
 
     fn compute(&mut self, chunks: impl IntoIterator<Item = Chunk>) {

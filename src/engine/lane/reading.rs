@@ -1,0 +1,68 @@
+//! What has to be read before a lane's batches are computed: what has come before its start, and which keys wait in retry topics.
+
+use std::sync::Arc;
+
+use super::Lane;
+use crate::{
+    engine::{Past, Topology, parked::Parked},
+    record::Batch,
+};
+
+impl Lane {
+    /// What has to be read before a batch, where it is the first one. Batches are kept until it was.
+    pub fn history_before(&mut self, batch: &Batch) -> Option<Past> {
+        let past = self.seen.as_mut()?.history_before(batch);
+        self.reads_history |= past.is_some();
+        past
+    }
+
+    /// Whether these are the keys that wait in the partitions of its number.
+    pub fn waits_with(&self, parked: &Arc<Parked>) -> bool {
+        self.parked.as_ref().is_some_and(|own| Arc::ptr_eq(own, parked))
+    }
+
+    /// One more partition of a retry topic has to be read first.
+    pub fn await_parked(&mut self) {
+        self.unread += 1;
+    }
+
+    /// One was read.
+    pub fn parked_read(&mut self, topology: &Topology) {
+        self.unread = self.unread.saturating_sub(1);
+        self.take_kept(topology);
+    }
+
+    /// The bytes that are held for the keys that wait.
+    pub fn parked_bytes(&self) -> u64 {
+        self.parked.as_ref().filter(|_| self.retry.is_none()).map_or(0, |parked| parked.holds())
+    }
+
+    /// Takes in records that wait in a retry topic, and are computed once they come to its lane.
+    pub fn find_parked(&mut self, batch: &Batch) {
+        let (Some(parked), Some(place)) = (&self.parked, self.retry) else { return };
+        let open = (0..batch.len()).filter(|index| !self.tracker.has_done(batch.offset(*index)));
+        open.for_each(|index| parked.find(place, batch, index));
+    }
+
+    /// Takes in records that lie before the lane's start, and are not computed.
+    pub fn history(&mut self, batch: &Batch) {
+        if let Some(seen) = &mut self.seen {
+            for index in 0..batch.len() {
+                seen.take(batch, index);
+            }
+        }
+    }
+
+    /// All of those have come.
+    pub fn history_read(&mut self, topology: &Topology) {
+        self.reads_history = false;
+        self.take_kept(topology);
+    }
+
+    /// Takes in what was kept, once all is read that has to be.
+    pub(super) fn take_kept(&mut self, topology: &Topology) {
+        if !self.reads_history && self.unread == 0 {
+            std::mem::take(&mut self.kept).into_iter().for_each(|held| self.take_in(held, topology));
+        }
+    }
+}
