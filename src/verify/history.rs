@@ -1,7 +1,7 @@
 //! What was requested and what came of it: only facts, in milliseconds since 1970 UTC.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -29,12 +29,26 @@ pub struct Asked {
     pub acknowledged: Option<i64>,
     /// Where it is in the request topic; `None` without an acknowledgement.
     pub place: Option<Place>,
+    /// Where a reader of the request topic has seen it: twice where the producer's client has written a batch again.
+    pub seen: BTreeSet<Place>,
     /// How often the request topic had been recreated by then.
     pub generation: u32,
     /// When a `read_committed` reader first saw a result or a dead letter of it.
     pub answered: Option<i64>,
     /// Whether the operators drop it, so that no result is expected.
     pub silent: bool,
+}
+
+impl Asked {
+    /// How many requests it is.
+    pub fn times(&self) -> usize {
+        self.seen.len().max(1)
+    }
+
+    /// Whether it is there in the request topic.
+    pub fn is_at(&self, place: Place) -> bool {
+        self.place == Some(place) || self.seen.contains(&place)
+    }
 }
 
 /// A record of a result topic.
@@ -97,11 +111,10 @@ pub struct Deleted {
 impl Deleted {
     /// Whether that request was deleted.
     pub fn has(&self, asked: &Asked) -> bool {
-        asked.place.is_some_and(|place| {
-            self.generation == asked.generation
-                && self.partition == place.partition
-                && (self.from..self.before).contains(&place.offset)
-        })
+        let is_in = |place: &Place| {
+            self.partition == place.partition && (self.from..self.before).contains(&place.offset)
+        };
+        self.generation == asked.generation && asked.place.iter().chain(&asked.seen).any(is_in)
     }
 }
 

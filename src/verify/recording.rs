@@ -91,6 +91,15 @@ impl Recording {
         }
     }
 
+    /// Records that a reader saw this record of the request topic.
+    pub fn requested(&self, seen: &Seen) {
+        if let Some(number) = number_of(&seen.record)
+            && let Some(asked) = self.asked().get_mut(number as usize)
+        {
+            asked.seen.insert(Place { partition: seen.partition, offset: seen.offset });
+        }
+    }
+
     fn acknowledged(&self, ack: Acknowledgement) {
         if let Some(asked) = self.asked().get_mut(ack.request)
             && let Ok((partition, offset)) = ack.place

@@ -120,6 +120,8 @@ pub fn run(
             let topic = written.iter().position(|topic| **topic == *seen.topic);
             recording.seen(topic.unwrap_or_default(), &seen);
         })?;
+    let recording = world.recording.clone();
+    let requested = Tail::start(&config, &[&names.requests], move |seen| recording.requested(&seen))?;
     let mut running = Running { settings, world, faults: Vec::new(), stalled: Vec::new(), say };
     running.world.resume_asking()?;
     running.first_results()?;
@@ -130,7 +132,7 @@ pub fn run(
     let Running { mut world, mut faults, stalled, .. } = running;
     world.terminate_all();
     let rested = now();
-    drop(tail);
+    drop((tail, requested));
     say(Status::Line("reading everything that was written".to_owned()));
     let mut history = read(&config, &names, &world.recording)?;
     history.ended = std::mem::take(&mut world.ended);

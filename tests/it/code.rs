@@ -196,7 +196,18 @@ fn a_record_that_fails_waits_in_a_retry_topic_and_each_has_one_result_although_w
 
 #[test]
 fn what_comes_behind_a_record_in_a_retry_topic_stays_behind_it_although_workers_are_killed() {
-    let site = Site::new("behind");
+    what_comes_behind_stays_behind(&Site::new("behind"), &[2_000, 200]);
+}
+
+#[test]
+fn it_does_so_where_the_brokers_share_the_partitions_out() {
+    let site = Site::new("behind848").without("kafka.").with(&["kafka.group.protocol=consumer"]);
+    // Such a group takes 45 s to notice that a worker was killed.
+    what_comes_behind_stays_behind(&site, &[]);
+}
+
+/// A worker is killed when so many are open.
+fn what_comes_behind_stays_behind(site: &Site, kills: &[usize]) {
     let folder = tempfile::tempdir().unwrap();
     let (port, calls) = (free_port(), Calls::default());
     let operator = format!(
@@ -207,7 +218,7 @@ fn what_comes_behind_a_record_in_a_retry_topic_stays_behind_it_although_workers_
     let retry = format!("{}-retry-1", site.source);
     // It gets as many partitions as the source has.
     create_topic(&site.servers, &retry, 1, &[]);
-    let file = pipeline(&site, folder.path(), &operator);
+    let file = pipeline(site, folder.path(), &operator);
     let producer = site.producer(4);
     let worker = || site.start(&["run", &file], &[]);
     let _service = Service::start(port, calls.clone());
@@ -223,13 +234,13 @@ fn what_comes_behind_a_record_in_a_retry_topic_stays_behind_it_although_workers_
     producer.flush();
     records_until(&site.servers, &site.sink, LIMIT, |record| {
         open.remove(record.value());
-        if open.len() == 2_000 || open.len() == 200 {
+        if kills.contains(&open.len()) {
             first.take().into_iter().for_each(Worker::kill);
             first = Some(worker());
         }
         open.is_empty()
     });
-    all_is_right(&site, 4_000, "answered");
+    all_is_right(site, 4_000, "answered");
     let waited = site.read(&retry);
     let behind = waited.iter().filter(|record| record.header("pipeline.retry.attempts") == Some("0")).count();
     assert!(

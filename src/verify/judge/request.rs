@@ -56,7 +56,7 @@ impl Judging<'_> {
             if results[..index].iter().any(|(earlier, _)| earlier == digest) {
                 continue;
             }
-            let wanted = results.iter().filter(|(other, _)| other == digest).count();
+            let wanted = results.iter().filter(|(other, _)| other == digest).count() * asked.times();
             let there: Vec<&&Found> = found.iter().filter(|result| result.digest == *digest).collect();
             missing += wanted.saturating_sub(there.len());
             for again in there.iter().skip(wanted) {
@@ -107,7 +107,7 @@ impl Judging<'_> {
                 format!("has class {} and not {class}", letter.class)
             } else if letter.digest != request {
                 "is not the request as it came".to_owned()
-            } else if asked.place.is_some() && letter.says != asked.place {
+            } else if asked.place.is_some() && !letter.says.is_some_and(|place| asked.is_at(place)) {
                 let says = letter.says.map_or_else(|| "nowhere".to_owned(), at);
                 format!("says that the request was at {says}")
             } else {
@@ -116,7 +116,7 @@ impl Judging<'_> {
             let text = format!("the dead letter at {} {what}", at(letter.place));
             self.broken(AnomalyKind::LetterWrong, Some(number), letter.at, text);
         }
-        for again in dead.iter().skip(1) {
+        for again in dead.iter().skip(asked.times()) {
             let places: Vec<String> = dead.iter().map(|letter| at(letter.place)).collect();
             self.repeated(
                 AnomalyKind::LetterDuplicate,
@@ -125,6 +125,6 @@ impl Judging<'_> {
                 format!("dead letters at {}", places.join(" and ")),
             );
         }
-        usize::from(dead.is_empty())
+        asked.times().saturating_sub(dead.len())
     }
 }

@@ -280,3 +280,19 @@ fn what_is_left_open_vanished_ended_or_stalled_is_said() {
         ]
     );
 }
+
+#[test]
+fn a_request_that_is_twice_in_its_topic_is_two() {
+    let mut history = right();
+    for (number, again) in [(2, place(0, 70)), (BAD, place(1, 71))] {
+        let asked = &mut history.asked[number as usize];
+        asked.seen = [asked.place.unwrap(), again].into();
+    }
+    let lost = [(AnomalyKind::Lost, Some(2)), (AnomalyKind::Lost, Some(BAD))];
+    assert_eq!(broken(EXACTLY_ONCE, &history), lost);
+    history.results.push(result(2, place(0, 900)));
+    history.letters.push(Letter { says: Some(place(1, 71)), ..letter("not-a-number") });
+    assert_eq!(broken(EXACTLY_ONCE, &history), []);
+    history.results.push(result(2, place(0, 901)));
+    assert_eq!(broken(EXACTLY_ONCE, &history), [(AnomalyKind::Duplicate, Some(2))]);
+}
