@@ -3,10 +3,7 @@
 //! A record that goes there keeps its key, its value and its headers. Headers of our own say where it was read first, and when
 //! it is tried again; operators do not see them.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     Topology,
@@ -14,11 +11,9 @@ use super::{
     compute::{Compute, Outcome, Outgoing},
     parked::Waits,
     plan::RetryTopic,
+    waiting::Waiting,
 };
 use crate::record::{Batch, Destination, Headers, Offset, Record, TopicPartition, classes, retry, wire_size};
-
-/// Records whose times are in one step of this many milliseconds are tried again together.
-const STEP: u64 = 100;
 
 /// A record that was read.
 pub struct Taken {
@@ -176,24 +171,18 @@ impl Compute {
 pub fn cut(
     held: &Arc<HeldBatch>,
     fresh: impl Iterator<Item = usize>,
-    wait: Duration,
-    now: u64,
+    waiting: &mut Waiting,
     topology: &Topology,
 ) -> Vec<(u64, Chunk)> {
-    let dues: Vec<(u64, usize)> = fresh.map(|index| (due(&held.batch, index, wait, now), index)).collect();
-    let together = dues.chunk_by(|(one, _), (next, _)| one == next);
-    let chunks = together.flat_map(|dues| {
-        let chunks = Chunk::cut(dues.iter().map(|(_, index)| (held, *index)), topology);
-        chunks.into_iter().map(|chunk| (dues[0].0, chunk))
+    let time = |index| {
+        let says = held.batch.record(index).headers.number::<u64>(retry::AT);
+        (waiting.time(held.batch.key(index), says.unwrap_or_default()), index)
+    };
+    let times: Vec<(u64, usize)> = fresh.map(time).collect();
+    let together = times.chunk_by(|(one, _), (next, _)| one == next);
+    let chunks = together.flat_map(|times| {
+        let chunks = Chunk::cut(times.iter().map(|(_, index)| (held, *index)), topology);
+        chunks.into_iter().map(|chunk| (times[0].0, chunk))
     });
     chunks.collect()
-}
-
-/// When a record of a retry topic is tried again, in milliseconds since 1970 UTC: `wait` from `now` at the latest, whatever its
-/// header says.
-fn due(batch: &Batch, index: usize, wait: Duration, now: u64) -> u64 {
-    let record = batch.record(index);
-    let said = record.headers.number::<u64>(retry::AT);
-    let latest = now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    said.unwrap_or_default().min(latest).div_ceil(STEP) * STEP
 }

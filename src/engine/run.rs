@@ -219,7 +219,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.stages.report(now, &self.progress);
         if !self.plan.retries.topics.is_empty() {
             let unix_millis = self.runtime.unix_millis();
-            self.lanes.values_mut().for_each(|lane| lane.tick(unix_millis));
+            self.lanes.values_mut().for_each(|lane| lane.tick(now, unix_millis));
         }
         self.send()?;
         self.commit_what_is_due(now);

@@ -123,6 +123,7 @@ impl Lane {
         let topics = &shared.compute.retries.topics;
         let retry = later::place(topics, &assignment.partition.topic);
         let longest_wait = retry.map(|place| topics[place].after);
+        let (by_key, runtime) = (retry.is_some() && parked.is_some(), &shared.compute.runtime);
         let lane = Lane {
             tracker: OffsetTracker::new(assignment.start, &assignment.metadata),
             committed: (assignment.start, assignment.metadata),
@@ -145,7 +146,7 @@ impl Lane {
             unread: 0,
             kept: Vec::new(),
             retry,
-            waiting: Waiting::new(longest_wait, shared.compute.runtime.unix_millis()),
+            waiting: Waiting::new(longest_wait, by_key, runtime.now(), runtime.unix_millis()),
             fair: shared.fair_by.clone().map(|by| {
                 let queue = FairQueue::new(by, shared.compute.topology.clone());
                 // With fewer it is sooner the next requester's turn; this many keep the cores busy.
@@ -198,12 +199,11 @@ impl Lane {
             self.tracker.complete(again.into_iter());
         }
         let fresh = (0..held.batch.len()).filter(|index| !self.tracker.is_done(held.first + *index as u64));
-        let chunks: Vec<(u64, Chunk)> = match self.waiting.longest() {
-            None => {
-                let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
-                chunks.into_iter().map(|chunk| (0, chunk)).collect()
-            }
-            Some(wait) => later::cut(&held, fresh, wait, self.waiting.clock(), topology),
+        let chunks = if self.waiting.has_times() {
+            later::cut(&held, fresh, &mut self.waiting, topology)
+        } else {
+            let chunks = Chunk::cut(fresh.map(|index| (&held, index)), topology);
+            chunks.into_iter().map(|chunk| (0, chunk)).collect()
         };
         for (at, chunk) in chunks {
             self.outstanding += chunk.len() as u64;
@@ -223,8 +223,9 @@ impl Lane {
     }
 
     /// The clock of a lane whose records wait for it: those whose time has come are computed.
-    pub fn tick(&mut self, unix_millis: u64) {
-        if self.waiting.tick(unix_millis) {
+    pub fn tick(&mut self, now: Duration, unix_millis: u64) {
+        if self.waiting.has_times() {
+            self.waiting.tick(now, unix_millis);
             self.pump();
         }
     }

@@ -3,7 +3,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -74,17 +74,24 @@ impl Operator for Scripted {
 }
 
 /// What the machine's clock says at the start, in milliseconds since 1970 UTC.
-pub const NOW: u64 = 1_000_000;
+pub const NOW: u64 = 10_000_000;
 
 /// Work runs when the test runs it, or at once where it is `eager`.
 pub struct TestMachine {
     start: Instant,
     pub eager: bool,
     pub work: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
+    /// By how many milliseconds the clock of the day has jumped.
+    jumped: AtomicI64,
     applied: Arc<AtomicUsize>,
 }
 
 impl TestMachine {
+    /// The clock of the day jumps by so many milliseconds.
+    pub fn jump(&self, millis: i64) {
+        self.jumped.store(millis, Relaxed);
+    }
+
     /// How many records were computed.
     pub fn applied(&self) -> usize {
         self.applied.load(Relaxed)
@@ -97,7 +104,7 @@ impl Runtime for TestMachine {
     }
 
     fn unix_millis(&self) -> u64 {
-        NOW + self.start.elapsed().as_millis() as u64
+        (NOW + self.start.elapsed().as_millis() as u64).saturating_add_signed(self.jumped.load(Relaxed))
     }
 
     fn name(&self) -> &str {
@@ -346,6 +353,7 @@ impl Harness {
             start: Instant::now(),
             eager: options.eager,
             work: Mutex::default(),
+            jumped: AtomicI64::new(0),
             applied: applied.clone(),
         });
         let (events, receiver) = mpsc::unbounded_channel();

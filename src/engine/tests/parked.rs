@@ -266,3 +266,22 @@ async fn the_commit_of_a_partition_that_the_group_does_not_share_out_is_repeated
     keyed.engine.wait(3_601_000).await;
     assert_eq!(keyed.engine.world.lock().unwrap().commits.len(), before + 2, "again each hour");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_changes_neither_the_order_nor_how_long_they_wait() {
+    for jump in [-6_590_000, 6_590_000] {
+        let mut keyed = Keyed::start(3, false).await;
+        keyed.engine.records(2, 0, &[("k", "busy"), ("k", "k1")]);
+        keyed.engine.wait(1_000).await;
+        keyed.read(1);
+        keyed.engine.wait(1_000).await;
+        keyed.engine.machine.jump(jump);
+        keyed.engine.records(2, 2, &[("k", "k2")]);
+        keyed.engine.wait(1_000).await;
+        keyed.read(1);
+        keyed.engine.wait(56_000).await;
+        assert_eq!(keyed.engine.results(), [""; 0], "{jump}");
+        keyed.engine.wait(62_000).await;
+        assert_eq!(keyed.engine.results(), ["busy", "k1", "k2"], "{jump}");
+    }
+}
