@@ -234,22 +234,17 @@ impl Admin {
         }
     }
 
-    /// Gives a topic so many partitions, where it has fewer. Returns whether it had.
+    /// Gives a topic so many partitions.
     ///
     /// # Errors
     /// Where it does not exist, or the broker refuses.
-    pub async fn grow(&self, topic: &str, partitions: usize) -> Result<bool, AdminError> {
-        if self.describe(topic)?.partitions.len() >= partitions {
-            return Ok(false);
-        }
+    pub async fn grow(&self, topic: &str, partitions: usize) -> Result<(), AdminError> {
         let refused = |error| self.refused("add partitions to", topic, "ALTER", &error);
         let new = NewPartitions::new(topic, partitions);
         match self.client.create_partitions([&new], &options()).await.map_err(refused)?.pop() {
-            // Another worker may have done it meanwhile.
-            Some(Err((_, code))) if self.describe(topic)?.partitions.len() < partitions => {
-                Err(refused(KafkaError::AdminOp(code)))
-            }
-            Some(_) | None => Ok(true),
+            // Another worker has done it meanwhile.
+            Some(Err((_, Code::InvalidPartitions))) | Some(Ok(_)) | None => Ok(()),
+            Some(Err((_, code))) => Err(refused(KafkaError::AdminOp(code))),
         }
     }
 

@@ -57,11 +57,12 @@ impl Admin {
         if beside.is_empty() || self.is_embedded() {
             return Ok(());
         }
-        let partitions = self.describe(&pipeline.source.topic().topic)?.partitions.len();
+        // A topic that has just been created is not known to all brokers at once, and has been given as many.
+        let count = |topic: &str| Ok::<_, AdminError>(self.find(topic)?.map(|found| found.partitions.len()));
+        let Some(partitions) = count(&pipeline.source.topic().topic)? else { return Ok(()) };
         for topic in beside {
-            // A topic that has just been created is not known to all brokers at once.
-            let known = self.find(&topic)?.is_some();
-            if known && self.grow(&topic, partitions).await? {
+            if count(&topic)?.is_some_and(|has| has < partitions) {
+                self.grow(&topic, partitions).await?;
                 tracing::info!(
                     topic,
                     partitions,
