@@ -189,6 +189,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             if self.committer.has_transaction() {
                 self.abort("its partitions are handed over");
             }
+            // A chunk that waits for the sink would be sent after the next owner's results.
+            revocation.lanes.iter().for_each(|id| self.outbox.cut_off(*id));
         }
         let finished = revocation.finished.unwrap_or(now);
         let phases = vec![("finishing", finished - revocation.since), ("committing", now - finished)];

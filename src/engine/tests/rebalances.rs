@@ -198,3 +198,23 @@ async fn partitions_that_come_while_a_transaction_is_aborted_do_not_abort_the_ne
     assert_eq!(engine.world.lock().unwrap().aborts, 1);
     assert_eq!(engine.committed(), [1, 1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_sink_when_its_partition_is_handed_over_too_late_is_not_sent() {
+    for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce] {
+        let engine = Harness::start(Options { guarantee, ..Options::default() });
+        engine.world.lock().unwrap().room = 0;
+        engine.assign(0, 0, 1, "");
+        engine.assign(1, 0, 1, "");
+        engine.values(0, 0, &["gone"]);
+        engine.wait(100).await;
+        let (handover, mut handed_over) = Handover::new();
+        engine.report(SourceEvent::Revoked(vec![TopicPartition::new("in", 0)], handover));
+        engine.wait(11_000).await;
+        assert!((&mut handed_over).now_or_never().is_some(), "{guarantee:?}");
+        engine.world.lock().unwrap().room = 1_000;
+        engine.values(1, 0, &["ours"]);
+        engine.wait(1_000).await;
+        assert_eq!(engine.results(), ["ours"], "{guarantee:?}: the other is the next owner's to do");
+    }
+}
