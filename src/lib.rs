@@ -6,7 +6,7 @@
 //! tests and benches, and is documented by `RUSTDOCFLAGS="--cfg internals" cargo doc`.
 //!
 //! # The layout
-//! - [`record`]: what flows; [`trace`]: what it belongs to.
+//! - [`record`]: what flows; [`pieces`]: what is larger than a record may be; [`trace`]: what it belongs to.
 //! - [`value`]: what bytes mean; [`mod@format`]: bytes to values and back; [`registry`]: schemas of such bytes; [`expression`]: CEL over a record; [`operator`]: what is
 //!   done to a record.
 //! - [`factorial`]: pure arithmetic.
@@ -50,6 +50,8 @@ pub mod librdkafka;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod load;
 pub mod operator;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod pieces;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod plant;
 pub mod record;

@@ -3,6 +3,22 @@
 # need COMMAND PACKAGE: installs Debian's package where there is no such command, or says what is missing.
 need() {
   command -v "$1" >/dev/null && return
+  install_package "$1" "$2"
+  command -v "$1" >/dev/null || { echo "\`$1\` was not found: install it (Debian: apt-get install $2)" >&2; exit 1; }
+}
+
+# need_module MODULE PACKAGE: the same for a module of Python's, which may be the system's Python or another one.
+need_module() {
+  has_module "$1" && return
+  install_package "$1" "$2"
+  has_module "$1" || { echo "Python has no module \`$1\`: install it (Debian: apt-get install $2)" >&2; exit 1; }
+}
+
+has_module() {
+  python3 -c "import $1" 2>/dev/null || /usr/bin/python3 -c "import $1" 2>/dev/null
+}
+
+install_package() {
   local as_root=()
   [ "$(id -u)" = 0 ] || as_root=(sudo)
   if command -v apt-get >/dev/null && command -v "${as_root[0]:-apt-get}" >/dev/null; then
@@ -18,7 +34,6 @@ need() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
     [ -z "$ours" ] || "${as_root[@]}" rm -f "$policy"
   fi
-  command -v "$1" >/dev/null || { echo "\`$1\` was not found: install it (Debian: apt-get install $2)" >&2; exit 1; }
 }
 
 need_for_tests() {
@@ -35,5 +50,6 @@ need_for_tests() {
   need faketime faketime
   need promtool prometheus
   need python3 python3
+  need_module confluent_kafka python3-confluent-kafka
   need amtool prometheus-alertmanager
 }

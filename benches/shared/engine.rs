@@ -46,6 +46,7 @@ pub fn run_pipeline(
                 topics: Vec::new(),
             },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
+            pieces: Vec::new(),
             limits_hold: Duration::MAX,
             input: input.clone(),
             budget: Budget::new(128 << 20),

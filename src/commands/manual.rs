@@ -21,7 +21,7 @@ impl Completions {
     pub fn run(self) -> Result<(), Failure> {
         let mut script = Vec::new();
         generate(self.shell, &mut CommandLine::command(), "pipeline", &mut script);
-        stdout(&String::from_utf8_lossy(&script))
+        stdout(&script)
     }
 }
 
@@ -46,6 +46,6 @@ impl Manual {
         };
         let mut page = Vec::new();
         Man::new(command).render(&mut page).map_err(Failure::failed)?;
-        stdout(&String::from_utf8_lossy(&page))
+        stdout(&page)
     }
 }

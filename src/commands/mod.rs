@@ -2,7 +2,7 @@
 //!
 //! Commands read settings, assemble parts and print. They compute nothing and hold no state.
 //!
-//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, record, settings, simulate, telemetry, testing, value, verify. Must not know: rdkafka.
+//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, settings, simulate, telemetry, testing, value, verify. Must not know: rdkafka.
 
 mod admin_port;
 mod broker;
@@ -124,13 +124,13 @@ impl CommandLine {
 }
 
 /// Prints to standard output. A reader that has gone, such as `head`, is no failure.
-fn stdout(text: &str) -> Result<(), Failure> {
+fn stdout(text: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), Failure> {
     print(text).map(drop)
 }
 
 /// The same; says whether somebody still reads it.
-fn print(text: &str) -> Result<bool, Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
+fn print(text: &(impl AsRef<[u8]> + ?Sized)) -> Result<bool, Failure> {
+    match io::stdout().write_all(text.as_ref()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::Failed(format!("cannot write to standard output: {error}"))),

@@ -7,17 +7,19 @@ use std::{
 };
 
 use clap::Args;
+use uuid::Uuid;
 
 use super::{
     Failure,
     file::{Overrides, load_pipeline},
-    stdout,
+    print, stdout,
 };
 use crate::{
     config::Pipeline,
     format::Format,
     gateway::{Answer, CallerId, Failure as NoResult, Question, RequestId, Waiter},
     kafka::{Acknowledgement, Admin, RequestClient, RequestEvent, RequestTopics, settings},
+    pieces::Manifest,
 };
 
 /// How often to check for requests that have timed out.
@@ -137,6 +139,13 @@ fn prepare(pipeline: &Pipeline) -> Result<Admin, Failure> {
     Ok(admin)
 }
 
+/// A result, or where it is.
+#[derive(Clone)]
+enum Found {
+    Digits(String),
+    Pieces(Manifest),
+}
+
 struct Session {
     /// The message for a request that has timed out.
     timed_out: String,
@@ -162,21 +171,21 @@ impl Session {
     fn ask(&mut self, numbers: &[u64]) -> Result<(), Failure> {
         for (number, &n) in numbers.iter().enumerate() {
             // Registered first, so that no result is missed.
-            let request = if self.wait {
+            let (request, id) = if self.wait {
                 let (now, question) = (Instant::now(), Question::Number(n));
                 let produce = self.waiter.wait_for(CallerId(number), question, now, now + self.timeout);
                 match produce {
-                    Some(produce) => produce.request.0,
+                    Some(produce) => (produce.request.0, produce.id),
                     None => continue,
                 }
             } else {
-                number
+                (number, Uuid::new_v4())
             };
             if numbers.len() > 1 {
                 self.numbers.insert(request, n);
             }
             let value = self.input.encode_request(n).map_err(Failure::failed)?;
-            while !self.requests.send(request, &value).map_err(Failure::failed)? {
+            while !self.requests.send(request, id, &value).map_err(Failure::failed)? {
                 self.advance()?;
             }
             self.unacknowledged += 1;
@@ -228,8 +237,13 @@ impl Session {
             RequestEvent::Result(value) => {
                 // Results in another format than the file's belong to another caller.
                 let Ok((n, digits)) = self.output.decode_result(&value) else { return Ok(()) };
-                self.waiter.result(&Question::Number(n), &digits, now)
+                self.waiter.result(&Question::Number(n), &Found::Digits(digits), now)
             }
+            RequestEvent::Pieces { id: Some(id), manifest: Ok(manifest) } => {
+                self.waiter.result_of(id, &Found::Pieces(manifest), now)
+            }
+            // It belongs to somebody who names requests in another way, or writes pieces in another one.
+            RequestEvent::Pieces { .. } => return Ok(()),
             RequestEvent::DeadLetter { partition, offset, reason } => {
                 let failure = NoResult::DeadLetter { class: String::new(), message: reason };
                 self.waiter.fail_place(partition, offset, failure, now)
@@ -238,25 +252,24 @@ impl Session {
         self.print_all(&answers)
     }
 
-    fn print_all(&mut self, answers: &[Answer<String>]) -> Result<(), Failure> {
+    fn print_all(&mut self, answers: &[Answer<Found>]) -> Result<(), Failure> {
         answers.iter().try_for_each(|answer| self.print(answer))
     }
 
-    fn print(&mut self, answer: &Answer<String>) -> Result<(), Failure> {
+    fn print(&mut self, answer: &Answer<Found>) -> Result<(), Failure> {
         // Only numbers are requested.
         let Question::Number(n) = answer.question else { return Ok(()) };
         let total = answer.total.as_millis();
         self.hint = None;
         match (&answer.outcome, answer.acknowledged) {
             // The digits come last, as they may fill the screen.
-            (Ok(digits), Some(acknowledged)) => {
-                eprintln!("produce ack {} ms · total {total} ms", acknowledged.as_millis());
-                stdout(&format!("{n};{digits}\n"))?;
-            }
-            // Another caller's result, which was in flight.
-            (Ok(digits), None) => {
-                eprintln!("total {total} ms");
-                stdout(&format!("{n};{digits}\n"))?;
+            (Ok(found), acknowledged) => {
+                match acknowledged {
+                    Some(took) => eprintln!("produce ack {} ms · total {total} ms", took.as_millis()),
+                    // Another caller's result, which was in flight.
+                    None => eprintln!("total {total} ms"),
+                }
+                self.print_result(n, found)?;
             }
             (Err(NoResult::TimedOut), _) => {
                 self.failures += 1;
@@ -268,6 +281,33 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+impl Session {
+    fn print_result(&mut self, n: u64, found: &Found) -> Result<(), Failure> {
+        let manifest = match found {
+            Found::Digits(digits) => return stdout(&format!("{n};{digits}\n")),
+            Found::Pieces(manifest) => manifest,
+        };
+        let pieces = self.requests.pieces_of(manifest.clone());
+        let mut pieces = pieces.map_err(|error| Failure::failed(format!("{n}: {error}")))?;
+        let failed = |error| Failure::failed(format!("{n}: {error}; what is written of it is not all of it"));
+        if self.output != Format::Text {
+            let whole = pieces.try_fold(Vec::new(), |mut whole, piece| {
+                whole.extend(piece?);
+                Ok(whole)
+            });
+            let (n, digits) = self.output.decode_result(&whole.map_err(failed)?).map_err(Failure::failed)?;
+            return stdout(&format!("{n};{digits}\n"));
+        }
+        // It is not held as a whole: one piece after the other.
+        for piece in pieces {
+            if !print(&piece.map_err(failed)?)? {
+                return Ok(());
+            }
+        }
+        stdout("\n")
     }
 }
 

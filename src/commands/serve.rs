@@ -16,7 +16,7 @@ use crate::{
     config::Gateway,
     gateway::{
         Desk, DeskHandle, Status,
-        http::{Served, Server, router, trouble},
+        http::{Large, Served, Server, router, trouble},
     },
     kafka::{Admin, GatewayClients, settings},
     telemetry::{MetricsServer, RequestMetrics, announce, init_logging, install_metrics},
@@ -75,7 +75,7 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     let permits = Arc::new(Semaphore::new(gateway.in_flight));
     for route in &gateway.routes {
         let status = Arc::new(Status::default());
-        let GatewayClients { requests, events, replies } =
+        let GatewayClients { requests, events, replies, pieces } =
             GatewayClients::start(&gateway, route, admin.is_embedded(), status.clone())
                 .map_err(Failure::failed)?;
         let cache = gateway.cache / gateway.routes.len() as u64;
@@ -89,7 +89,8 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
         );
         let desk = DeskHandle::start(desk, events, permits.clone(), status);
         let (timeout, batch) = (gateway.http.timeout, gateway.batch);
-        routes.push(Arc::new(Served { route: route.clone(), desk, timeout, batch }));
+        let large = Large::new(pieces);
+        routes.push(Arc::new(Served { route: route.clone(), desk, timeout, batch, large }));
         clients.push(replies);
     }
     let (listen, ready) = (gateway.metrics, routes.clone());

@@ -169,6 +169,7 @@ impl Supervised {
             commit_records: pipeline.commit.records,
             retries: pipeline.retries.clone(),
             largest: limits.clone(),
+            pieces: pipeline.in_pieces(),
             limits_hold,
             input,
             budget,

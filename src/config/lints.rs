@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::pipeline::{
-    Guarantee, Order, Pipeline, Properties, Retries, RetryPolicy, RetryTopic, TOPIC_LIMIT,
+    Guarantee, Large, Order, Pipeline, Properties, Retries, RetryPolicy, RetryTopic, TOPIC_LIMIT,
     TRANSACTION_TIMEOUT,
 };
 use crate::{
@@ -138,6 +138,9 @@ impl Lint<'_> {
     }
 
     fn largest_record(&mut self) {
+        if self.pipeline.sink.large == Large::Pieces {
+            return;
+        }
         let Some((name, largest)) = self.largest_output() else { return };
         let needed = largest.saturating_add(wire_size(&Record::default()));
         let operator = format!("operators.{name}");

@@ -71,6 +71,7 @@ const OUT: &[Table] = &[
         set("key_format", Words("keys go on as they came"), "How keys are written: `\"text\"` (a number in digits), `\"json\"`, `\"bincode\"` (a number), `\"string\"` (UTF-8), `\"bytes\"`, `\"avro\"` or `\"protobuf\"`. Keys are converted where the source has another one."),
         set("key_avro", Words("see [`[sink.avro]`](#sinkavro)"), "With `key_format = \"avro\"`, its settings; its subject is `orders-key`."),
         set("key_protobuf", Words("see [`[sink.protobuf]`](#sinkprotobuf)"), "With `key_format = \"protobuf\"`, its settings."),
+        set("large", Value("\"dead-letter\""), "What becomes of a result that is larger than its topic takes: `\"dead-letter\"` makes its record one, `\"pieces\"` cuts the result into pieces, which a manifest names ([large.md](large.md))."),
         set("partitions", Words("as the broker has it"), "Number of partitions, if the topic has to be created."),
         set("replication", Words("as the broker has it"), "Number of replicas of each partition, if the topic has to be created."),
         set("config", Words("as the broker has it"), "The topic's own settings, if it has to be created: `config.max.message.bytes = 2_000_000` (in bytes)."),

@@ -118,8 +118,19 @@ pub struct Sink {
     pub format: Format,
     /// How the keys are written; as they come, where it is not said.
     pub key_format: Option<Format>,
+    /// What becomes of a result that is larger than its topic takes.
+    pub large: Large,
     /// Properties of the producer alone.
     pub kafka: Properties,
+}
+
+/// What becomes of a result that is larger than its topic takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Large {
+    /// Its record is a dead letter.
+    DeadLetter,
+    /// It is cut into [pieces](crate::pieces).
+    Pieces,
 }
 
 /// Where some of the results go instead of the sink's topic.
@@ -259,6 +270,12 @@ impl Pipeline {
             }
         }
         topics
+    }
+
+    /// The formats of the result topics, where results that are too large for them are cut into pieces; otherwise none.
+    pub fn in_pieces(&self) -> Vec<&'static str> {
+        let topics = self.result_topics().into_iter().filter(|_| self.sink.large == Large::Pieces);
+        topics.map(|topic| self.format_of(&topic.topic).name()).collect()
     }
 
     /// How values are written in the result topic of that name.

@@ -11,7 +11,7 @@ use super::{
     cases, duplicates,
     formats::{self, Side},
     kafka, operators,
-    pipeline::{Commit, Guarantee, Limits, Metrics, Order, Pipeline, Sink, Source, TopicSettings},
+    pipeline::{Commit, Guarantee, Large, Limits, Metrics, Order, Pipeline, Sink, Source, TopicSettings},
     retries, routes,
     tables::{legal_topic, positive, topic, topic_name, topic_settings},
 };
@@ -188,11 +188,13 @@ fn sink(root: &Reader<'_>, kafka: super::Properties) -> (Option<Sink>, Option<Bo
     let topic = topic(&table, "the topic that results go to");
     let key_format = formats::read_key(&table, Side::Sink);
     let format = formats::read(&table, Side::Sink);
+    let large = table.choice("large", &[("dead-letter", Large::DeadLetter), ("pieces", Large::Pieces)]);
+    let large = large.unwrap_or(Large::DeadLetter);
     table.finish();
     let both = format.zip(key_format);
     let sink = || {
         let (format, key_format) = both.clone()?;
-        Some(Sink { topic: topic?, format, key_format, kafka })
+        Some(Sink { topic: topic?, format, key_format, large, kafka })
     };
     (sink(), both)
 }

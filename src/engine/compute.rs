@@ -26,8 +26,9 @@ use super::{
 };
 use crate::{
     operator::{Cancel, OperatorError},
+    pieces::{self, Cut},
     plant::{Fault, planted},
-    record::{Batch, Destination, Offset, PerTopic, Record, classes, wire_size},
+    record::{Batch, Destination, Offset, PerTopic, Record, TopicPartition, classes, wire_size},
     trace::Span,
 };
 
@@ -43,6 +44,8 @@ pub struct Compute {
     pub requests: bool,
     /// The largest record that each topic takes, in bytes as [`wire_size`] counts.
     pub largest: PerTopic<AtomicU64>,
+    /// The formats of the result topics for which larger results are cut into pieces.
+    pub pieces: Vec<&'static str>,
     /// What operators wait for.
     pub away: Away,
     /// The operators, cut where some wait; empty where none does.
@@ -55,7 +58,25 @@ pub struct Outgoing {
     /// The index in the chunk of the record that caused it.
     pub cause: usize,
     pub to: Destination,
+    pub part: Part,
     pub record: Record,
+}
+
+/// What of a result a record is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    Whole,
+    /// A piece of one that is larger than its topic takes.
+    Piece,
+    /// What names the pieces before it, with the same cause; it is sent once it is known where they are.
+    Manifest,
+}
+
+impl Outgoing {
+    /// A result, dead letter or reply as it is.
+    pub fn whole(cause: usize, to: Destination, record: Record) -> Self {
+        Outgoing { cause, to, part: Part::Whole, record }
+    }
 }
 
 /// What became of a chunk.
@@ -273,7 +294,7 @@ impl Compute {
         trace::log_computed(&span, &batch.partition, batch.offset(index), took, outcome);
     }
 
-    /// Takes a record's results; makes it a dead letter where one is larger than the topic takes.
+    /// Takes a record's results; makes it a dead letter where one is larger than the topic takes, and is not to be cut.
     pub(super) fn collect(
         &self,
         cause: usize,
@@ -284,20 +305,43 @@ impl Compute {
         outcome: &mut Outcome,
     ) {
         outcome.dropped += u64::from(results.is_empty());
-        let largest = |record: &Record| self.largest[Destination::Result(record.to)].load(Ordering::Relaxed);
-        let sizes = results.iter().map(|result| (wire_size(result), largest(result)));
-        if let Some((size, largest)) = sizes.into_iter().find(|(size, largest)| size > largest) {
-            results.clear();
-            let message = format!("the result needs {size} bytes, and its topic takes {largest}");
-            self.dead_letter(cause, batch, index, classes::RESULT_TOO_LARGE, &message, attempts, outcome);
-            return;
-        }
         if self.requests && reply::partition(&batch.record(index)).is_some() {
             results.iter_mut().for_each(|result| reply::sign(result, self.runtime.name()));
         }
-        let outgoing =
-            results.drain(..).map(|record| Outgoing { cause, to: Destination::Result(record.to), record });
-        outcome.outgoing.extend(outgoing);
+        let first = outcome.outgoing.len();
+        for record in results.drain(..) {
+            let to = Destination::Result(record.to);
+            let (size, largest) = (wire_size(&record), self.largest[to].load(Ordering::Relaxed));
+            if size <= largest {
+                outcome.outgoing.push(Outgoing::whole(cause, to, record));
+            } else if !self.cut(cause, &batch.partition, batch.offset(index), record, largest, outcome) {
+                outcome.outgoing.truncate(first);
+                let message = format!("the result needs {size} bytes, and its topic takes {largest}");
+                self.dead_letter(cause, batch, index, classes::RESULT_TOO_LARGE, &message, attempts, outcome);
+                return;
+            }
+        }
+    }
+
+    /// Cuts a result into pieces, where its topic is for them; `false` where it is not, or they would be too many.
+    fn cut(
+        &self,
+        cause: usize,
+        partition: &TopicPartition,
+        offset: Offset,
+        record: Record,
+        largest: u64,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let Some(format) = self.pieces.get(usize::from(record.to.0)) else { return false };
+        let attempt = (self.runtime.random() * f64::from(u32::MAX)) as u32;
+        let id = format!("{}-{}-{offset}-{attempt:08x}", partition.topic, partition.partition);
+        let Some(Cut { pieces, manifest }) = pieces::cut(&record, &id, format, largest) else { return false };
+        let to = Destination::Result(record.to);
+        let pieces = pieces.into_iter().map(|record| Outgoing { cause, to, part: Part::Piece, record });
+        outcome.outgoing.extend(pieces);
+        outcome.outgoing.push(Outgoing { cause, to, part: Part::Manifest, record: manifest });
+        true
     }
 
     /// Makes a dead letter, and the reply for the caller that waits for one.
@@ -320,10 +364,10 @@ impl Compute {
         let (origin, attempts) = (Origin { partition, offset }, taken.tried.saturating_add(attempts));
         let letter = dead_letter::of(taken.record.clone(), &origin, class, message, attempts);
         if let Some(reply) = self.reply_to(&letter) {
-            outcome.outgoing.push(Outgoing { cause, to: Destination::SINK, record: reply });
+            outcome.outgoing.push(Outgoing::whole(cause, Destination::SINK, reply));
         }
         let record = dead_letter::fit(letter, self.largest.dead_letters.load(Ordering::Relaxed));
-        outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
+        outcome.outgoing.push(Outgoing::whole(cause, Destination::DeadLetter, record));
         outcome.dead_letters.push(class);
     }
 

@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Reservation, Token,
+    Reservation, Token, Written,
     chunk::{Chunk, RECORDS},
+    compute::Part,
     shared::LaneId,
 };
 use crate::record::{Destination, ResultTopic};
@@ -23,6 +24,8 @@ pub struct InFlight {
     pub since: Duration,
     /// The places in the chunk of records that were not delivered and are done again.
     pub again: Vec<usize>,
+    /// Where the pieces of results are that were acknowledged, with the places in the chunk of what caused them.
+    pub pieces: Vec<(usize, Written)>,
     pub _room: Reservation,
 }
 
@@ -88,15 +91,18 @@ impl Ring {
 
 /// Stands for the dead-letter topic among the result topics.
 const DEAD_LETTER: u16 = u16::MAX;
+/// Set beside the place in a chunk, for a piece of a result.
+const PIECE: usize = 1 << 15;
 
 impl Token {
     /// Names what the record at the index `cause` of a chunk has led to.
-    pub(super) fn new(chunk: u32, cause: usize, to: Destination) -> Token {
+    pub(super) fn new(chunk: u32, cause: usize, to: Destination, part: Part) -> Token {
         let to = match to {
             Destination::Result(ResultTopic(place)) => place,
             Destination::DeadLetter => DEAD_LETTER,
         };
-        Token((chunk as usize) << 32 | usize::from(to) << 16 | cause)
+        let piece = if part == Part::Piece { PIECE } else { 0 };
+        Token((chunk as usize) << 32 | usize::from(to) << 16 | piece | cause)
     }
 
     pub(super) fn chunk(self) -> u32 {
@@ -104,7 +110,12 @@ impl Token {
     }
 
     pub(super) fn cause(self) -> usize {
-        usize::from(self.0 as u16)
+        usize::from(self.0 as u16) & !PIECE
+    }
+
+    /// Whether it is a piece of a result.
+    pub(super) fn is_piece(self) -> bool {
+        self.0 & PIECE != 0
     }
 
     pub(super) fn destination(self) -> Destination {
@@ -115,8 +126,8 @@ impl Token {
     }
 }
 
-// A token has to fit librdkafka's opaque pointer, and a place in a chunk 16 bits of it.
-const _: () = assert!(usize::BITS == 64 && RECORDS < 1 << 16);
+// A token has to fit librdkafka's opaque pointer, and a place in a chunk 15 bits of it.
+const _: () = assert!(usize::BITS == 64 && RECORDS < PIECE);
 
 #[cfg(test)]
 mod tests {
@@ -133,6 +144,7 @@ mod tests {
             bytes: 0,
             since: Duration::ZERO,
             again: Vec::new(),
+            pieces: Vec::new(),
             _room: Budget::new(0).take(0),
         }
     }
@@ -160,8 +172,11 @@ mod tests {
             Destination::Result(ResultTopic(300)),
             Destination::DeadLetter,
         ] {
-            let token = Token::new(u32::MAX, 1_999, to);
-            assert_eq!((token.chunk(), token.cause(), token.destination()), (u32::MAX, 1_999, to));
+            for part in [Part::Whole, Part::Piece] {
+                let token = Token::new(u32::MAX, 1_999, to, part);
+                assert_eq!((token.chunk(), token.cause(), token.destination()), (u32::MAX, 1_999, to));
+                assert_eq!(token.is_piece(), part == Part::Piece);
+            }
         }
     }
 }

@@ -163,7 +163,7 @@ impl Compute {
         if let (Some(parked), Some(key)) = (&held.parked, batch.key(index)) {
             parked.insert(&key, offset, waits);
         }
-        outcome.outgoing.push(Outgoing { cause, to, record });
+        outcome.outgoing.push(Outgoing::whole(cause, to, record));
     }
 }
 

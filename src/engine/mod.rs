@@ -6,7 +6,7 @@
 //! One task owns all state, so there is no lock. What takes time (computing, committing) runs elsewhere and
 //! comes back as an event. `run.rs` is the loop; the files beside it handle the events.
 //!
-//! Knows: operator, plant, record, telemetry, trace. Must not know: rdkafka, toml, clap.
+//! Knows: operator, pieces, plant, record, telemetry, trace. Must not know: rdkafka, toml, clap.
 
 mod away;
 mod budget;
@@ -55,7 +55,7 @@ pub use offsets::{OffsetTracker, WINDOW};
 pub use plan::{Guarantee, Order, Plan, Retries, RetryPolicy, RetryTopic};
 pub use run::run;
 pub use runtime::{Machine, Runtime};
-pub use sink::{Delivery, DeliveryError, Refusal, SendError, Sink, Token};
+pub use sink::{Delivery, DeliveryError, Refusal, SendError, Sink, Token, Written};
 pub use source::{Assignment, CommitError, CommitOffset, Handover, Past, Source, SourceEvent};
 pub use stop::Stop;
 pub use topology::{Scratch, Topology};

@@ -97,6 +97,8 @@ pub struct Plan {
     pub retries: Retries,
     /// The largest record that each topic takes, in bytes as [`wire_size`](crate::record::wire_size) counts.
     pub largest: PerTopic<u64>,
+    /// The formats of the result topics for which larger results are cut into pieces; the first topics of the sink, or none.
+    pub pieces: Vec<&'static str>,
     /// For how long from the start those sizes are certain: a record that is refused for its size
     /// nevertheless is found by sending records alone. Later, a refusal asks for new clients, with
     /// [`Stop::TopicLimits`](super::Stop::TopicLimits).

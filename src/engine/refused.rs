@@ -82,6 +82,11 @@ impl Suspects {
         Ok(true)
     }
 
+    /// The record is sent in another way from now on.
+    pub fn acquit(&mut self, partition: &TopicPartition, offset: Offset) {
+        self.records.remove(&(partition.clone(), offset));
+    }
+
     /// Replaces results that were certainly refused by dead letters.
     pub fn replace(&self, chunk: &Chunk, outcome: &mut Outcome, compute: &Compute) {
         for (cause, (held, index)) in chunk.places().enumerate() {
@@ -103,10 +108,10 @@ impl Suspects {
                 letter.timestamp = None;
                 if let Some(reply) = compute.reply_to(&letter).filter(|_| !suspect.unanswered) {
                     let to = Destination::SINK;
-                    outcome.outgoing.push(Outgoing { cause, to, record: reply });
+                    outcome.outgoing.push(Outgoing::whole(cause, to, reply));
                 }
                 let record = dead_letter::fit(letter, compute.largest.dead_letters.load(Relaxed));
-                outcome.outgoing.push(Outgoing { cause, to: Destination::DeadLetter, record });
+                outcome.outgoing.push(Outgoing::whole(cause, Destination::DeadLetter, record));
                 outcome.dead_letters.push(class);
             }
             if suspect.bare {

@@ -146,6 +146,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             runtime: runtime.clone(),
             requests: plan.requests,
             largest: plan.largest.map(|largest| AtomicU64::new(*largest)),
+            pieces: plan.pieces.clone(),
             away: Away::default(),
             segments: Segment::cut(&plan.topology),
         };

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration, vec};
 
 use super::{
     Delivery, DeliveryError, Order, SendError, Sink, Source, Stop, Token,
-    compute::Outgoing,
+    compute::{Outgoing, Part},
     flow::ComputedChunk,
     in_flight::{InFlight, Ring},
     ready::Ready,
@@ -12,8 +12,9 @@ use super::{
     shared::LaneId,
 };
 use crate::{
+    pieces,
     plant::{Fault, planted},
-    record::{Destination, FRAME, PerTopic},
+    record::{Destination, FRAME, PerTopic, Record},
     telemetry::Progress,
 };
 
@@ -109,6 +110,36 @@ impl Outbox {
     }
 }
 
+/// What became of the pieces of a result.
+enum Pieces {
+    /// All are there, and the manifest says where.
+    Acknowledged,
+    /// Some are not acknowledged yet.
+    Awaited,
+    /// Some were not delivered, so that the result is made again.
+    Failed,
+    /// Not all are in one partition, as the topic has just got more.
+    Scattered,
+}
+
+impl Outbox {
+    /// Writes into a manifest where its pieces are, if they are there.
+    fn complete(&mut self, token: Token, manifest: &mut Record) -> Pieces {
+        let Some(sent) = self.in_flight.get_mut(token.chunk()) else { return Pieces::Failed };
+        if sent.again.contains(&token.cause()) {
+            return Pieces::Failed;
+        }
+        let pieces = sent.pieces.iter().filter(|(cause, _)| *cause == token.cause()).map(|(_, at)| *at);
+        let partition = pieces.clone().next().map_or(0, |first| first.partition);
+        let offsets: Vec<i64> = pieces.clone().map(|piece| piece.offset).collect();
+        match pieces::complete(manifest, partition, &offsets) {
+            true if pieces.clone().any(|piece| piece.partition != partition) => Pieces::Scattered,
+            true => Pieces::Acknowledged,
+            false => Pieces::Awaited,
+        }
+    }
+}
+
 /// Consecutive acknowledgements of the same chunk in the same topic, reported as one.
 struct AckRun {
     now: Duration,
@@ -150,7 +181,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             let (number, partition) = (*number, *partition);
             let next = self.outbox.held.take().or_else(|| {
                 let outgoing = left.next()?;
-                Some((Token::new(number, outgoing.cause, outgoing.to), outgoing))
+                Some((Token::new(number, outgoing.cause, outgoing.to, outgoing.part), outgoing))
             });
             match next {
                 Some((token, outgoing)) => {
@@ -203,6 +234,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             bytes,
             since: self.now,
             again: Vec::new(),
+            pieces: Vec::new(),
             _room: room,
         });
         self.outbox.open = Some(Open { number, lane, partition, left: outcome.outgoing.into_iter() });
@@ -223,7 +255,24 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Sends one record. Returns `false` where the sink has no room, or the record has to wait until it is
     /// alone: then it is kept, and goes first.
-    fn send_one(&mut self, partition: i32, token: Token, outgoing: Outgoing) -> Result<bool, Stop> {
+    fn send_one(&mut self, partition: i32, token: Token, mut outgoing: Outgoing) -> Result<bool, Stop> {
+        if outgoing.part == Part::Manifest {
+            match self.outbox.complete(token, &mut outgoing.record) {
+                Pieces::Acknowledged => {}
+                Pieces::Awaited => {
+                    self.outbox.held = Some((token, outgoing));
+                    return Ok(false);
+                }
+                Pieces::Failed => {
+                    self.not_sent(token);
+                    return Ok(true);
+                }
+                Pieces::Scattered => {
+                    let reason = "the pieces of a result are in several partitions".to_owned();
+                    return self.not_taken(token, DeliveryError::Again(reason));
+                }
+            }
+        }
         if !self.suspects.is_empty() && !self.may_be_next(token) {
             self.outbox.held = Some((token, outgoing));
             return Ok(false);
@@ -239,13 +288,24 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.outbox.held = Some((token, outgoing));
                 Ok(false)
             }
-            Err(SendError::Failed(error)) => {
-                self.handed_over(token);
-                if let Some(error) = self.not_delivered(token, error)? {
-                    self.abort_for(&error);
-                }
-                Ok(true)
-            }
+            Err(SendError::Failed(error)) => self.not_taken(token, error),
+        }
+    }
+
+    /// A record will not be delivered. The next one may be sent.
+    fn not_taken(&mut self, token: Token, error: DeliveryError) -> Result<bool, Stop> {
+        self.handed_over(token);
+        if let Some(error) = self.not_delivered(token, error)? {
+            self.abort_for(&error);
+        }
+        Ok(true)
+    }
+
+    /// A record is not sent, as what caused it is done again.
+    fn not_sent(&mut self, token: Token) {
+        self.handed_over(token);
+        if let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) {
+            sent.remaining -= 1;
         }
     }
 
@@ -281,10 +341,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
         for Delivery { token, result } in deliveries.drain(..) {
             let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { continue };
             self.outbox.queued[token.destination()] -= 1;
-            if let Err(error) = result {
-                // Only after the other deliveries, which may be refused as well.
-                abort = abort.or(self.not_delivered(token, error)?);
-                continue;
+            match result {
+                Err(error) => {
+                    // Only after the other deliveries, which may be refused as well.
+                    abort = abort.or(self.not_delivered(token, error)?);
+                    continue;
+                }
+                Ok(written) if token.is_piece() => sent.pieces.push((token.cause(), written)),
+                Ok(_) => {}
             }
             run.add(sent.since, token.destination(), &self.progress);
             sent.remaining -= 1;
@@ -322,7 +386,14 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let to = token.destination();
                 let certain = self.suspects.refused(partition, offset, to, refusal)?;
                 if let (true, Destination::Result(_), Some(size)) = (certain, to, refusal.too_large) {
-                    self.shared.compute.largest[to].fetch_min(size + FRAME - 1, Relaxed);
+                    let largest = &self.shared.compute.largest[to];
+                    if token.is_piece() {
+                        // The next pieces are smaller.
+                        largest.fetch_min(size / 2, Relaxed);
+                        self.suspects.acquit(partition, offset);
+                    } else {
+                        largest.fetch_min(size + FRAME - 1, Relaxed);
+                    }
                 }
             }
             DeliveryError::Abort(_) | DeliveryError::Again(_) => {}

@@ -16,8 +16,17 @@ pub struct Token(pub usize);
 pub struct Delivery {
     /// The token that the record was sent with.
     pub token: Token,
-    /// Acknowledged, or why not.
-    pub result: Result<(), DeliveryError>,
+    /// Where it is, once it is acknowledged, or why not.
+    pub result: Result<Written, DeliveryError>,
+}
+
+/// Where an acknowledged record is in its topic.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Written {
+    /// The partition's number.
+    pub partition: i32,
+    /// The record's offset there.
+    pub offset: i64,
 }
 
 /// Why a record was not delivered.

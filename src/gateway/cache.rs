@@ -27,6 +27,13 @@ impl Cache {
         self.answers.get(question).cloned()
     }
 
+    /// Keeps no result for this question any more.
+    pub fn remove(&mut self, question: &Question) {
+        if let Some((question, reply)) = self.answers.pop_entry(question) {
+            self.bytes -= size(&question, &reply);
+        }
+    }
+
     /// Keeps a result, instead of an older one for the same question.
     pub fn put(&mut self, question: Question, reply: Arc<Reply>) {
         let needed = size(&question, &reply);
@@ -50,7 +57,8 @@ fn size(question: &Question, reply: &Reply) -> u64 {
         Question::Number(_) => 0,
         Question::Value(value) => value.len(),
     };
-    ENTRY + (question + reply.value.len()) as u64
+    let manifest = reply.pieces.as_ref().map_or(0, |manifest| ENTRY + 8 * manifest.pieces);
+    ENTRY + manifest + (question + reply.value.len()) as u64
 }
 
 #[cfg(test)]
@@ -58,7 +66,7 @@ mod tests {
     use super::*;
 
     fn reply(value: &'static str) -> Arc<Reply> {
-        Arc::new(Reply { value: value.into(), partition: 0, offset: 0, worker: None })
+        Arc::new(Reply { value: value.into(), partition: 0, offset: 0, worker: None, pieces: None })
     }
 
     fn number(n: u64) -> Question {
@@ -87,6 +95,9 @@ mod tests {
         cache.put(number(2), reply("second"));
         assert_eq!(cache.get(&number(2)), None);
         assert!(cache.get(&number(1)).is_some());
+        cache.remove(&number(1));
+        cache.remove(&number(1));
+        assert_eq!((cache.get(&number(1)), cache.bytes), (None, 0));
         let mut none = Cache::new(0);
         none.put(number(1), reply(""));
         assert_eq!((none.get(&number(1)), none.bytes), (None, 0));

@@ -2,17 +2,20 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{Answer, Cache, CallerId, Failure, Produce, Question, RequestId, Status, Trace, Waiter};
 use crate::{
     config::{Correlation, Values},
+    pieces::Manifest,
     telemetry::{RequestMetrics, RequestOutcome},
 };
 
@@ -32,6 +35,14 @@ pub struct Reply {
     pub offset: i64,
     /// The worker that computed it, where it says so.
     pub worker: Option<String>,
+    /// Where the result is, if it is in pieces: then the value is empty.
+    pub pieces: Option<Manifest>,
+}
+
+/// Reads results that are in pieces.
+pub trait Pieces: Send + Sync + 'static {
+    /// These of the pieces that a manifest names, in order; a sentence where one cannot be read, and nothing after it.
+    fn read(&self, manifest: &Manifest, pieces: Range<usize>) -> BoxStream<'static, Result<Bytes, String>>;
 }
 
 /// What the Kafka clients report to the desk.
@@ -114,8 +125,14 @@ pub trait RequestSink: Send + 'static {
 
 /// What a caller sends to the desk.
 pub(super) enum Command {
-    Ask { caller: CallerId, wish: Wish, answer_to: oneshot::Sender<Answered> },
+    Ask {
+        caller: CallerId,
+        wish: Wish,
+        answer_to: oneshot::Sender<Answered>,
+    },
     Forget(CallerId),
+    /// The answer that is kept does not hold any more.
+    ForgetAnswer(Question),
     End,
 }
 
@@ -205,6 +222,7 @@ impl<R: RequestSink> Desk<R> {
                 match command {
                     Command::Ask { caller, wish, answer_to } => self.ask(caller, wish, answer_to),
                     Command::Forget(caller) => self.forget(caller),
+                    Command::ForgetAnswer(question) => self.cache.remove(&question),
                     Command::End => return self.end(),
                 }
             }
@@ -307,6 +325,9 @@ impl<R: RequestSink> Desk<R> {
     }
 
     fn reply(&mut self, id: Option<Uuid>, reply: Arc<Reply>, old: bool, now: Instant) {
+        if reply.pieces.is_some() {
+            return self.reply_in_pieces(id, reply, old, now);
+        }
         let answers = match (self.correlation, self.values.question_of(&reply.value)) {
             (Correlation::Value, Some(question)) => {
                 let answers = self.waiter.result(&question, &reply, now);
@@ -317,6 +338,15 @@ impl<R: RequestSink> Desk<R> {
             // This is no result of ours.
             (Correlation::Value, None) => Vec::new(),
         };
+        self.found(answers, old);
+    }
+
+    /// A manifest does not say which question it answers, but its id does.
+    fn reply_in_pieces(&mut self, id: Option<Uuid>, reply: Arc<Reply>, old: bool, now: Instant) {
+        let answers = id.map(|id| self.waiter.result_of(id, &reply, now)).unwrap_or_default();
+        if let (Correlation::Value, Some(answer)) = (self.correlation, answers.first()) {
+            self.cache.put(answer.question.clone(), reply);
+        }
         self.found(answers, old);
     }
 

@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    Answer, CallerId, Failure, Status,
+    Answer, CallerId, Failure, Question, Status,
     desk::{Answered, Command, Desk, Event, RequestSink, Wish},
 };
 
@@ -78,6 +78,11 @@ impl DeskHandle {
             trace.answered(answered.answer.total, &answered.answer.outcome);
         }
         answered
+    }
+
+    /// The answer that is kept for this question does not hold any more.
+    pub fn forget_answer(&self, question: Question) {
+        let _ = self.commands.send(Command::ForgetAnswer(question));
     }
 
     /// Answers all callers that wait with a failure, and ends the desk.

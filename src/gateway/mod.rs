@@ -4,7 +4,7 @@
 //! its waiter and its [`Cache`]; HTTP handlers reach it by a [`DeskHandle`]. What has been produced,
 //! acknowledged and read comes as an [`Event`], and requests go to a [`RequestSink`].
 //!
-//! Knows: config, format, http, telemetry, trace. Must not know: rdkafka, clap.
+//! Knows: config, format, http, pieces, telemetry, trace. Must not know: rdkafka, clap.
 
 mod cache;
 mod desk;
@@ -18,7 +18,7 @@ mod values;
 mod waiter;
 
 pub use cache::Cache;
-pub use desk::{Answered, Desk, Event, Reply, RequestRecord, RequestSink, Wish};
+pub use desk::{Answered, Desk, Event, Pieces, Reply, RequestRecord, RequestSink, Wish};
 pub use handle::{DeskHandle, Permit};
 pub use status::Status;
 pub use trace::Trace;

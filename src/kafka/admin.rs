@@ -53,6 +53,15 @@ pub enum AdminError {
         /// The addresses of the brokers.
         servers: String,
     },
+    /// The topic is compacted, and results are to be written in pieces.
+    #[error(
+        "the topic {topic} is compacted, which would delete the pieces of large results: write them to a topic with \
+         cleanup.policy=delete, or take `large = \"pieces\"` out of [sink]"
+    )]
+    Compacted {
+        /// Its name.
+        topic: String,
+    },
     /// The user lacks a right.
     #[error(
         "cannot {what} topic {topic}: this user lacks the right {right} on it{}; an ACL must give it",

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use rdkafka::{
     ClientConfig, Message,
     error::KafkaError,
-    message::{BorrowedMessage, Headers as _, OwnedHeaders},
+    message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
 };
 use thiserror::Error;
 
@@ -15,6 +15,7 @@ use super::{
     request_producer::{Acknowledgement, RequestProducer},
     settings,
 };
+use crate::record::CORRELATION_ID;
 
 /// Why requests cannot be sent.
 #[derive(Error, Debug)]
@@ -113,6 +114,11 @@ impl Exchange {
     ) -> Result<bool, String> {
         self.producer.send(request, key, Some(value), headers)
     }
+}
+
+/// The header by which a result says which request it answers.
+pub fn correlation_id(id: &[u8]) -> OwnedHeaders {
+    OwnedHeaders::new_with_capacity(1).insert(Header { key: CORRELATION_ID, value: Some(id) })
 }
 
 /// The value of the last header of that name, like Kafka's `lastHeader`.

@@ -2,22 +2,22 @@
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    ClientConfig, Message,
-    message::{BorrowedMessage, Header, OwnedHeaders},
-};
+use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
 
 use super::{
-    exchange::{Exchange, Listener, RequestError, RequestTopics, header},
+    PieceError, PieceReader,
+    exchange::{Exchange, Listener, RequestError, RequestTopics, correlation_id, header},
     request_producer::Acknowledgement,
 };
 use crate::{
     format::Format,
-    load::{Answer, Book, PlannedRequest, Reading, Target, TargetTopics},
-    record::{CORRELATION_ID, error},
+    load::{Answer, Book, Fingerprint, PlannedRequest, Reading, Target, TargetTopics},
+    pieces::Manifest,
+    record::{CORRELATION_ID, MANIFEST, PIECE, error},
 };
 
 /// How long after the last answer a second one may still come: an answer that was written is read within this
@@ -37,7 +37,12 @@ impl KafkaTarget {
     /// # Errors
     /// Where the brokers do not answer, or a topic is not there.
     pub fn new(config: &ClientConfig, topics: &TargetTopics, book: Arc<Book>) -> Result<Self, RequestError> {
-        let listener = Reports { book: book.clone(), format: topics.result_format.clone() };
+        let listener = Reports {
+            book: book.clone(),
+            format: topics.result_format.clone(),
+            config: config.clone(),
+            results: topics.results.clone(),
+        };
         let names = RequestTopics {
             requests: topics.requests.clone(),
             results: topics.results.clone(),
@@ -53,10 +58,13 @@ impl Target for KafkaTarget {
     /// results and dead letters have both.
     fn send(&self, request: PlannedRequest) -> Result<(), String> {
         let id = self.book.run().id(request.number);
-        let headers =
-            OwnedHeaders::new_with_capacity(1).insert(Header { key: CORRELATION_ID, value: Some(&id) });
         let value = self.format.encode_request(request.n).map_err(|error| format!("not sent: {error}"))?;
-        match self.exchange.send(request.number as usize, Some(id.as_bytes()), &value, Some(headers)) {
+        match self.exchange.send(
+            request.number as usize,
+            Some(id.as_bytes()),
+            &value,
+            Some(correlation_id(id.as_bytes())),
+        ) {
             Ok(true) => Ok(()),
             Ok(false) => Err("not sent: the producer's queue is full".to_owned()),
             Err(reason) => Err(format!("not sent: {reason}")),
@@ -72,12 +80,39 @@ impl Target for KafkaTarget {
 struct Reports {
     book: Arc<Book>,
     format: Format,
+    /// For the pieces of large results.
+    config: ClientConfig,
+    results: String,
 }
 
 impl Reports {
     /// The number of the request that the record answers, if it is one of this run.
     fn number(&self, record: &BorrowedMessage<'_>) -> Option<u64> {
         self.book.run().number(header(record, CORRELATION_ID)?)
+    }
+}
+
+impl Reports {
+    /// Reads a result in pieces on a thread of its own, so that it does not hold up the others' times. It has been answered once
+    /// all of it is there.
+    fn read_pieces(&self, number: u64, manifest: &[u8]) {
+        let reader = Manifest::read(manifest).and_then(|manifest| {
+            if self.format != Format::Text {
+                return Err(format!("a result in pieces is read as text, and it is {}", manifest.format));
+            }
+            let all = 0..manifest.offsets.len();
+            PieceReader::new(&self.config, &self.results, manifest, all).map_err(|error| error.to_string())
+        });
+        let book = self.book.clone();
+        thread::spawn(move || {
+            let read = reader.and_then(|mut reader| in_pieces(&mut reader));
+            match &read {
+                Ok((n, digits)) => {
+                    book.answered(number, Answer::Result { n: *n, digits: *digits }, Instant::now());
+                }
+                Err(reason) => book.answered(number, Answer::Failed(reason), Instant::now()),
+            }
+        });
     }
 }
 
@@ -91,7 +126,12 @@ impl Listener for Reports {
 
     fn result(&self, record: &BorrowedMessage<'_>) -> bool {
         let at = Instant::now();
-        if let Some(number) = self.number(record) {
+        let Some(number) = self.number(record).filter(|_| header(record, PIECE).is_none()) else {
+            return true;
+        };
+        if header(record, MANIFEST).is_some() {
+            self.read_pieces(number, record.payload().unwrap_or_default());
+        } else {
             self.book.answered(number, result(&self.format, record.payload().unwrap_or_default()), at);
         }
         true
@@ -125,6 +165,24 @@ fn result(format: &Format, value: &[u8]) -> Answer<'static> {
     }
 }
 
+/// Reads a result in pieces, which are text: its n, and the digits' fingerprint.
+fn in_pieces(
+    pieces: &mut impl Iterator<Item = Result<Vec<u8>, PieceError>>,
+) -> Result<(Option<u64>, Option<Fingerprint>), String> {
+    let (mut n, mut reading, mut are_digits) = (None, Reading::default(), true);
+    for (place, piece) in pieces.enumerate() {
+        let piece = piece.map_err(|error| error.to_string())?;
+        let mut digits = &piece[..];
+        if place == 0 {
+            let at = piece.iter().position(|byte| *byte == b';').unwrap_or(0);
+            n = Format::Text.decode_request(&piece[..at]).ok();
+            digits = piece.get(at + 1..).unwrap_or_default();
+        }
+        are_digits &= reading.take(digits);
+    }
+    Ok((n, (n.is_some() && are_digits).then(|| reading.fingerprint()).flatten()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +196,20 @@ mod tests {
             let answer = result(&format, &format.encode_result(30, &factorial).unwrap());
             assert_eq!(answer, Answer::Result { n: Some(30), digits: Some(expected) }, "{format:?}");
         }
+    }
+
+    #[test]
+    fn a_result_in_pieces_is_read_as_one() {
+        let expected = Expected::up_to(30).of(30);
+        let read = |pieces: &[&str]| {
+            in_pieces(&mut pieces.iter().map(|piece| Ok(piece.as_bytes().to_vec()))).unwrap()
+        };
+        assert_eq!(read(&["30;26525285981219105", "8636308480", "000000"]), (Some(30), Some(expected)));
+        assert_ne!(read(&["30;26525285981219105", "8636308480", "000001"]).1, Some(expected));
+        assert_eq!(read(&["30;2652528598121910x", "8636308480"]), (Some(30), None));
+        assert_eq!(read(&["265252859812191058636308480000000"]), (None, None));
+        let late = || std::iter::once(Err(PieceError::Late));
+        assert!(in_pieces(&mut late()).unwrap_err().contains("no broker has answered"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use rdkafka::{
 use super::SinkTopics;
 use crate::{
     engine::reply,
+    pieces::is_part,
     record::{Record, ResultTopic},
 };
 
@@ -72,7 +73,14 @@ impl Places {
         }
         // librdkafka would choose another partition for each batch, and for a record that is done again,
         // which breaks the order.
-        (self.in_order && record.key.is_none() && count > 0).then(|| from % count)
+        if record.key.is_some() {
+            return None;
+        }
+        if is_part(record) {
+            // They have to be in one partition, and the first one is always there.
+            return Some(from % count.max(1));
+        }
+        (self.in_order && count > 0).then(|| from % count)
     }
 
     /// Asks the broker how many partitions there are, where that is not known or a request has named an

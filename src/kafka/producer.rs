@@ -12,7 +12,7 @@ use std::{
 
 use futures::task::AtomicWaker;
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Message as _,
     config::RDKafkaLogLevel,
     error::KafkaError,
     producer::{BaseProducer, DeliveryResult, Producer, ProducerContext},
@@ -26,7 +26,7 @@ use super::{
     statistics, threads,
 };
 use crate::{
-    engine::{Delivery, DeliveryError, Refusal, Stop, Token},
+    engine::{Delivery, DeliveryError, Refusal, Stop, Token, Written},
     telemetry::{Client, Progress},
 };
 
@@ -119,7 +119,7 @@ impl ProducerContext for Acknowledgements {
 
     fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
         let result = match result {
-            Ok(_) => Ok(()),
+            Ok(message) => Ok(Written { partition: message.partition(), offset: message.offset() }),
             Err((error, message)) => {
                 if error.rdkafka_error_code() == Some(Code::MessageTimedOut) {
                     self.timed_out.store(true, Relaxed);

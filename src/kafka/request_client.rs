@@ -9,12 +9,17 @@ use std::{
 };
 
 use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
+use uuid::Uuid;
 
 use super::{
-    exchange::{Exchange, Listener, RequestError, RequestTopics, header},
+    PieceError, PieceReader,
+    exchange::{Exchange, Listener, RequestError, RequestTopics, correlation_id, header},
     request_producer::Acknowledgement,
 };
-use crate::record::error;
+use crate::{
+    pieces::Manifest,
+    record::{CORRELATION_ID, MANIFEST, PIECE, error},
+};
 
 /// How many events may wait to be taken; beyond that their senders wait.
 const EVENTS: usize = 1_024;
@@ -26,6 +31,13 @@ pub enum RequestEvent {
     Acknowledged(Acknowledgement),
     /// A result's value.
     Result(Vec<u8>),
+    /// A result in pieces.
+    Pieces {
+        /// The id that it was requested with.
+        id: Option<Uuid>,
+        /// Where the pieces are, or why that is not known.
+        manifest: Result<Manifest, String>,
+    },
     /// A request that cannot be computed.
     DeadLetter {
         /// Its partition.
@@ -42,6 +54,9 @@ pub struct RequestClient {
     // Dropped first: the threads of the exchange may be waiting for room in it.
     events: Receiver<RequestEvent>,
     exchange: Exchange,
+    /// For the pieces of large results.
+    config: ClientConfig,
+    results: String,
 }
 
 impl RequestClient {
@@ -57,21 +72,31 @@ impl RequestClient {
         answers: bool,
     ) -> Result<Self, RequestError> {
         let (sender, events) = mpsc::sync_channel(EVENTS);
+        let results = topics.results.clone();
         let listener = Arc::new(Channel { sender, requests: topics.requests.clone() });
         let exchange = match answers {
             true => Exchange::new(config, topics, timeout, listener)?,
             false => Exchange::without_answers(config, &topics, timeout, listener)?,
         };
-        Ok(RequestClient { events, exchange })
+        Ok(RequestClient { events, exchange, config: config.clone(), results })
     }
 
-    /// Produces a request, without a key, so that any worker may take it. Returns false where the producer
-    /// has no room until some events are taken by [`next`](RequestClient::next).
+    /// Produces a request, without a key, so that any worker may take it. Its result has the `id`. Returns false where the
+    /// producer has no room until some events are taken by [`next`](RequestClient::next).
     ///
     /// # Errors
     /// librdkafka's reason, where it refuses the request.
-    pub fn send(&self, request: usize, value: &[u8]) -> Result<bool, String> {
-        self.exchange.send(request, None, value, None)
+    pub fn send(&self, request: usize, id: Uuid, value: &[u8]) -> Result<bool, String> {
+        self.exchange.send(request, None, value, Some(correlation_id(id.to_string().as_bytes())))
+    }
+
+    /// Reads the pieces of a result.
+    ///
+    /// # Errors
+    /// Where the client cannot be made.
+    pub fn pieces_of(&self, manifest: Manifest) -> Result<PieceReader, PieceError> {
+        let all = 0..manifest.offsets.len();
+        PieceReader::new(&self.config, &self.results, manifest, all)
     }
 
     /// The next event; `None` where none comes within `timeout`.
@@ -94,7 +119,16 @@ impl Listener for Channel {
 
     fn result(&self, record: &BorrowedMessage<'_>) -> bool {
         let Some(value) = record.payload() else { return true };
-        self.sender.send(RequestEvent::Result(value.to_vec())).is_ok()
+        if header(record, PIECE).is_some() {
+            return true;
+        }
+        let event = if header(record, MANIFEST).is_some() {
+            let id = header(record, CORRELATION_ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
+            RequestEvent::Pieces { id, manifest: Manifest::read(value) }
+        } else {
+            RequestEvent::Result(value.to_vec())
+        };
+        self.sender.send(event).is_ok()
     }
 
     fn dead_letter(&self, record: &BorrowedMessage<'_>) -> bool {

@@ -106,7 +106,7 @@ async fn delivered(sink: &mut KafkaSink, count: usize) -> Vec<(usize, &'static s
         let _ = tokio::time::timeout(left, next).await;
     }
     let became = |delivery: &Delivery| match delivery.result {
-        Ok(()) => "delivered",
+        Ok(_) => "delivered",
         Err(DeliveryError::Refused(_)) => "refused",
         Err(_) => "failed",
     };

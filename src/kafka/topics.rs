@@ -2,7 +2,7 @@
 
 use super::{Admin, AdminError};
 use crate::{
-    config::{Gateway, Pipeline, TOPIC_LIMIT, TopicSettings},
+    config::{Gateway, Large, Pipeline, TOPIC_LIMIT, TopicSettings},
     record::PerTopic,
 };
 
@@ -33,6 +33,7 @@ impl Admin {
         for topic in named_sources(pipeline) {
             self.create_if_missing(topic).await?;
         }
+        self.refuse_compacted(pipeline).await?;
         let auto_create = self.auto_create_enabled().await;
         let mut results = Vec::new();
         for topic in pipeline.result_topics() {
@@ -49,6 +50,22 @@ impl Admin {
         let dead_letters = self.limit(&topic, new).await;
         self.warn_of_small_dead_letters(pipeline, dead_letters).await;
         Ok(TopicLimits { results, dead_letters })
+    }
+
+    /// Results in pieces do not go with compaction, which would keep one record of each key.
+    async fn refuse_compacted(&self, pipeline: &Pipeline) -> Result<(), AdminError> {
+        if pipeline.sink.large != Large::Pieces {
+            return Ok(());
+        }
+        for TopicSettings { topic, config, .. } in pipeline.result_topics() {
+            // For a topic that is not there yet, what it is created with.
+            let policy = "cleanup.policy";
+            let is = self.topic_config(topic).await.and_then(|config| config.get(policy).cloned());
+            if is.or_else(|| config.get(policy).cloned()).is_some_and(|policy| policy.contains("compact")) {
+                return Err(AdminError::Compacted { topic: topic.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// Sees that the topics beside the source have each partition that the source has.

@@ -15,7 +15,9 @@ pub use destination::ResultTopic;
 #[cfg_attr(not(internals), doc(hidden))]
 pub use destination::{Destination, PerTopic};
 #[cfg_attr(not(internals), doc(hidden))]
-pub use names::{CORRELATION_ID, DEADLINE, INDEX, REPLAYS, REPLY_PARTITION, WORKER, error, retry};
+pub use names::{
+    CORRELATION_ID, DEADLINE, INDEX, MANIFEST, PIECE, REPLAYS, REPLY_PARTITION, WORKER, error, retry,
+};
 #[cfg_attr(not(internals), doc(hidden))]
 pub use size::{FRAME, wire_size};
 

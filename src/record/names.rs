@@ -12,6 +12,11 @@ pub const WORKER: &str = "pipeline.worker";
 /// A header of a record that was made from an element of a list: the element's place there, from 0.
 pub const INDEX: &str = "pipeline.index";
 
+/// A header of a piece of a result that is larger than its topic takes: which result's, a slash, and its place there, from 0.
+pub const PIECE: &str = "pipeline.piece";
+/// A header of the record that names the pieces of a result: the version of the layout, which is `1`.
+pub const MANIFEST: &str = "pipeline.manifest";
+
 /// A header of a record that was a dead letter and was replayed: how often.
 pub const REPLAYS: &str = "pipeline.replays";
 

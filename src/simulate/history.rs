@@ -284,6 +284,7 @@ impl History {
                 topics: Vec::new(),
             },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
+            pieces: Vec::new(),
             limits_hold: Duration::MAX,
             input,
             budget: Budget::new(1 << 20),

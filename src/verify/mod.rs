@@ -3,13 +3,14 @@
 //! Independent of how the engine works: it sees a pipeline's file, processes, brokers and topics, and what
 //! the operators make of a record.
 //!
-//! Knows: broker, config, format, kafka, load, record, testing. Must not know: clap.
+//! Knows: broker, config, format, kafka, load, pieces, record, testing. Must not know: clap.
 
 mod clock;
 mod cluster;
 mod evidence;
 mod faults;
 mod history;
+mod joined;
 mod judge;
 mod minutes;
 mod names;

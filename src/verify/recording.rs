@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     kafka::verify::{Acknowledgement, Seen, VerifyProducer},
-    record::Record,
+    record::{PIECE, Record},
 };
 
 /// The pause between bursts of requests.
@@ -82,6 +82,9 @@ impl Recording {
         let number = number_of(&seen.record);
         let place = Place { partition: seen.partition, offset: seen.offset };
         self.given().insert((topic, place), number);
+        if seen.record.headers.get(PIECE).is_some() {
+            return;
+        }
         let mut asked = self.asked();
         if let Some(asked) = number.and_then(|number| asked.get_mut(number as usize))
             && asked.answered.is_none()

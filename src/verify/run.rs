@@ -12,6 +12,7 @@ use super::{
     evidence::{Evidence, gather},
     faults,
     history::{Asked, Found, History, Letter, OpenTransaction, Place},
+    joined::Joiner,
     judge::{Expected, Promise, Verdict, judge},
     minutes::ResourceSample,
     plan::Plan,
@@ -277,10 +278,13 @@ fn read(
     let given = std::mem::take(&mut *recording.given());
     let mut there = BTreeSet::new();
     for (index, (to, topic)) in names.written.destinations().enumerate() {
+        let mut joiner = Joiner::default();
         let ends = read_committed(config, topic, |seen| {
             there.insert((index, Place { partition: seen.partition, offset: seen.offset }));
             match to {
-                Destination::Result(topic) => history.results.push(Found::of(&seen, topic)),
+                Destination::Result(topic) => {
+                    history.results.extend(joiner.take(seen).map(|whole| Found::of(&whole, topic)));
+                }
                 Destination::DeadLetter => history.letters.push(Letter::of(&seen)),
             }
         })?;

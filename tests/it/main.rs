@@ -17,6 +17,7 @@ mod gateway;
 mod guard;
 mod harness;
 mod keys;
+mod large;
 mod latest;
 mod load;
 mod observability;

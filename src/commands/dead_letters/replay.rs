@@ -13,7 +13,8 @@ use super::super::{run::progress_of, signals::Signals, supervise::Supervised};
 use super::{Failure, Letters, stdout, text};
 use crate::{
     config::{
-        Guarantee, Limits, Order, Pipeline, Property, Retries, Sink, SinkRoute, Source, Step, TopicSettings,
+        Guarantee, Large, Limits, Order, Pipeline, Property, Retries, Sink, SinkRoute, Source, Step,
+        TopicSettings,
     },
     engine::Machine,
     format::Format,
@@ -190,6 +191,7 @@ fn pipeline_of(letters: &Letters<'_>, group: String, operator: Replay, rate: Opt
             topic: first,
             format: Format::Bytes,
             key_format: None,
+            large: Large::DeadLetter,
             kafka: pipeline.sink.kafka.clone(),
         },
         routes: topics.map(route).collect(),

@@ -120,7 +120,7 @@ fn the_words_that_a_setting_may_be_are_those_in_its_meaning() {
         assert_eq!(said.collect::<BTreeSet<_>>(), words, "{path}");
         found += 1;
     }
-    assert_eq!(found, 8, "guarantee, order, four formats and two subjects");
+    assert_eq!(found, 9, "guarantee, order, large, four formats and two subjects");
 }
 
 #[test]

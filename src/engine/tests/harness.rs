@@ -158,6 +158,9 @@ pub struct World {
     /// How many records the sink has room for.
     pub room: usize,
     unacknowledged: VecDeque<Token>,
+    /// Where what is acknowledged is said to be.
+    pub partition: i32,
+    offset: i64,
     deliveries: Vec<Delivery>,
     waker: Option<Waker>,
 }
@@ -180,6 +183,8 @@ impl World {
     }
 
     fn deliver(&mut self, token: Token, result: Result<(), DeliveryError>) {
+        self.offset += 1;
+        let result = result.map(|()| Written { partition: self.partition, offset: self.offset });
         self.deliveries.push(Delivery { token, result });
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -315,6 +320,9 @@ pub struct Options {
     pub acknowledge: bool,
     pub drain: bool,
     pub requests: bool,
+    /// The largest record that the sink's own topic takes, in bytes.
+    pub largest: u64,
+    pub pieces: Vec<&'static str>,
     pub limits_hold: Duration,
     pub retry_topics: Vec<RetryTopic>,
     /// Operators behind [`Scripted`].
@@ -336,6 +344,8 @@ impl Default for Options {
             acknowledge: true,
             drain: false,
             requests: false,
+            largest: 1 << 20,
+            pieces: Vec::new(),
             limits_hold: Duration::MAX,
             retry_topics: Vec::new(),
             operators: Vec::new(),
@@ -390,7 +400,11 @@ impl Harness {
                 by_failure: BTreeMap::from([("overloaded".to_owned(), OVERLOADED)]),
                 topics: options.retry_topics,
             },
-            largest: PerTopic { results: vec![1 << 20, 200, 1 << 20, 1 << 20], dead_letters: 1 << 20 },
+            largest: PerTopic {
+                results: vec![options.largest, 200, 1 << 20, 1 << 20],
+                dead_letters: 1 << 20,
+            },
+            pieces: options.pieces,
             limits_hold: options.limits_hold,
             input: Budget::new(1 << 20),
             budget: budget.clone(),

@@ -9,6 +9,7 @@ mod harness;
 mod later;
 mod ordering;
 mod parked;
+mod pieces;
 mod rebalances;
 mod refused;
 mod replies;

@@ -11,7 +11,11 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
-use super::{Problem, Served, headers::Form};
+use super::{
+    Problem, Served,
+    headers::Form,
+    large::{self, Wanted},
+};
 use crate::gateway::{Answered, Question, Reply};
 
 /// A body is written in pieces of this many bytes, so that compressing one does not occupy a thread for long.
@@ -25,6 +29,12 @@ const SMALL: usize = 16 << 10;
 /// Why there is no result, or why it cannot be read.
 pub async fn text(served: &Served, answered: &Answered) -> Result<Bytes, Problem> {
     let reply = answered.answer.outcome.clone().map_err(|failure| Problem::of(&failure))?;
+    if let Some(manifest) = &reply.pieces {
+        return Err(Problem::too_large(format!(
+            "the result has {} bytes: ask for it alone, with GET",
+            manifest.bytes
+        )));
+    }
     let values = served.route.values.clone();
     let at_once = values.answers_by_slicing();
     let read = move |reply: Arc<Reply>| values.answer(&reply.value);
@@ -38,22 +48,37 @@ pub async fn text(served: &Served, answered: &Answered) -> Result<Bytes, Problem
 }
 
 /// The answer in the form that the client prefers.
-pub async fn respond(served: &Served, answered: &Answered, form: Form) -> Response {
-    let text = match text(served, answered).await {
-        Ok(text) => text,
-        Err(problem) => return problem.into_response(),
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(header::SERVER, HeaderValue::from_static("pipeline"));
-    if let Ok(timing) = timing(answered).parse() {
-        headers.insert("server-timing", timing);
+pub async fn respond(served: &Served, answered: &Answered, wanted: &Wanted<'_>) -> Response {
+    let form = Form::of(wanted.headers);
+    let manifest = answered.answer.outcome.as_ref().ok().and_then(|reply| reply.pieces.as_ref());
+    if let (Some(manifest), Form::Text) = (manifest, form) {
+        return large::respond(served, answered, manifest, wanted, about(answered)).await;
     }
+    let text = match manifest {
+        // Nobody wants it as one string in a document; the document says where it is.
+        Some(_) => Bytes::new(),
+        None => match text(served, answered).await {
+            Ok(text) => text,
+            Err(problem) => return problem.into_response(),
+        },
+    };
+    let mut headers = about(answered);
     let (kind, body) = match form {
         Form::Json => ("application/json", Bytes::from(document(served, answered, &text).to_string())),
         Form::Text => (served.route.values.content_type(), text),
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     (headers, in_pieces(body)).into_response()
+}
+
+/// What the headers of every answer say.
+fn about(answered: &Answered) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::SERVER, HeaderValue::from_static("pipeline"));
+    if let Ok(timing) = timing(answered).parse() {
+        headers.insert("server-timing", timing);
+    }
+    headers
 }
 
 fn in_pieces(body: Bytes) -> Body {
@@ -73,7 +98,10 @@ pub fn document(served: &Served, answered: &Answered, text: &Bytes) -> Value {
     let answer = &answered.answer;
     let mut document = question_fields(&answer.question);
     let name = if matches!(answer.question, Question::Number(_)) { "digits" } else { "result" };
-    document.insert(name.to_owned(), json!(String::from_utf8_lossy(text)));
+    match answer.outcome.as_ref().ok().and_then(|reply| reply.pieces.as_ref()) {
+        Some(manifest) => document.insert("pieces".to_owned(), json!(manifest)),
+        None => document.insert(name.to_owned(), json!(String::from_utf8_lossy(text))),
+    };
     document.insert("topic".to_owned(), json!(served.route.result.topic));
     if let Ok(reply) = &answer.outcome {
         document.insert("partition".to_owned(), json!(reply.partition));

@@ -4,14 +4,15 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{Path, State, rejection::PathRejection},
-    http::HeaderMap,
+    http::{HeaderMap, Method},
     response::{IntoResponse, Response},
 };
 
 use super::{
     Problem, Served,
     answer::respond,
-    headers::{Form, Prefer, trace},
+    headers::{Prefer, trace},
+    large::Wanted,
     later::Later,
     questions::question,
 };
@@ -20,6 +21,7 @@ use crate::gateway::{Permit, Question, Wish};
 /// Answers `GET /factorial/10000`.
 pub async fn one(
     State((served, later)): State<(Arc<Served>, Arc<Later>)>,
+    method: Method,
     value: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
@@ -34,7 +36,7 @@ pub async fn one(
                 return later.ask(served, permit, wish);
             }
             let answered = served.desk.ask(permit, wish).await;
-            respond(&served, &answered, Form::of(&headers)).await
+            respond(&served, &answered, &Wanted { headers: &headers, head: method == Method::HEAD }).await
         }
         Err(problem) => problem.into_response(),
     }

@@ -7,13 +7,13 @@ use std::{
 
 use axum::{
     extract::{Path, State, rejection::PathRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Problem, Served, answer::respond, headers::Form};
+use super::{Problem, Served, answer::respond, large::Wanted};
 use crate::gateway::{Answered, Permit, Wish};
 
 /// The latest answers, or what will be answers, that no client waits for.
@@ -68,12 +68,15 @@ impl Later {
 /// `GET /requests/{ticket}`: the answer, or `202` again.
 pub async fn fetch(
     State(later): State<Arc<Later>>,
+    method: Method,
     ticket: Result<Path<Uuid>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let Ok(Path(ticket)) = ticket else { return Problem::no_ticket().into_response() };
     match later.change(|kept| kept.answers.get(&ticket).cloned()) {
-        Some((served, Some(answered))) => respond(&served, &answered, Form::of(&headers)).await,
+        Some((served, Some(answered))) => {
+            respond(&served, &answered, &Wanted { headers: &headers, head: method == Method::HEAD }).await
+        }
         Some((_, None)) => pending(ticket),
         None => Problem::no_ticket().into_response(),
     }

@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod headers;
+mod large;
 mod later;
 mod many;
 mod page;
@@ -29,6 +30,7 @@ use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use super::DeskHandle;
 use crate::config::{Gateway, Route};
+pub use large::Large;
 use later::Later;
 pub use problem::Problem;
 pub use server::{Server, ServerError};
@@ -46,6 +48,8 @@ pub struct Served {
     pub timeout: Duration,
     /// Questions that one POST may have.
     pub batch: usize,
+    /// Reads results that are in pieces.
+    pub large: Large,
 }
 
 /// All that is answered at one address.

@@ -77,7 +77,8 @@ impl Fixture {
     }
 
     async fn reply(&self, id: Option<Uuid>, value: &'static str) {
-        let reply = Reply { value: value.into(), partition: 4, offset: 9, worker: Some("w".to_owned()) };
+        let worker = Some("w".to_owned());
+        let reply = Reply { value: value.into(), partition: 4, offset: 9, worker, pieces: None };
         self.deliver(Event::Reply { id, reply, old: false }).await;
     }
 

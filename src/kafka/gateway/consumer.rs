@@ -26,7 +26,8 @@ use uuid::Uuid;
 use super::GatewayError;
 use crate::{
     gateway::{Event, Reply, Status},
-    record::{CORRELATION_ID, REPLY_PARTITION, WORKER, error},
+    pieces::Manifest,
+    record::{CORRELATION_ID, MANIFEST, PIECE, REPLY_PARTITION, WORKER, error},
 };
 
 /// How long the reading thread waits for a record before it checks whether to stop.
@@ -226,7 +227,7 @@ impl Shares {
                 (old, reached) = (offset < *end, offset + 1 >= *end);
             }
         }
-        let received = self.send(event(record, old));
+        let received = event(record, old).is_none_or(|event| self.send(event));
         if reached {
             self.at_end(partition);
         }
@@ -261,8 +262,9 @@ fn start(left: Option<i64>, (low, high): (i64, i64), share: i64) -> i64 {
     left.filter(|left| (near..=high).contains(left)).unwrap_or(near)
 }
 
-/// The event that a record of the result topic is.
-fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
+/// The event that a record of the result topic is; `None` for a piece of a result, as its manifest is one.
+fn event(record: &BorrowedMessage<'_>, old: bool) -> Option<Event> {
+    let mut is_manifest = false;
     let (mut id, mut worker, mut class, mut message) = (None, None, None, None);
     let mut wanted = None;
     // The last of a name wins, as with Kafka's own `lastHeader`.
@@ -274,6 +276,8 @@ fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
             WORKER => worker = value.map(Cow::into_owned),
             error::CLASS => class = value.map(Cow::into_owned),
             error::MESSAGE => message = value.map(Cow::into_owned),
+            PIECE => return None,
+            MANIFEST => is_manifest = true,
             _ => {}
         }
     }
@@ -288,13 +292,26 @@ fn event(record: &BorrowedMessage<'_>, old: bool) -> Event {
     }
     let value = record.payload().unwrap_or_default();
     match class {
-        Some(class) if value.is_empty() => Event::Refused { id, class, message: message.unwrap_or_default() },
-        _ => {
-            let value = Bytes::copy_from_slice(value);
-            let reply = Reply { value, partition: record.partition(), offset: record.offset(), worker };
-            Event::Reply { id, reply, old }
+        Some(class) if value.is_empty() => {
+            return Some(Event::Refused { id, class, message: message.unwrap_or_default() });
         }
+        _ => {}
     }
+    let (partition, offset) = (record.partition(), record.offset());
+    let manifest = is_manifest.then(|| Manifest::read(value)).transpose();
+    let pieces = manifest
+        .inspect_err(|reason| {
+            tracing::warn!(
+                topic = record.topic(),
+                partition,
+                offset,
+                reason,
+                "a result in pieces cannot be read"
+            )
+        })
+        .ok()?;
+    let value = if is_manifest { Bytes::new() } else { Bytes::copy_from_slice(value) };
+    Some(Event::Reply { id, reply: Reply { value, partition, offset, worker, pieces }, old })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

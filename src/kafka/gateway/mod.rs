@@ -1,6 +1,7 @@
 //! A gateway route's clients: a producer of requests, and a consumer of its share of the results.
 
 mod consumer;
+mod pieces;
 mod producer;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::{
 };
 
 use consumer::Replies;
+pub use pieces::KafkaPieces;
 pub use producer::KafkaRequestSink;
 
 /// How many events may wait to be taken; beyond that their senders wait.
@@ -40,6 +42,8 @@ pub struct GatewayClients {
     pub events: mpsc::Receiver<Event>,
     /// Reads results until it is dropped.
     pub replies: Replies,
+    /// Reads the pieces of large ones.
+    pub pieces: KafkaPieces,
 }
 
 impl GatewayClients {
@@ -60,7 +64,8 @@ impl GatewayClients {
         let group = format!("{}-{}", gateway.name, route.name);
         let consumer = consumer_config(&config, &group, embedded);
         let replies = Replies::start(&consumer, &route.result.topic, gateway.preload, sender, status)?;
-        Ok(GatewayClients { requests, events, replies })
+        let pieces = KafkaPieces { config, topic: route.result.topic.clone() };
+        Ok(GatewayClients { requests, events, replies, pieces })
     }
 }
 

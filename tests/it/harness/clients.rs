@@ -138,6 +138,14 @@ pub fn alter_topic(servers: &str, topic: &str, config: &[(&str, &str)]) {
     }
 }
 
+/// Deletes the records of a partition up to that offset, as retention does.
+pub fn delete_records(servers: &str, topic: &str, partition: i32, offset: i64) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(topic, partition, Offset::Offset(offset + 1)).unwrap();
+    futures::executor::block_on(admin.delete_records(&before, &AdminOptions::new())).unwrap();
+}
+
 /// How long reading a topic to its end may take.
 const TO_THE_END: Duration = Duration::from_secs(120);
 

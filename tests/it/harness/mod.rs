@@ -20,8 +20,8 @@ pub use acl::{allow, allow_groups, allow_transactions};
 pub use beside::beside;
 pub use broker::{broker_exclusively, broker_settings, start_behind_proxies, start_broker, three_nodes};
 pub use clients::{
-    Consumed, Producer, all_of, alter_topic, create_topic, read_committed, read_uncommitted, records_until,
-    records_within,
+    Consumed, Producer, all_of, alter_topic, create_topic, delete_records, read_committed, read_uncommitted,
+    records_until, records_within,
 };
 pub use command::{MINE, finish, pipeline, pipeline_offline};
 pub use dashboards::Dashboard;

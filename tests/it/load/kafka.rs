@@ -203,3 +203,22 @@ fn results_in_other_formats_are_checked_too() {
         assert_eq!((code, counts(&script.json())), (0, [100, 0, 0, 0, 0, 0]), "{format}: {stdout}{stderr}");
     }
 }
+
+#[test]
+fn results_in_pieces_are_put_together_and_checked() {
+    let site = Site::new("load-large").with(&["sink.large=pieces"]);
+    create_topic(&site.servers, &site.source, 2, &[]);
+    create_topic(&site.servers, &site.sink, 2, &[("max.message.bytes", "20000")]);
+    let _worker = site.worker(&[]);
+    let script = Script::new(
+        r#"thresholds = ["errors = 0"]
+        target.timeout = "60 s"
+        phases.users = { users = 3, count = 30, values.list = [20_000, 100, 25_000] }
+        "#,
+    );
+    let (code, stdout, stderr) = script.run(&site.servers, &targets(&site));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert_eq!(counts(&script.json()), [30, 0, 0, 0, 0, 0], "{stdout}");
+    let pieces = site.read(&site.sink).iter().filter(|r| r.header("pipeline.piece").is_some()).count();
+    assert!(pieces >= 40, "{pieces}");
+}
