@@ -17,6 +17,7 @@
 //! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
 //!   [`simulate`]: the same of the engine alone, in virtual time;
 //!   [`plant`]: faults on purpose, for both to find.
+//! - [`scale`]: how many workers a pipeline wants.
 //! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line; [`Cli`]: the same
 //!   with operators of one's own.
@@ -57,6 +58,8 @@ pub mod plant;
 pub mod record;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod registry;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod scale;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod settings;
 #[cfg_attr(not(internals), doc(hidden))]

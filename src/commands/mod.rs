@@ -2,7 +2,7 @@
 //!
 //! Commands read settings, assemble parts and print. They compute nothing and hold no state.
 //!
-//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, settings, simulate, telemetry, testing, value, verify. Must not know: rdkafka.
+//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, scale, settings, simulate, telemetry, testing, value, verify. Must not know: rdkafka.
 
 mod admin_port;
 mod broker;
@@ -20,6 +20,7 @@ mod new;
 mod preview;
 mod request;
 mod run;
+mod scale;
 mod serve;
 mod signals;
 mod simulate;
@@ -85,6 +86,7 @@ enum Command {
     Test(test::Test),
     Tap(tap::Tap),
     Explain(explain::Explain),
+    Scale(scale::Scale),
     DeadLetters(dead_letters::DeadLetters),
     Top(top::Top),
     Completions(manual::Completions),
@@ -113,6 +115,7 @@ impl CommandLine {
             Command::Test(test) => test.run(),
             Command::Tap(tap) => tap.run(),
             Command::Explain(explain) => explain.run(),
+            Command::Scale(scale) => scale.run(),
             Command::DeadLetters(letters) => letters.run(),
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),

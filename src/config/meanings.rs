@@ -122,6 +122,12 @@ const OUT: &[Table] = &[
         set("rate", Words("none"), "Records that this process reads in a second at most."),
         set("fair_by", Words("first come, first served"), "Requesters get equal shares of the cores, however much one of them asks for. They are told apart by the record's key (`\"key\"`) or by a header (`\"header NAME\"`, with `order = \"none\"`)."),
     ] },
+    Table { path: "scale", title: "`[scale]`", about: "How many workers there should be, which `pipeline scale` says ([operating.md](operating.md#as-many-workers-as-the-work-wants)).", settings: &[
+        set("empty_within", Value("\"30 s\""), "In which time the backlog should be empty: the shorter, the more workers are wanted."),
+        set("min", Value("1"), "The fewest workers that are wanted; with 0 none, while nothing waits."),
+        set("max", Words("as many as the source has partitions"), "The most workers that are wanted."),
+        set("down_after", Value("\"2 min\""), "How long fewer workers must have been needed before fewer are wanted."),
+    ] },
     Table { path: "retry", title: "`[retry]`", about: "For failures of an operator that pass by themselves.", settings: &[
         set("attempts", Value("5"), "How often a record is tried in all, before it becomes a dead letter; 1 to 1000."),
         set("backoff", Value("\"100 ms\""), "The pause before the second attempt. It doubles with each one, and is shortened by chance to half at the most."),

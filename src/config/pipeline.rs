@@ -174,6 +174,19 @@ pub struct Commit {
     pub records: u64,
 }
 
+/// How many workers there should be, for `pipeline scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// In which time the backlog should be empty.
+    pub empty_within: Duration,
+    /// The fewest; none, where that is 0 and nothing waits.
+    pub min: u32,
+    /// The most; where it is not said, as many as there are partitions.
+    pub max: Option<u32>,
+    /// How long fewer must have been needed before fewer are wanted.
+    pub down_after: Duration,
+}
+
 /// What the pipeline may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -212,6 +225,8 @@ pub struct Pipeline {
     pub commit: Commit,
     /// What may be held.
     pub limits: Limits,
+    /// How many workers there should be.
+    pub scale: Scale,
     /// How passing failures are tried again.
     pub retries: Retries,
     /// How long a graceful stop, or the hand-over of a partition, may take.

@@ -11,7 +11,9 @@ use super::{
     cases, duplicates,
     formats::{self, Side},
     kafka, operators,
-    pipeline::{Commit, Guarantee, Large, Limits, Metrics, Order, Pipeline, Sink, Source, TopicSettings},
+    pipeline::{
+        Commit, Guarantee, Large, Limits, Metrics, Order, Pipeline, Scale, Sink, Source, TopicSettings,
+    },
     retries, routes,
     tables::{legal_topic, positive, topic, topic_name, topic_settings},
 };
@@ -54,7 +56,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         operators::required(&root);
     }
     let dead_letters = dead_letters(&root);
-    let (commit, limits, retries) = (commit(&root), limits(&root), retries::read(&root));
+    let (commit, limits, scale, retries) = (commit(&root), limits(&root), scale(&root), retries::read(&root));
     let shutdown_timeout = shutdown(&root);
     let metrics = metrics(&root);
     let tests = cases::read(&root, &steps);
@@ -78,6 +80,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         router: router.map(Arc::new),
         commit,
         limits,
+        scale,
         retries,
         shutdown_timeout,
         metrics,
@@ -222,6 +225,24 @@ fn limits(root: &Reader<'_>) -> Limits {
     let limits = Limits { memory: table.size("memory").unwrap_or(256 << 20), rate, fair_by: fair_by(&table) };
     table.finish();
     limits
+}
+
+fn scale(root: &Reader<'_>) -> Scale {
+    let table = root.table("scale");
+    let workers = |name| table.integer(name, 0..=100_000).and_then(|workers| u32::try_from(workers).ok());
+    let scale = Scale {
+        empty_within: positive(&table, "empty_within").unwrap_or(Duration::from_secs(30)),
+        min: workers("min").unwrap_or(1),
+        max: workers("max"),
+        down_after: table.duration("down_after").unwrap_or(Duration::from_secs(120)),
+    };
+    if let Some(max) = scale.max.filter(|max| *max < scale.min.max(1)) {
+        let origin = table.node("max").map_or(table.origin(), |node| &node.origin);
+        let sentence = format!("`scale.max` is {max}, which is less than {}", scale.min.max(1));
+        table.say(origin, sentence, Some("let it be at least `scale.min`, and 1".to_owned()));
+    }
+    table.finish();
+    scale
 }
 
 fn fair_by(table: &Reader<'_>) -> Option<FairBy> {

@@ -75,7 +75,12 @@ impl PieceReader {
         manifest: Manifest,
         pieces: Range<usize>,
     ) -> Result<Self, PieceError> {
-        let mut config = settings::unless_set(config, &[("queued.max.messages.kbytes", "4096")]);
+        let defaults = [
+            ("queued.max.messages.kbytes", "4096"),
+            // After a fetch that has filled it, librdkafka would wait a second.
+            ("fetch.queue.backoff.ms", "2"),
+        ];
+        let mut config = settings::unless_set(config, &defaults);
         config
             // librdkafka requires one even where no group is joined.
             .set("group.id", "pipeline-pieces")

@@ -6,6 +6,7 @@ use rdkafka::{
     Message, Offset as RdOffset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
+    topic_partition_list::TopicPartitionListElem,
 };
 
 use super::{settings, verify::seen};
@@ -27,7 +28,12 @@ pub enum Begin {
 }
 
 /// A reader of a pipeline's source topics.
-pub struct Tap(BaseConsumer);
+pub struct Tap {
+    consumer: BaseConsumer,
+    /// The partitions that are read.
+    list: TopicPartitionList,
+    group: String,
+}
 
 impl Tap {
     /// A reader of the partitions that there are now. Blocks until the brokers have said which.
@@ -54,12 +60,46 @@ impl Tap {
             }
         }
         consumer.assign(&list).map_err(|error| error.to_string())?;
-        Ok(Tap(consumer))
+        Ok(Tap { consumer, list, group: pipeline.source.group.clone() })
+    }
+
+    /// How many partitions are read.
+    pub fn partitions(&self) -> usize {
+        self.list.count()
+    }
+
+    /// Whether the topics have other partitions by now, so that a new reader is needed; `false` where no broker answers.
+    pub fn is_outdated(&self, pipeline: &Pipeline) -> bool {
+        partitions(&self.consumer, pipeline).is_ok_and(|list| list.count() != self.list.count())
+    }
+
+    /// What the group has committed of each partition, where it has.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub fn committed(&self) -> Result<Vec<(TopicPartition, Offset)>, String> {
+        let committed = self.consumer.committed_offsets(self.list.clone(), ASK);
+        let committed = committed
+            .map_err(|error| format!("the committed offsets of {} are not available: {error}", self.group))?;
+        let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
+            RdOffset::Offset(offset) => {
+                Some((TopicPartition::new(element.topic(), element.partition()), Offset(offset)))
+            }
+            _ => None,
+        };
+        Ok(committed.elements().into_iter().filter_map(offset).collect())
+    }
+
+    /// How many members the group has; `None` where the broker does not say, as of groups with KIP-848's protocol.
+    pub fn members(&self) -> Option<u32> {
+        let groups = self.consumer.fetch_group_list(Some(&self.group), ASK).ok()?;
+        let group = groups.groups().iter().find(|group| group.name() == self.group)?;
+        (group.state() == "Stable" || group.state() == "Empty").then(|| group.members().len() as u32)
     }
 
     /// The next record, if one comes within that time, and where it was read.
     pub fn next(&self, within: Duration) -> Option<(TopicPartition, Offset, Record)> {
-        match self.0.poll(within)? {
+        match self.consumer.poll(within)? {
             Ok(message) => {
                 let seen = seen(&message, &Arc::from(message.topic()));
                 Some((TopicPartition::new(seen.topic, seen.partition), Offset(seen.offset), seen.record))

@@ -35,6 +35,8 @@ pub enum Of {
     Factorial,
     /// Callers: the gateway, the load generator.
     Callers,
+    /// `pipeline scale`.
+    Scale,
 }
 
 /// A metric. Each has the label `pipeline` as well.
@@ -122,6 +124,11 @@ Callers {
     REQUESTS_REPEATED "requests_repeated_total" Counter NONE, [] "Requests produced again: their reply partition moved, or another caller waits longer than the first one.";
     REPLIES_LATE "replies_late_total" Counter NONE, [] "Results that no caller waited for: late, or not requested by this process.";
 }
+Scale {
+    BACKLOG_SECONDS "backlog_seconds" Gauge SECONDS, [] "What waits in the source's topics, in seconds of work, as the operators estimate the cost of each record.";
+    WORKERS_WANTED "workers_wanted" Gauge NONE, [] "How many workers there should be, to empty that within `scale.empty_within` while more arrives.";
+    WORKER_SPEED "worker_seconds_per_second" Gauge NONE, [] "How many of these seconds of work a worker does in a second, as measured.";
+}
 }
 
 /// Buckets of durations, in seconds.
@@ -179,6 +186,7 @@ pub fn metrics_document() -> String {
         (Of::Workers, "Workers: `pipeline run`"),
         (Of::Factorial, "Workers with the operator `factorial`"),
         (Of::Callers, "Callers: `pipeline serve`, `pipeline load`"),
+        (Of::Scale, "`pipeline scale`"),
     ];
     for (of, title) in sections {
         // Writing to memory does not fail.

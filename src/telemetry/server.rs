@@ -217,7 +217,7 @@ mod tests {
         owned(&progress, &[(0, 0)]);
         progress.statistics(Client::Producer, statistics());
         let text = scrape();
-        for metric in METRICS.iter().filter(|metric| metric.of != Of::Factorial) {
+        for metric in METRICS.iter().filter(|metric| !matches!(metric.of, Of::Factorial | Of::Scale)) {
             assert_line(&text, &format!("# HELP {} {}", metric.name, metric.meaning));
             assert_line(&text, &format!("# TYPE {} {}", metric.name, metric.kind.name()));
             let of_it = |line: &&str| {

@@ -28,6 +28,7 @@ mod ports;
 mod refused;
 mod request;
 mod routes;
+mod scale;
 mod schemas;
 mod security;
 mod silent;

@@ -203,6 +203,7 @@ fn pipeline_of(letters: &Letters<'_>, group: String, operator: Replay, rate: Opt
             operator: Arc::new(operator) as Arc<dyn Operator>,
         }],
         limits: Limits { rate, ..pipeline.limits.clone() },
+        scale: pipeline.scale,
         retries: Retries { topics: Vec::new(), ..pipeline.retries.clone() },
         tests: Vec::new(),
         ..pipeline.clone()
