@@ -19,7 +19,7 @@ use futures::{
 };
 
 use super::{
-    Runtime, Stop,
+    Length, Runtime, Stop,
     chunk::Chunk,
     compute::{Compute, Outcome, Verdict, panic_error, panicked},
     later::Taken,
@@ -133,7 +133,7 @@ impl Compute {
         let mut job = Job { chunk, items: Vec::new(), outcome };
         loop {
             let (fallback, cancelled) = (job.chunk.clone(), cancel.clone());
-            let computed = self.on_pool(job, move |compute, job| {
+            let computed = self.on_pool(Length::Short, job, move |compute, job| {
                 let start = compute.runtime.now();
                 if job.items.is_empty() {
                     job.items = compute.begin(&job.chunk);

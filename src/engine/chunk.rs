@@ -37,6 +37,8 @@ pub struct Chunk {
     pub parts: Vec<Part>,
     /// The expected size of the results, in bytes.
     pub bytes: u64,
+    /// How long computing it is expected to take.
+    pub nanos: u64,
 }
 
 impl Chunk {
@@ -123,7 +125,7 @@ impl Open {
     }
 
     fn close(self) -> Chunk {
-        Chunk { parts: self.parts, bytes: self.bytes }
+        Chunk { parts: self.parts, bytes: self.bytes, nanos: self.nanos }
     }
 }
 

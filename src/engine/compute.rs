@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Retries, Runtime, Stop, Topology,
+    Length, Retries, Runtime, Stop, Topology,
     away::Away,
     chunk::Chunk,
     dead_letter::{self, Origin},
@@ -151,7 +151,8 @@ impl Compute {
         let mut job = Job { chunk, outcome, next: 0, failed: 0, pause: Duration::ZERO };
         loop {
             let (fallback, cancel) = (job.chunk.clone(), cancel.clone());
-            let computed = self.on_pool(job, move |compute, job| {
+            let length = Length::of(job.chunk.nanos);
+            let computed = self.on_pool(length, job, move |compute, job| {
                 let start = compute.runtime.now();
                 compute.step(job, &cancel);
                 job.outcome.work.took += compute.runtime.now() - start;
@@ -170,16 +171,18 @@ impl Compute {
     /// Has a job done on the pool; `None` where the pool is gone.
     pub(super) async fn on_pool<J: Send + 'static>(
         self: &Arc<Self>,
+        length: Length,
         mut job: J,
         work: impl FnOnce(&Compute, &mut J) + Send + 'static,
     ) -> Option<J> {
         let (sender, receiver) = oneshot::channel();
         let compute = self.clone();
-        self.runtime.compute(Box::new(move || {
+        let work = move || {
             work(&compute, &mut job);
             // If the lane is gone, nobody receives it.
             let _ = sender.send(job);
-        }));
+        };
+        self.runtime.compute(length, Box::new(work));
         receiver.await.ok()
     }
 

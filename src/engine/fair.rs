@@ -153,7 +153,7 @@ mod tests {
             parked: None,
         });
         let parts = vec![super::super::chunk::Part { range: 0..records.len(), held }];
-        Chunk { parts, bytes: 0 }
+        Chunk { parts, bytes: 0, nanos: 0 }
     }
 
     fn order(queue: &mut FairQueue) -> Vec<String> {

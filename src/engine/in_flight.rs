@@ -18,7 +18,7 @@ pub struct InFlight {
     pub remaining: usize,
     /// How many of those are not handed over yet.
     pub unsent: usize,
-    /// Bytes of all of them.
+    /// Bytes of all of them but for pieces, of which only a few are under way.
     pub bytes: u64,
     /// When its first record was handed to the sink.
     pub since: Duration,
@@ -26,6 +26,8 @@ pub struct InFlight {
     pub again: Vec<usize>,
     /// Where the pieces of results are that were acknowledged, with the places in the chunk of what caused them.
     pub pieces: Vec<(usize, Written)>,
+    /// How many pieces are handed over and neither acknowledged nor returned.
+    pub pieces_out: usize,
     pub _room: Reservation,
 }
 
@@ -135,7 +137,7 @@ mod tests {
     use crate::engine::Budget;
 
     fn chunk() -> InFlight {
-        let chunk = Chunk { parts: Vec::new(), bytes: 0 };
+        let chunk = Chunk { parts: Vec::new(), bytes: 0, nanos: 0 };
         InFlight {
             lane: LaneId(0),
             chunk,
@@ -145,6 +147,7 @@ mod tests {
             since: Duration::ZERO,
             again: Vec::new(),
             pieces: Vec::new(),
+            pieces_out: 0,
             _room: Budget::new(0).take(0),
         }
     }

@@ -42,7 +42,7 @@ impl KeyGate {
             }
             push_place(&mut parts, held, index);
         }
-        (!parts.is_empty()).then_some(Chunk { parts, bytes: chunk.bytes })
+        (!parts.is_empty()).then_some(Chunk { parts, bytes: chunk.bytes, nanos: chunk.nanos })
     }
 
     /// A chunk has been sent. Its keys are free now, or their next records are returned.
@@ -107,7 +107,7 @@ mod tests {
             _room: Budget::new(0).take(0),
             parked: None,
         });
-        Chunk { parts: vec![Part { range: 0..keys.len(), held }], bytes: 0 }
+        Chunk { parts: vec![Part { range: 0..keys.len(), held }], bytes: 0, nanos: 0 }
     }
 
     fn sequences(chunks: impl IntoIterator<Item = Chunk>) -> Vec<u64> {

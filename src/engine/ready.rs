@@ -1,4 +1,4 @@
-//! ComputedChunk chunks that are not handed to the sink yet: the lanes take turns.
+//! Computed chunks that are not handed to the sink yet: the lanes take turns.
 
 use std::collections::VecDeque;
 
@@ -17,22 +17,13 @@ impl Ready {
         }
     }
 
-    /// Takes the next chunk of the lane whose turn it is.
-    pub fn pop(&mut self) -> Option<ComputedChunk> {
-        let (lane, mut chunks) = self.0.pop_front()?;
+    /// Takes the next chunk of the first lane in turn that may go.
+    pub fn pop_if(&mut self, may_go: impl Fn(LaneId) -> bool) -> Option<ComputedChunk> {
+        let at = self.0.iter().position(|(lane, _)| may_go(*lane))?;
+        let (lane, mut chunks) = self.0.remove(at)?;
         let next = chunks.pop_front();
         if !chunks.is_empty() {
             self.0.push_back((lane, chunks));
-        }
-        next
-    }
-
-    /// The next chunk of one of these lanes, if there is one.
-    pub fn pop_of(&mut self, lanes: &[LaneId]) -> Option<ComputedChunk> {
-        let at = self.0.iter().position(|(lane, _)| lanes.contains(lane))?;
-        let next = self.0[at].1.pop_front();
-        if self.0[at].1.is_empty() {
-            self.0.remove(at);
         }
         next
     }

@@ -21,10 +21,10 @@ use super::{
     compute::Compute,
     flow::LaneEvent,
     lane::{EngineState, Lane},
+    outbox::Outbox,
     rebalance::Revocation,
     refused::Suspects,
     segment::Segment,
-    send::Outbox,
     shared::{LaneId, Shared},
     stages::Stages,
 };

@@ -1,7 +1,7 @@
 //! What the engine runs on: a clock, timers, randomness, and cores.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -20,10 +20,30 @@ pub trait Runtime: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// A random number from 0 to under 1.
     fn random(&self) -> f64;
-    /// Runs work that may take long, off the threads that wait for input and output.
-    fn compute(&self, work: Box<dyn FnOnce() + Send>);
+    /// Runs work off the threads that wait for input and output. Work that takes long does not hold up other work, although
+    /// it may use all cores.
+    fn compute(&self, length: Length, work: Box<dyn FnOnce() + Send>);
     /// How many pieces of work can run at once.
     fn cores(&self) -> usize;
+}
+
+/// How long work is expected to take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Length {
+    /// Less than [`LONG`](Length::LONG).
+    Short,
+    /// As long, or longer.
+    Long,
+}
+
+impl Length {
+    /// A wait of this is noticed: 25 ms.
+    pub const LONG: u64 = 25_000_000;
+
+    /// Of so many nanoseconds.
+    pub fn of(nanos: u64) -> Length {
+        if nanos < Length::LONG { Length::Short } else { Length::Long }
+    }
 }
 
 /// The machine's own clock and cores: the runtime in production.
@@ -31,6 +51,9 @@ pub struct Machine {
     start: Instant,
     name: String,
     pool: rayon::ThreadPool,
+    /// For long work, once there is some: the threads of a pool would not take up other work before all parts of it are done. The
+    /// system lets both have their turns.
+    long: OnceLock<Option<rayon::ThreadPool>>,
 }
 
 impl Machine {
@@ -39,12 +62,13 @@ impl Machine {
     /// # Errors
     /// A sentence, where the pool's threads cannot be started.
     pub fn new() -> Result<Arc<Self>, String> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .thread_name(|index| format!("compute-{index}"))
-            .build()
-            .map_err(|error| format!("cannot start the compute threads: {error}"))?;
-        Ok(Arc::new(Machine { start: Instant::now(), name: name(), pool }))
+        let pool = pool("compute").map_err(|error| format!("cannot start the compute threads: {error}"))?;
+        Ok(Arc::new(Machine { start: Instant::now(), name: name(), pool, long: OnceLock::new() }))
     }
+}
+
+fn pool(name: &'static str) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
+    rayon::ThreadPoolBuilder::new().thread_name(move |index| format!("{name}-{index}")).build()
 }
 
 /// The host's name and the process id.
@@ -79,11 +103,43 @@ impl Runtime for Machine {
         fastrand::f64()
     }
 
-    fn compute(&self, work: Box<dyn FnOnce() + Send>) {
-        self.pool.spawn_fifo(work);
+    fn compute(&self, length: Length, work: Box<dyn FnOnce() + Send>) {
+        let long = match length {
+            Length::Short => None,
+            // Where its threads cannot be started, the others do it.
+            Length::Long => self.long.get_or_init(|| pool("long").ok()).as_ref(),
+        };
+        long.unwrap_or(&self.pool).spawn_fifo(work);
     }
 
     fn cores(&self) -> usize {
         self.pool.current_num_threads()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Barrier, mpsc};
+
+    use super::*;
+
+    #[test]
+    fn long_work_on_all_cores_does_not_hold_up_short_work() {
+        let machine = Machine::new().unwrap();
+        let begun = Arc::new(Barrier::new(machine.cores() + 1));
+        let (answer, answered) = mpsc::channel();
+        let over = Arc::new(Barrier::new(machine.cores() + 1));
+        for _ in 0..machine.cores() {
+            let (begun, over) = (begun.clone(), over.clone());
+            let work = Box::new(move || {
+                begun.wait();
+                over.wait();
+            });
+            machine.compute(Length::of(Length::LONG), work);
+        }
+        begun.wait();
+        machine.compute(Length::of(Length::LONG - 1), Box::new(move || answer.send(()).unwrap()));
+        assert_eq!(answered.recv_timeout(Duration::from_secs(20)), Ok(()));
+        over.wait();
     }
 }

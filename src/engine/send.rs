@@ -1,144 +1,20 @@
 //! From computed chunks to acknowledged records.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration, vec};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::{
     Delivery, DeliveryError, Order, SendError, Sink, Source, Stop, Token,
     compute::{Outgoing, Part},
     flow::ComputedChunk,
-    in_flight::{InFlight, Ring},
-    ready::Ready,
+    in_flight::InFlight,
+    outbox::{Open, Pieces},
     run::Engine,
-    shared::LaneId,
 };
 use crate::{
-    pieces,
     plant::{Fault, planted},
-    record::{Destination, FRAME, PerTopic, Record},
+    record::{Destination, FRAME},
     telemetry::Progress,
 };
-
-/// Computed chunks on their way to the sink.
-pub struct Outbox {
-    /// Chunks that are not handed over yet.
-    ready: Ready,
-    /// The chunk that is being handed over.
-    open: Option<Open>,
-    /// The record that the sink had no room for, or that waits to be sent alone.
-    held: Option<(Token, Outgoing)>,
-    /// Chunks that are handed over, at least in part, and not acknowledged.
-    in_flight: Ring,
-    /// Records that are handed over and not acknowledged.
-    queued: PerTopic<u64>,
-}
-
-/// A chunk that is being handed over.
-struct Open {
-    number: u32,
-    lane: LaneId,
-    /// The partition that it was read from.
-    partition: i32,
-    /// Its records that are not handed over yet.
-    left: vec::IntoIter<Outgoing>,
-}
-
-impl Outbox {
-    /// For that many result topics.
-    pub fn new(results: usize) -> Self {
-        let queued = PerTopic { results: vec![0; results], dead_letters: 0 };
-        Outbox { ready: Ready::default(), open: None, held: None, in_flight: Ring::default(), queued }
-    }
-
-    /// Adds a chunk at the end.
-    pub fn push(&mut self, computed: ComputedChunk) {
-        self.ready.push(computed);
-    }
-
-    /// Whether no chunk is half handed over and everything sent is acknowledged, so that a transaction can
-    /// end.
-    pub fn is_settled(&self) -> bool {
-        self.open.is_none() && self.held.is_none() && self.in_flight.is_empty()
-    }
-
-    /// Records that are handed over and not acknowledged.
-    pub fn queued(&self) -> &PerTopic<u64> {
-        &self.queued
-    }
-
-    /// Whether nothing waits and nothing is in flight.
-    pub fn is_empty(&self) -> bool {
-        self.is_settled() && self.ready.is_empty()
-    }
-
-    /// Whether everything that was handed over is acknowledged.
-    fn is_acknowledged(&self) -> bool {
-        self.queued.iter().all(|queued| *queued == 0)
-    }
-
-    /// Whether a chunk of these lanes is handed over, at least in part, and not acknowledged as a whole.
-    pub fn has_begun_any_of(&self, lanes: &[LaneId]) -> bool {
-        // A chunk that is open is among those in flight.
-        self.in_flight.has_any_of(lanes)
-    }
-
-    /// Drops the chunks of a lane of which nothing is handed over.
-    pub fn abandon(&mut self, lane: LaneId) {
-        self.ready.abandon(lane);
-    }
-
-    /// Drops everything of a lane that is not handed over, including the rest of a chunk that was begun.
-    pub fn cut_off(&mut self, lane: LaneId) {
-        self.abandon(lane);
-        let Some(Open { number, .. }) = self.open.take_if(|open| open.lane == lane) else { return };
-        self.held.take_if(|(token, _)| token.chunk() == number);
-        // What was handed over still counts until it is acknowledged.
-        if let Some(sent) = self.in_flight.get_mut(number) {
-            sent.remaining -= sent.unsent;
-            sent.unsent = 0;
-            if sent.remaining == 0 {
-                self.in_flight.remove(number);
-            }
-        }
-    }
-
-    /// Drops everything; deliveries that still come are ignored.
-    pub fn clear(&mut self) {
-        self.ready.clear();
-        (self.open, self.held) = (None, None);
-        self.in_flight.clear();
-        self.queued = self.queued.map(|_| 0);
-    }
-}
-
-/// What became of the pieces of a result.
-enum Pieces {
-    /// All are there, and the manifest says where.
-    Acknowledged,
-    /// Some are not acknowledged yet.
-    Awaited,
-    /// Some were not delivered, so that the result is made again.
-    Failed,
-    /// Not all are in one partition, as the topic has just got more.
-    Scattered,
-}
-
-impl Outbox {
-    /// Writes into a manifest where its pieces are, if they are there.
-    fn complete(&mut self, token: Token, manifest: &mut Record) -> Pieces {
-        let Some(sent) = self.in_flight.get_mut(token.chunk()) else { return Pieces::Failed };
-        if sent.again.contains(&token.cause()) {
-            return Pieces::Failed;
-        }
-        let pieces = sent.pieces.iter().filter(|(cause, _)| *cause == token.cause()).map(|(_, at)| *at);
-        let partition = pieces.clone().next().map_or(0, |first| first.partition);
-        let offsets: Vec<i64> = pieces.clone().map(|piece| piece.offset).collect();
-        match pieces::complete(manifest, partition, &offsets) {
-            true if pieces.clone().any(|piece| piece.partition != partition) => Pieces::Scattered,
-            true => Pieces::Acknowledged,
-            false => Pieces::Awaited,
-        }
-    }
-}
 
 /// Consecutive acknowledgements of the same chunk in the same topic, reported as one.
 struct AckRun {
@@ -172,18 +48,21 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// Hands over as much as the sink has room for.
     pub(super) fn send(&mut self) -> Result<(), Stop> {
         loop {
-            let Some(Open { number, partition, left, .. }) = &mut self.outbox.open else {
-                if !self.committer.may_send() || !self.open_next()? {
+            let Some(Open { number, partition, held, left, .. }) = &mut self.outbox.open else {
+                if !self.outbox.resume() && (!self.committer.may_send() || !self.open_next()?) {
                     return Ok(());
                 }
                 continue;
             };
             let (number, partition) = (*number, *partition);
-            let next = self.outbox.held.take().or_else(|| {
+            let next = held.take().or_else(|| {
                 let outgoing = left.next()?;
                 Some((Token::new(number, outgoing.cause, outgoing.to, outgoing.part), outgoing))
             });
             match next {
+                Some((token, outgoing)) if self.outbox.must_wait(token, &outgoing) => {
+                    self.outbox.put_aside(token, outgoing);
+                }
                 Some((token, outgoing)) => {
                     if !self.send_one(partition, token, outgoing)? {
                         return Ok(());
@@ -201,8 +80,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             return Ok(false);
         }
         // Partitions that are being handed over go first.
-        let leaving = self.revocation.as_ref().and_then(|r| self.outbox.ready.pop_of(r.lanes()));
-        let Some(computed) = leaving.or_else(|| self.outbox.ready.pop()) else { return Ok(false) };
+        let leaving = self.revocation.as_ref().map(|revocation| revocation.lanes());
+        let Some(computed) = self.outbox.next(self.plan.order, leaving) else { return Ok(false) };
         let ComputedChunk { lane, chunk, mut outcome, room } = computed;
         let Some(partition) = self.lanes.get(&lane).map(|lane| lane.partition.partition) else {
             return Ok(true);
@@ -223,7 +102,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         for run in outcome.outgoing.chunk_by(|one, next| one.to == next.to) {
             let size = run.iter().map(|outgoing| outgoing.record.size() as u64).sum();
             self.progress.sent(run[0].to, size);
-            bytes += size;
+            let whole = run.iter().filter(|outgoing| outgoing.part != Part::Piece);
+            bytes += whole.map(|outgoing| outgoing.record.size() as u64).sum::<u64>();
         }
         let remaining = outcome.outgoing.len();
         let number = self.outbox.in_flight.push(InFlight {
@@ -235,9 +115,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
             since: self.now,
             again: Vec::new(),
             pieces: Vec::new(),
+            pieces_out: 0,
             _room: room,
         });
-        self.outbox.open = Some(Open { number, lane, partition, left: outcome.outgoing.into_iter() });
+        let left = outcome.outgoing.into_iter();
+        self.outbox.open = Some(Open { number, lane, partition, held: None, left });
         Ok(true)
     }
 
@@ -259,10 +141,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if outgoing.part == Part::Manifest {
             match self.outbox.complete(token, &mut outgoing.record) {
                 Pieces::Acknowledged => {}
-                Pieces::Awaited => {
-                    self.outbox.held = Some((token, outgoing));
-                    return Ok(false);
-                }
                 Pieces::Failed => {
                     self.not_sent(token);
                     return Ok(true);
@@ -274,7 +152,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
         }
         if !self.suspects.is_empty() && !self.may_be_next(token) {
-            self.outbox.held = Some((token, outgoing));
+            self.hold(token, outgoing);
             return Ok(false);
         }
         match self.sink.send(outgoing.to, partition, &outgoing.record, token) {
@@ -282,13 +160,25 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.committer.sent(self.now);
                 self.outbox.queued[outgoing.to] += 1;
                 self.handed_over(token);
+                if token.is_piece()
+                    && let Some(sent) = self.outbox.in_flight.get_mut(token.chunk())
+                {
+                    sent.pieces_out += 1;
+                }
                 Ok(true)
             }
             Err(SendError::Full) => {
-                self.outbox.held = Some((token, outgoing));
+                self.hold(token, outgoing);
                 Ok(false)
             }
             Err(SendError::Failed(error)) => self.not_taken(token, error),
+        }
+    }
+
+    /// The record goes first when the open chunk goes on.
+    fn hold(&mut self, token: Token, outgoing: Outgoing) {
+        if let Some(open) = &mut self.outbox.open {
+            open.held = Some((token, outgoing));
         }
     }
 
@@ -341,6 +231,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         for Delivery { token, result } in deliveries.drain(..) {
             let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { continue };
             self.outbox.queued[token.destination()] -= 1;
+            sent.pieces_out -= usize::from(token.is_piece());
             match result {
                 Err(error) => {
                     // Only after the other deliveries, which may be refused as well.
@@ -413,7 +304,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// Marks a chunk as done where none of its records are outstanding.
     fn done_if_over(&mut self, number: u32) {
-        let is_open = self.outbox.open.as_ref().is_some_and(|open| open.number == number);
+        let is_open = self.outbox.is_begun(number);
         let is_over = self.outbox.in_flight.get_mut(number).is_some_and(|sent| sent.remaining == 0);
         if is_over && !is_open {
             self.done(number);

@@ -103,6 +103,7 @@ mod tests {
     use futures::future::BoxFuture;
 
     use super::*;
+    use crate::engine::Length;
 
     /// A clock that goes on by a millisecond whenever it is read.
     #[derive(Default)]
@@ -124,7 +125,7 @@ mod tests {
         fn random(&self) -> f64 {
             0.0
         }
-        fn compute(&self, work: Box<dyn FnOnce() + Send>) {
+        fn compute(&self, _: Length, work: Box<dyn FnOnce() + Send>) {
             work();
         }
         fn cores(&self) -> usize {

@@ -14,7 +14,7 @@ use std::{
 use futures::future::BoxFuture;
 
 use super::world::{ClientId, Shared, Step, lock};
-use crate::engine::Runtime;
+use crate::engine::{Length, Runtime};
 
 /// The clock's time at the start, in milliseconds since 1970 UTC.
 const EPOCH: u64 = 1_700_000_000_000;
@@ -48,7 +48,7 @@ impl Runtime for VirtualMachine {
         lock(&self.world).random.f64()
     }
 
-    fn compute(&self, work: Box<dyn FnOnce() + Send>) {
+    fn compute(&self, _: Length, work: Box<dyn FnOnce() + Send>) {
         let mut world = lock(&self.world);
         let longest = world.script.settings.compute.as_micros() as u64;
         let took = Duration::from_micros(world.random.u64(0..=longest));

@@ -64,7 +64,12 @@ pub struct World {
     pub made_again: Vec<i64>,
     /// The smallest record size that the result topic ever allowed, in bytes.
     pub smallest_limit: Option<u64>,
+    /// Whether credentials are refused now: a worker that starts meanwhile says so, and ends.
+    pub refuses: bool,
 }
+
+/// What a worker says when it ends because it is not let in.
+const NOT_LET_IN: &str = "error: there is no way in to the Kafka brokers";
 
 impl World {
     /// Waits, and restarts workers that ended by themselves, as a supervisor would. Returns early on an
@@ -90,6 +95,10 @@ impl World {
     /// What the system says.
     pub fn look_after_workers(&mut self) -> Result<(), String> {
         for ended in self.workers.ended() {
+            if self.refuses && ended.last.contains(NOT_LET_IN) {
+                self.start_worker()?;
+                continue;
+            }
             self.ended.push((
                 now(),
                 format!(

@@ -119,7 +119,7 @@ impl Runtime for TestMachine {
         0.0
     }
 
-    fn compute(&self, work: Box<dyn FnOnce() + Send>) {
+    fn compute(&self, _: Length, work: Box<dyn FnOnce() + Send>) {
         if self.eager {
             work();
         } else {

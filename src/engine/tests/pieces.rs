@@ -187,3 +187,70 @@ async fn pieces_that_came_into_several_partitions_are_written_again() {
     assert!(holds(&manifest(&sent[6]), &sent[3..6]));
     assert_eq!(manifest(&sent[6]).partition, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_large_result_lets_others_pass_but_none_of_its_own_partition_in_order() {
+    for order in [Order::Partition, Order::None] {
+        let engine = Harness::start(Options { order, ..options() });
+        engine.assign(0, 0, 0, "");
+        engine.assign(1, 0, 0, "");
+        // Ten pieces; a costly one is a chunk of its own.
+        let huge = format!("slow{}", "x".repeat(33_000));
+        engine.values(0, 0, &[&huge]);
+        engine.values(0, 1, &["slow behind it"]);
+        engine.settle().await;
+        engine.values(1, 0, &["slow beside it"]);
+        engine.settle().await;
+        let small = |engine: &Harness| -> Vec<String> {
+            let whole =
+                |record: &Record| record.headers.get(PIECE).or(record.headers.get(MANIFEST)).is_none();
+            let values = sent(engine).into_iter().filter(whole);
+            values.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect()
+        };
+        let pieces =
+            |engine: &Harness| sent(engine).iter().filter(|r| r.headers.get(PIECE).is_some()).count();
+        assert_eq!(pieces(&engine), 4, "{order:?}: no more at once");
+        match order {
+            Order::Partition => assert_eq!(small(&engine), ["slow beside it"]),
+            _ => assert_eq!(small(&engine), ["slow behind it", "slow beside it"]),
+        }
+        for _ in 0..40 {
+            let waiting = engine.world.lock().unwrap().unacknowledged();
+            engine.acknowledge(waiting.min(1)).await;
+        }
+        engine.wait(200).await;
+        assert_eq!(
+            pieces(&engine) as u64,
+            manifest(sent(&engine).iter().find(|r| r.headers.get(MANIFEST).is_some()).unwrap()).pieces
+        );
+        assert_eq!(small(&engine).len(), 2, "{order:?}");
+        let mut committed = engine.committed();
+        committed.sort_unstable();
+        assert_eq!(committed.last(), Some(&2), "{order:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_result_put_aside_is_in_the_transaction_that_is_being_ended() {
+    let engine =
+        Harness::start(Options { guarantee: Guarantee::ExactlyOnce, order: Order::None, ..options() });
+    engine.assign(0, 0, 0, "");
+    engine.values(0, 0, &[&format!("slow{}", "x".repeat(33_000))]);
+    engine.values(0, 1, &["slow behind it"]);
+    engine.settle().await;
+    // Four pieces, and what is behind them: as that is done, the transaction is to be ended.
+    engine.acknowledge(5).await;
+    engine.wait(1_000).await;
+    assert_eq!(engine.committed(), [] as [i64; 0]);
+    // Nothing new is sent meanwhile.
+    engine.values(0, 2, &["slow, later"]);
+    for _ in 0..7 {
+        assert!(!engine.results().iter().any(|value| value == "slow, later"));
+        engine.acknowledge(1).await;
+        engine.wait(50).await;
+    }
+    let manifests = sent(&engine).iter().filter(|record| record.headers.get(MANIFEST).is_some()).count();
+    assert_eq!((manifests, engine.committed()), (1, vec![2]));
+    engine.wait(200).await;
+    assert_eq!(engine.results().last().map(String::as_str), Some("slow, later"));
+}
