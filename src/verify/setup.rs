@@ -134,7 +134,7 @@ pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, S
         deleted: Vec::new(),
         made_again: Vec::new(),
         smallest_limit: None,
-        refuses: false,
+        refused_until: None,
     };
     Ok(Setup { world, config, names })
 }

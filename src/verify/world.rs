@@ -64,8 +64,8 @@ pub struct World {
     pub made_again: Vec<i64>,
     /// The smallest record size that the result topic ever allowed, in bytes.
     pub smallest_limit: Option<u64>,
-    /// Whether credentials are refused now: a worker that starts meanwhile says so, and ends.
-    pub refuses: bool,
+    /// Until when credentials are refused, and a while longer: a worker that starts meanwhile says so, and ends.
+    pub refused_until: Option<Instant>,
 }
 
 /// What a worker says when it ends because it is not let in.
@@ -95,7 +95,8 @@ impl World {
     /// What the system says.
     pub fn look_after_workers(&mut self) -> Result<(), String> {
         for ended in self.workers.ended() {
-            if self.refuses && ended.last.contains(NOT_LET_IN) {
+            let is_refused = self.refused_until.is_some_and(|until| Instant::now() < until);
+            if is_refused && ended.last.contains(NOT_LET_IN) {
                 self.start_worker()?;
                 continue;
             }

@@ -1,6 +1,6 @@
 //! Cuts, holds and slows requests by their kind, at the proxies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::workers;
 use crate::verify::{
@@ -45,8 +45,8 @@ fn meanwhile(world: &mut World, api: Api, lasts: Duration, kills: Option<usize>)
     Ok(killed)
 }
 
-/// How long a worker that is not let in takes to end.
-const NOTICED: Duration = Duration::from_millis(500);
+/// How long a worker that is not let in may take to end.
+const NOTICED: Duration = Duration::from_secs(5);
 
 /// Refuses new logins and closes existing connections.
 pub fn refuse_credentials(world: &mut World, lasts: Duration) -> Result<String, String> {
@@ -55,12 +55,9 @@ pub fn refuse_credentials(world: &mut World, lasts: Duration) -> Result<String, 
         proxy.disturb(Some(Api::SaslAuthenticate), Effect::Refuse(SASL_AUTHENTICATION_FAILED));
         proxy.cut_all();
     }
-    world.refuses = true;
+    world.refused_until = Some(Instant::now() + lasts + NOTICED);
     let waited = world.wait(lasts);
     proxies(world)?.iter().for_each(Proxy::calm);
-    // One that was refused at the very end may not have ended yet.
-    let waited = waited.and_then(|()| world.wait(NOTICED));
-    world.refuses = false;
     waited?;
     Ok(format!("{} attempts", hits(world)? - before))
 }
