@@ -1,6 +1,9 @@
 //! What is fuzzed, by itself, so that Kafka's client need not be built for it: the arithmetic (for `cargo miri` too), and
 //! whatever reads bytes that a stranger has written.
 
+#[cfg(test)]
+#[path = "../../src/cpu_time.rs"]
+mod cpu_time;
 pub mod sizes;
 pub mod targets;
 
@@ -29,6 +32,8 @@ pub mod factorial;
 pub mod format;
 #[path = "../../src/engine/offsets.rs"]
 pub mod offsets;
+#[path = "../../src/pieces.rs"]
+pub mod pieces;
 #[path = "../../src/plant.rs"]
 pub mod plant;
 #[path = "../../src/record/mod.rs"]

@@ -17,6 +17,7 @@ use crate::{
         },
     },
     offsets::OffsetTracker,
+    pieces::Manifest,
     record::{DEADLINE, Headers, Offset, REPLY_PARTITION, Record, TopicPartition},
     reply,
     settings::{Environment, Reader, Tree},
@@ -44,6 +45,19 @@ pub fn formats(bytes: &[u8]) {
         }
     }
     SCHEMAS.iter().for_each(|format| of_schema(format, &Bytes::copy_from_slice(bytes)));
+    manifest(bytes);
+}
+
+/// Where the pieces of a result are: each byte is in one of them.
+fn manifest(bytes: &[u8]) {
+    match Manifest::read(bytes) {
+        Ok(manifest) => {
+            let all = manifest.pieces_of(0..manifest.bytes);
+            assert_eq!(all, 0..manifest.offsets.len());
+            assert_eq!(all.map(|place| manifest.size_of(place)).sum::<u64>(), manifest.bytes);
+        }
+        Err(error) => is_short(&error),
+    }
 }
 
 /// Formats with a schema that has all kinds of types, itself among them.

@@ -21,8 +21,9 @@ use futures::{
 use super::{
     Length, Runtime, Stop,
     chunk::Chunk,
-    compute::{Compute, Outcome, Verdict, panic_error, panicked},
+    compute::{Compute, Verdict, panic_error, panicked},
     later::Taken,
+    outcome::Outcome,
     parked::Waits,
     reply,
     topology::Scratch,

@@ -16,7 +16,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::{
     Order, Reservation,
     chunk::Chunk,
-    compute::{Outcome, RECORD_OVERHEAD},
+    outcome::{Outcome, RECORD_OVERHEAD},
     parked::Parked,
     shared::{LaneId, Shared},
 };

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use super::{
     Reservation, Token, Written,
     chunk::{Chunk, RECORDS},
-    compute::Part,
+    outcome::Part,
     shared::LaneId,
 };
 use crate::record::{Destination, ResultTopic};

@@ -8,7 +8,8 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use super::{
     Topology,
     chunk::{Chunk, HeldBatch},
-    compute::{Compute, Outcome, Outgoing},
+    compute::Compute,
+    outcome::{Outcome, Outgoing},
     parked::Waits,
     plan::RetryTopic,
     waiting::Waiting,

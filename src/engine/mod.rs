@@ -24,6 +24,7 @@ mod lane;
 mod later;
 mod offsets;
 mod outbox;
+mod outcome;
 mod parked;
 mod past;
 mod plan;

@@ -4,9 +4,9 @@ use std::vec;
 
 use super::{
     Order, Token,
-    compute::{Outgoing, Part},
     flow::ComputedChunk,
     in_flight::Ring,
+    outcome::{Outgoing, Part},
     ready::Ready,
     shared::LaneId,
 };

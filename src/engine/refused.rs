@@ -9,8 +9,9 @@ use std::{collections::HashMap, sync::atomic::Ordering::Relaxed};
 use super::{
     Refusal, Stop,
     chunk::Chunk,
-    compute::{Compute, Outcome, Outgoing},
+    compute::Compute,
     dead_letter::{self, Origin},
+    outcome::{Outcome, Outgoing},
 };
 use crate::record::{Destination, Offset, TopicPartition, classes};
 

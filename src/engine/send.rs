@@ -4,10 +4,10 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::{
     Delivery, DeliveryError, Order, SendError, Sink, Source, Stop, Token,
-    compute::{Outgoing, Part},
     flow::ComputedChunk,
     in_flight::InFlight,
     outbox::{Open, Pieces},
+    outcome::{Outgoing, Part},
     run::Engine,
 };
 use crate::{

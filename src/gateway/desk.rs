@@ -2,20 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    ops::Range,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use bytes::Bytes;
-use futures::stream::BoxStream;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Answer, Cache, CallerId, Failure, Produce, Question, RequestId, Status, Trace, Waiter};
+use super::{Answer, Cache, CallerId, Failure, Produce, Question, Reply, RequestId, Status, Trace, Waiter};
 use crate::{
     config::{Correlation, Values},
-    pieces::Manifest,
     telemetry::{RequestMetrics, RequestOutcome},
 };
 
@@ -23,27 +19,6 @@ use crate::{
 const TURN: Duration = Duration::from_millis(10);
 /// The most events or commands that are taken from a channel at once.
 const AT_ONCE: usize = 256;
-
-/// A result as it was read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
-    /// The result's bytes, as the worker wrote them.
-    pub value: Bytes,
-    /// The partition that it was read from.
-    pub partition: i32,
-    /// Its offset there.
-    pub offset: i64,
-    /// The worker that computed it, where it says so.
-    pub worker: Option<String>,
-    /// Where the result is, if it is in pieces: then the value is empty.
-    pub pieces: Option<Manifest>,
-}
-
-/// Reads results that are in pieces.
-pub trait Pieces: Send + Sync + 'static {
-    /// These of the pieces that a manifest names, in order; a sentence where one cannot be read, and nothing after it.
-    fn read(&self, manifest: &Manifest, pieces: Range<usize>) -> BoxStream<'static, Result<Bytes, String>>;
-}
 
 /// What the Kafka clients report to the desk.
 #[derive(Debug)]

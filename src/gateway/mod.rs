@@ -10,6 +10,7 @@ mod cache;
 mod desk;
 mod handle;
 pub mod http;
+mod reply;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,9 @@ mod values;
 mod waiter;
 
 pub use cache::Cache;
-pub use desk::{Answered, Desk, Event, Pieces, Reply, RequestRecord, RequestSink, Wish};
+pub use desk::{Answered, Desk, Event, RequestRecord, RequestSink, Wish};
 pub use handle::{DeskHandle, Permit};
+pub use reply::{Pieces, Reply};
 pub use status::Status;
 pub use trace::Trace;
 pub use waiter::{Answer, CallerId, Failure, Produce, Question, RequestId, Waiter};
