@@ -99,5 +99,20 @@ export const dashboard = board({
         queries: [[average('commit_records', ['pipeline']), '{{pipeline}}']],
       }),
     ]],
+    ['How many workers (pipeline scale)', [
+      lines({
+        title: 'Work that waits', unit: 's',
+        description: 'What waits in the source topics, in seconds of work, as the operators estimate the cost of each record.',
+        queries: [[`max by (pipeline) (${of('backlog_seconds')})`, '{{pipeline}}']],
+      }),
+      lines({
+        title: 'Workers wanted', unit: 'short',
+        description: 'How many workers there should be; and how many seconds of that work one does in a second, as measured.',
+        queries: [
+          [`max by (pipeline) (${of('workers_wanted')})`, '{{pipeline}} wanted'],
+          [`max by (pipeline) (${of('worker_seconds_per_second')})`, '{{pipeline}} speed of one'],
+        ],
+      }),
+    ]],
   ],
 });

@@ -82,6 +82,21 @@ fn column_sum(a: &[u64], b: &[u64]) -> u128 {
     a_rest.iter().zip(b_rest.iter().rev()).fold(even + odd, |sum, (x, y)| sum + times(*x, *y))
 }
 
+/// Adds a number that is not longer; the sum has no more limbs.
+pub fn add(number: &mut [u64], other: &[u64]) {
+    let (lower, upper) = number.split_at_mut(other.len());
+    let mut carry = 0;
+    let mut plus = |limb: &mut u64, more: u64| {
+        let sum = *limb + more + carry;
+        carry = u64::from(sum >= BASE);
+        *limb = sum - carry * BASE;
+        carry > 0
+    };
+    lower.iter_mut().zip(other).for_each(|(limb, more)| _ = plus(limb, *more));
+    // The carry goes up as long as there is one.
+    let _ = upper.iter_mut().all(|limb| plus(limb, 0));
+}
+
 /// The product, limb by limb.
 pub fn multiply_school(a: &[u64], b: &[u64]) -> Vec<u64> {
     if a.is_empty() || b.is_empty() {

@@ -28,8 +28,8 @@ pub use watch::Watch;
 
 use num_bigint::BigUint;
 
-/// The largest n that is taken: beyond, neither the proof nor the memory of most machines would do.
-pub const MAX_N: u32 = 20_000_000;
+/// The largest n that is taken: beyond, the memory of most machines would not do.
+pub const MAX_N: u32 = 100_000_000;
 
 /// How this processor computes: the method and its instruction set.
 pub fn method() -> String {
@@ -89,6 +89,9 @@ pub fn fuzz_multiply(a: &[u64], b: &[u64]) {
     let mut expected = limb::multiply_school(&a, &b);
     limb::trim(&mut expected);
     assert_eq!(multiply::multiply(&a, &b), expected);
+    let mut halves = multiply::in_halves(&a, &b);
+    limb::trim(&mut halves);
+    assert_eq!(halves, expected, "in halves");
     for isa in fft::Isa::available() {
         for group in [fft::Group::Three, fft::Group::Four, fft::Group::Five] {
             if let Some(mut product) = fft::multiply(isa, group, &a, &b) {

@@ -2,7 +2,7 @@
 
 use metrics::{Gauge, gauge};
 
-use super::names;
+use super::{handles::build_info, names};
 
 /// The gauges of `pipeline scale`.
 pub struct ScaleMetrics {
@@ -14,6 +14,7 @@ pub struct ScaleMetrics {
 impl ScaleMetrics {
     /// Those of a pipeline.
     pub fn new(pipeline: &str) -> Self {
+        build_info(pipeline);
         let gauge = |name| gauge!(name, "pipeline" => pipeline.to_owned());
         ScaleMetrics {
             backlog: gauge(names::BACKLOG_SECONDS),

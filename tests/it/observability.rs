@@ -167,10 +167,14 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     let gateway = site.gateway(&[]);
     let folder = TempDir::new().unwrap();
     let load = load(&site, folder.path());
+    let scaler = site.start(&["scale", "factorial.toml", "--listen", "127.0.0.1:0"], &[]);
+    let line = scaler.says(&["how many workers it wants is at http://"]);
+    let scale = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     let targets = [
         ("workers", vec![first.metrics_address(), second.metrics_address()]),
         ("gateway", vec![gateway.process.metrics_address()]),
         ("load", vec![load.metrics_address()]),
+        ("scale", vec![scale.clone()]),
     ];
     let prometheus = Prometheus::start(&targets);
     let stop = Arc::new(AtomicBool::new(false));
@@ -211,11 +215,15 @@ fn a_real_run_fills_every_panel_and_a_fault_raises_its_alert_and_nothing_stale_s
     let mut callers = documented(&[Of::Callers]);
     callers.insert("pipeline_build_info".to_owned());
     let workers = documented(&[Of::Workers, Of::Factorial]);
+    let mut scaling = documented(&[Of::Scale]);
+    scaling.insert("pipeline_build_info".to_owned());
+    let mut scraped = ureq::get(format!("http://{scale}/metrics")).call().unwrap();
     let processes = [
         (first.scrape(), &workers),
         (second.scrape(), &workers),
         (gateway.process.scrape(), &callers),
         (load.scrape(), &callers),
+        (scraped.body_mut().read_to_string().unwrap(), &scaling),
     ];
     for (text, documented) in &processes {
         promtool(&["check", "metrics"], text);
