@@ -97,7 +97,7 @@ impl Manifest {
     }
 }
 
-/// The SHA-256 of a value in hexadecimal digits.
+/// A hash in hexadecimal digits.
 pub fn hex(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

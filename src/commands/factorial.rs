@@ -18,7 +18,10 @@ use rayon::{
 use sha2::{Digest, Sha256};
 
 use super::{Failure, request::parse_range, stdout};
-use crate::factorial::{Decimal, Factorials, MAX_N, Watch, factorial, factorial_watched, method};
+use crate::{
+    factorial::{Decimal, Factorials, MAX_N, Watch, factorial, factorial_watched, method},
+    pieces::hex,
+};
 
 /// Compute factorials in this process, without Kafka
 ///
@@ -170,8 +173,4 @@ fn time_stream(
         "method": method(),
         "sha256": hex(&hash.finalize()),
     }))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

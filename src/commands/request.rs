@@ -269,7 +269,10 @@ impl Session {
                     // Another caller's result, which was in flight.
                     None => eprintln!("total {total} ms"),
                 }
-                self.print_result(n, found)?;
+                if let Err(reason) = self.print_result(n, found)? {
+                    self.failures += 1;
+                    eprintln!("{n}: {reason}");
+                }
             }
             (Err(NoResult::TimedOut), _) => {
                 self.failures += 1;
@@ -285,29 +288,39 @@ impl Session {
 }
 
 impl Session {
-    fn print_result(&mut self, n: u64, found: &Found) -> Result<(), Failure> {
+    /// Prints a result; a sentence where it cannot be read.
+    fn print_result(&self, n: u64, found: &Found) -> Result<Result<(), String>, Failure> {
         let manifest = match found {
-            Found::Digits(digits) => return stdout(&format!("{n};{digits}\n")),
+            Found::Digits(digits) => return stdout(&format!("{n};{digits}\n")).map(Ok),
             Found::Pieces(manifest) => manifest,
         };
-        let pieces = self.requests.pieces_of(manifest.clone());
-        let mut pieces = pieces.map_err(|error| Failure::failed(format!("{n}: {error}")))?;
-        let failed = |error| Failure::failed(format!("{n}: {error}; what is written of it is not all of it"));
+        let pieces = match self.requests.pieces_of(manifest.clone()) {
+            Ok(pieces) => pieces,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         if self.output != Format::Text {
-            let whole = pieces.try_fold(Vec::new(), |mut whole, piece| {
-                whole.extend(piece?);
-                Ok(whole)
-            });
-            let (n, digits) = self.output.decode_result(&whole.map_err(failed)?).map_err(Failure::failed)?;
-            return stdout(&format!("{n};{digits}\n"));
+            let whole: Result<Vec<Vec<u8>>, _> = pieces.collect();
+            let whole = whole.map_err(|error| error.to_string()).map(|pieces| pieces.concat());
+            let read = |whole: Vec<u8>| self.output.decode_result(&whole).map_err(|error| error.to_string());
+            return match whole.and_then(read) {
+                Ok((n, digits)) => stdout(&format!("{n};{digits}\n")).map(Ok),
+                Err(reason) => Ok(Err(reason)),
+            };
         }
         // It is not held as a whole: one piece after the other.
         for piece in pieces {
-            if !print(&piece.map_err(failed)?)? {
-                return Ok(());
+            match piece {
+                Ok(piece) if print(&piece)? => {}
+                // Nobody reads it any more.
+                Ok(_) => return Ok(Ok(())),
+                Err(error) => {
+                    // So that the next line is whole.
+                    stdout("\n")?;
+                    return Ok(Err(format!("{error}; what is printed of it is not all of it")));
+                }
             }
         }
-        stdout("\n")
+        stdout("\n").map(Ok)
     }
 }
 

@@ -37,6 +37,17 @@ pub struct ConnectionLimits {
     pub keep_alive: bool,
 }
 
+impl ConnectionLimits {
+    /// For ports that metrics are read from: the Kafka clients need file descriptors too. A response closes its connection, so that
+    /// none stays open unused.
+    pub const OF_METRICS: ConnectionLimits = ConnectionLimits {
+        connections: 64,
+        patience: Duration::from_secs(10),
+        head: 16 << 10,
+        keep_alive: false,
+    };
+}
+
 /// Serves until `closed`, then finishes the requests in progress, for at most `last`.
 pub async fn serve(
     listener: TcpListener,

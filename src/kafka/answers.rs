@@ -81,13 +81,8 @@ fn from_now<C: ClientContext>(
     topics: &RequestTopics,
 ) -> Result<BaseConsumer, RequestError> {
     // A partition's end is reported only when a fetch's time is over; records are reported at once.
-    let mut config = settings::unless_set(config, &[("fetch.wait.max.ms", "50")]);
-    config
-        // librdkafka requires one even where no group is joined.
-        .set("group.id", "pipeline-request")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "latest");
+    let config = settings::unless_set(config, &[("fetch.wait.max.ms", "50")]);
+    let config = settings::without_group(&config, "pipeline-request", "latest");
     let consumer: BaseConsumer = config.create()?;
     let mut list = TopicPartitionList::new();
     for topic in [&topics.results, &topics.dead_letters] {

@@ -80,13 +80,8 @@ impl PieceReader {
             // After a fetch that has filled it, librdkafka would wait a second.
             ("fetch.queue.backoff.ms", "2"),
         ];
-        let mut config = settings::unless_set(config, &defaults);
-        config
-            // librdkafka requires one even where no group is joined.
-            .set("group.id", "pipeline-pieces")
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "error");
+        let config = settings::unless_set(config, &defaults);
+        let config = settings::without_group(&config, "pipeline-pieces", "error");
         let consumer: BaseConsumer = config.create()?;
         let first = manifest.offsets.get(pieces.start).copied().unwrap_or_default();
         let mut list = TopicPartitionList::new();

@@ -163,6 +163,17 @@ pub fn unless_set(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientCon
     config
 }
 
+/// The settings of a consumer that joins no group and commits nothing. librdkafka requires a group's name even so.
+pub fn without_group(config: &ClientConfig, name: &str, reset: &str) -> ClientConfig {
+    let mut config = config.clone();
+    config
+        .set("group.id", name)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", reset);
+    config
+}
+
 /// A key's partition is the one that Java's clients choose, so that topics written by both can be joined. librdkafka's own
 /// default is another hash.
 pub const PARTITIONER: (&str, &str) = ("partitioner", "murmur2_random");

@@ -14,15 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Standing;
 use crate::{
     http::{ConnectionLimits, serve},
-    telemetry::{Recorded, ScaleMetrics},
-};
-
-/// Limits a stranger who reaches the port.
-const LIMITS: ConnectionLimits = ConnectionLimits {
-    connections: 64,
-    patience: Duration::from_secs(10),
-    head: 16 << 10,
-    keep_alive: false,
+    telemetry::{Recorded, ScaleMetrics, TEXT_FORMAT},
 };
 
 /// Shows how things stand, at `/` as JSON and at `/metrics` for Prometheus.
@@ -40,14 +32,19 @@ impl ScaleServer {
             let standing = *standing.lock().unwrap_or_else(PoisonError::into_inner);
             ([(CONTENT_TYPE, "application/json")], format!("{}\n", document(&name, &standing)))
         };
-        let metrics = move || async move {
-            ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorded.render(&[]))
-        };
+        let metrics = move || async move { ([(CONTENT_TYPE, TEXT_FORMAT)], recorded.render(&[])) };
         let router = Router::new()
             .route("/", get(document))
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }));
-        tokio::spawn(serve(listener, None, router, LIMITS, CancellationToken::new(), Duration::ZERO));
+        tokio::spawn(serve(
+            listener,
+            None,
+            router,
+            ConnectionLimits::OF_METRICS,
+            CancellationToken::new(),
+            Duration::ZERO,
+        ));
         server
     }
 

@@ -34,5 +34,5 @@ pub use rebalances::{RebalanceEvent, RebalanceRecord};
 pub use recorder::Recorded;
 pub use requests::{RequestMetrics, RequestOutcome};
 pub use scale::ScaleMetrics;
-pub use server::{MetricsServer, ServerError, install as install_metrics};
+pub use server::{MetricsServer, ServerError, TEXT_FORMAT, install as install_metrics};
 pub use spans::end as end_spans;

@@ -26,16 +26,8 @@ use crate::http::{ConnectionLimits, serve};
 
 /// How many more ports are tried if none was configured.
 const PORTS: u16 = 20;
-/// Limits a stranger who reaches the port: the Kafka clients need file descriptors too. A response closes its
-/// connection, so that none stays open unused.
-const LIMITS: ConnectionLimits = ConnectionLimits {
-    connections: 64,
-    patience: Duration::from_secs(10),
-    head: 16 << 10,
-    keep_alive: false,
-};
 /// Prometheus' text format.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Why metrics cannot be served.
 #[derive(Error, Debug)]
@@ -113,8 +105,14 @@ impl MetricsServer {
             .route("/explain", get(move || async move { explain(&explained) }))
             .route("/readyz", get(move || async move { readiness(trouble()) }));
         // Aborted when this value is dropped.
-        let serving =
-            tokio::spawn(serve(listener, None, router, LIMITS, CancellationToken::new(), Duration::ZERO));
+        let serving = tokio::spawn(serve(
+            listener,
+            None,
+            router,
+            ConnectionLimits::OF_METRICS,
+            CancellationToken::new(),
+            Duration::ZERO,
+        ));
         Ok(MetricsServer { address, serving })
     }
 

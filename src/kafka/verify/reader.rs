@@ -17,7 +17,10 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::record::{Headers, Record};
+use crate::{
+    kafka::settings,
+    record::{Headers, Record},
+};
 
 const POLL: Duration = Duration::from_millis(100);
 /// How long the brokers may take to answer.
@@ -192,17 +195,11 @@ fn tail(consumer: &BaseConsumer, topics: &[Arc<str>], stop: &AtomicBool, report:
 }
 
 pub(super) fn consumer(config: &ClientConfig, isolation: Isolation) -> KafkaResult<BaseConsumer> {
-    let mut config = config.clone();
-    config
-        // librdkafka requires one even where no group is joined.
-        .set("group.id", "pipeline-verify")
+    settings::without_group(config, "pipeline-verify", "earliest")
         .set("isolation.level", isolation.name())
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "100")
-        .set("queued.max.messages.kbytes", "16384");
-    config.create()
+        .set("queued.max.messages.kbytes", "16384")
+        .create()
 }
 
 /// A topic's partitions; `None` where it does not exist, or no broker answers.
