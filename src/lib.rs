@@ -17,6 +17,7 @@
 //! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
 //!   [`simulate`]: the same of the engine alone, in virtual time;
 //!   [`plant`]: faults on purpose, for both to find.
+//! - [`store`]: object stores, for results that no topic takes.
 //! - [`scale`]: how many workers a pipeline wants.
 //! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line; [`Cli`]: the same
@@ -64,6 +65,8 @@ pub mod scale;
 pub mod settings;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod simulate;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod store;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod telemetry;
 #[cfg_attr(not(internals), doc(hidden))]

@@ -1,7 +1,7 @@
-//! Results that are larger than their topic takes: cut into pieces, which a manifest names.
+//! Results that are larger than their topic takes: cut into pieces, or in an object store. A manifest says where.
 //!
 //! The pieces are records of their own, and the manifest comes behind them in the same partition. It has their offsets, so that
-//! a reader takes exactly those, whatever else is in between. The layout is in `docs/large.md`.
+//! a reader takes exactly those, whatever else is in between. An object's name is the hash of its bytes. The layout is in `docs/large.md`.
 //!
 //! Knows: record. Must not know: rdkafka, tokio.
 
@@ -21,10 +21,12 @@ const MOST: u64 = 10_000;
 const MANIFEST_BYTES: u64 = 1_024;
 /// Bytes of an offset in it, at most.
 const OFFSET_BYTES: u64 = 20;
+/// Bytes of an object that are read at once.
+const RANGE: u64 = 1 << 20;
 /// Bytes that are left in each piece for headers that are added later, such as `traceparent`.
 const ROOM: u64 = 512;
 
-/// What the pieces of a result are, and where: the manifest's value, as JSON.
+/// What a large result is, and where: the manifest's value, as JSON.
 ///
 /// ```
 /// use pipeline::pieces::Manifest;
@@ -37,22 +39,57 @@ const ROOM: u64 = 512;
 /// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub struct Manifest {
-    /// What the header of each piece begins with.
-    pub id: String,
     /// The format of the whole value: `text`, `json` and so on.
     pub format: String,
     /// Bytes of the whole value.
     pub bytes: u64,
-    /// Bytes of each piece but the last, which may be shorter.
-    pub piece_bytes: u64,
     /// SHA-256 of the whole value, in hexadecimal digits.
     pub sha256: String,
+    /// Where the value is.
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+/// Where a large result is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(untagged)]
+pub enum Place {
+    /// In pieces, in the manifest's own topic.
+    Topic(Pieces),
+    /// In an object store, which the reader knows.
+    Store {
+        /// The object's name: the hash of the value.
+        object: String,
+    },
+}
+
+/// The pieces of a result.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Pieces {
+    /// What the header of each piece begins with.
+    pub id: String,
+    /// Bytes of each piece but the last, which may be shorter.
+    pub piece_bytes: u64,
     /// The partition that all pieces are in.
     pub partition: i32,
     /// How many pieces there are.
     pub pieces: u64,
     /// The offset of each piece, in order.
     pub offsets: Vec<i64>,
+}
+
+impl Pieces {
+    /// The value that the header of the piece at that place has.
+    pub fn name_of(&self, place: usize) -> String {
+        format!("{}/{place}", self.id)
+    }
+
+    fn is_whole(&self, bytes: u64) -> bool {
+        let Pieces { piece_bytes, partition, pieces, offsets, .. } = self;
+        let in_order = offsets.windows(2).all(|two| two[0] < two[1]) && offsets.first() >= Some(&0);
+        let fits = *piece_bytes > 0 && bytes.div_ceil(*piece_bytes) == *pieces;
+        offsets.len() as u64 == *pieces && *pieces <= MOST && in_order && fits && *partition >= 0
+    }
 }
 
 impl Manifest {
@@ -63,18 +100,17 @@ impl Manifest {
     pub fn read(value: &[u8]) -> Result<Manifest, String> {
         let manifest: Manifest =
             serde_json::from_slice(value).map_err(|error| format!("it is no manifest of pieces: {error}"))?;
-        let Manifest { bytes, piece_bytes, pieces, partition, ref offsets, ref sha256, .. } = manifest;
-        let in_order = offsets.windows(2).all(|two| two[0] < two[1]) && offsets.first() >= Some(&0);
-        let fits = piece_bytes > 0 && bytes > 0 && bytes.div_ceil(piece_bytes) == pieces;
+        let Manifest { bytes, sha256, .. } = &manifest;
         let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if offsets.len() as u64 != pieces || pieces > MOST || !in_order || !fits || !is_hash || partition < 0
-        {
-            return Err(format!(
-                "the numbers of its manifest do not fit together: {bytes} bytes in {pieces} pieces of {piece_bytes}, {} offsets",
-                offsets.len()
-            ));
+        let fits = match &manifest.place {
+            Place::Topic(pieces) => pieces.is_whole(*bytes),
+            // So no name leads out of the store's folder.
+            Place::Store { object } => object == sha256,
+        };
+        match is_hash && *bytes > 0 && fits {
+            true => Ok(manifest),
+            false => Err(format!("what its manifest says of {bytes} bytes does not fit together")),
         }
-        Ok(manifest)
     }
 
     /// Which pieces have the bytes of that range of the value; none where it is empty.
@@ -82,18 +118,26 @@ impl Manifest {
         if bytes.is_empty() {
             return 0..0;
         }
-        let last = bytes.end.min(self.bytes).div_ceil(self.piece_bytes);
-        (bytes.start / self.piece_bytes) as usize..last as usize
+        let last = bytes.end.min(self.bytes).div_ceil(self.piece_bytes());
+        (bytes.start / self.piece_bytes()) as usize..last as usize
     }
 
-    /// The value that the header of the piece at that place has.
-    pub fn name_of(&self, place: usize) -> String {
-        format!("{}/{place}", self.id)
+    /// All of its pieces; of an object, the ranges that are read one after the other.
+    pub fn all(&self) -> Range<usize> {
+        self.pieces_of(0..self.bytes)
+    }
+
+    /// Bytes of each piece but the last; of an object, of each range.
+    pub fn piece_bytes(&self) -> u64 {
+        match &self.place {
+            Place::Topic(pieces) => pieces.piece_bytes,
+            Place::Store { .. } => RANGE,
+        }
     }
 
     /// Bytes of the piece at that place.
     pub fn size_of(&self, place: usize) -> u64 {
-        (self.bytes - place as u64 * self.piece_bytes).min(self.piece_bytes)
+        (self.bytes - place as u64 * self.piece_bytes()).min(self.piece_bytes())
     }
 }
 
@@ -129,39 +173,64 @@ pub fn cut(record: &Record, id: &str, format: &str, largest: u64) -> Option<Cut>
     if pieces > MOST || manifest_bytes + id.len() as u64 > largest {
         return None;
     }
-    let manifest = Manifest {
-        id: id.to_owned(),
-        format: format.to_owned(),
-        bytes,
-        piece_bytes,
-        sha256: hex(&Sha256::digest(value)),
-        partition: 0,
-        pieces,
-        offsets: Vec::new(),
-    };
-    let with = |name: &str, header: &[u8], value: Bytes| {
-        let mut part = Record { value: Some(value), ..record.clone() };
-        part.headers.push(name, Some(Bytes::copy_from_slice(header)));
-        part
-    };
+    let named = Pieces { id: id.to_owned(), piece_bytes, partition: 0, pieces, offsets: Vec::new() };
     let piece = |place: u64| {
         let start = place * piece_bytes;
         let end = (start + piece_bytes).min(bytes);
-        with(PIECE, manifest.name_of(place as usize).as_bytes(), value.slice(start as usize..end as usize))
+        let name = named.name_of(place as usize);
+        with(record, PIECE, name.as_bytes(), value.slice(start as usize..end as usize))
     };
     let pieces = (0..pieces).map(piece).collect();
-    let named = serde_json::to_vec(&manifest).ok()?;
-    Some(Cut { pieces, manifest: with(MANIFEST, VERSION, named.into()) })
+    let sha256 = hex(&Sha256::digest(value));
+    let manifest = Manifest { format: format.to_owned(), bytes, sha256, place: Place::Topic(named) };
+    Some(Cut { pieces, manifest: manifest.in_place_of(record)? })
+}
+
+/// A result that goes into an object store.
+pub struct Stored {
+    /// The object's name.
+    pub object: String,
+    /// The result's value.
+    pub bytes: Bytes,
+    /// What says where it is.
+    pub manifest: Record,
+}
+
+/// Parts a result from its bytes, for an object store. `None` where it has none, or its topic, which takes records of `largest` bytes,
+/// has no room for the rest.
+pub fn store(record: &Record, format: &str, largest: u64) -> Option<Stored> {
+    let bytes = record.value.clone().filter(|value| !value.is_empty())?;
+    let object = hex(&Sha256::digest(&bytes));
+    let place = Place::Store { object: object.clone() };
+    let (format, size) = (format.to_owned(), bytes.len() as u64);
+    let manifest = Manifest { format, bytes: size, sha256: object.clone(), place };
+    let manifest = manifest.in_place_of(record).filter(|manifest| wire_size(manifest) + ROOM <= largest)?;
+    Some(Stored { object, bytes, manifest })
+}
+
+/// The record with another value, and one more header.
+fn with(record: &Record, name: &str, header: &[u8], value: Bytes) -> Record {
+    let mut part = Record { value: Some(value), ..record.clone() };
+    part.headers.push(name, Some(Bytes::copy_from_slice(header)));
+    part
+}
+
+impl Manifest {
+    /// The record whose value is this, with all else that the result has.
+    fn in_place_of(&self, result: &Record) -> Option<Record> {
+        Some(with(result, MANIFEST, VERSION, serde_json::to_vec(self).ok()?.into()))
+    }
 }
 
 /// Writes into a manifest where its pieces are. Returns whether all of them are there.
 pub fn complete(manifest: &mut Record, partition: i32, offsets: &[i64]) -> bool {
     let value = manifest.value.as_deref().unwrap_or_default();
     let Ok(mut named) = serde_json::from_slice::<Manifest>(value) else { return false };
-    if named.pieces != offsets.len() as u64 {
+    let Place::Topic(pieces) = &mut named.place else { return false };
+    if pieces.pieces != offsets.len() as u64 {
         return false;
     }
-    (named.partition, named.offsets) = (partition, offsets.to_vec());
+    (pieces.partition, pieces.offsets) = (partition, offsets.to_vec());
     let Ok(value) = serde_json::to_vec(&named) else { return false };
     manifest.value = Some(value.into());
     true
@@ -171,55 +240,72 @@ pub fn complete(manifest: &mut Record, partition: i32, offsets: &[i64]) -> bool 
 mod tests {
     use super::*;
 
-    fn manifest() -> Manifest {
-        Manifest {
-            id: "requests-0-7-00c0ffee".to_owned(),
-            format: "text".to_owned(),
-            bytes: 25,
-            piece_bytes: 10,
-            sha256: "0".repeat(64),
-            partition: 3,
-            pieces: 3,
-            offsets: vec![4, 5, 9],
-        }
+    fn pieces() -> Pieces {
+        let id = "requests-0-7-00c0ffee".to_owned();
+        Pieces { id, piece_bytes: 10, partition: 3, pieces: 3, offsets: vec![4, 5, 9] }
+    }
+
+    fn manifest(place: Place) -> Manifest {
+        Manifest { format: "text".to_owned(), bytes: 25, sha256: "0".repeat(64), place }
+    }
+
+    fn read(manifest: &Manifest) -> Result<Manifest, String> {
+        Manifest::read(&serde_json::to_vec(manifest).unwrap())
     }
 
     #[test]
     fn bytes_are_found_in_their_pieces() {
-        let manifest = manifest();
+        let manifest = manifest(Place::Topic(pieces()));
         assert_eq!(manifest.pieces_of(0..25), 0..3);
         assert_eq!(manifest.pieces_of(0..10), 0..1);
         assert_eq!(manifest.pieces_of(9..11), 0..2);
         assert_eq!(manifest.pieces_of(20..u64::MAX), 2..3);
         assert_eq!(manifest.pieces_of(7..7), 0..0);
+        assert_eq!(manifest.all(), 0..3);
         assert_eq!((0..3).map(|place| manifest.size_of(place)).collect::<Vec<_>>(), [10, 10, 5]);
     }
 
     #[test]
     fn a_manifest_whose_numbers_do_not_fit_is_none() {
-        let with = |change: fn(&mut Manifest)| {
-            let mut manifest = manifest();
-            change(&mut manifest);
-            Manifest::read(&serde_json::to_vec(&manifest).unwrap())
-        };
-        assert_eq!(with(|_| {}), Ok(manifest()));
-        let wrong: [fn(&mut Manifest); 9] = [
-            |manifest| manifest.pieces = 2,
-            |manifest| manifest.offsets = vec![4, 5],
-            |manifest| manifest.offsets = vec![4, 4, 9],
-            |manifest| manifest.offsets = vec![-1, 5, 9],
-            |manifest| manifest.bytes = 31,
-            |manifest| manifest.bytes = 0,
-            |manifest| manifest.piece_bytes = 0,
-            |manifest| manifest.partition = -1,
-            |manifest| manifest.sha256 = "none".to_owned(),
+        let right = manifest(Place::Topic(pieces()));
+        assert_eq!(read(&right), Ok(right.clone()));
+        let of_pieces: [fn(&mut Pieces); 6] = [
+            |wrong| wrong.pieces = 2,
+            |wrong| wrong.offsets = vec![4, 5],
+            |wrong| wrong.offsets = vec![4, 4, 9],
+            |wrong| wrong.offsets = vec![-1, 5, 9],
+            |wrong| wrong.piece_bytes = 0,
+            |wrong| wrong.partition = -1,
         ];
-        for (number, change) in wrong.into_iter().enumerate() {
-            assert!(with(change).unwrap_err().contains("do not fit"), "{number}");
+        let wrong = of_pieces.into_iter().map(|change| {
+            let mut wrong = pieces();
+            change(&mut wrong);
+            manifest(Place::Topic(wrong))
+        });
+        let sizes = [0, 31].map(|bytes| Manifest { bytes, ..right.clone() });
+        let hash = Manifest { sha256: "none".to_owned(), ..right.clone() };
+        for (number, wrong) in wrong.chain(sizes).chain([hash]).enumerate() {
+            assert!(read(&wrong).unwrap_err().contains("not fit together"), "{number}");
         }
         for text in ["", "{}", "5;120", "[]"] {
             assert!(Manifest::read(text.as_bytes()).unwrap_err().contains("no manifest"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_object_is_named_by_its_hash_and_by_nothing_else() {
+        let value: Bytes = "x".repeat(3 << 20).into();
+        let record = Record { value: Some(value.clone()), ..Record::default() };
+        let stored = store(&record, "text", 4_000).unwrap();
+        assert_eq!(stored.bytes, value);
+        let manifest = Manifest::read(stored.manifest.value.as_deref().unwrap()).unwrap();
+        assert_eq!((&manifest.sha256, manifest.bytes, manifest.all()), (&stored.object, 3 << 20, 0..3));
+        assert_eq!(stored.object, hex(&Sha256::digest(&value)));
+        for object in ["../../etc/passwd", ""] {
+            let wrong = Manifest { place: Place::Store { object: object.to_owned() }, ..manifest.clone() };
+            assert!(read(&wrong).unwrap_err().contains("not fit together"), "{object}");
+        }
+        assert!(store(&record, "text", 500).is_none(), "its topic has no room for the manifest");
     }
 
     #[test]

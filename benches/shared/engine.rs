@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pipeline::{
     config::{Guarantee, Order},
-    engine::{Budget, Machine, Plan, Retries, RetryPolicy, Topology, run},
+    engine::{Budget, Large, Machine, Plan, Retries, RetryPolicy, Topology, run},
     kafka::{KafkaSink, KafkaSource, SinkTopics, SourceTopics},
     operator::{Operator, registry},
     record::PerTopic,
@@ -46,7 +46,7 @@ pub fn run_pipeline(
                 topics: Vec::new(),
             },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
-            pieces: Vec::new(),
+            large: Large::DeadLetter,
             limits_hold: Duration::MAX,
             input: input.clone(),
             budget: Budget::new(128 << 20),

@@ -1,15 +1,16 @@
-"""Prints the results of a topic, those in pieces too: read.py SERVERS TOPIC. Needs the package `confluent-kafka`.
+"""Prints the results of a topic, large ones too: read.py SERVERS TOPIC [file:///FOLDER]. Needs the package `confluent-kafka`.
 
 How results are written that are larger than their topic takes: docs/large.md.
 """
 
 import hashlib
 import json
+import pathlib
 import sys
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-servers, topic = sys.argv[1:]
+servers, topic, *store = sys.argv[1:]
 settings = {"bootstrap.servers": servers, "group.id": "unused", "enable.auto.commit": False, "enable.partition.eof": True}
 
 
@@ -24,7 +25,18 @@ def read(partition, offset):
 
 
 def join(manifest):
-    """The pieces that a manifest names, as one."""
+    """What a manifest names: an object in the store, or pieces in the topic, as one."""
+    if "object" in manifest:
+        pieces = [pathlib.Path(store[0].removeprefix("file://"), manifest["object"]).read_bytes()]
+    else:
+        pieces = in_topic(manifest)
+    whole = b"".join(pieces)
+    assert hashlib.sha256(whole).hexdigest() == manifest["sha256"], f"{manifest['sha256']}: bytes are missing"
+    return whole
+
+
+def in_topic(manifest):
+    """The pieces that a manifest names."""
     wanted = dict(zip(manifest["offsets"], range(manifest["pieces"])))
     pieces = []
     for record in read(manifest["partition"], manifest["offsets"][0]):
@@ -34,9 +46,7 @@ def join(manifest):
             pieces.append(record.value())
         if len(pieces) == manifest["pieces"]:
             break
-    whole = b"".join(pieces)
-    assert hashlib.sha256(whole).hexdigest() == manifest["sha256"], f"{manifest['id']}: pieces are missing"
-    return whole
+    return pieces
 
 
 for partition in Consumer(settings).list_topics(topic).topics[topic].partitions:

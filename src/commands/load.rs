@@ -13,6 +13,7 @@ use crate::{
         report::{self, Report, summary},
         run,
     },
+    store::Store,
     telemetry::{MetricsServer, announce, init_logging, install_metrics, status_line},
 };
 
@@ -122,7 +123,8 @@ async fn target(script: &Script, book: &Arc<Book>) -> Result<(Box<dyn Target + S
     let clients = tokio::task::spawn_blocking(move || {
         // Reports why no broker answers, which the clients themselves do not.
         let admin = Admin::new(&config).map_err(Failure::failed)?;
-        let target = KafkaTarget::new(&admin.fit(&config), &topics, book).map_err(Failure::failed)?;
+        let store = topics.store.as_deref().map(Store::open).transpose().map_err(Failure::failed)?;
+        let target = KafkaTarget::new(&admin.fit(&config), &topics, store, book).map_err(Failure::failed)?;
         Ok((target, admin.servers().to_owned()))
     });
     let (target, servers) = clients.await.map_err(Failure::failed)??;

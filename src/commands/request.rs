@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use clap::Args;
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use crate::{
     gateway::{Answer, CallerId, Failure as NoResult, Question, RequestId, Waiter},
     kafka::{Acknowledgement, Admin, RequestClient, RequestEvent, RequestTopics, settings},
     pieces::Manifest,
+    store::Store,
 };
 
 /// How often to check for requests that have timed out.
@@ -84,8 +86,9 @@ impl Request {
             dead_letters: pipeline.dead_letters.clone(),
         };
         let config = admin.fit(&settings::common(&pipeline));
-        let requests =
-            RequestClient::new(&config, topics, self.timeout, !self.no_wait).map_err(Failure::failed)?;
+        let store = pipeline.store().map(Store::open).transpose().map_err(Failure::failed)?;
+        let requests = RequestClient::new(&config, topics, store, self.timeout, !self.no_wait)
+            .map_err(Failure::failed)?;
         let mut session = Session {
             timed_out: format!(
                 "no result in {} within {}: is a worker running? (pipeline run {})",
@@ -299,7 +302,7 @@ impl Session {
             Err(error) => return Ok(Err(error.to_string())),
         };
         if self.output != Format::Text {
-            let whole: Result<Vec<Vec<u8>>, _> = pieces.collect();
+            let whole: Result<Vec<Bytes>, _> = pieces.collect();
             let whole = whole.map_err(|error| error.to_string()).map(|pieces| pieces.concat());
             let read = |whole: Vec<u8>| self.output.decode_result(&whole).map_err(|error| error.to_string());
             return match whole.and_then(read) {

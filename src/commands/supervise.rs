@@ -6,9 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, brokers::refuse_false_promise};
 use crate::{
-    config::{Guarantee, Order, Pipeline},
-    engine::{Budget, Machine, Plan, Runtime, Stop, run},
+    config::{self, Guarantee, Order, Pipeline},
+    engine::{Budget, Large, Machine, Plan, Runtime, Stop, run},
     kafka::{Admin, KafkaSink, KafkaSource, SinkTopics, SourceTopics, TopicLimits, settings},
+    store::Store,
     telemetry::Progress,
 };
 
@@ -169,7 +170,7 @@ impl Supervised {
             commit_records: pipeline.commit.records,
             retries: pipeline.retries.clone(),
             largest: limits.clone(),
-            pieces: pipeline.in_pieces(),
+            large: large(pipeline).map_err(Stop::Fatal)?,
             limits_hold,
             input,
             budget,
@@ -178,4 +179,13 @@ impl Supervised {
         };
         run(plan, source, sink, self.machine.clone(), self.progress.clone(), stop.cancelled_owned()).await
     }
+}
+
+/// What becomes of large results.
+fn large(pipeline: &Pipeline) -> Result<Large, String> {
+    Ok(match &pipeline.sink.large {
+        config::Large::DeadLetter => Large::DeadLetter,
+        config::Large::Pieces => Large::Pieces(pipeline.result_formats()),
+        config::Large::Store(url) => Large::Store(Arc::new(Store::open(url)?), pipeline.result_formats()),
+    })
 }

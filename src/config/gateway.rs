@@ -13,7 +13,7 @@ use super::{
     kafka,
     pipeline::{Metrics, Properties, TopicSettings},
     read::{metrics, shutdown},
-    tables::{positive, topic},
+    tables::{positive, store, topic},
 };
 use crate::{
     format::Format,
@@ -121,6 +121,8 @@ pub struct Route {
     pub request: TopicSettings,
     /// Where results come from.
     pub result: TopicSettings,
+    /// The address of the object store that its workers put large results into, if they do.
+    pub store: Option<String>,
     /// What is asked for.
     pub values: Values,
     /// How results are known.
@@ -224,8 +226,13 @@ fn route(name: &str, table: Reader<'_>) -> Option<Route> {
     let bytes = table.choice("values", KINDS).unwrap_or(false);
     let max = table.integer("max_n", 0..=i64::MAX).map_or(u64::MAX, i64::unsigned_abs);
     let correlation = table.choice("correlation", CORRELATIONS);
-    let (request, request_format) = side(&table, "request", "the topic that requests go to");
-    let (result, result_format) = side(&table, "result", "the topic that results come from");
+    let requests = table.table("request");
+    let (request, request_format) = side(&requests, "the topic that requests go to");
+    requests.finish();
+    let results = table.table("result");
+    let (result, result_format) = side(&results, "the topic that results come from");
+    let store = store(&results);
+    results.finish();
     if let (Some(request), Some(result)) = (&request, &result)
         && request.topic == result.topic
     {
@@ -248,6 +255,7 @@ fn route(name: &str, table: Reader<'_>) -> Option<Route> {
         path: path?,
         request: request?,
         result: result?,
+        store,
         values,
         correlation: correlation.unwrap_or(default),
     })
@@ -273,10 +281,6 @@ fn path(table: &Reader<'_>, name: &str) -> Option<String> {
     }
 }
 
-fn side(route: &Reader<'_>, key: &str, what: &str) -> (Option<TopicSettings>, Format) {
-    let table = route.table(key);
-    let topic = topic(&table, what);
-    let format = table.choice("format", NUMBER_FORMATS).unwrap_or_default();
-    table.finish();
-    (topic, format)
+fn side(table: &Reader<'_>, what: &str) -> (Option<TopicSettings>, Format) {
+    (topic(table, what), table.choice("format", NUMBER_FORMATS).unwrap_or_default())
 }

@@ -138,7 +138,7 @@ impl Lint<'_> {
     }
 
     fn largest_record(&mut self) {
-        if self.pipeline.sink.large == Large::Pieces {
+        if self.pipeline.sink.large != Large::DeadLetter {
             return;
         }
         let Some((name, largest)) = self.largest_output() else { return };

@@ -37,4 +37,4 @@ pub use location::built_in;
 pub(crate) use location::{EXAMPLE_SCHEMAS, EXAMPLES};
 pub use pipeline::*;
 pub(crate) use read::metrics;
-pub(crate) use tables::{positive, topic_name};
+pub(crate) use tables::{positive, store, topic_name};

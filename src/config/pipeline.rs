@@ -125,12 +125,14 @@ pub struct Sink {
 }
 
 /// What becomes of a result that is larger than its topic takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Large {
     /// Its record is a dead letter.
     DeadLetter,
     /// It is cut into [pieces](crate::pieces).
     Pieces,
+    /// It is put into the object store at that address.
+    Store(String),
 }
 
 /// Where some of the results go instead of the sink's topic.
@@ -287,10 +289,17 @@ impl Pipeline {
         topics
     }
 
-    /// The formats of the result topics, where results that are too large for them are cut into pieces; otherwise none.
-    pub fn in_pieces(&self) -> Vec<&'static str> {
-        let topics = self.result_topics().into_iter().filter(|_| self.sink.large == Large::Pieces);
-        topics.map(|topic| self.format_of(&topic.topic).name()).collect()
+    /// The formats of the result topics.
+    pub fn result_formats(&self) -> Vec<&'static str> {
+        self.result_topics().into_iter().map(|topic| self.format_of(&topic.topic).name()).collect()
+    }
+
+    /// The address of the object store that large results go to, if they do.
+    pub fn store(&self) -> Option<&str> {
+        match &self.sink.large {
+            Large::Store(url) => Some(url),
+            Large::DeadLetter | Large::Pieces => None,
+        }
     }
 
     /// How values are written in the result topic of that name.

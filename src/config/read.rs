@@ -15,7 +15,7 @@ use super::{
         Commit, Guarantee, Large, Limits, Metrics, Order, Pipeline, Scale, Sink, Source, TopicSettings,
     },
     retries, routes,
-    tables::{legal_topic, positive, topic, topic_name, topic_settings},
+    tables::{legal_topic, positive, store, topic, topic_name, topic_settings},
 };
 use crate::{
     engine::FairBy,
@@ -191,15 +191,24 @@ fn sink(root: &Reader<'_>, kafka: super::Properties) -> (Option<Sink>, Option<Bo
     let topic = topic(&table, "the topic that results go to");
     let key_format = formats::read_key(&table, Side::Sink);
     let format = formats::read(&table, Side::Sink);
-    let large = table.choice("large", &[("dead-letter", Large::DeadLetter), ("pieces", Large::Pieces)]);
-    let large = large.unwrap_or(Large::DeadLetter);
+    let large = large(&table);
     table.finish();
     let both = format.zip(key_format);
     let sink = || {
         let (format, key_format) = both.clone()?;
-        Some(Sink { topic: topic?, format, key_format, large, kafka })
+        Some(Sink { topic: topic?, format, key_format, large: large?, kafka })
     };
     (sink(), both)
+}
+
+fn large(sink: &Reader<'_>) -> Option<Large> {
+    let store = store(sink);
+    let ways = [("dead-letter", Some(Large::DeadLetter)), ("pieces", Some(Large::Pieces)), ("store", None)];
+    match sink.choice("large", &ways) {
+        Some(None) => sink.required("store", store, "the address of the object store").map(Large::Store),
+        None => Some(Large::DeadLetter),
+        Some(way) => way,
+    }
 }
 
 fn dead_letters(root: &Reader<'_>) -> Option<String> {

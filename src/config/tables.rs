@@ -22,6 +22,23 @@ pub(super) fn topic_settings(table: &Reader<'_>, topic: String) -> TopicSettings
     TopicSettings { topic, partitions, replication, config }
 }
 
+/// The address of an object store; [`Store::open`](crate::store::Store::open) takes it.
+pub(crate) fn store(table: &Reader<'_>) -> Option<String> {
+    let url = table.string("store")?;
+    let is_one = match url.split_once("://") {
+        Some(("file", folder)) => folder.starts_with('/') && folder.len() > 1,
+        Some(("s3", place)) => !place.is_empty() && !place.starts_with('/'),
+        _ => false,
+    };
+    if is_one {
+        return Some(url);
+    }
+    let origin = table.node("store").map_or(table.origin(), |node| &node.origin);
+    let help = "write `\"file:///FOLDER\"` or `\"s3://BUCKET/PREFIX\"`";
+    table.say(origin, format!("`{}` cannot be `{url}`", table.path_of("store")), Some(help.to_owned()));
+    None
+}
+
 /// The topic's name under that key, by Kafka's own rule: `Topic.validate` in its `clients` folder.
 pub(crate) fn topic_name(table: &Reader<'_>, key: &str) -> Option<String> {
     let name = table.string(key)?;

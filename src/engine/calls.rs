@@ -392,7 +392,11 @@ impl Compute {
 }
 
 /// What a future gives; `None` where it is no longer wanted before.
-async fn unless_cancelled<F: Future>(future: F, cancel: &Cancel, runtime: &dyn Runtime) -> Option<F::Output> {
+pub async fn unless_cancelled<F: Future>(
+    future: F,
+    cancel: &Cancel,
+    runtime: &dyn Runtime,
+) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     loop {
         match select(future, runtime.sleep(LOOK)).await {

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Length, Retries, Runtime, Stop, Topology,
+    Large, Length, Retries, Runtime, Stop, Topology,
     away::Away,
     chunk::Chunk,
     dead_letter::{self, Origin},
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     operator::{Cancel, OperatorError},
-    pieces::{self, Cut},
+    pieces::{self, Cut, Stored},
     plant::{Fault, planted},
     record::{Batch, Destination, Offset, PerTopic, Record, TopicPartition, classes, wire_size},
     trace::Span,
@@ -42,8 +42,8 @@ pub struct Compute {
     pub requests: bool,
     /// The largest record that each topic takes, in bytes as [`wire_size`] counts.
     pub largest: PerTopic<AtomicU64>,
-    /// The formats of the result topics for which larger results are cut into pieces.
-    pub pieces: Vec<&'static str>,
+    /// What becomes of larger results.
+    pub large: Large,
     /// What operators wait for.
     pub away: Away,
     /// The operators, cut where some wait; empty where none does.
@@ -78,16 +78,25 @@ struct Job {
 
 impl Compute {
     /// Computes a chunk, with pauses after failures that may pass, until it is finished or cancelled.
-    /// `calling` counts those that wait for what an operator asks.
+    /// `calling` counts those that wait for what is outside.
     pub async fn run(
         self: Arc<Self>,
         chunk: Chunk,
         cancel: Cancel,
         calling: Arc<AtomicUsize>,
     ) -> (Chunk, Outcome) {
-        if !self.segments.is_empty() {
-            return self.run_calls(chunk, cancel, calling).await;
+        let (chunk, mut outcome) = match self.segments.is_empty() {
+            true => self.clone().run_alone(chunk, cancel.clone()).await,
+            false => self.clone().run_calls(chunk, cancel.clone(), calling.clone()).await,
+        };
+        if !outcome.objects.is_empty() {
+            self.put_objects(&mut outcome, &cancel, &calling).await;
         }
+        (chunk, outcome)
+    }
+
+    /// As [`Compute::run`], where no operator waits.
+    async fn run_alone(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
         let mut job = Job { chunk, outcome, next: 0, failed: 0, pause: Duration::ZERO };
         loop {
@@ -252,14 +261,15 @@ impl Compute {
         if self.requests && reply::partition(&batch.record(index)).is_some() {
             results.iter_mut().for_each(|result| reply::sign(result, self.runtime.name()));
         }
-        let first = outcome.outgoing.len();
+        let (first, first_object) = (outcome.outgoing.len(), outcome.objects.len());
         for record in results.drain(..) {
             let to = Destination::Result(record.to);
             let (size, largest) = (wire_size(&record), self.largest[to].load(Ordering::Relaxed));
             if size <= largest {
                 outcome.outgoing.push(Outgoing::whole(cause, to, record));
-            } else if !self.cut(cause, &batch.partition, batch.offset(index), record, largest, outcome) {
+            } else if !self.part(cause, &batch.partition, batch.offset(index), record, largest, outcome) {
                 outcome.outgoing.truncate(first);
+                outcome.objects.truncate(first_object);
                 let message = format!("the result needs {size} bytes, and its topic takes {largest}");
                 self.dead_letter(cause, batch, index, classes::RESULT_TOO_LARGE, &message, attempts, outcome);
                 return;
@@ -267,8 +277,8 @@ impl Compute {
         }
     }
 
-    /// Cuts a result into pieces, where its topic is for them; `false` where it is not, or they would be too many.
-    fn cut(
+    /// Parts a result, for pieces or the store; `false` where it is for neither, or its topic takes too little even for that.
+    fn part(
         &self,
         cause: usize,
         partition: &TopicPartition,
@@ -277,11 +287,22 @@ impl Compute {
         largest: u64,
         outcome: &mut Outcome,
     ) -> bool {
-        let Some(format) = self.pieces.get(usize::from(record.to.0)) else { return false };
+        let (at, to) = (usize::from(record.to.0), Destination::Result(record.to));
+        let formats = match &self.large {
+            Large::DeadLetter => return false,
+            Large::Pieces(formats) | Large::Store(_, formats) => formats,
+        };
+        let Some(format) = formats.get(at) else { return false };
+        if let Large::Store(..) = self.large {
+            let Some(stored) = pieces::store(&record, format, largest) else { return false };
+            let Stored { object, bytes, manifest } = stored;
+            outcome.objects.push((object, bytes));
+            outcome.outgoing.push(Outgoing::whole(cause, to, manifest));
+            return true;
+        }
         let attempt = (self.runtime.random() * f64::from(u32::MAX)) as u32;
         let id = format!("{}-{}-{offset}-{attempt:08x}", partition.topic, partition.partition);
         let Some(Cut { pieces, manifest }) = pieces::cut(&record, &id, format, largest) else { return false };
-        let to = Destination::Result(record.to);
         let pieces = pieces.into_iter().map(|record| Outgoing { cause, to, part: Part::Piece, record });
         outcome.outgoing.extend(pieces);
         outcome.outgoing.push(Outgoing { cause, to, part: Part::Manifest, record: manifest });

@@ -25,7 +25,7 @@ use crate::{operator::Cancel, record::Batch};
 /// What a lane's stream yields.
 pub enum LaneEvent {
     /// A chunk has been computed; they come in the order of the pipeline.
-    Computed(ComputedChunk),
+    Computed(Box<ComputedChunk>),
     /// Records that lie before the lane's start; `None` once all of those were read.
     History(LaneId, Option<Batch>),
     /// Records that wait in a retry topic, which the lane there computes later; `None` once all of those were read.
@@ -82,7 +82,7 @@ pub fn lane_stream(
                 let (chunk, outcome) = compute.run(chunk, cancel, state.calling.clone()).await;
                 state.computing.fetch_sub(1, Relaxed);
                 room.resize(outcome.size());
-                LaneEvent::Computed(ComputedChunk { lane: id, chunk, outcome, room })
+                LaneEvent::Computed(Box::new(ComputedChunk { lane: id, chunk, outcome, room }))
             }
         });
     let computed = match shared.order {

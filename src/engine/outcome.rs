@@ -1,5 +1,7 @@
 //! What comes of a chunk: records to be sent, and what is counted.
 
+use bytes::Bytes;
+
 use super::{Stop, work::Work};
 use crate::record::{Destination, Offset, Record};
 
@@ -37,6 +39,8 @@ impl Outgoing {
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub outgoing: Vec<Outgoing>,
+    /// What has to be in the object store before, by its name there.
+    pub objects: Vec<(String, Bytes)>,
     /// The class of each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,

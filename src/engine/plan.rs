@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Budget, Deduplication, FairBy, Topology};
+use super::{Budget, Deduplication, FairBy, ObjectSink, Topology};
 use crate::record::{PerTopic, ResultTopic};
 
 /// What holds for results when something fails.
@@ -23,6 +23,17 @@ pub enum Order {
     Key,
     /// None.
     None,
+}
+
+/// What becomes of a result that is larger than its topic takes. The formats are those of the first topics of the sink.
+#[derive(Clone)]
+pub enum Large {
+    /// Its record is a dead letter.
+    DeadLetter,
+    /// It is cut into [pieces](crate::pieces).
+    Pieces(Vec<&'static str>),
+    /// It is put into an object store.
+    Store(Arc<dyn ObjectSink>, Vec<&'static str>),
 }
 
 /// How often and when a failure that may pass is tried again.
@@ -97,8 +108,8 @@ pub struct Plan {
     pub retries: Retries,
     /// The largest record that each topic takes, in bytes as [`wire_size`](crate::record::wire_size) counts.
     pub largest: PerTopic<u64>,
-    /// The formats of the result topics for which larger results are cut into pieces; the first topics of the sink, or none.
-    pub pieces: Vec<&'static str>,
+    /// What becomes of larger results.
+    pub large: Large,
     /// For how long from the start those sizes are certain: a record that is refused for its size
     /// nevertheless is found by sending records alone. Later, a refusal asks for new clients, with
     /// [`Stop::TopicLimits`](super::Stop::TopicLimits).

@@ -146,7 +146,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             runtime: runtime.clone(),
             requests: plan.requests,
             largest: plan.largest.map(|largest| AtomicU64::new(*largest)),
-            pieces: plan.pieces.clone(),
+            large: plan.large.clone(),
             away: Away::default(),
             segments: Segment::cut(&plan.topology),
         };
@@ -355,7 +355,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     }
                     self.progress.retried(computed.outcome.retries);
                     report_expired(&self.progress, &lane.partition, &computed.outcome.expired);
-                    self.outbox.push(computed);
+                    self.outbox.push(*computed);
                 }
             }
             LaneEvent::History(id, batch) => self.history(id, batch.as_ref()),

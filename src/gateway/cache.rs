@@ -57,7 +57,7 @@ fn size(question: &Question, reply: &Reply) -> u64 {
         Question::Number(_) => 0,
         Question::Value(value) => value.len(),
     };
-    let manifest = reply.pieces.as_ref().map_or(0, |manifest| ENTRY + 8 * manifest.pieces);
+    let manifest = reply.pieces.as_ref().map_or(0, |manifest| ENTRY + 8 * manifest.all().len() as u64);
     ENTRY + manifest + (question + reply.value.len()) as u64
 }
 

@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
 
 use super::{
-    PieceError, PieceReader,
+    LargeResults, PieceError,
     exchange::{Exchange, Listener, RequestError, RequestTopics, correlation_id, header},
     request_producer::Acknowledgement,
 };
@@ -18,6 +19,7 @@ use crate::{
     load::{Answer, Book, Fingerprint, PlannedRequest, Reading, Target, TargetTopics},
     pieces::Manifest,
     record::{CORRELATION_ID, MANIFEST, PIECE, error},
+    store::Store,
 };
 
 /// How long after the last answer a second one may still come: an answer that was written is read within this
@@ -36,13 +38,14 @@ impl KafkaTarget {
     ///
     /// # Errors
     /// Where the brokers do not answer, or a topic is not there.
-    pub fn new(config: &ClientConfig, topics: &TargetTopics, book: Arc<Book>) -> Result<Self, RequestError> {
-        let listener = Reports {
-            book: book.clone(),
-            format: topics.result_format.clone(),
-            config: config.clone(),
-            results: topics.results.clone(),
-        };
+    pub fn new(
+        config: &ClientConfig,
+        topics: &TargetTopics,
+        store: Option<Store>,
+        book: Arc<Book>,
+    ) -> Result<Self, RequestError> {
+        let large = LargeResults { config: config.clone(), topic: topics.results.clone(), store };
+        let listener = Reports { book: book.clone(), format: topics.result_format.clone(), large };
         let names = RequestTopics {
             requests: topics.requests.clone(),
             results: topics.results.clone(),
@@ -80,9 +83,7 @@ impl Target for KafkaTarget {
 struct Reports {
     book: Arc<Book>,
     format: Format,
-    /// For the pieces of large results.
-    config: ClientConfig,
-    results: String,
+    large: LargeResults,
 }
 
 impl Reports {
@@ -100,8 +101,8 @@ impl Reports {
             if self.format != Format::Text {
                 return Err(format!("a result in pieces is read as text, and it is {}", manifest.format));
             }
-            let all = 0..manifest.offsets.len();
-            PieceReader::new(&self.config, &self.results, manifest, all).map_err(|error| error.to_string())
+            let all = manifest.all();
+            self.large.read(manifest, all).map_err(|error| error.to_string())
         });
         let book = self.book.clone();
         thread::spawn(move || {
@@ -167,7 +168,7 @@ fn result(format: &Format, value: &[u8]) -> Answer<'static> {
 
 /// Reads a result in pieces, which are text: its n, and the digits' fingerprint.
 fn in_pieces(
-    pieces: &mut impl Iterator<Item = Result<Vec<u8>, PieceError>>,
+    pieces: &mut impl Iterator<Item = Result<Bytes, PieceError>>,
 ) -> Result<(Option<u64>, Option<Fingerprint>), String> {
     let (mut n, mut reading, mut are_digits) = (None, Reading::default(), true);
     for (place, piece) in pieces.enumerate() {
@@ -202,7 +203,7 @@ mod tests {
     fn a_result_in_pieces_is_read_as_one() {
         let expected = Expected::up_to(30).of(30);
         let read = |pieces: &[&str]| {
-            in_pieces(&mut pieces.iter().map(|piece| Ok(piece.as_bytes().to_vec()))).unwrap()
+            in_pieces(&mut pieces.iter().map(|piece| Ok(Bytes::copy_from_slice(piece.as_bytes())))).unwrap()
         };
         assert_eq!(read(&["30;26525285981219105", "8636308480", "000000"]), (Some(30), Some(expected)));
         assert_ne!(read(&["30;26525285981219105", "8636308480", "000001"]).1, Some(expected));

@@ -1,7 +1,7 @@
 //! Kafka's clients: implements the engine's [`Source`](crate::engine::Source) and
 //! [`Sink`](crate::engine::Sink), and the clients of the gateway, the load generator and the verifier.
 //!
-//! Knows: config, engine, format, gateway, load, pieces, plant, record, telemetry, trace. Must not know: operator, clap.
+//! Knows: config, engine, format, gateway, load, pieces, plant, record, store, telemetry, trace. Must not know: operator, clap.
 
 mod admin;
 mod answers;
@@ -51,7 +51,7 @@ pub use gateway::{GatewayClients, GatewayError};
 pub use group::Group;
 pub use load_target::KafkaTarget;
 pub use log::{log, log_error};
-pub use pieces::{PieceError, PieceReader};
+pub use pieces::{LargeResults, PieceError, PieceReader};
 pub use request_client::{RequestClient, RequestEvent};
 pub use request_producer::Acknowledgement;
 pub use sink::{KafkaSink, SinkTopics};

@@ -12,13 +12,14 @@ use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
 use uuid::Uuid;
 
 use super::{
-    PieceError, PieceReader,
+    LargeResults, PieceError, PieceReader,
     exchange::{Exchange, Listener, RequestError, RequestTopics, correlation_id, header},
     request_producer::Acknowledgement,
 };
 use crate::{
     pieces::Manifest,
     record::{CORRELATION_ID, MANIFEST, PIECE, error},
+    store::Store,
 };
 
 /// How many events may wait to be taken; beyond that their senders wait.
@@ -54,31 +55,30 @@ pub struct RequestClient {
     // Dropped first: the threads of the exchange may be waiting for room in it.
     events: Receiver<RequestEvent>,
     exchange: Exchange,
-    /// For the pieces of large results.
-    config: ClientConfig,
-    results: String,
+    large: LargeResults,
 }
 
 impl RequestClient {
     /// Clients that give up on a request that no broker has taken within `timeout`. With `answers`, results
-    /// and dead letters are read from now on.
+    /// and dead letters are read from now on; large results from the `store`, if they are in one.
     ///
     /// # Errors
     /// Where the brokers do not answer, or a topic does not exist and is not created.
     pub fn new(
         config: &ClientConfig,
         topics: RequestTopics,
+        store: Option<Store>,
         timeout: Duration,
         answers: bool,
     ) -> Result<Self, RequestError> {
         let (sender, events) = mpsc::sync_channel(EVENTS);
-        let results = topics.results.clone();
+        let large = LargeResults { config: config.clone(), topic: topics.results.clone(), store };
         let listener = Arc::new(Channel { sender, requests: topics.requests.clone() });
         let exchange = match answers {
             true => Exchange::new(config, topics, timeout, listener)?,
             false => Exchange::without_answers(config, &topics, timeout, listener)?,
         };
-        Ok(RequestClient { events, exchange, config: config.clone(), results })
+        Ok(RequestClient { events, exchange, large })
     }
 
     /// Produces a request, without a key, so that any worker may take it. Its result has the `id`. Returns false where the
@@ -93,10 +93,10 @@ impl RequestClient {
     /// Reads the pieces of a result.
     ///
     /// # Errors
-    /// Where the client cannot be made.
+    /// Where it cannot be read from where it is.
     pub fn pieces_of(&self, manifest: Manifest) -> Result<PieceReader, PieceError> {
-        let all = 0..manifest.offsets.len();
-        PieceReader::new(&self.config, &self.results, manifest, all)
+        let all = manifest.all();
+        self.large.read(manifest, all)
     }
 
     /// The next event; `None` where none comes within `timeout`.

@@ -14,7 +14,7 @@ use super::{
     values::Values,
 };
 use crate::{
-    config::{self, LoadError, NUMBER_FORMATS, Override, Properties, Property, positive, topic_name},
+    config::{self, LoadError, NUMBER_FORMATS, Override, Properties, Property, positive, store, topic_name},
     settings::{Diagnostics, Environment, Node, Origin, ProcessEnvironment, Reader, Value},
 };
 
@@ -140,6 +140,7 @@ fn topics(table: Reader<'_>) -> TargetTopics {
         results: topic_name(&table, "results").unwrap_or_else(|| "factorials-result".to_owned()),
         result_format: table.choice("result_format", NUMBER_FORMATS).unwrap_or_default(),
         dead_letters: topic_name(&table, "dead_letters").unwrap_or_else(|| format!("{requests}.dlq")),
+        store: store(&table),
         requests,
     };
     table.finish();

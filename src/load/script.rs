@@ -58,6 +58,8 @@ pub struct TargetTopics {
     pub result_format: Format,
     /// Where what cannot be computed goes.
     pub dead_letters: String,
+    /// The address of the object store that large results are in, if they are.
+    pub store: Option<String>,
 }
 
 /// A part of the load, with its own results.

@@ -21,7 +21,7 @@ use super::{
     world::{Client, ClientId, Shared, Step, World, lock},
 };
 use crate::{
-    engine::{Budget, Guarantee, Plan, Retries, RetryPolicy, Stop, Topology, run},
+    engine::{Budget, Guarantee, Large, Plan, Retries, RetryPolicy, Stop, Topology, run},
     operator::Operator,
     record::PerTopic,
     telemetry::{Progress, Subject},
@@ -284,7 +284,7 @@ impl History {
                 topics: Vec::new(),
             },
             largest: PerTopic { results: vec![1 << 20], dead_letters: 1 << 20 },
-            pieces: Vec::new(),
+            large: Large::DeadLetter,
             limits_hold: Duration::MAX,
             input,
             budget: Budget::new(1 << 20),

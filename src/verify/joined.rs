@@ -2,22 +2,36 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
 use crate::{
     kafka::verify::Seen,
-    pieces::Manifest,
+    pieces::{Manifest, Pieces, Place, hex},
     record::{MANIFEST, PIECE},
+    store::Store,
 };
 
-/// The pieces of one topic that no manifest has named yet, by partition and offset.
+/// Puts one topic's results together.
 #[derive(Default)]
-pub struct Joiner(HashMap<(i32, i64), Seen>);
+pub struct Joiner {
+    /// The pieces that no manifest has named yet, by partition and offset.
+    pieces: HashMap<(i32, i64), Seen>,
+    /// Where large results are that are not in the topic.
+    store: Option<Store>,
+}
 
 impl Joiner {
+    /// For a topic whose large results are in that store, if they are in one.
+    pub fn new(store: Option<Store>) -> Self {
+        Joiner { store, ..Joiner::default() }
+    }
+
     /// Takes the next record of the topic. Returns it where it is a result, and the whole result for the manifest of its pieces;
     /// a manifest that names what is not there stays as it is, and is no right result.
     pub fn take(&mut self, mut seen: Seen) -> Option<Seen> {
         if seen.record.headers.get(PIECE).is_some() {
-            self.0.insert((seen.partition, seen.offset), seen);
+            self.pieces.insert((seen.partition, seen.offset), seen);
             return None;
         }
         if seen.record.headers.get(MANIFEST).is_some()
@@ -31,13 +45,24 @@ impl Joiner {
 
     fn join(&mut self, manifest: &[u8]) -> Option<Vec<u8>> {
         let manifest = Manifest::read(manifest).ok()?;
+        let whole = match &manifest.place {
+            Place::Topic(pieces) => self.pieces(pieces)?,
+            Place::Store { object } => {
+                let read = self.store.as_ref()?.read(object, manifest.clone(), manifest.all());
+                read.collect::<Result<Vec<Bytes>, _>>().ok()?.concat()
+            }
+        };
+        (hex(&Sha256::digest(&whole)) == manifest.sha256).then_some(whole)
+    }
+
+    fn pieces(&mut self, pieces: &Pieces) -> Option<Vec<u8>> {
         let mut whole = Vec::new();
-        for (place, offset) in manifest.offsets.iter().enumerate() {
-            let piece = self.0.remove(&(manifest.partition, *offset))?.record;
-            let is_it = piece.headers.text(PIECE) == Some(&manifest.name_of(place));
+        for (place, offset) in pieces.offsets.iter().enumerate() {
+            let piece = self.pieces.remove(&(pieces.partition, *offset))?.record;
+            let is_it = piece.headers.text(PIECE) == Some(&pieces.name_of(place));
             whole.extend_from_slice(piece.value.as_deref().filter(|_| is_it)?);
         }
-        (whole.len() as u64 == manifest.bytes).then_some(whole)
+        Some(whole)
     }
 }
 

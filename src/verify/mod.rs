@@ -3,7 +3,7 @@
 //! Independent of how the engine works: it sees a pipeline's file, processes, brokers and topics, and what
 //! the operators make of a record.
 //!
-//! Knows: broker, config, format, kafka, load, pieces, record, testing. Must not know: clap.
+//! Knows: broker, config, format, kafka, load, pieces, record, store, testing. Must not know: clap.
 
 mod clock;
 mod cluster;

@@ -26,6 +26,7 @@ use crate::{
     kafka::verify::{Ends, Isolation, Seen, Tail, ends, read_commits, read_to_end},
     load::Interrupt,
     record::Destination,
+    store::Store,
     testing::TestDriver,
 };
 
@@ -135,7 +136,8 @@ pub fn run(
     let rested = now();
     drop((tail, requested));
     say(Status::Line("reading everything that was written".to_owned()));
-    let mut history = read(&config, &names, &world.recording)?;
+    let store = settings.store()?.as_deref().map(Store::open).transpose()?;
+    let mut history = read(&config, &names, store.as_ref(), &world.recording)?;
     history.ended = std::mem::take(&mut world.ended);
     history.deleted = std::mem::take(&mut world.deleted);
     history.made_again = std::mem::take(&mut world.made_again);
@@ -272,13 +274,14 @@ impl Running<'_> {
 fn read(
     config: &rdkafka::ClientConfig,
     names: &super::names::Names,
+    store: Option<&Store>,
     recording: &Recording,
 ) -> Result<History, String> {
     let mut history = History { asked: recording.asked().clone(), ..History::default() };
     let given = std::mem::take(&mut *recording.given());
     let mut there = BTreeSet::new();
     for (index, (to, topic)) in names.written.destinations().enumerate() {
-        let mut joiner = Joiner::default();
+        let mut joiner = Joiner::new(store.cloned());
         let ends = read_committed(config, topic, |seen| {
             there.insert((index, Place { partition: seen.partition, offset: seen.offset }));
             match to {

@@ -69,6 +69,17 @@ pub struct Settings {
     pub folder: PathBuf,
 }
 
+impl Settings {
+    /// The address of a store beside the reports, where the pipeline has one: what is made here belongs into nobody's bucket.
+    pub fn store(&self) -> Result<Option<String>, String> {
+        if self.pipeline.store().is_none() {
+            return Ok(None);
+        }
+        let folder = std::path::absolute(self.folder.join("store")).map_err(|error| error.to_string())?;
+        Ok(Some(format!("file://{}", folder.display())))
+    }
+}
+
 /// Everything that a run works with.
 pub struct Setup {
     /// Everything that faults act on.
@@ -109,7 +120,7 @@ pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, S
     create_topics(&changes, settings, &names)?;
     let proxies = cluster.as_ref().map(ProxiedCluster::bootstrap_servers);
     let command = WorkerCommand {
-        arguments: arguments(settings, &names, proxies),
+        arguments: arguments(settings, &names, settings.store()?, proxies),
         variables: vec![(PASSWORD_VARIABLE.to_owned(), password)],
         logs: settings.folder.join("workers"),
     };
@@ -215,7 +226,12 @@ fn replicas(settings: &Settings, asked: Option<i32>) -> i32 {
 }
 
 /// A worker's command line, after the program's name.
-fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec<String> {
+fn arguments(
+    settings: &Settings,
+    names: &Names,
+    store: Option<String>,
+    proxies: Option<String>,
+) -> Vec<String> {
     let mut sets: Vec<(String, String)> =
         settings.overrides.iter().map(|set| (set.path.clone(), set.value.clone())).collect();
     let mut set = |path: &str, value: &str| sets.push((path.to_owned(), value.to_owned()));
@@ -226,6 +242,9 @@ fn arguments(settings: &Settings, names: &Names, proxies: Option<String>) -> Vec
     set("dead_letters.topic", &names.written.dead_letters);
     if let Some((name, _)) = &names.retries {
         set("retry.topic", name);
+    }
+    if let Some(store) = store {
+        set("sink.store", &store);
     }
     for (place, route) in settings.pipeline.routes.iter().enumerate() {
         for (name, topic) in &route.topics {

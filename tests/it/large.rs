@@ -2,18 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::Command,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::Duration,
 };
 
-use pipeline::{factorial::factorial_decimal, pieces::Manifest};
+use pipeline::{
+    factorial::factorial_decimal,
+    pieces::{Manifest, Pieces, Place},
+};
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Consumed, LIMIT, Producer, Site, create_topic, delete_records, read_uncommitted, records_within,
+    Consumed, LIMIT, Producer, Site, create_topic, delete_records, python, read_uncommitted, records_within,
 };
 
 /// A topic of the results that takes 20,000 bytes, so that 20,000! is in four pieces or five.
@@ -24,8 +26,14 @@ fn site(test: &str, guarantee: &str) -> Site {
     site
 }
 
+/// The pieces that a manifest names.
+fn pieces(manifest: &Manifest) -> &Pieces {
+    let Place::Topic(pieces) = &manifest.place else { panic!("{manifest:?}") };
+    pieces
+}
+
 /// What the pieces that a manifest names are together; `None` where one of them is missing.
-fn joined(manifest: &Manifest, records: &BTreeMap<(i32, i64), &Consumed>) -> Option<String> {
+fn joined(manifest: &Pieces, records: &BTreeMap<(i32, i64), &Consumed>) -> Option<String> {
     let pieces = manifest.offsets.iter().enumerate().map(|(place, offset)| {
         let piece = records.get(&(manifest.partition, *offset))?;
         assert_eq!(piece.header("pipeline.piece"), Some(&*manifest.name_of(place)));
@@ -54,15 +62,7 @@ fn a_client_in_another_language_reads_a_result_in_pieces() {
     let (code, _, stderr) = site.pipeline(&["request", "20000", "3", "30000"]);
     assert_eq!(code, 0, "{stderr}");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/large/read.py");
-    let has_client = |python: &&str| {
-        Command::new(python)
-            .args(["-c", "import confluent_kafka"])
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    let python =
-        ["python3", "/usr/bin/python3"].into_iter().find(has_client).expect("confluent-kafka for Python");
-    let output = Command::new(python).args([script, &site.servers, &site.sink]).output().unwrap();
+    let output = python().args([script, &site.servers, &site.sink]).output().unwrap();
     let (said, wrong) =
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr).into_owned());
     let results: BTreeSet<&str> = said.lines().collect();
@@ -119,10 +119,11 @@ fn killed_while_writing(test: &str, guarantee: &str) {
         let n = asked.iter().find(|(asked, _)| asked == id).unwrap().1;
         let value = if record.header("pipeline.manifest").is_some() {
             let manifest = Manifest::read(record.value.as_deref().unwrap()).unwrap();
+            let manifest = pieces(&manifest);
             assert!(manifest.offsets.iter().all(|offset| *offset < record.offset), "the manifest comes last");
             assert_eq!(manifest.partition, record.partition);
             named.extend(manifest.offsets.iter().map(|offset| (manifest.partition, *offset)));
-            joined(&manifest, &by_place).unwrap_or_else(|| panic!("{id}: only a part of its result"))
+            joined(manifest, &by_place).unwrap_or_else(|| panic!("{id}: only a part of its result"))
         } else {
             record.value().to_owned()
         };
@@ -190,9 +191,10 @@ fn a_gateway_streams_a_result_in_pieces_whole_or_a_range_of_it() {
     let document = gateway.json("/factorial/20000");
     assert_eq!((&document["n"], &document["digits"]), (&json!(20_000), &Value::Null));
     let manifest = Manifest::read(document["pieces"].to_string().as_bytes()).unwrap();
+    let manifest = pieces(&manifest);
     let records = site.read(&site.sink);
     let by_place = records.iter().map(|record| ((record.partition, record.offset), record)).collect();
-    assert!(joined(&manifest, &by_place).unwrap() == format!("20000;{digits}"));
+    assert!(joined(manifest, &by_place).unwrap() == format!("20000;{digits}"));
     let many = gateway.begin("POST /factorial\ncontent-type: application/json", "[20000,3]").response();
     assert!(
         many.text().contains("ask for it alone") && many.text().contains("\"digits\":\"6\""),

@@ -33,6 +33,7 @@ mod schemas;
 mod security;
 mod silent;
 mod sources;
+mod store;
 mod tap;
 mod topics;
 mod verify;

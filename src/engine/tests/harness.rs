@@ -322,7 +322,7 @@ pub struct Options {
     pub requests: bool,
     /// The largest record that the sink's own topic takes, in bytes.
     pub largest: u64,
-    pub pieces: Vec<&'static str>,
+    pub large: Large,
     pub limits_hold: Duration,
     pub retry_topics: Vec<RetryTopic>,
     /// Operators behind [`Scripted`].
@@ -345,7 +345,7 @@ impl Default for Options {
             drain: false,
             requests: false,
             largest: 1 << 20,
-            pieces: Vec::new(),
+            large: Large::DeadLetter,
             limits_hold: Duration::MAX,
             retry_topics: Vec::new(),
             operators: Vec::new(),
@@ -404,7 +404,7 @@ impl Harness {
                 results: vec![options.largest, 200, 1 << 20, 1 << 20],
                 dead_letters: 1 << 20,
             },
-            pieces: options.pieces,
+            large: options.large,
             limits_hold: options.limits_hold,
             input: Budget::new(1 << 20),
             budget: budget.clone(),

@@ -7,6 +7,7 @@ mod duplicates;
 mod guarantees;
 mod harness;
 mod later;
+mod objects;
 mod ordering;
 mod parked;
 mod pieces;

@@ -2,14 +2,14 @@
 
 use super::harness::{Harness, Options};
 use crate::{
-    engine::{DeliveryError, Guarantee, Order, Refusal},
-    pieces::{Manifest, hex},
+    engine::{DeliveryError, Guarantee, Large, Order, Refusal},
+    pieces::{Manifest, Pieces, Place, hex},
     record::{Destination, MANIFEST, PIECE, Record},
 };
 use sha2::{Digest, Sha256};
 
 fn options() -> Options {
-    Options { acknowledge: false, largest: 4_000, pieces: vec!["text"], ..Options::default() }
+    Options { acknowledge: false, largest: 4_000, large: Large::Pieces(vec!["text"]), ..Options::default() }
 }
 
 /// A value that needs three pieces.
@@ -28,14 +28,20 @@ fn manifest(record: &Record) -> Manifest {
     Manifest::read(record.value.as_deref().unwrap()).unwrap()
 }
 
+/// The pieces that a manifest names.
+fn named(manifest: &Manifest) -> &Pieces {
+    let Place::Topic(pieces) = &manifest.place else { panic!("{manifest:?}") };
+    pieces
+}
+
 /// Whether each is a piece of that manifest, and all together are the large value.
 fn holds(manifest: &Manifest, pieces: &[Record]) -> bool {
-    let named = pieces.iter().enumerate().all(|(place, piece)| {
-        piece.headers.text(PIECE) == Some(&manifest.name_of(place))
+    let are_named = pieces.iter().enumerate().all(|(place, piece)| {
+        piece.headers.text(PIECE) == Some(&named(manifest).name_of(place))
             && piece.value.as_ref().unwrap().len() as u64 == manifest.size_of(place)
     });
     let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.value.clone().unwrap()).collect();
-    named && whole == large().as_bytes() && manifest.sha256 == hex(&Sha256::digest(&whole))
+    are_named && whole == large().as_bytes() && manifest.sha256 == hex(&Sha256::digest(&whole))
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,8 +63,8 @@ async fn the_manifest_is_sent_once_all_pieces_are_there_and_says_where() {
     );
     let manifest = manifest(&sent[4]);
     assert!(holds(&manifest, &sent[1..4]), "{manifest:?}");
-    assert_eq!((manifest.partition, &manifest.offsets[..]), (3, &[2, 3, 4][..]));
-    assert_eq!((manifest.bytes, manifest.pieces, &*manifest.format), (10_000, 3, "text"));
+    assert_eq!((named(&manifest).partition, &named(&manifest).offsets[..]), (3, &[2, 3, 4][..]));
+    assert_eq!((manifest.bytes, named(&manifest).pieces, &*manifest.format), (10_000, 3, "text"));
     engine.wait(200).await;
     assert_eq!(engine.committed(), [] as [i64; 0]);
     engine.acknowledge(2).await;
@@ -68,9 +74,9 @@ async fn the_manifest_is_sent_once_all_pieces_are_there_and_says_where() {
 
 #[tokio::test(start_paused = true)]
 async fn what_its_topic_takes_is_not_cut_and_what_is_not_to_be_cut_is_a_dead_letter() {
-    for pieces in [vec!["text"], Vec::new()] {
-        let is_cut = !pieces.is_empty();
-        let engine = Harness::start(Options { acknowledge: true, pieces, ..options() });
+    for large in [Large::Pieces(vec!["text"]), Large::DeadLetter] {
+        let is_cut = matches!(large, Large::Pieces(_));
+        let engine = Harness::start(Options { acknowledge: true, large, ..options() });
         engine.assign(0, 0, 0, "");
         // 97 bytes are its frame.
         engine.values(0, 0, &[&"x".repeat(3_903), &"y".repeat(3_904)]);
@@ -106,7 +112,7 @@ async fn a_manifest_never_names_a_piece_that_was_not_delivered() {
         assert_eq!(sent.len(), 7, "{order:?}");
         assert!(holds(&manifest(&sent[6]), &sent[3..6]), "{order:?}");
         let first = if order == Order::None { 4 } else { 3 };
-        assert_eq!(manifest(&sent[6]).offsets, [first, first + 1, first + 2], "{order:?}");
+        assert_eq!(named(&manifest(&sent[6])).offsets, [first, first + 1, first + 2], "{order:?}");
         engine.acknowledge(1).await;
         engine.wait(200).await;
         assert_eq!(engine.committed().last(), Some(&1), "{order:?}");
@@ -165,8 +171,8 @@ async fn pieces_that_the_broker_finds_too_large_are_cut_again_smaller() {
     }
     let sent = sent(&engine);
     let manifest = manifest(sent.last().unwrap());
-    assert!(manifest.piece_bytes < size as u64 / 2, "{manifest:?}");
-    let pieces = manifest.pieces as usize;
+    assert!(named(&manifest).piece_bytes < size as u64 / 2, "{manifest:?}");
+    let pieces = manifest.all().len();
     assert!(holds(&manifest, &sent[sent.len() - 1 - pieces..sent.len() - 1]));
     assert_eq!(engine.dead_letters(), [] as [String; 0]);
     assert_eq!(engine.committed().last(), Some(&1));
@@ -185,7 +191,7 @@ async fn pieces_that_came_into_several_partitions_are_written_again() {
     engine.acknowledge(3).await;
     let sent = sent(&engine);
     assert!(holds(&manifest(&sent[6]), &sent[3..6]));
-    assert_eq!(manifest(&sent[6]).partition, 1);
+    assert_eq!(named(&manifest(&sent[6])).partition, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,8 +226,8 @@ async fn a_large_result_lets_others_pass_but_none_of_its_own_partition_in_order(
         }
         engine.wait(200).await;
         assert_eq!(
-            pieces(&engine) as u64,
-            manifest(sent(&engine).iter().find(|r| r.headers.get(MANIFEST).is_some()).unwrap()).pieces
+            pieces(&engine),
+            manifest(sent(&engine).iter().find(|r| r.headers.get(MANIFEST).is_some()).unwrap()).all().len()
         );
         assert_eq!(small(&engine).len(), 2, "{order:?}");
         let mut committed = engine.committed();

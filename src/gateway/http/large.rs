@@ -113,7 +113,7 @@ fn answer(served: &Served, question: &Question, manifest: &Manifest) -> Option<R
 async fn body(served: &Served, manifest: &Manifest, bytes: Range<u64>) -> Result<Body, Problem> {
     let permit = served.large.permits.clone().try_acquire_owned().map_err(|_| Problem::too_many())?;
     let pieces = manifest.pieces_of(bytes.clone());
-    let skipped = bytes.start - pieces.start as u64 * manifest.piece_bytes;
+    let skipped = bytes.start - pieces.start as u64 * manifest.piece_bytes();
     let mut read = served.large.pieces.read(manifest, pieces);
     let first = read.next().await.unwrap_or(Ok(Bytes::new())).map_err(Problem::bad_result)?;
     let all = stream::once(ready(Ok(first))).chain(read);

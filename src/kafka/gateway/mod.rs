@@ -10,10 +10,11 @@ use rdkafka::{ClientConfig, error::KafkaError};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::settings;
+use super::{LargeResults, settings};
 use crate::{
     config::{Gateway, Route},
     gateway::{Event, Status},
+    store::Store,
 };
 
 use consumer::Replies;
@@ -29,6 +30,9 @@ pub enum GatewayError {
     /// A client cannot be made.
     #[error("cannot make a Kafka client: {0}")]
     Client(#[from] KafkaError),
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Store(String),
     /// A thread cannot be started.
     #[error("cannot start the thread that reads results: {0}")]
     Thread(std::io::Error),
@@ -64,7 +68,8 @@ impl GatewayClients {
         let group = format!("{}-{}", gateway.name, route.name);
         let consumer = consumer_config(&config, &group, embedded);
         let replies = Replies::start(&consumer, &route.result.topic, gateway.preload, sender, status)?;
-        let pieces = KafkaPieces { config, topic: route.result.topic.clone() };
+        let store = route.store.as_deref().map(Store::open).transpose().map_err(GatewayError::Store)?;
+        let pieces = KafkaPieces(LargeResults { config, topic: route.result.topic.clone(), store });
         Ok(GatewayClients { requests, events, replies, pieces })
     }
 }

@@ -7,29 +7,25 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use rdkafka::ClientConfig;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{gateway::Pieces, kafka::PieceReader, pieces::Manifest};
+use crate::{gateway::Pieces, kafka::LargeResults, pieces::Manifest};
 
 /// How many pieces may wait for a client that takes them slowly.
 const AHEAD: usize = 2;
 
 /// Reads pieces, each result's on a thread of its own.
-pub struct KafkaPieces {
-    pub(super) config: ClientConfig,
-    pub(super) topic: String,
-}
+pub struct KafkaPieces(pub(super) LargeResults);
 
 impl Pieces for KafkaPieces {
     fn read(&self, manifest: &Manifest, pieces: Range<usize>) -> BoxStream<'static, Result<Bytes, String>> {
-        let (config, topic, manifest) = (self.config.clone(), self.topic.clone(), manifest.clone());
+        let (results, manifest) = (self.0.clone(), manifest.clone());
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let read = move || match PieceReader::new(&config, &topic, manifest, pieces) {
+        let read = move || match results.read(manifest, pieces) {
             Ok(reader) => {
                 for piece in reader {
-                    let piece = piece.map(Bytes::from).map_err(|error| error.to_string());
+                    let piece = piece.map_err(|error| error.to_string());
                     // The client is gone.
                     if sender.blocking_send(piece).is_err() {
                         return;

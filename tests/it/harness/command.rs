@@ -66,3 +66,13 @@ pub fn pipeline_offline(toml: &str, arguments: &[&str]) -> (i32, String, String)
     let mut command = command("", arguments, &[], &[]);
     finish(command.current_dir(folder.path()).env_remove("PIPELINE_BOOTSTRAP_SERVERS"))
 }
+
+/// Python with the package `confluent-kafka`.
+pub fn python() -> Command {
+    let has_client = |python: &&str| {
+        let import = Command::new(python).args(["-c", "import confluent_kafka"]).status();
+        import.is_ok_and(|status| status.success())
+    };
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(has_client);
+    Command::new(found.expect("confluent-kafka for Python"))
+}

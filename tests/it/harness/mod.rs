@@ -11,6 +11,7 @@ mod gateway;
 mod java;
 mod prometheus;
 mod registry;
+mod s3;
 mod site;
 mod worker;
 
@@ -23,13 +24,14 @@ pub use clients::{
     Consumed, Producer, all_of, alter_topic, create_topic, delete_records, read_committed, read_uncommitted,
     records_until, records_within,
 };
-pub use command::{MINE, finish, pipeline, pipeline_offline};
+pub use command::{MINE, finish, pipeline, pipeline_offline, python};
 pub use dashboards::Dashboard;
 pub use eventually::{ensure, eventually};
 pub use gateway::{Gateway, Pending, Response};
 pub use java::{JavaClients, JavaFormats};
 pub use prometheus::{Prometheus, series};
 pub use registry::{SchemaRegistry, free_port};
+pub use s3::S3;
 pub use site::Site;
 pub use worker::Worker;
 
