@@ -1,4 +1,4 @@
-import { average, board, heatmap, lines, quantile, rate } from './panels.mjs';
+import { average, board, heatmap, lines, of, quantile, rate } from './panels.mjs';
 
 export const dashboard = board({
   uid: 'pipeline-factorial',
@@ -39,6 +39,15 @@ export const dashboard = board({
         title: 'Results by size', unit: 'short',
         description: 'How many results have how many digits.',
         histogram: 'factorial_result_digits',
+      }),
+      lines({
+        title: 'Long records', unit: 'short',
+        description: 'Records that are being computed since more than a second; of the one that will be the last, the part that is done and the seconds that are left.',
+        queries: [
+          [`sum by (instance) (${of('long_records')})`, '{{instance}} records'],
+          [`max by (instance) (${of('long_record_done_ratio')})`, '{{instance}} done'],
+          [`max by (instance) (${of('long_record_left_seconds')})`, '{{instance}} seconds left'],
+        ],
       }),
     ]],
   ],

@@ -96,7 +96,7 @@ fn compute(pool: &ThreadPool, n: u32) -> Decimal<'static> {
             {
                 let bar = bar();
                 while is_done.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
-                    bar.set_position((watch.fraction() * 1_000.0) as u64);
+                    bar.set_position((watch.reached().0 * 1_000.0) as u64);
                 }
                 bar.finish_and_clear();
             }

@@ -33,6 +33,7 @@ mod test;
 mod tests;
 mod top;
 mod topics;
+mod under_way;
 mod verify;
 
 use std::io::{self, ErrorKind, Write};

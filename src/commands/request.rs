@@ -14,6 +14,7 @@ use super::{
     Failure,
     file::{Overrides, load_pipeline},
     print, stdout,
+    under_way::Line,
 };
 use crate::{
     config::Pipeline,
@@ -87,7 +88,8 @@ impl Request {
         };
         let config = admin.fit(&settings::common(&pipeline));
         let store = pipeline.store().map(Store::open).transpose().map_err(Failure::failed)?;
-        let requests = RequestClient::new(&config, topics, store, self.timeout, !self.no_wait)
+        let progress = pipeline.progress.as_deref();
+        let requests = RequestClient::new(&config, topics, store, progress, self.timeout, !self.no_wait)
             .map_err(Failure::failed)?;
         let mut session = Session {
             timed_out: format!(
@@ -105,6 +107,7 @@ impl Request {
             waiter: Waiter::sharing(),
             numbers: HashMap::new(),
             hint: Some(Instant::now() + HINT),
+            line: Line::default(),
             unacknowledged: 0,
             failures: 0,
         };
@@ -158,6 +161,8 @@ struct Session {
     numbers: HashMap<usize, u64>,
     /// When to print the hint that a worker may be missing, if no result has come by then.
     hint: Option<Instant>,
+    /// How far the requests are that take long.
+    line: Line,
     timeout: Duration,
     /// Whether to wait for the results.
     wait: bool,
@@ -247,6 +252,13 @@ impl Session {
             }
             // It belongs to somebody who names requests in another way, or writes pieces in another one.
             RequestEvent::Pieces { .. } => return Ok(()),
+            RequestEvent::UnderWay(told) => {
+                if let Some(Question::Number(n)) = self.waiter.asked_at(told.partition, told.offset) {
+                    self.hint = None;
+                    self.line.show(*n, &told);
+                }
+                return Ok(());
+            }
             RequestEvent::DeadLetter { partition, offset, reason } => {
                 let failure = NoResult::DeadLetter { class: String::new(), message: reason };
                 self.waiter.fail_place(partition, offset, failure, now)
@@ -264,6 +276,7 @@ impl Session {
         let Question::Number(n) = answer.question else { return Ok(()) };
         let total = answer.total.as_millis();
         self.hint = None;
+        self.line.clear();
         match (&answer.outcome, answer.acknowledged) {
             // The digits come last, as they may fill the screen.
             (Ok(found), acknowledged) => {

@@ -15,10 +15,11 @@ use super::{
     signals::{Signals, end_at_last},
     status,
     supervise::Supervised,
+    under_way,
 };
 use crate::{
     config::{Guarantee, Pipeline},
-    engine::Machine,
+    engine::{Machine, Runtime},
     kafka::{Begin, settings},
     telemetry::{MetricsServer, Progress, Subject, announce, init_logging, install_metrics, status_line},
 };
@@ -136,6 +137,8 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     tokio::spawn(end_at_last(stop.clone(), longest + AT_LAST));
     let status = tokio::spawn(status::show(progress.clone()));
     let running = pipelines.into_iter().zip(progress).map(|(pipeline, progress)| {
+        let (told_of, worker) = (pipeline.clone(), machine.clone());
+        let telling = tokio::spawn(async move { under_way::tell(&told_of, worker.name()).await });
         let supervised = Supervised { pipeline, machine: machine.clone(), progress, drain };
         let stop = stop.clone();
         // A task for each: one that waits for its broker does not block the others.
@@ -147,6 +150,7 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
             if result.is_ok() {
                 guard.disarm();
             }
+            telling.abort();
             result
         })
     });

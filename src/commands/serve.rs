@@ -75,7 +75,7 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     let permits = Arc::new(Semaphore::new(gateway.in_flight));
     for route in &gateway.routes {
         let status = Arc::new(Status::default());
-        let GatewayClients { requests, events, replies, pieces } =
+        let GatewayClients { requests, events, replies, pieces, under_way } =
             GatewayClients::start(&gateway, route, admin.is_embedded(), status.clone())
                 .map_err(Failure::failed)?;
         let cache = gateway.cache / gateway.routes.len() as u64;
@@ -91,7 +91,7 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
         let (timeout, batch) = (gateway.http.timeout, gateway.batch);
         let large = Large::new(pieces);
         routes.push(Arc::new(Served { route: route.clone(), desk, timeout, batch, large }));
-        clients.push(replies);
+        clients.push((replies, under_way));
     }
     let (listen, ready) = (gateway.metrics, routes.clone());
     let metrics_server =

@@ -13,7 +13,7 @@ use super::{
     kafka,
     pipeline::{Metrics, Properties, TopicSettings},
     read::{metrics, shutdown},
-    tables::{positive, store, topic},
+    tables::{positive, store, topic, topic_name},
 };
 use crate::{
     format::Format,
@@ -123,6 +123,8 @@ pub struct Route {
     pub result: TopicSettings,
     /// The address of the object store that its workers put large results into, if they do.
     pub store: Option<String>,
+    /// The topic where its workers tell how far requests are that take long, if they do.
+    pub progress: Option<String>,
     /// What is asked for.
     pub values: Values,
     /// How results are known.
@@ -233,6 +235,9 @@ fn route(name: &str, table: Reader<'_>) -> Option<Route> {
     let (result, result_format) = side(&results, "the topic that results come from");
     let store = store(&results);
     results.finish();
+    let told = table.table("progress");
+    let progress = topic_name(&told, "topic");
+    told.finish();
     if let (Some(request), Some(result)) = (&request, &result)
         && request.topic == result.topic
     {
@@ -256,6 +261,7 @@ fn route(name: &str, table: Reader<'_>) -> Option<Route> {
         request: request?,
         result: result?,
         store,
+        progress,
         values,
         correlation: correlation.unwrap_or(default),
     })

@@ -91,6 +91,12 @@ impl Lint<'_> {
             let sentence = format!("dead letters would be among the results of `{dead_letters}`");
             self.error("dead_letters.topic", sentence, "name another topic");
         }
+        if let Some(topic) = &self.pipeline.progress
+            && (reads(topic) || topic == dead_letters || results.iter().any(|of| of.topic == *topic))
+        {
+            let sentence = format!("`{topic}` is for other records, and cannot tell how far they are");
+            self.error("progress.topic", sentence, "name a topic of its own");
+        }
     }
 
     fn memory(&mut self) {

@@ -114,6 +114,9 @@ const OUT: &[Table] = &[
     Table { path: "dead_letters", title: "`[dead_letters]`", about: "", settings: &[
         set("topic", Words("the source's, with `.dlq`; the pipeline's name with it, where there are several sources"), "Where records go that cannot be computed, unchanged and with the [reason in their headers](dead-letters.md). It is created as the source's topic is, if it is missing."),
     ] },
+    Table { path: "progress", title: "`[progress]`", about: "", settings: &[
+        set("topic", Words("it is told nowhere but in the metrics"), "Where it is told once a second how far each record is that takes longer than a second, for those who wait for its result ([large.md](large.md#how-far-it-is)). The topic is created if it is missing."),
+    ] },
     Table { path: "commit", title: "`[commit]`", about: "When offsets are committed, or a transaction ends: whichever comes first.", settings: &[
         set("interval", Value("\"100 ms\""), "The longest time between two commits while there is something to commit."),
         set("records", Value("10_000"), "Records done since the last commit."),

@@ -223,6 +223,8 @@ pub struct Pipeline {
     pub router: Option<Arc<Router>>,
     /// Where what can't be computed goes: `<source topic>.dlq` unless the file says another.
     pub dead_letters: String,
+    /// The topic where it is told how far records are that take long, if there is one.
+    pub progress: Option<String>,
     /// When offsets are committed.
     pub commit: Commit,
     /// What may be held.

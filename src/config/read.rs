@@ -55,7 +55,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     if has_formats && steps.is_empty() && router.is_none() && root.table("operators").tables().is_empty() {
         operators::required(&root);
     }
-    let dead_letters = dead_letters(&root);
+    let (dead_letters, progress) = (only_topic(&root, "dead_letters"), only_topic(&root, "progress"));
     let (commit, limits, scale, retries) = (commit(&root), limits(&root), scale(&root), retries::read(&root));
     let shutdown_timeout = shutdown(&root);
     let metrics = metrics(&root);
@@ -73,6 +73,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         order,
         kafka: all.both,
         dead_letters,
+        progress,
         source,
         steps,
         sink: sink?,
@@ -211,8 +212,9 @@ fn large(sink: &Reader<'_>) -> Option<Large> {
     }
 }
 
-fn dead_letters(root: &Reader<'_>) -> Option<String> {
-    let table = root.table("dead_letters");
+/// A table that has nothing but a topic's name.
+fn only_topic(root: &Reader<'_>, table: &str) -> Option<String> {
+    let table = root.table(table);
     let topic = topic_name(&table, "topic");
     table.finish();
     topic

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Answer, Cache, CallerId, Failure, Produce, Question, Reply, RequestId, Status, Trace, Waiter};
 use crate::{
     config::{Correlation, Values},
-    telemetry::{RequestMetrics, RequestOutcome},
+    telemetry::{RequestMetrics, RequestOutcome, UnderWay},
 };
 
 /// How long replies are asked for at one partition before the next one takes its turn.
@@ -50,6 +50,8 @@ pub enum Event {
         /// The reason, as the dead letter has it.
         message: String,
     },
+    /// How far a request is that takes long.
+    UnderWay(UnderWay),
     /// These partitions of the result topic are ours from now on.
     Assigned(Vec<i32>),
     /// These partitions are no longer ours.
@@ -106,6 +108,8 @@ pub(super) enum Command {
         answer_to: oneshot::Sender<Answered>,
     },
     Forget(CallerId),
+    /// How far is what the caller waits for?
+    HowFar(CallerId, oneshot::Sender<Option<UnderWay>>),
     /// The answer that is kept does not hold any more.
     ForgetAnswer(Question),
     End,
@@ -140,6 +144,8 @@ pub struct Desk<R> {
     owned: BTreeSet<i32>,
     /// The owned partition at which replies are asked for now, and since when: they take turns.
     turn: (i32, Instant),
+    /// How far requests are that take long, by partition and offset, as it was told last.
+    under_way: HashMap<(i32, i64), UnderWay>,
     /// Where the answer of each caller that waits goes.
     callers: HashMap<CallerId, Caller>,
     /// Produces the requests.
@@ -171,6 +177,7 @@ impl<R: RequestSink> Desk<R> {
             cache: Cache::new(cache),
             owned: BTreeSet::new(),
             turn: (-1, now()),
+            under_way: HashMap::new(),
             callers: HashMap::new(),
             requests,
             status,
@@ -197,6 +204,11 @@ impl<R: RequestSink> Desk<R> {
                 match command {
                     Command::Ask { caller, wish, answer_to } => self.ask(caller, wish, answer_to),
                     Command::Forget(caller) => self.forget(caller),
+                    Command::HowFar(caller, answer_to) => {
+                        let told = self.waiter.place_of(caller).and_then(|place| self.under_way.get(&place));
+                        // The caller may be gone.
+                        let _ = answer_to.send(told.cloned());
+                    }
                     Command::ForgetAnswer(question) => self.cache.remove(&question),
                     Command::End => return self.end(),
                 }
@@ -274,6 +286,13 @@ impl<R: RequestSink> Desk<R> {
                 let failure = Failure::DeadLetter { class, message };
                 let answers = id.map(|id| self.waiter.fail_id(id, failure, now)).unwrap_or_default();
                 self.found(answers, false);
+            }
+            Event::UnderWay(told) => {
+                self.under_way.insert((told.partition, told.offset), told);
+                // Those of other gateways, and what nobody waits for any more.
+                let waiter = &self.waiter;
+                self.under_way
+                    .retain(|(partition, offset), _| waiter.asked_at(*partition, *offset).is_some());
             }
             Event::Assigned(partitions) => {
                 self.owned.extend(partitions);

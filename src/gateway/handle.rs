@@ -11,6 +11,7 @@ use super::{
     Answer, CallerId, Failure, Question, Status,
     desk::{Answered, Command, Desk, Event, RequestSink, Wish},
 };
+use crate::telemetry::UnderWay;
 
 /// Reaches the desk of a route; cheap to clone.
 #[derive(Clone)]
@@ -54,8 +55,24 @@ impl DeskHandle {
 
     /// Asks, and waits for the answer, or for the failure that ends the wait at the deadline. A caller that
     /// drops this future is forgotten.
-    pub async fn ask(&self, _permit: Permit, wish: Wish) -> Answered {
-        let caller = CallerId(self.next.fetch_add(1, Relaxed));
+    pub async fn ask(&self, permit: Permit, wish: Wish) -> Answered {
+        self.ask_as(self.caller(), permit, wish).await
+    }
+
+    /// A caller that has not asked yet.
+    pub fn caller(&self) -> CallerId {
+        CallerId(self.next.fetch_add(1, Relaxed))
+    }
+
+    /// How far is what that caller waits for, where it takes long and its worker tells.
+    pub async fn how_far(&self, caller: CallerId) -> Option<UnderWay> {
+        let (answer_to, receiver) = oneshot::channel();
+        let _ = self.commands.send(Command::HowFar(caller, answer_to));
+        receiver.await.ok()?
+    }
+
+    /// As [`ask`](DeskHandle::ask), for a caller of whom more can be asked.
+    pub async fn ask_as(&self, caller: CallerId, _permit: Permit, wish: Wish) -> Answered {
         let (answer_to, receiver) = oneshot::channel();
         let forget = Forget { caller, commands: &self.commands, armed: true };
         // A desk that is gone drops the sender, too.

@@ -6,6 +6,7 @@
 //!
 //! Knows: config, format, http, pieces, telemetry, trace. Must not know: rdkafka, clap.
 
+mod asked;
 mod cache;
 mod desk;
 mod handle;
@@ -18,10 +19,11 @@ mod trace;
 mod values;
 mod waiter;
 
+pub use asked::{Answer, CallerId, Failure, Produce, Question, RequestId};
 pub use cache::Cache;
 pub use desk::{Answered, Desk, Event, RequestRecord, RequestSink, Wish};
 pub use handle::{DeskHandle, Permit};
 pub use reply::{Pieces, Reply};
 pub use status::Status;
 pub use trace::Trace;
-pub use waiter::{Answer, CallerId, Failure, Produce, Question, RequestId, Waiter};
+pub use waiter::Waiter;

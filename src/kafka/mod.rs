@@ -42,6 +42,7 @@ mod tap;
 mod threads;
 mod topics;
 mod transaction;
+mod under_way;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
@@ -59,3 +60,4 @@ pub use source::{KafkaSource, SourceTopics};
 pub use survey::Survey;
 pub use tap::{Begin, Tap};
 pub use topics::TopicLimits;
+pub use under_way::{UnderWayReader, UnderWaySink};

@@ -12,7 +12,7 @@ use rdkafka::{ClientConfig, Message, message::BorrowedMessage};
 use uuid::Uuid;
 
 use super::{
-    LargeResults, PieceError, PieceReader,
+    LargeResults, PieceError, PieceReader, UnderWayReader,
     exchange::{Exchange, Listener, RequestError, RequestTopics, correlation_id, header},
     request_producer::Acknowledgement,
 };
@@ -20,6 +20,7 @@ use crate::{
     pieces::Manifest,
     record::{CORRELATION_ID, MANIFEST, PIECE, error},
     store::Store,
+    telemetry::UnderWay,
 };
 
 /// How many events may wait to be taken; beyond that their senders wait.
@@ -39,6 +40,8 @@ pub enum RequestEvent {
         /// Where the pieces are, or why that is not known.
         manifest: Result<Manifest, String>,
     },
+    /// How far a request is that takes long.
+    UnderWay(UnderWay),
     /// A request that cannot be computed.
     DeadLetter {
         /// Its partition.
@@ -56,11 +59,13 @@ pub struct RequestClient {
     events: Receiver<RequestEvent>,
     exchange: Exchange,
     large: LargeResults,
+    _under_way: Option<UnderWayReader>,
 }
 
 impl RequestClient {
     /// Clients that give up on a request that no broker has taken within `timeout`. With `answers`, results
-    /// and dead letters are read from now on; large results from the `store`, if they are in one.
+    /// and dead letters are read from now on; large results from the `store`, if they are in one; and how far requests are, from
+    /// the topic `progress`.
     ///
     /// # Errors
     /// Where the brokers do not answer, or a topic does not exist and is not created.
@@ -68,17 +73,25 @@ impl RequestClient {
         config: &ClientConfig,
         topics: RequestTopics,
         store: Option<Store>,
+        progress: Option<&str>,
         timeout: Duration,
         answers: bool,
     ) -> Result<Self, RequestError> {
         let (sender, events) = mpsc::sync_channel(EVENTS);
         let large = LargeResults { config: config.clone(), topic: topics.results.clone(), store };
-        let listener = Arc::new(Channel { sender, requests: topics.requests.clone() });
+        let listener = Arc::new(Channel { sender: sender.clone(), requests: topics.requests.clone() });
+        let (told, requested) = (sender.clone(), topics.requests.clone());
+        let under_way = progress.filter(|_| answers).map(|topic| {
+            UnderWayReader::start(config, topic, move |of| {
+                of.topic != requested || told.send(RequestEvent::UnderWay(of)).is_ok()
+            })
+        });
+        let under_way = under_way.transpose()?;
         let exchange = match answers {
             true => Exchange::new(config, topics, timeout, listener)?,
             false => Exchange::without_answers(config, &topics, timeout, listener)?,
         };
-        Ok(RequestClient { events, exchange, large })
+        Ok(RequestClient { events, exchange, large, _under_way: under_way })
     }
 
     /// Produces a request, without a key, so that any worker may take it. Its result has the `id`. Returns false where the

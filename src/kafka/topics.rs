@@ -16,6 +16,12 @@ fn retry_topics(pipeline: &Pipeline, dead_letters: &TopicSettings) -> impl Itera
     pipeline.retry_topics().map(|topic| TopicSettings { topic: topic.to_owned(), ..dead_letters.clone() })
 }
 
+/// Where it is told how far records are: a few small ones a second, which mean nothing soon.
+fn progress_topic(topic: &str) -> TopicSettings {
+    let config = [("retention.ms".to_owned(), "3600000".to_owned())].into();
+    TopicSettings { topic: topic.to_owned(), partitions: Some(1), replication: None, config }
+}
+
 /// How many bytes a dead letter's headers may add to a record.
 const DEAD_LETTER_ROOM: u64 = 16 << 10;
 
@@ -46,6 +52,9 @@ impl Admin {
             results.push(self.limit(&topic, new).await);
         }
         self.ensure_partitions_beside(pipeline).await?;
+        if let Some(topic) = pipeline.progress.as_deref() {
+            self.create_if_missing(&progress_topic(topic)).await?;
+        }
         let new = self.create_if_missing(&topic).await?;
         let dead_letters = self.limit(&topic, new).await;
         self.warn_of_small_dead_letters(pipeline, dead_letters).await;
@@ -108,6 +117,9 @@ impl Admin {
         for topic in gateway.routes.iter().flat_map(|route| [&route.request, &route.result]) {
             self.create_if_missing(topic).await?;
         }
+        for topic in gateway.routes.iter().filter_map(|route| route.progress.as_deref()).map(progress_topic) {
+            self.create_if_missing(&topic).await?;
+        }
         Ok(())
     }
 
@@ -121,7 +133,9 @@ impl Admin {
             topics.push((topic.topic.clone(), self.create_if_missing(topic).await?));
         }
         let dead_letters = self.dead_letter_topic(pipeline).await?;
-        for topic in retry_topics(pipeline, &dead_letters) {
+        for topic in
+            retry_topics(pipeline, &dead_letters).chain(pipeline.progress.as_deref().map(progress_topic))
+        {
             let new = self.create_if_missing(&topic).await?;
             topics.push((topic.topic, new));
         }

@@ -1,13 +1,12 @@
 //! Computes n! of each n.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use serde::Deserialize;
 use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
-    Built, Cancel, Cost, Operator, OperatorError, Output, SettingError, error::bad_value, number::number,
-    settings,
+    Built, Cost, Operator, OperatorError, Output, SettingError, error::bad_value, number::number, settings,
 };
 use crate::{
     factorial::{Factorials, Watch, digits},
@@ -76,8 +75,15 @@ impl Factorial {
         u32::try_from(n).ok().filter(|n| *n <= self.max_n).ok_or_else(|| above(&n))
     }
 
-    fn value(&self, n: u32, cancel: &Cancel) -> Result<Vec<u8>, OperatorError> {
-        let factorial = self.factorials.get_until(n, || Watch::until(cancel.flag()));
+    fn value(&self, n: u32, out: &Output) -> Result<Vec<u8>, OperatorError> {
+        let mut followed = None;
+        let factorial = self.factorials.get_until(n, || {
+            let watch = Watch::until(out.cancel().flag());
+            let (seen, expected) = (watch.clone(), Duration::from_nanos(self.factorials.cost_nanos(n)));
+            let metrics = self.metrics.get();
+            followed = metrics.and_then(|of| of.follow(out.place(), expected, move || seen.reached()));
+            watch
+        });
         let cancelled =
             || OperatorError::Passing { failure: "cancelled", message: "it was cancelled".to_owned() };
         self.formats.output.encode_result(n.into(), &factorial.ok_or_else(cancelled)?).map_err(bad_value)
@@ -105,13 +111,13 @@ impl Operator for Factorial {
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let n = self.n(&record)?;
         let value = match self.metrics.get() {
-            None => self.value(n, out.cancel())?,
+            None => self.value(n, out)?,
             Some(metrics) => {
                 let method = match self.factorials.has_checkpoint_of(n) {
                     Some(hit) => Method::Checkpoint { hit },
                     None => Method::Scratch,
                 };
-                metrics.time(n, digits(n), method, || self.value(n, out.cancel()))?
+                metrics.time(n, digits(n), method, || self.value(n, out))?
             }
         };
         out.push(Record { value: Some(value.into()), ..record });
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_factorial_that_nobody_wants_any_more_is_given_up() {
-        let cancel = Cancel::default();
+        let cancel = crate::operator::Cancel::default();
         let mut out = Output::until(&cancel);
         cancel.cancel();
         let operator = factorial(1_000_000);

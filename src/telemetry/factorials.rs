@@ -7,10 +7,15 @@ use std::{
 
 use metrics::{Counter, Histogram, counter, histogram};
 
-use super::names::*;
+use super::{Begun, Teller, begin_long, names::*};
+use crate::record::{Offset, TopicPartition};
+
+/// What is expected to take longer on one core may be asked how far it is; a busy one takes several times as long.
+const LONG: Duration = Duration::from_millis(200);
 
 /// Handles to the metrics of the operator `factorial`.
 pub struct FactorialMetrics {
+    pipeline: String,
     checkpoint: MethodMetrics,
     scratch: MethodMetrics,
     n: Histogram,
@@ -46,7 +51,10 @@ impl FactorialMetrics {
             durations: sizes.iter().map(|size| duration(method, size)).collect(),
             digits: histogram!(FACTORIAL_DIGITS, "pipeline" => p.clone(), "method" => method),
         };
+        // They are there before anything is long.
+        drop(Teller::new(pipeline, ""));
         FactorialMetrics {
+            pipeline: p.clone(),
             checkpoint: computed("checkpoint"),
             scratch: computed("scratch"),
             n: histogram!(FACTORIAL_N, "pipeline" => p.clone()),
@@ -60,6 +68,17 @@ impl FactorialMetrics {
         let result = compute();
         self.record(n, digits, method, began.elapsed());
         result
+    }
+
+    /// Tells how far a computation is until the guard is dropped, where it is expected to take long; its record was read there.
+    pub fn follow(
+        &self,
+        place: Option<(&TopicPartition, Offset)>,
+        expected: Duration,
+        reached: impl Fn() -> (f64, Duration) + Send + 'static,
+    ) -> Option<Begun> {
+        let place = place.filter(|_| expected >= LONG)?;
+        Some(begin_long(&self.pipeline, place, expected, reached))
     }
 
     fn record(&self, n: u32, digits: u64, method: Method, took: Duration) {

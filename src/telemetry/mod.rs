@@ -22,6 +22,7 @@ mod scale;
 mod series;
 mod server;
 mod spans;
+mod under_way;
 
 pub use brokers::{BrokerState, Client, ClientStatistics};
 pub use factorials::{FactorialMetrics, Method};
@@ -36,3 +37,4 @@ pub use requests::{RequestMetrics, RequestOutcome};
 pub use scale::ScaleMetrics;
 pub use server::{MetricsServer, ServerError, TEXT_FORMAT, install as install_metrics};
 pub use spans::end as end_spans;
+pub use under_way::{Begun, Teller, UnderWay, begin as begin_long};

@@ -114,6 +114,9 @@ Factorial {
     FACTORIAL_N "factorial_n" Histogram NONE, [] "The n of each factorial computed.";
     FACTORIAL_DIGITS "factorial_result_digits" Histogram NONE, ["method"] "Decimal digits of a result.";
     FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials whose checkpoint was already cached.";
+    LONG_RECORDS "long_records" Gauge NONE, [] "Records that are being computed since more than a second, such as large factorials.";
+    LONG_DONE "long_record_done_ratio" Gauge NONE, [] "Which part is done of the one of these that will be the last; 0 where there is none.";
+    LONG_LEFT "long_record_left_seconds" Gauge SECONDS, [] "How long that one takes from now on, about.";
 }
 Callers {
     REQUEST_DURATION "request_duration_seconds" Histogram SECONDS, ["outcome"] "A request's whole time, from when it was due to be sent: `ok`, `error` (a dead letter, or it could not be produced), `timeout`, or `expired` (the caller disconnected first).";

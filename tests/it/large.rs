@@ -15,7 +15,8 @@ use pipeline::{
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Consumed, LIMIT, Producer, Site, create_topic, delete_records, python, read_uncommitted, records_within,
+    Consumed, LIMIT, Producer, Site, create_topic, delete_records, ensure, eventually, python,
+    read_uncommitted, records_within,
 };
 
 /// A topic of the results that takes 20,000 bytes, so that 20,000! is in four pieces or five.
@@ -220,4 +221,55 @@ fn a_worker_does_not_start_on_a_compacted_topic_with_pieces() {
     let said = worker.fails();
     assert!(said.contains(&format!("the topic {} is compacted", site.sink)), "{said}");
     assert!(said.contains("cleanup.policy=delete"), "{said}");
+}
+
+#[test]
+fn whoever_waits_is_told_how_far_a_long_request_is() {
+    let site = Site::new("large-told");
+    let told = format!("{}.progress", site.source);
+    let site = site.with(&[
+        &format!("progress.topic={told}"),
+        "sink.large=pieces",
+        "operators.factorial.max_n=20000000",
+        "limits.memory=1GiB",
+    ]);
+    let worker = site.worker(&[]);
+    let (code, stdout, stderr) = site.pipeline(&["request", "12000000", "--timeout", "60s"]);
+    assert_eq!(code, 0, "{stderr}");
+    // Compared with itself below; here it is whole.
+    assert!(stdout.starts_with("12000000;") && stdout.ends_with("000\n"));
+    let said =
+        stderr.lines().find(|line| line.starts_with("12000000!: ")).unwrap_or_else(|| panic!("{stderr}"));
+    assert!(said.contains("% of it is computed by") && said.ends_with("s are left"), "{said}");
+    assert!(!stderr.contains("is a worker running?"), "{stderr}");
+
+    let max = "routes.factorial.max_n=20000000";
+    let gateway = site.gateway(&[max, &format!("routes.factorial.progress.topic={told}")]);
+    let ask = |path: &str| gateway.begin(&format!("GET {path}\nprefer: respond-async"), "").response();
+    let first = ask("/factorial/12000001");
+    assert_eq!(first.status, 202);
+    let location = first.json()["location"].as_str().unwrap().to_owned();
+    let mut seen: Vec<Value> = Vec::new();
+    let answer = eventually(LIMIT, || {
+        let answer = gateway.get(&location);
+        if answer.status == 202 {
+            seen.extend(answer.json().get("progress").cloned());
+            return Err("no answer".to_owned());
+        }
+        Ok(answer)
+    });
+    let parts: Vec<f64> = seen.iter().map(|told| told["done"].as_f64().unwrap()).collect();
+    assert!(parts.is_sorted() && parts.iter().any(|part| *part < 1.0), "{seen:?}");
+    assert!(
+        seen.iter().all(|told| told["left_seconds"].as_f64().unwrap() >= 0.0 && told["worker"].is_string())
+    );
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.text().len(), 79738653, "digits");
+    eventually(LIMIT, || {
+        ensure(worker.metric("pipeline_long_records") == 0.0, || "it is still under way".to_owned())
+    });
+
+    // What is there soon is answered at once, for whoever says how long that may take.
+    let soon = gateway.begin("GET /factorial/5\nprefer: respond-async, wait=10", "").response();
+    assert_eq!((soon.status, soon.text()), (200, "120"));
 }

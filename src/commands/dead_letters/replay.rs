@@ -194,6 +194,7 @@ fn pipeline_of(letters: &Letters<'_>, group: String, operator: Replay, rate: Opt
             large: Large::DeadLetter,
             kafka: pipeline.sink.kafka.clone(),
         },
+        progress: None,
         routes: topics.map(route).collect(),
         router: None,
         steps: vec![Step {

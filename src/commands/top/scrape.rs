@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::telemetry::{
     ASSIGNED_PARTITIONS, DEAD_LETTERS, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, LAG_RECORDS, LAG_SECONDS,
-    MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_EXPIRED, RECORDS_PRODUCED, STAGE_SECONDS, STAGES, Stage,
+    LONG_DONE, LONG_LEFT, LONG_RECORDS, MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_EXPIRED, RECORDS_PRODUCED,
+    STAGE_SECONDS, STAGES, Stage,
 };
 
 /// One sample of a metric.
@@ -102,6 +103,8 @@ pub struct Reading {
     pub now: Vec<(String, Result<Samples, String>)>,
     pub rows: Vec<Row>,
     pub partitions: Vec<PartitionRow>,
+    /// What takes long, in words.
+    pub long: Vec<String>,
     /// Processes that did not answer, or run no pipeline.
     pub silent: Vec<String>,
 }
@@ -111,7 +114,8 @@ impl Reading {
         before: &[(String, Result<Samples, String>)],
         now: Vec<(String, Result<Samples, String>)>,
     ) -> Reading {
-        let (mut rows, mut partitions, mut silent) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut partitions) = (Vec::new(), Vec::new());
+        let (mut long, mut silent) = (Vec::new(), Vec::new());
         for (process, samples) in &now {
             let samples = match samples {
                 Ok(samples) => samples,
@@ -127,6 +131,7 @@ impl Reading {
             for pipeline in pipelines.filter_map(|sample| sample.labels.get("pipeline")) {
                 rows.push(row(pipeline, process, samples, old.unwrap_or(samples)));
                 partitions.extend(partition_rows(pipeline, process, samples));
+                long.extend(long_work(pipeline, process, samples));
             }
             if rows.len() == without {
                 silent.push(format!("no pipeline runs at {process}: it is no worker"));
@@ -135,7 +140,7 @@ impl Reading {
         partitions.sort_by(|a: &PartitionRow, b| {
             b.lag.total_cmp(&a.lag).then_with(|| a.partition.cmp(&b.partition))
         });
-        Reading { now, rows, partitions, silent }
+        Reading { now, rows, partitions, long, silent }
     }
 }
 
@@ -163,6 +168,19 @@ fn row(pipeline: &str, process: &str, now: &Samples, old: &Samples) -> Row {
         budget: now.sum(MEMORY_BUDGET, pipeline),
         stages: spent.map(|spent| if all > 0.0 { spent / all } else { 0.0 }),
     }
+}
+
+/// How far the record is that will be the last of those that take long.
+fn long_work(pipeline: &str, process: &str, now: &Samples) -> Option<String> {
+    let (records, done) = (now.sum(LONG_RECORDS, pipeline), now.sum(LONG_DONE, pipeline));
+    let others = if records > 1.0 { format!(" (and {} less)", records - 1.0) } else { String::new() };
+    (records > 0.0).then(|| {
+        format!(
+            "{pipeline} at {process} computes a long record: {:.0} % done, about {:.0} s left{others}",
+            100.0 * done,
+            now.sum(LONG_LEFT, pipeline).ceil(),
+        )
+    })
 }
 
 fn partition_rows(pipeline: &str, process: &str, samples: &Samples) -> Vec<PartitionRow> {
@@ -201,6 +219,9 @@ pipeline_consumer_lag_seconds{pipeline="p",topic="in",partition="1"} 2.5
 pipeline_stage_seconds_total{pipeline="p",stage="poll"} 10
 pipeline_stage_seconds_total{pipeline="p",stage="compute"} STAGE
 pipeline_requests_in_flight{pipeline="gateway"} 3
+pipeline_long_records{pipeline="p"} 2
+pipeline_long_record_done_ratio{pipeline="p"} 0.43
+pipeline_long_record_left_seconds{pipeline="p"} 2.1
 "#;
 
     fn look(consumed: &str, stage: &str, at: Instant) -> Vec<(String, Result<Samples, String>)> {

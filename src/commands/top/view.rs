@@ -44,10 +44,10 @@ fn color(stage: Stage) -> Color {
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, reading: &Reading) {
-    let rows = reading.rows.len() as u16 + 3;
-    let [head, pipelines, partitions] =
-        Layout::vertical([Constraint::Length(2), Constraint::Length(rows), Constraint::Min(3)])
-            .areas(frame.area());
+    let (rows, long) = (reading.rows.len() as u16 + 3, reading.long.len() as u16);
+    let heights = [2, rows, long].map(Constraint::Length).into_iter().chain([Constraint::Min(3)]);
+    let [head, pipelines, long, partitions] = Layout::vertical(heights).areas(frame.area());
+    frame.render_widget(Paragraph::new(reading.long.join("\n")).fg(Color::Green), long);
     let mut legend: Vec<Span<'_>> = vec!["pipeline top ".bold(), "  q leaves   ".dim()];
     for stage in Stage::ALL {
         legend.push(Span::styled("█ ", Style::new().fg(color(stage))));
@@ -103,6 +103,7 @@ pub fn text(reading: &Reading) -> String {
         );
         table.push(line);
     }
+    let long = table.len();
     table.push(Vec::new());
     table.push(["PARTITION", "PROCESS", "LAG", "LAG s"].map(str::to_owned).to_vec());
     for row in &reading.partitions {
@@ -114,7 +115,10 @@ pub fn text(reading: &Reading) -> String {
         line.iter().zip(&mut widths).for_each(|(cell, width)| *width = (*width).max(cell.len()));
     }
     let mut text = String::new();
-    for line in table {
+    for (place, line) in table.into_iter().enumerate() {
+        if place == long {
+            reading.long.iter().for_each(|words| text += &format!("\n{words}\n"));
+        }
         let cells: Vec<String> =
             line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         text += cells.join("  ").trim_end();
@@ -174,13 +178,18 @@ mod tests {
         let row = lines.iter().find(|line| line.contains(" a:1 ") || line.contains("│p ")).unwrap();
         assert!(row.contains("100") && row.contains(&"█".repeat(BAR)), "{row}");
         assert!(lines.iter().any(|line| line.contains("in[1]") && line.contains("2.5")), "{lines:#?}");
+        let long = "p at a:1 computes a long record: 43 % done, about 3 s left (and 1 less)";
+        assert!(lines.iter().any(|line| line.trim_end() == long), "{lines:#?}");
     }
 
     #[test]
     fn the_same_is_said_as_text() {
         let text = text(&reading());
         assert!(
-            text.contains("compute 100 %") && text.contains("in[1]") && text.ends_with("gone\n"),
+            text.contains("compute 100 %")
+                && text.contains("\np at a:1 computes a long record: 43 % done")
+                && text.contains("in[1]")
+                && text.ends_with("gone\n"),
             "{text}"
         );
     }

@@ -32,11 +32,13 @@ pub async fn one(
             let prefer = Prefer::of(&headers);
             let wait = if prefer.respond_async { served.timeout } else { prefer.within(served.timeout) };
             let wish = Wish { question, since, deadline: since + wait, trace: trace(&headers) };
+            let wanted = Wanted { headers: &headers, head: method == Method::HEAD };
             if prefer.respond_async {
-                return later.ask(served, permit, wish);
+                let wait = prefer.wait.unwrap_or_default().min(served.timeout);
+                return later.ask(served, permit, wish, wait, &wanted).await;
             }
             let answered = served.desk.ask(permit, wish).await;
-            respond(&served, &answered, &Wanted { headers: &headers, head: method == Method::HEAD }).await
+            respond(&served, &answered, &wanted).await
         }
         Err(problem) => problem.into_response(),
     }

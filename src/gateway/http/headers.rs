@@ -42,7 +42,7 @@ impl Form {
 /// How long a client wants to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Prefer {
-    /// Not at all: `respond-async`.
+    /// Not at all, or no longer than `wait` says: `respond-async`.
     pub respond_async: bool,
     /// For so long: `wait=10`, in seconds.
     pub wait: Option<Duration>,

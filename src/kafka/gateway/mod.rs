@@ -10,7 +10,7 @@ use rdkafka::{ClientConfig, error::KafkaError};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::{LargeResults, settings};
+use super::{LargeResults, UnderWayReader, settings};
 use crate::{
     config::{Gateway, Route},
     gateway::{Event, Status},
@@ -48,6 +48,8 @@ pub struct GatewayClients {
     pub replies: Replies,
     /// Reads the pieces of large ones.
     pub pieces: KafkaPieces,
+    /// Reads how far requests are until it is dropped.
+    pub under_way: Option<UnderWayReader>,
 }
 
 impl GatewayClients {
@@ -67,10 +69,18 @@ impl GatewayClients {
             KafkaRequestSink::new(&producer_config(&config), route, gateway.http.timeout, sender.clone())?;
         let group = format!("{}-{}", gateway.name, route.name);
         let consumer = consumer_config(&config, &group, embedded);
+        let (told, requested) = (sender.clone(), route.request.topic.clone());
+        let under_way = route.progress.as_ref().map(|topic| {
+            UnderWayReader::start(&config, topic, move |of| {
+                // The topic may be shared with other pipelines.
+                of.topic != requested || told.blocking_send(Event::UnderWay(of)).is_ok()
+            })
+        });
+        let under_way = under_way.transpose()?;
         let replies = Replies::start(&consumer, &route.result.topic, gateway.preload, sender, status)?;
         let store = route.store.as_deref().map(Store::open).transpose().map_err(GatewayError::Store)?;
         let pieces = KafkaPieces(LargeResults { config, topic: route.result.topic.clone(), store });
-        Ok(GatewayClients { requests, events, replies, pieces })
+        Ok(GatewayClients { requests, events, replies, pieces, under_way })
     }
 }
 

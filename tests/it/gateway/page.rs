@@ -203,3 +203,36 @@ fn a_person_types_a_number_and_reads_its_digits_its_way_and_what_is_wrong() {
         std::fs::write(file, browser.picture()).unwrap();
     }
 }
+
+#[test]
+fn a_person_sees_how_far_a_long_request_is_and_the_first_digits_of_its_result() {
+    let site = Site::new("page-long").with_topics(4);
+    let told = format!("{}.progress", site.source);
+    let site = site.with(&[
+        &format!("progress.topic={told}"),
+        "sink.large=pieces",
+        "operators.factorial.max_n=20000000",
+        "limits.memory=1GiB",
+    ]);
+    let _worker = site.worker(&[]);
+    let max = "routes.factorial.max_n=20000000";
+    let gateway = site.gateway(&[max, &format!("routes.factorial.progress.topic={told}")]);
+    let browser = Browser::start();
+    browser.post("url", json!({ "url": gateway.url() }));
+    browser.press(&format!("20000000{ENTER}"));
+    browser.until("how far it is", |browser| browser.visible("progress"));
+    let (said, done) =
+        (browser.text("state"), browser.script("return document.getElementById('progress').value"));
+    assert!(said.contains("computed by worker"), "{said}");
+    assert!((0.0..=1.0).contains(&done.as_f64().unwrap()), "{done}");
+    if let Ok(file) = std::env::var("PIPELINE_PICTURE_PROGRESS") {
+        std::fs::write(file, browser.picture()).unwrap();
+    }
+    browser.until("a result", |browser| browser.visible("result"));
+    assert_eq!(browser.text("count"), "the first 10,000 of 137,334,715 digits");
+    let digits = gateway.begin("GET /factorial/20000000\nrange: bytes=0-9999", "").response();
+    assert_eq!(browser.text("digits"), format!("{}…", digits.text()));
+    assert!(!browser.visible("progress") && browser.text("state") == "done");
+    let link = browser.script("return document.getElementById('all').href");
+    assert_eq!(link, format!("{}/factorial/20000000", gateway.url()));
+}
