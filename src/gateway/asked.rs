@@ -15,7 +15,7 @@ pub enum Question {
     Value(Bytes),
 }
 
-/// Names a caller that waits; chosen by the owner of the [`Waiter`].
+/// Names a caller that waits; chosen by the owner of the [`Waiter`](super::Waiter).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallerId(pub usize);
 
