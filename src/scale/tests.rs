@@ -58,6 +58,10 @@ fn with_a_least_of_none_nobody_is_wanted_while_nothing_waits() {
     assert_eq!(scaler.look(&look(0, 0)).wanted, 0);
     read(&mut scaler, 0, 1, 0.001);
     assert_eq!(scaler.look(&look(1, 0)).wanted, 1);
+    commit(&mut scaler, 1);
+    assert_eq!(scaler.look(&look(2, 1)).wanted, 1, "more may come");
+    (3..130).for_each(|seconds| _ = scaler.look(&look(seconds, 1)));
+    assert_eq!(scaler.look(&look(130, 1)).wanted, 0);
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub struct Scaler {
     arriving: f64,
     /// What had arrived, was done and waited at the last look.
     last: Option<(Duration, u64, u64, u64)>,
+    /// Whether nothing has come since the look before.
+    is_quiet: bool,
     /// What was needed at each look, of those that still count: only as long as nothing higher came later.
     needed: VecDeque<(Duration, u32)>,
 }
@@ -62,6 +64,7 @@ impl Scaler {
             speed: SPEED,
             arriving: 0.0,
             last: None,
+            is_quiet: false,
             needed: VecDeque::new(),
         }
     }
@@ -86,6 +89,8 @@ impl Scaler {
         let useful = f64::from(self.backlog.busy()).max(to_keep_up.ceil());
         let needed = (to_keep_up + to_empty).ceil().min(useful) as u32;
         let most = self.settings.max.unwrap_or(look.partitions).min(look.partitions.max(1));
+        // The average of what comes never quite ends: where nothing waits and nothing has come, one is not needed for that.
+        let needed = if needed == 1 && self.is_quiet && self.backlog.busy() == 0 { 0 } else { needed };
         let needed = needed.clamp(self.settings.min.min(most), most);
         Standing {
             backlog,
@@ -103,6 +108,7 @@ impl Scaler {
         else {
             return;
         };
+        self.is_quiet = arrived == arrived_then;
         let passed = look.now.saturating_sub(then).as_secs_f64();
         if passed <= 0.0 {
             return;
