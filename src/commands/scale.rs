@@ -30,7 +30,8 @@ const ASK: Duration = Duration::from_secs(10);
 ///
 /// It reads what waits in the source topics beside the workers, adds up what the operators expect each record to cost, and
 /// measures how fast the workers are: lag in records cannot tell where one record costs a thousand times another. It joins no
-/// group, and commits nothing. As JSON at / (for KEDA's metrics-api, and for scripts) and at /metrics, whether workers run or not.
+/// group, and commits nothing. As JSON at / (for KEDA's metrics-api, and for scripts), at /metrics, and by gRPC
+/// (for KEDA's external scalers), whether workers run or not.
 #[derive(Args, Debug)]
 pub struct Scale {
     /// A file as given, in pipelines/, or built in, such as factorial.toml

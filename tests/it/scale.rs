@@ -1,14 +1,15 @@
 //! `pipeline scale`: how many workers are wanted, whether one runs or not.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use tonic::Code;
 
-use crate::harness::{LIMIT, Response, Site, ensure, eventually};
+use crate::harness::{Keda, LIMIT, Producer, Response, Site, Worker, ensure, eventually};
 
 fn get(address: &str, path: &str) -> Response {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -18,20 +19,37 @@ fn get(address: &str, path: &str) -> Response {
     Response::of(&bytes)
 }
 
+/// Where a process says how many workers are wanted, once it knows.
+fn address(scale: &Worker) -> String {
+    let line = scale.says(&["how many workers it wants is at http://"]);
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    eventually(LIMIT, || {
+        let answer = get(&address, "/");
+        ensure(answer.status == 200, || answer.text().to_owned())
+    });
+    address
+}
+
+/// Five costly records on each of four partitions.
+fn send(producer: &Producer) {
+    for partition in 0..4 {
+        for number in 0..5 {
+            producer.send(&format!("{partition}-{number}"), Some(b"150000"), Some(partition));
+        }
+    }
+    producer.flush();
+}
+
 #[test]
 fn it_tells_what_waits_in_seconds_before_a_worker_runs_and_none_once_it_is_done() {
     let site = Site::new("scale").with(&["scale.min=0", "scale.empty_within=1 s", "scale.down_after=1 s"]);
     let producer = site.producer(4);
     for partition in 0..4 {
-        for number in 0..5 {
-            producer.send(&format!("{partition}-{number}"), Some(b"150000"), Some(partition));
-        }
         producer.send(&format!("bad-{partition}"), Some(b"x"), Some(partition));
     }
-    producer.flush();
+    send(&producer);
     let scale = site.start(&["scale", "factorial.toml", "--listen", "127.0.0.1:0"], &[]);
-    let line = scale.says(&["how many workers it wants is at http://"]);
-    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let address = address(&scale);
     let standing = || get(&address, "/").json();
     // The estimate is the kernel's own: it does not depend on this machine's load.
     let waits = eventually(LIMIT, || {
@@ -54,14 +72,95 @@ fn it_tells_what_waits_in_seconds_before_a_worker_runs_and_none_once_it_is_done(
         ensure(done(&standing), || standing.to_string())
     });
     assert_eq!(site.read(&site.sink).len(), 20);
-    let wanted = eventually(Duration::from_secs(200), || {
+    let wanted = eventually(LIMIT, || {
         let text = get(&address, "/metrics").text().to_owned();
         let line = text.lines().find(|line| line.starts_with("pipeline_workers_wanted{")).map(str::to_owned);
-        ensure(line.as_deref().is_some_and(|line| line.ends_with(" 0") || line.ends_with(" 1")), || {
-            text.clone()
-        })
-        .map(|()| line.unwrap())
+        ensure(line.as_deref().is_some_and(|line| line.ends_with(" 0")), || text.clone())
+            .map(|()| line.unwrap())
     });
     assert!(wanted.contains("pipeline=\"factorial\""), "{wanted}");
     drop(worker);
+}
+
+#[test]
+fn keda_is_told_the_same_and_each_change_of_activity() {
+    let site =
+        Site::new("scale-keda").with(&["scale.min=0", "scale.empty_within=1 s", "scale.down_after=1 s"]);
+    let producer = site.producer(4);
+    let scale = site.start(&["scale", "factorial.toml", "--listen", "127.0.0.1:0"], &[]);
+    let address = address(&scale);
+    let keda = Keda::of(&address);
+    let spec = r#"metricSpecs:[{metricName:"workers_wanted",targetSize:1,targetSizeFloat:1.0}]"#;
+    assert_eq!(keda.ask("GetMetricSpec", r#"name: "worker""#).unwrap(), spec);
+    assert_eq!(keda.ask("IsActive", "").unwrap(), "", "nothing waits");
+    let mut activity = keda.activity();
+    assert!(!activity.next());
+
+    send(&producer);
+    assert!(activity.next());
+    assert_eq!(keda.ask("IsActive", "").unwrap(), "result:true");
+    // The number may change while both are asked.
+    eventually(LIMIT, || {
+        let wanted = get(&address, "/").json()["workers_wanted"].as_u64().unwrap();
+        let told = keda.ask("GetMetrics", r#"metricName: "workers_wanted""#).unwrap();
+        let same = format!(
+            r#"metricValues:[{{metricName:"workers_wanted",metricValue:{wanted},metricValueFloat:{wanted}.0}}]"#
+        );
+        ensure(told == same && wanted > 0, || format!("{wanted} are wanted, and KEDA is told {told}"))
+    });
+    let error = keda.ask("GetMetrics", r#"metricName: "lag""#).unwrap_err();
+    assert_eq!(
+        (error.code(), error.message()),
+        (Code::NotFound, "there is no metric `lag` here; ask for `workers_wanted`")
+    );
+
+    let worker = site.worker(&[]);
+    assert!(!activity.next(), "all is done");
+    assert_eq!(site.read(&site.sink).len(), 20);
+    drop(worker);
+}
+
+#[test]
+fn strangers_at_the_port_of_scale_neither_silence_it_nor_take_its_files() {
+    let site = Site::new("scale-port");
+    site.producer(1).flush();
+    let scale = site.start(&["scale", "factorial.toml", "--listen", "127.0.0.1:0"], &[]);
+    let address = address(&scale);
+    let files = scale.open_files();
+    let keda = Keda::of(&address);
+    // Silent ones; ones that begin with HTTP/2, and go on with nothing or with half a head.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
+    let half = [preface, b"\0\0\x08\x01\0\0\0\0\x01\x83"].concat();
+    let begins: [&[u8]; 5] = [b"", b"PRI * HT", b"GET /metr", preface, &half];
+    let strangers: Vec<TcpStream> = (0..900)
+        .map(|number| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            // It may have been closed already.
+            let _ = stream.write_all(begins[number % begins.len()]);
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        let asked = Instant::now();
+        assert_eq!(get(&address, "/").json()["workers_wanted"], 1);
+        assert_eq!(keda.ask("IsActive", "").unwrap(), "result:true");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert!(scale.open_files() < files + 100, "{} files, {files} before", scale.open_files());
+    }
+    for mut stream in strangers {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let ended = stream.read_to_end(&mut Vec::new());
+        assert!(!ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it never hung up");
+    }
+    let large = format!(r#"name: "{}""#, "a".repeat(20_000));
+    let error = keda.ask("IsActive", &large).unwrap_err();
+    assert!(error.message().contains("the limit is: 16384 bytes"), "{error}");
+    let error = keda.ask_without_end("IsActive").unwrap_err();
+    assert_eq!(
+        (error.code(), error.message()),
+        (Code::DeadlineExceeded, "the question did not come in time")
+    );
+    scale.until_closed(files + 1);
+    let (_, log) = scale.terminate();
+    assert!(!log.contains("panicked"), "{log}");
 }
