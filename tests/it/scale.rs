@@ -3,13 +3,18 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
 use serde_json::Value;
 use tonic::Code;
 
-use crate::harness::{Keda, LIMIT, Producer, Response, Site, Worker, ensure, eventually};
+use crate::harness::{Keda, LIMIT, Producer, Response, Site, Worker, create_topic, ensure, eventually};
 
 fn get(address: &str, path: &str) -> Response {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -163,4 +168,87 @@ fn strangers_at_the_port_of_scale_neither_silence_it_nor_take_its_files() {
     scale.until_closed(files + 1);
     let (_, log) = scale.terminate();
     assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn what_waits_in_a_retry_topic_is_work_once_its_time_has_come() {
+    let site = Site::new("scale-retry").with(&["scale.min=0", "scale.down_after=1 s", "order=none"]);
+    let retry = format!("{}-retry", site.source);
+    let site = site.with(&[&format!("retry.topic={retry}"), "retry.after=[\"1 min\"]"]);
+    site.producer(1).flush();
+    let topic = format!("{retry}-1");
+    create_topic(&site.servers, &topic, 1, &[]);
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &site.servers).create().unwrap();
+    let send = |at: u64| {
+        let at = at.to_string();
+        let header = Header { key: "pipeline.retry.at", value: Some(&at) };
+        let headers = OwnedHeaders::new().insert(header);
+        producer.send(BaseRecord::<str, str>::to(&topic).payload("150000").headers(headers)).unwrap();
+        producer.flush(LIMIT).unwrap();
+    };
+    let now = || u64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let at = now() + 10_000;
+    send(at);
+    let scale = site.start(&["scale", "factorial.toml", "--listen", "127.0.0.1:0"], &[]);
+    let address = address(&scale);
+    let backlog = || get(&address, "/").json()["backlog_seconds"].as_f64().unwrap();
+    // The second one is read after the first.
+    send(0);
+    let one = eventually(LIMIT, || {
+        let backlog = backlog();
+        ensure(backlog > 0.0, || "nothing waits".to_owned()).map(|()| backlog)
+    });
+    let both = eventually(LIMIT, || {
+        let backlog = backlog();
+        ensure(backlog > one, || format!("{backlog} s wait")).map(|()| backlog)
+    });
+    assert!(now() >= at, "it was counted before its time");
+    assert!((both / one - 2.0).abs() < 0.001, "{one} s waited, then {both} s");
+    let worker = site.worker(&[]);
+    eventually(LIMIT, || {
+        let standing = get(&address, "/").json();
+        ensure(standing["workers_wanted"] == 0, || standing.to_string())
+    });
+    drop(worker);
+}
+
+#[test]
+fn a_topic_that_is_not_there_yet_is_waited_for() {
+    let site = Site::new("scale-early").with(&["scale.min=2"]);
+    let (code, once, log) = site.pipeline(&["scale", "factorial.toml", "--once"]);
+    assert!(code == 0 && once.contains(": 2 workers wanted"), "{once}{log}");
+    let scale = site.start(&["scale", "factorial.toml", "--listen", "127.0.0.1:0"], &[]);
+    let address = address(&scale);
+    assert_eq!(get(&address, "/").json()["workers_wanted"], 2);
+    send(&site.producer(4));
+    eventually(LIMIT, || {
+        let standing = get(&address, "/").json();
+        ensure(standing["backlog_seconds"].as_f64() > Some(0.0), || standing.to_string())
+    });
+    let said = format!("there is no topic {} yet", site.source);
+    assert_eq!(scale.log().matches(&said).count(), 1, "{}", scale.log());
+}
+
+#[test]
+fn workers_with_the_group_protocol_of_the_broker_are_counted_and_measured() {
+    let site = Site::new("scale848").without("kafka.").with(&["kafka.group.protocol=consumer"]);
+    let producer = site.producer(2);
+    // They are measured while all of them have work for some seconds.
+    let workers = [site.worker(&["limits.rate=5"]), site.worker(&["limits.rate=5"])];
+    let scale = site.start(&["scale", "factorial.toml", "--listen", "127.0.0.1:0"], &[]);
+    let address = address(&scale);
+    eventually(LIMIT, || {
+        let standing = get(&address, "/").json();
+        ensure(standing["workers"] == 2, || standing.to_string())
+    });
+    for number in 0..40 {
+        producer.send(&number.to_string(), Some(b"150000"), Some(number % 2));
+    }
+    producer.flush();
+    eventually(LIMIT, || {
+        let standing = get(&address, "/").json();
+        ensure(standing["worker_seconds_per_second"] != 1.0, || standing.to_string())
+    });
+    drop(workers);
 }
