@@ -157,6 +157,17 @@ fn strangers_at_the_port_of_scale_neither_silence_it_nor_take_its_files() {
         let ended = stream.read_to_end(&mut Vec::new());
         assert!(!ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it never hung up");
     }
+    // It is told how many requests a connection may send at once.
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.write_all(preface).unwrap();
+    let mut settings = [0; 64];
+    let read = stream.read(&mut settings).unwrap();
+    assert!(
+        settings[..read].windows(6).any(|setting| setting == [0, 3, 0, 0, 0, 16]),
+        "{:?}",
+        &settings[..read]
+    );
+    drop(stream);
     let large = format!(r#"name: "{}""#, "a".repeat(20_000));
     let error = keda.ask("IsActive", &large).unwrap_err();
     assert!(error.message().contains("the limit is: 16384 bytes"), "{error}");
