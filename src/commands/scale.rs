@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use clap::Args;
@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     config::Pipeline,
-    kafka::{Begin, Tap},
+    engine::Topology,
+    kafka::Tap,
+    record::{Record, TopicPartition, retry},
     scale::{Look, ScaleServer, Scaler, Standing, bind},
     telemetry::{announce, init_logging, install_metrics},
 };
@@ -30,7 +32,8 @@ const ASK: Duration = Duration::from_secs(10);
 ///
 /// It reads what waits in the source topics beside the workers, adds up what the operators expect each record to cost, and
 /// measures how fast the workers are: lag in records cannot tell where one record costs a thousand times another. It joins no
-/// group, and commits nothing. As JSON at / (for KEDA's metrics-api, and for scripts) and at /metrics, whether workers run or not.
+/// group, and commits nothing. As JSON at / (for KEDA's metrics-api, and for scripts), at /metrics, and by gRPC
+/// (for KEDA's external scalers), whether workers run or not.
 #[derive(Args, Debug)]
 pub struct Scale {
     /// A file as given, in pipelines/, or built in, such as factorial.toml
@@ -56,7 +59,7 @@ impl Scale {
         init_logging();
         let mut watched = Watched::new(&pipeline).map_err(Failure::Failed)?;
         if self.once {
-            let standing = watched.all(&pipeline);
+            let standing = watched.all();
             return stdout(&format!("{}\n", sentence(&pipeline, &standing)));
         }
         let recorded = install_metrics().map_err(Failure::failed)?;
@@ -66,9 +69,10 @@ impl Scale {
         let address = listener.local_addr().map_err(Failure::failed)?;
         let server = runtime.block_on(async { ScaleServer::start(&pipeline.name, listener, recorded) });
         announce(&format!("{}: how many workers it wants is at http://{address}/, /metrics", pipeline.name));
+        watched.keep_workers();
         let mut wanted = None;
         loop {
-            let standing = watched.until_look(&pipeline);
+            let standing = watched.until_look();
             server.set(standing);
             if wanted.replace(standing.wanted) != Some(standing.wanted) {
                 announce(&sentence(&pipeline, &standing));
@@ -87,7 +91,9 @@ fn sentence(pipeline: &Pipeline, standing: &Standing) -> String {
 }
 
 /// What is read beside the workers.
-struct Watched {
+struct Watched<'a> {
+    pipeline: &'a Pipeline,
+    topology: Topology,
     tap: Tap,
     scaler: Scaler,
     begun: Instant,
@@ -95,46 +101,80 @@ struct Watched {
     members: Option<u32>,
 }
 
-impl Watched {
-    fn new(pipeline: &Pipeline) -> Result<Self, String> {
-        let tap = Tap::new(pipeline, Begin::Committed)?;
-        let scaler = Scaler::new(pipeline.scale);
-        Ok(Watched { tap, scaler, begun: Instant::now(), asked: None, members: None })
+impl<'a> Watched<'a> {
+    fn new(pipeline: &'a Pipeline) -> Result<Self, String> {
+        let watched = Watched {
+            pipeline,
+            topology: pipeline.topology(),
+            tap: Tap::of_workers(pipeline)?,
+            scaler: Scaler::new(pipeline.scale),
+            begun: Instant::now(),
+            asked: None,
+            members: None,
+        };
+        if watched.partitions() == 0 {
+            announce(&format!(
+                "{}: there is no topic {} yet (or this user lacks the right DESCRIBE on it); until it comes, the fewest workers are wanted",
+                pipeline.name,
+                pipeline.source.names().join(", ")
+            ));
+        }
+        Ok(watched)
+    }
+
+    /// The partitions that workers share: who has one has those of its number in the topics beside.
+    fn partitions(&self) -> u32 {
+        self.tap.partitions_but_of(&self.pipeline.topics_beside()) as u32
+    }
+
+    /// Before all that waits is read, it is not known that fewer workers would do.
+    fn keep_workers(&mut self) {
+        if let Some(members) = self.tap.members() {
+            self.scaler.keep(self.begun.elapsed(), members);
+        }
     }
 
     /// Reads what comes until it is time to look, and looks.
-    fn until_look(&mut self, pipeline: &Pipeline) -> Standing {
-        let until = Instant::now() + LOOK;
-        self.read(pipeline, until);
-        self.look(pipeline)
+    fn until_look(&mut self) -> Standing {
+        self.read(Instant::now() + LOOK);
+        self.look()
     }
 
     /// Reads until nothing has come for a while, and looks.
-    fn all(&mut self, pipeline: &Pipeline) -> Standing {
-        while self.read(pipeline, Instant::now() + ALL) > 0 {}
-        self.look(pipeline)
+    fn all(&mut self) -> Standing {
+        while self.read(Instant::now() + ALL) > 0 {}
+        self.look()
     }
 
     /// Reads until that moment; returns how many records there were.
-    fn read(&mut self, pipeline: &Pipeline, until: Instant) -> u64 {
-        let (topology, mut records) = (pipeline.topology(), 0);
+    fn read(&mut self, until: Instant) -> u64 {
+        let mut records = 0;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             let Some((partition, offset, record)) = self.tap.next(left) else { continue };
-            self.scaler.read(&partition, offset, topology.cost(&record).nanos);
+            let (cost, at) = (self.topology.cost(&record).nanos, self.later(&partition, &record));
+            self.scaler.read(&partition, offset, cost, at);
             records += 1;
         }
         records
     }
 
-    fn look(&mut self, pipeline: &Pipeline) -> Standing {
+    /// Until when a record waits in a retry topic. As for workers, that is no longer than the topic says.
+    fn later(&self, partition: &TopicPartition, record: &Record) -> Option<Duration> {
+        let topic = self.pipeline.retries.topics.iter().find(|topic| *partition.topic == *topic.topic)?;
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at = Duration::from_millis(record.headers.number(retry::AT)?);
+        Some(self.begun.elapsed() + at.saturating_sub(unix).min(topic.after))
+    }
+
+    fn look(&mut self) -> Standing {
         if self.asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             self.asked = Some(Instant::now());
             self.members = self.tap.members();
-            if self.tap.is_outdated(pipeline)
-                && let Ok(tap) = Tap::new(pipeline, Begin::Committed)
+            if self.tap.is_outdated(self.pipeline)
+                && let Ok(tap) = Tap::of_workers(self.pipeline)
             {
-                // What was measured of the workers is lost too, and is soon known again.
-                (self.tap, self.scaler) = (tap, Scaler::new(pipeline.scale));
+                self.tap = tap;
+                self.scaler.read_again();
             }
         }
         match self.tap.committed() {
@@ -143,7 +183,11 @@ impl Watched {
             }
             Err(error) => tracing::warn!(error, "how far the workers are is not known; asking again"),
         }
-        let partitions = self.tap.partitions() as u32;
-        self.scaler.look(&Look { now: self.begun.elapsed(), workers: self.members, partitions })
+        self.scaler.look(&Look {
+            now: self.begun.elapsed(),
+            workers: self.members,
+            partitions: self.partitions(),
+            by_number: !self.pipeline.topics_beside().is_empty(),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that have not sent a request yet: the oldest one is closed when there is no room.
+//! Connections that have not sent a request yet, or may always send one more: the oldest one is closed when there is no room.
 
 use std::{
     collections::BTreeMap,
@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,8 @@ struct Connections {
 pub struct Newcomer {
     number: u64,
     all: Newcomers,
-    is_new: AtomicBool,
+    makes_room: AtomicBool,
+    asked: AtomicBool,
     closed: CancellationToken,
 }
 
@@ -37,7 +39,13 @@ impl Newcomers {
         let number = waiting.came;
         waiting.connections.insert(number, closed.clone());
         drop(waiting);
-        Newcomer { number, all: self.clone(), is_new: AtomicBool::new(true), closed }
+        Newcomer {
+            number,
+            all: self.clone(),
+            makes_room: AtomicBool::new(true),
+            asked: AtomicBool::new(false),
+            closed,
+        }
     }
 
     /// Closes the oldest newcomer, if there is one.
@@ -53,10 +61,25 @@ impl Newcomers {
 }
 
 impl Newcomer {
-    /// It has sent a request: from now on it is not closed to make room.
-    pub fn asks(&self) {
-        if self.is_new.swap(false, Relaxed) {
+    /// It has sent a request: from now on it is not closed to make room, if it `may_stay`.
+    pub fn asks(&self, may_stay: bool) {
+        self.asked.store(true, Relaxed);
+        if may_stay {
+            self.stays();
+        }
+    }
+
+    fn stays(&self) {
+        if self.makes_room.swap(false, Relaxed) {
             self.all.lock().connections.remove(&self.number);
+        }
+    }
+
+    /// Resolves when this connection has sent no request for so long since it came.
+    pub async fn late(&self, patience: Duration) {
+        tokio::time::sleep(patience).await;
+        if self.asked.load(Relaxed) {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -68,7 +91,7 @@ impl Newcomer {
 
 impl Drop for Newcomer {
     fn drop(&mut self) {
-        self.asks();
+        self.stays();
     }
 }
 
@@ -80,7 +103,7 @@ mod tests {
     fn the_oldest_that_has_not_asked_makes_room() {
         let all = Newcomers::default();
         let (asked, ended, oldest, newest) = (all.add(), all.add(), all.add(), all.add());
-        asked.asks();
+        asked.asks(true);
         drop(ended);
         all.close_oldest();
         let closed = [&asked, &oldest, &newest].map(|one| one.closed.is_cancelled());
@@ -89,5 +112,19 @@ mod tests {
         assert!(newest.closed.is_cancelled());
         all.close_oldest();
         assert!(!asked.closed.is_cancelled(), "a connection that is being answered stays");
+        let many = all.add();
+        many.asks(false);
+        all.close_oldest();
+        assert!(many.closed.is_cancelled(), "one that may always send another request makes room");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_asks_nothing_is_late() {
+        let all = Newcomers::default();
+        let (silent, asked) = (all.add(), all.add());
+        asked.asks(false);
+        let patience = Duration::from_secs(10);
+        tokio::time::timeout(patience * 2, silent.late(patience)).await.unwrap();
+        tokio::time::timeout(patience * 2, asked.late(patience)).await.unwrap_err();
     }
 }

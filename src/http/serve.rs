@@ -1,12 +1,15 @@
 //! Serves connections until it is stopped, each within its limits.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{error::Error, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Version, body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -22,6 +25,10 @@ use super::newcomers::{Newcomer, Newcomers};
 
 /// The most headers of a request.
 const HEADERS: usize = 64;
+/// The most requests of an HTTP/2 connection at once: those of some objects that KEDA scales, of which each keeps one open.
+const STREAMS: u32 = 16;
+/// What an HTTP/2 connection may send before it is read: what is asked over it has some hundred bytes.
+const WINDOW: u32 = 64 << 10;
 
 /// What a stranger who reaches a port may use.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +40,11 @@ pub struct ConnectionLimits {
     pub patience: Duration,
     /// The most bytes of a request's head; at least 8 KiB, which hyper needs.
     pub head: usize,
-    /// Whether a connection may send more than one request.
+    /// Whether an HTTP/1 connection may send more than one request.
     pub keep_alive: bool,
+    /// Whether HTTP/2 is spoken too, with those who begin with it, as gRPC does. Such a connection has never sent its last request:
+    /// so the oldest one makes room, whatever it has sent.
+    pub http2: bool,
 }
 
 impl ConnectionLimits {
@@ -45,6 +55,7 @@ impl ConnectionLimits {
         patience: Duration::from_secs(10),
         head: 16 << 10,
         keep_alive: false,
+        http2: false,
     };
 }
 
@@ -102,7 +113,8 @@ pub async fn serve(
                         tracing::debug!(%error, "a connection ended");
                     }
                 }
-                () = newcomer.closed() => tracing::debug!("a connection without a request was closed to make room"),
+                () = newcomer.closed() => tracing::debug!("a connection was closed to make room"),
+                () = newcomer.late(limits.patience) => tracing::debug!("a connection without a request was closed"),
             }
             drop(permit);
         });
@@ -113,15 +125,27 @@ pub async fn serve(
     }
 }
 
-fn builder(limits: ConnectionLimits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
+type Builder = auto::Builder<TokioExecutor>;
+
+fn builder(limits: ConnectionLimits) -> Builder {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
+        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.patience)
         .max_buf_size(limits.head)
         .max_headers(HEADERS)
         .keep_alive(limits.keep_alive);
     builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.patience)
+        .keep_alive_timeout(limits.patience)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW);
+    if limits.http2 { builder } else { builder.http1_only() }
 }
 
 type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
@@ -137,14 +161,14 @@ fn prepared(stream: TcpStream, patience: Duration) -> Stream {
 }
 
 async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    builder: &http1::Builder,
+    builder: &Builder,
     stream: S,
     router: Router,
     watcher: Watcher,
     newcomer: Arc<Newcomer>,
-) -> hyper::Result<()> {
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        newcomer.asks();
+        newcomer.asks(request.version() != Version::HTTP_2);
         router.clone().oneshot(request.map(Body::new))
     });
     watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await

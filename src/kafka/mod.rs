@@ -6,6 +6,7 @@
 mod admin;
 mod answers;
 mod complaints;
+mod described;
 mod embedded;
 mod events;
 mod exchange;

@@ -13,6 +13,8 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
+use super::described::{self, Answer, check};
+
 /// The pause before a request is repeated.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -111,26 +113,13 @@ unsafe fn to_group_once(
     right: Right,
     limit: Duration,
 ) -> Result<bool, Code> {
-    let name = CString::new(group).map_err(|_| Code::InvalidArgument)?;
-    let mut names = [name.as_ptr()];
-    // SAFETY: the caller vouches for `client`; the names outlive the call, which copies them.
+    // SAFETY: the caller vouches for `client`; the description is live while it is read.
     unsafe {
-        let answer = Answer::request(
-            client,
-            rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-            limit,
-            |options, queue| {
-                rd::rd_kafka_DescribeConsumerGroups(client, names.as_mut_ptr(), 1, options, queue);
-            },
-        )?;
-        let (result, mut count) = (rd::rd_kafka_event_DescribeConsumerGroups_result(answer.0), 0);
-        let found = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
-        if count == 0 {
-            return Err(Code::BadMessage);
-        }
-        check(rd::rd_kafka_ConsumerGroupDescription_error(*found))?;
-        let operations = rd::rd_kafka_ConsumerGroupDescription_authorized_operations(*found, &mut count);
-        Ok(is_among(right, operations, count))
+        described::group(client, group, limit, |found| {
+            let mut count = 0;
+            let operations = rd::rd_kafka_ConsumerGroupDescription_authorized_operations(found, &mut count);
+            is_among(right, operations, count)
+        })
     }
 }
 
@@ -151,60 +140,6 @@ pub fn to_transactions(config: &ClientConfig, limit: Duration) -> Result<bool, C
         Ok(()) | Err(Some(Code::InvalidTransactionTimeout)) => Ok(true),
         Err(Some(Code::TransactionalIdAuthorizationFailed)) => Ok(false),
         Err(code) => Err(code.unwrap_or(Code::Unknown)),
-    }
-}
-
-/// The event that answers an admin call; destroyed once.
-struct Answer(*mut rd::rd_kafka_event_t);
-
-impl Answer {
-    /// # Safety
-    /// `client` must be a live client, and `ask` must have one event put into the queue.
-    unsafe fn request(
-        client: *mut rd::rd_kafka_t,
-        operation: rd::rd_kafka_admin_op_t,
-        limit: Duration,
-        ask: impl FnOnce(*const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
-    ) -> Result<Answer, Code> {
-        let millis = limit.as_millis() as i32;
-        let mut reason = [0; 256];
-        // SAFETY: the caller vouches for `client`; queue and options are destroyed once, after their last use.
-        unsafe {
-            let queue = rd::rd_kafka_queue_new(client);
-            let options = rd::rd_kafka_AdminOptions_new(client, operation);
-            rd::rd_kafka_AdminOptions_set_request_timeout(options, millis, reason.as_mut_ptr(), reason.len());
-            let refused = rd::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
-            if !refused.is_null() {
-                rd::rd_kafka_error_destroy(refused);
-            }
-            ask(options, queue);
-            // librdkafka answers within the options' limit, with an error at worst.
-            let event = rd::rd_kafka_queue_poll(queue, -1);
-            rd::rd_kafka_AdminOptions_destroy(options);
-            rd::rd_kafka_queue_destroy(queue);
-            let answer = Answer(event);
-            match rd::rd_kafka_event_error(event) {
-                rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(answer),
-                code => Err(code.into()),
-            }
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        // SAFETY: ours, and destroyed once.
-        unsafe { rd::rd_kafka_event_destroy(self.0) }
-    }
-}
-
-/// # Safety
-/// `error` must be null or live.
-unsafe fn check(error: *const rd::rd_kafka_error_t) -> Result<(), Code> {
-    // SAFETY: the caller vouches for it; no error has the code for none.
-    match unsafe { rd::rd_kafka_error_code(error) } {
-        rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-        code => Err(code.into()),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
-    Message, Offset as RdOffset, TopicPartitionList,
+    Message, Offset as RdOffset, TopicPartitionList, bindings as rd,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     topic_partition_list::TopicPartitionListElem,
 };
 
-use super::{settings, verify::seen};
+use super::{described, settings, verify::seen};
 use crate::{
     config::Pipeline,
     record::{Offset, Record, TopicPartition},
@@ -36,22 +36,43 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// A reader of the partitions that there are now. Blocks until the brokers have said which.
+    /// A reader of the source's partitions that there are now. Blocks until the brokers have said which.
     ///
     /// # Errors
     /// No broker answers, or a topic is not there.
     pub fn new(pipeline: &Pipeline, begin: Begin) -> Result<Tap, String> {
-        let config = settings::consumer(pipeline, false);
-        let latest = matches!(config.get("auto.offset.reset"), Some("latest" | "end" | "largest"));
-        let otherwise = if latest { RdOffset::End } else { RdOffset::Beginning };
-        let consumer: BaseConsumer = config.create().map_err(|error| error.to_string())?;
-        let mut list = partitions(&consumer, pipeline)?;
+        let consumer = consumer(pipeline)?;
+        let list = partitions(&consumer, pipeline.source.reads())?;
+        if list.count() == 0 {
+            return Err(format!("there is no topic {} at the broker", pipeline.source.names().join(", ")));
+        }
+        Tap::from(consumer, list, begin, pipeline)
+    }
+
+    /// A reader of all that workers read, from what the group has committed on: the source's partitions and those of the retry topics, as far
+    /// as they are there.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub fn of_workers(pipeline: &Pipeline) -> Result<Tap, String> {
+        let consumer = consumer(pipeline)?;
+        let list = partitions(&consumer, read_by_workers(pipeline))?;
+        Tap::from(consumer, list, Begin::Committed, pipeline)
+    }
+
+    fn from(
+        consumer: BaseConsumer,
+        mut list: TopicPartitionList,
+        begin: Begin,
+        pipeline: &Pipeline,
+    ) -> Result<Tap, String> {
         match begin {
             Begin::End => list.set_all_offsets(RdOffset::End).map_err(|error| error.to_string())?,
             Begin::Committed => {
-                list = consumer.committed_offsets(list, ASK).map_err(|error| {
-                    format!("the committed offsets of {} are not available: {error}", pipeline.source.group)
-                })?;
+                list = committed(&consumer, list, &pipeline.source.group)?;
+                let reset = settings::consumer(pipeline, false);
+                let latest = matches!(reset.get("auto.offset.reset"), Some("latest" | "end" | "largest"));
+                let otherwise = if latest { RdOffset::End } else { RdOffset::Beginning };
                 for mut element in list.elements() {
                     if !matches!(element.offset(), RdOffset::Offset(_)) {
                         element.set_offset(otherwise).map_err(|error| error.to_string())?;
@@ -63,14 +84,17 @@ impl Tap {
         Ok(Tap { consumer, list, group: pipeline.source.group.clone() })
     }
 
-    /// How many partitions are read.
-    pub fn partitions(&self) -> usize {
-        self.list.count()
+    /// How many partitions are read of topics that are not among these.
+    pub fn partitions_but_of(&self, topics: &[String]) -> usize {
+        let is_among =
+            |element: &TopicPartitionListElem<'_>| topics.iter().any(|topic| topic == element.topic());
+        self.list.elements().iter().filter(|element| !is_among(element)).count()
     }
 
-    /// Whether the topics have other partitions by now, so that a new reader is needed; `false` where no broker answers.
+    /// Whether the topics that workers read have other partitions by now, so that a new reader is needed; `false` where no broker answers.
     pub fn is_outdated(&self, pipeline: &Pipeline) -> bool {
-        partitions(&self.consumer, pipeline).is_ok_and(|list| list.count() != self.list.count())
+        let there = partitions(&self.consumer, read_by_workers(pipeline));
+        there.is_ok_and(|list| list.count() != self.list.count())
     }
 
     /// What the group has committed of each partition, where it has.
@@ -78,9 +102,7 @@ impl Tap {
     /// # Errors
     /// No broker answers.
     pub fn committed(&self) -> Result<Vec<(TopicPartition, Offset)>, String> {
-        let committed = self.consumer.committed_offsets(self.list.clone(), ASK);
-        let committed = committed
-            .map_err(|error| format!("the committed offsets of {} are not available: {error}", self.group))?;
+        let committed = committed(&self.consumer, self.list.clone(), &self.group)?;
         let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
             RdOffset::Offset(offset) => {
                 Some((TopicPartition::new(element.topic(), element.partition()), Offset(offset)))
@@ -90,11 +112,20 @@ impl Tap {
         Ok(committed.elements().into_iter().filter_map(offset).collect())
     }
 
-    /// How many members the group has; `None` where the broker does not say, as of groups with KIP-848's protocol.
+    /// How many members the group has; `None` where the broker does not say, or they are just being given their partitions.
     pub fn members(&self) -> Option<u32> {
-        let groups = self.consumer.fetch_group_list(Some(&self.group), ASK).ok()?;
-        let group = groups.groups().iter().find(|group| group.name() == self.group)?;
-        (group.state() == "Stable" || group.state() == "Empty").then(|| group.members().len() as u32)
+        use rd::rd_kafka_consumer_group_state_t::{
+            RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY as EMPTY, RD_KAFKA_CONSUMER_GROUP_STATE_STABLE as STABLE,
+        };
+        // SAFETY: the consumer lives as long as `self`; the description is live while it is read.
+        let described = unsafe {
+            described::group(self.consumer.client().native_ptr(), &self.group, ASK, |group| {
+                let state = rd::rd_kafka_ConsumerGroupDescription_state(group);
+                let members = rd::rd_kafka_ConsumerGroupDescription_member_count(group);
+                (state == STABLE || state == EMPTY).then_some(members as u32)
+            })
+        };
+        described.ok().flatten()
     }
 
     /// The next record, if one comes within that time, and where it was read.
@@ -113,19 +144,38 @@ impl Tap {
     }
 }
 
-/// Every partition of the pipeline's source topics.
-fn partitions(consumer: &BaseConsumer, pipeline: &Pipeline) -> Result<TopicPartitionList, String> {
+fn consumer(pipeline: &Pipeline) -> Result<BaseConsumer, String> {
+    settings::consumer(pipeline, false).create().map_err(|error| error.to_string())
+}
+
+/// Tells of a topic whether workers read it.
+fn read_by_workers(pipeline: &Pipeline) -> impl Fn(&str) -> bool {
+    let reads = pipeline.source.reads();
+    move |topic| reads(topic) || pipeline.retry_topics().any(|retry| retry == topic)
+}
+
+/// Every partition of the topics that are read.
+fn partitions(consumer: &BaseConsumer, reads: impl Fn(&str) -> bool) -> Result<TopicPartitionList, String> {
     let metadata =
         consumer.fetch_metadata(None, ASK).map_err(|error| format!("no broker answers: {error}"))?;
-    let reads = pipeline.source.reads();
     let mut list = TopicPartitionList::new();
-    for topic in metadata.topics() {
-        if reads(topic.name()) {
-            list.add_partition_range(topic.name(), 0, topic.partitions().len() as i32 - 1);
-        }
-    }
-    if list.count() == 0 {
-        return Err(format!("there is no topic {} at the broker", pipeline.source.names().join(", ")));
+    for topic in
+        metadata.topics().iter().filter(|topic| reads(topic.name()) && !topic.partitions().is_empty())
+    {
+        list.add_partition_range(topic.name(), 0, topic.partitions().len() as i32 - 1);
     }
     Ok(list)
+}
+
+/// The list with what the group has committed.
+fn committed(
+    consumer: &BaseConsumer,
+    list: TopicPartitionList,
+    group: &str,
+) -> Result<TopicPartitionList, String> {
+    if list.count() == 0 {
+        return Ok(list);
+    }
+    let committed = consumer.committed_offsets(list, ASK);
+    committed.map_err(|error| format!("the committed offsets of {group} are not available: {error}"))
 }

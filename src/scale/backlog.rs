@@ -1,6 +1,9 @@
 //! What waits in each partition, in seconds of work.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
 use crate::record::{Offset, TopicPartition};
 
@@ -27,27 +30,53 @@ struct Mark {
     /// The offset behind its last record.
     end: i64,
     records: u32,
+    /// What has arrived.
     nanos: u64,
+    later: Option<Later>,
+}
+
+/// What is not to be done before a moment: only then it has arrived.
+struct Later {
+    nanos: u64,
+    at: Duration,
 }
 
 impl Backlog {
-    /// A record was read that is expected to cost so many nanoseconds.
-    pub fn read(&mut self, partition: &TopicPartition, offset: Offset, nanos: u64) {
-        self.arrived = self.arrived.saturating_add(nanos);
+    /// A record was read that is expected to cost so many nanoseconds, and is not to be computed before `at`.
+    pub fn read(&mut self, partition: &TopicPartition, offset: Offset, nanos: u64, at: Option<Duration>) {
         if !self.partitions.contains_key(partition) {
             self.partitions.insert(partition.clone(), Waiting::default());
         }
         if let Some(waiting) = self.partitions.get_mut(partition) {
-            waiting.push(offset, nanos);
+            let (nanos, later) = match at {
+                Some(at) => (0, Some(Later { nanos, at })),
+                None => (nanos, None),
+            };
+            self.arrived = self.arrived.saturating_add(nanos);
+            waiting.push(Mark { end: offset.0 + 1, records: 1, nanos, later });
+        }
+    }
+
+    /// It is that late now: what was not to be done before has arrived.
+    pub fn tick(&mut self, now: Duration) {
+        for mark in self.partitions.values_mut().flat_map(|waiting| &mut waiting.marks) {
+            if let Some(later) = mark.later.take_if(|later| later.at <= now) {
+                mark.nanos = mark.nanos.saturating_add(later.nanos);
+                self.arrived = self.arrived.saturating_add(later.nanos);
+            }
         }
     }
 
     /// The group has committed this offset of a partition: what is before it is done.
     pub fn committed(&mut self, partition: &TopicPartition, offset: Offset) {
         let Some(waiting) = self.partitions.get_mut(partition) else { return };
-        while let Some(mark) = waiting.marks.front().filter(|mark| mark.end <= offset.0) {
-            self.done = self.done.saturating_add(mark.nanos);
-            waiting.marks.pop_front();
+        while waiting.marks.front().is_some_and(|mark| mark.end <= offset.0)
+            && let Some(mark) = waiting.marks.pop_front()
+        {
+            // The worker's clock may be ahead of this one.
+            let later = mark.later.map_or(0, |later| later.nanos);
+            self.arrived = self.arrived.saturating_add(later);
+            self.done = self.done.saturating_add(mark.nanos.saturating_add(later));
         }
     }
 
@@ -66,21 +95,23 @@ impl Backlog {
         self.done
     }
 
-    /// How many partitions have something that waits: no more workers can share it.
-    pub fn busy(&self) -> u32 {
-        self.partitions.values().filter(|waiting| !waiting.marks.is_empty()).count() as u32
+    /// How many partitions have something that can be done now: no more workers can share it. `by_number` counts those of a number as one.
+    pub fn busy(&self, by_number: bool) -> u32 {
+        let busy = self.partitions.iter().filter(|(_, waiting)| waiting.marks.iter().any(Mark::is_work));
+        let count = match by_number {
+            true => busy.map(|(partition, _)| partition.partition).collect::<HashSet<i32>>().len(),
+            false => busy.count(),
+        };
+        count as u32
     }
 }
 
 impl Waiting {
-    fn push(&mut self, offset: Offset, nanos: u64) {
+    fn push(&mut self, mark: Mark) {
         let each = self.records.max(1);
         match self.marks.back_mut() {
-            Some(mark) if mark.records < each => {
-                (mark.end, mark.records) = (offset.0 + 1, mark.records + 1);
-                mark.nanos = mark.nanos.saturating_add(nanos);
-            }
-            _ => self.marks.push_back(Mark { end: offset.0 + 1, records: 1, nanos }),
+            Some(last) if last.records < each => last.join(mark),
+            _ => self.marks.push_back(mark),
         }
         if self.marks.len() > MARKS {
             self.records = each.saturating_mul(2);
@@ -88,12 +119,28 @@ impl Waiting {
             let mut marks = marks.into_iter();
             while let Some(mut mark) = marks.next() {
                 if let Some(next) = marks.next() {
-                    (mark.end, mark.records) = (next.end, mark.records + next.records);
-                    mark.nanos = mark.nanos.saturating_add(next.nanos);
+                    mark.join(next);
                 }
                 self.marks.push_back(mark);
             }
         }
+    }
+}
+
+impl Mark {
+    fn join(&mut self, next: Mark) {
+        (self.end, self.records) = (next.end, self.records + next.records);
+        self.nanos = self.nanos.saturating_add(next.nanos);
+        self.later = match (self.later.take(), next.later) {
+            (Some(one), Some(other)) => {
+                Some(Later { nanos: one.nanos.saturating_add(other.nanos), at: one.at.max(other.at) })
+            }
+            (one, other) => one.or(other),
+        };
+    }
+
+    fn is_work(&self) -> bool {
+        self.later.is_none() || self.nanos > 0
     }
 }
 
@@ -106,18 +153,48 @@ mod tests {
         let (one, other) = (TopicPartition::new("in", 0), TopicPartition::new("in", 1));
         let mut backlog = Backlog::default();
         for offset in 0..10 {
-            backlog.read(&one, Offset(offset), 100);
+            backlog.read(&one, Offset(offset), 100, None);
         }
-        backlog.read(&other, Offset(7), 5_000);
-        assert_eq!((backlog.waiting(), backlog.busy()), (6_000, 2));
+        backlog.read(&other, Offset(7), 5_000, None);
+        assert_eq!((backlog.waiting(), backlog.busy(false)), (6_000, 2));
         backlog.committed(&one, Offset(4));
         assert_eq!((backlog.waiting(), backlog.done()), (5_600, 400));
         backlog.committed(&one, Offset(4));
         backlog.committed(&TopicPartition::new("in", 2), Offset(4));
         backlog.committed(&one, Offset(10));
-        assert_eq!((backlog.waiting(), backlog.busy(), backlog.arrived()), (5_000, 1, 6_000));
+        assert_eq!((backlog.waiting(), backlog.busy(false), backlog.arrived()), (5_000, 1, 6_000));
         backlog.committed(&other, Offset(8));
-        assert_eq!((backlog.waiting(), backlog.busy()), (0, 0));
+        assert_eq!((backlog.waiting(), backlog.busy(false)), (0, 0));
+    }
+
+    #[test]
+    fn what_is_to_be_done_later_is_work_from_then_on() {
+        let (source, retry) = (TopicPartition::new("in", 0), TopicPartition::new("in-retry-1", 0));
+        let at = |seconds| Some(Duration::from_secs(seconds));
+        let mut backlog = Backlog::default();
+        backlog.read(&source, Offset(0), 7, None);
+        backlog.read(&retry, Offset(0), 100, at(60));
+        backlog.read(&retry, Offset(1), 200, at(50));
+        backlog.tick(Duration::from_secs(49));
+        assert_eq!((backlog.waiting(), backlog.busy(false)), (7, 1));
+        backlog.tick(Duration::from_secs(50));
+        assert_eq!((backlog.waiting(), backlog.busy(false), backlog.busy(true)), (207, 2, 1));
+        // Two who do not agree on the time.
+        backlog.committed(&retry, Offset(2));
+        assert_eq!((backlog.waiting(), backlog.done(), backlog.busy(false)), (7, 300, 1));
+    }
+
+    #[test]
+    fn ten_thousand_that_wait_for_their_time_are_all_work_after_the_last_one() {
+        let partition = TopicPartition::new("in-retry-1", 0);
+        let mut backlog = Backlog::default();
+        for offset in 0..10_000 {
+            backlog.read(&partition, Offset(offset), 3, Some(Duration::from_millis(offset as u64)));
+        }
+        backlog.tick(Duration::from_secs(5));
+        assert!((14_980..=15_003).contains(&backlog.waiting()), "{}", backlog.waiting());
+        backlog.tick(Duration::from_secs(10));
+        assert_eq!(backlog.waiting(), 30_000);
     }
 
     #[test]
@@ -125,7 +202,7 @@ mod tests {
         let partition = TopicPartition::new("in", 0);
         let mut backlog = Backlog::default();
         for offset in 0..1_000_000 {
-            backlog.read(&partition, Offset(offset), 3);
+            backlog.read(&partition, Offset(offset), 3, None);
         }
         assert!(backlog.partitions[&partition].marks.len() <= MARKS + 1);
         assert_eq!(backlog.waiting(), 3_000_000);

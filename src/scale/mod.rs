@@ -6,6 +6,7 @@
 //! Knows: config, http, record, telemetry. Must not know: rdkafka, clap, engine.
 
 mod backlog;
+mod external;
 mod serve;
 #[cfg(test)]
 mod tests;

@@ -13,14 +13,14 @@ fn settings() -> Scale {
 }
 
 fn look(seconds: u64, workers: u32) -> Look {
-    Look { now: Duration::from_secs(seconds), workers: Some(workers), partitions: 8 }
+    Look { now: Duration::from_secs(seconds), workers: Some(workers), partitions: 8, by_number: false }
 }
 
 /// So many records of so many seconds each, over eight partitions, from that offset on.
 fn read(scaler: &mut Scaler, first: i64, count: i64, seconds: f64) {
     for number in 0..count {
         let partition = TopicPartition::new("in", (number % 8) as i32);
-        scaler.read(&partition, Offset(first + number / 8), (seconds * 1e9) as u64);
+        scaler.read(&partition, Offset(first + number / 8), (seconds * 1e9) as u64, None);
     }
 }
 
@@ -45,7 +45,7 @@ fn no_more_are_wanted_than_can_share_it() {
     read(&mut scaler, 0, 1_000, 10.0);
     assert_eq!(scaler.look(&look(0, 1)).wanted, 8, "there are eight partitions");
     let mut scaler = Scaler::new(settings());
-    scaler.read(&TopicPartition::new("in", 3), Offset(0), 1_000_000_000_000);
+    scaler.read(&TopicPartition::new("in", 3), Offset(0), 1_000_000_000_000, None);
     assert_eq!(scaler.look(&look(0, 1)).wanted, 1, "one record is one worker's");
     let mut scaler = Scaler::new(Scale { max: Some(3), ..settings() });
     read(&mut scaler, 0, 1_000, 10.0);
@@ -58,6 +58,10 @@ fn with_a_least_of_none_nobody_is_wanted_while_nothing_waits() {
     assert_eq!(scaler.look(&look(0, 0)).wanted, 0);
     read(&mut scaler, 0, 1, 0.001);
     assert_eq!(scaler.look(&look(1, 0)).wanted, 1);
+    commit(&mut scaler, 1);
+    assert_eq!(scaler.look(&look(2, 1)).wanted, 1, "more may come");
+    (3..130).for_each(|seconds| _ = scaler.look(&look(seconds, 1)));
+    assert_eq!(scaler.look(&look(130, 1)).wanted, 0);
 }
 
 #[test]
@@ -94,6 +98,45 @@ fn how_fast_workers_are_is_measured_while_all_of_them_have_work() {
     }
     assert!((2.8..3.2).contains(&standing.speed), "{standing:?}");
     assert_eq!(standing.wanted, 1);
+}
+
+#[test]
+fn what_waits_in_a_retry_topic_wants_nobody_before_its_time() {
+    let mut scaler = Scaler::new(Scale { min: 0, ..settings() });
+    let partition = TopicPartition::new("in-retry-1", 0);
+    scaler.read(&partition, Offset(0), 1_000_000, Some(Duration::from_secs(60)));
+    let standing = scaler.look(&look(59, 0));
+    assert_eq!((standing.wanted, standing.backlog), (0, 0.0));
+    let standing = scaler.look(&look(60, 0));
+    assert_eq!((standing.wanted, standing.backlog), (1, 0.001));
+}
+
+#[test]
+fn a_source_that_is_not_there_yet_wants_the_fewest() {
+    let mut scaler = Scaler::new(Scale { min: 3, ..settings() });
+    assert_eq!(scaler.look(&Look { partitions: 0, ..look(0, 0) }).wanted, 3);
+    assert_eq!(scaler.look(&Look { partitions: 2, ..look(200, 0) }).wanted, 2, "one each");
+}
+
+#[test]
+fn whoever_starts_anew_lets_the_workers_be_for_a_while() {
+    let mut scaler = Scaler::new(settings());
+    scaler.keep(Duration::ZERO, 6);
+    assert_eq!(scaler.look(&look(1, 6)).wanted, 6, "perhaps not all is read yet");
+    assert_eq!(scaler.look(&look(121, 6)).wanted, 1);
+    let mut scaler = Scaler::new(Scale { max: Some(3), ..settings() });
+    scaler.keep(Duration::ZERO, 6);
+    assert_eq!(scaler.look(&look(1, 6)).wanted, 3);
+}
+
+#[test]
+fn what_was_measured_stays_when_all_is_read_again() {
+    let mut scaler = Scaler::new(settings());
+    read(&mut scaler, 0, 16, 10.0);
+    assert_eq!(scaler.look(&look(0, 1)).wanted, 6);
+    scaler.read_again();
+    let standing = scaler.look(&look(1, 6));
+    assert_eq!((standing.backlog, standing.wanted), (0.0, 6), "what was needed before still counts");
 }
 
 const PARTITIONS: usize = 48;
@@ -153,7 +196,7 @@ fn day(mut by_cost: Option<Scaler>) -> Day {
                 queues[partition].push_back(cost);
                 if let Some(scaler) = &mut by_cost {
                     let place = TopicPartition::new("in", partition as i32);
-                    scaler.read(&place, Offset(ends[partition]), (cost * 1e9) as u64);
+                    scaler.read(&place, Offset(ends[partition]), (cost * 1e9) as u64, None);
                 }
                 ends[partition] += 1;
             }
@@ -193,7 +236,8 @@ fn day(mut by_cost: Option<Scaler>) -> Day {
                 scaler.committed(&TopicPartition::new("in", partition as i32), offset);
             }
             let now = Duration::from_secs(second);
-            let look = Look { now, workers: Some(ready as u32), partitions: PARTITIONS as u32 };
+            let look =
+                Look { now, workers: Some(ready as u32), partitions: PARTITIONS as u32, by_number: false };
             scaler.look(&look).wanted as usize
         } else {
             // Kubernetes' own scaler: as much lag for each, and fewer only after two minutes.

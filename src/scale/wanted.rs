@@ -21,8 +21,10 @@ pub struct Look {
     pub now: Duration,
     /// How many workers there are, if that is known.
     pub workers: Option<u32>,
-    /// How many partitions the source has.
+    /// How many partitions workers can share; 0 where the source is not there yet.
     pub partitions: u32,
+    /// Whether partitions of one number are one worker's, whatever their topic.
+    pub by_number: bool,
 }
 
 /// How things stand.
@@ -49,6 +51,8 @@ pub struct Scaler {
     arriving: f64,
     /// What had arrived, was done and waited at the last look.
     last: Option<(Duration, u64, u64, u64)>,
+    /// Whether nothing has come since the look before.
+    is_quiet: bool,
     /// What was needed at each look, of those that still count: only as long as nothing higher came later.
     needed: VecDeque<(Duration, u32)>,
 }
@@ -62,13 +66,25 @@ impl Scaler {
             speed: SPEED,
             arriving: 0.0,
             last: None,
+            is_quiet: false,
             needed: VecDeque::new(),
         }
     }
 
-    /// A record of the source was read that is expected to cost so many nanoseconds.
-    pub fn read(&mut self, partition: &TopicPartition, offset: Offset, nanos: u64) {
-        self.backlog.read(partition, offset, nanos);
+    /// A record was read that is expected to cost so many nanoseconds. What has to wait in a retry topic is no work before `at`.
+    pub fn read(&mut self, partition: &TopicPartition, offset: Offset, nanos: u64, at: Option<Duration>) {
+        self.backlog.read(partition, offset, nanos, at);
+    }
+
+    /// All that waits is read once more. What was measured still counts.
+    pub fn read_again(&mut self) {
+        (self.backlog, self.last) = (Backlog::default(), None);
+    }
+
+    /// There are so many workers, and what was needed before is not known: no fewer are wanted for a while.
+    pub fn keep(&mut self, now: Duration, workers: u32) {
+        let workers = self.settings.max.map_or(workers, |max| workers.min(max));
+        self.damped(now, workers);
     }
 
     /// The group has committed this offset.
@@ -78,14 +94,20 @@ impl Scaler {
 
     /// How things stand now.
     pub fn look(&mut self, look: &Look) -> Standing {
+        self.backlog.tick(look.now);
         self.measure(look);
         let backlog = seconds(self.backlog.waiting());
         let to_keep_up = self.arriving / self.speed;
         let to_empty = backlog / self.settings.empty_within.as_secs_f64() / self.speed;
         // A partition's records are one worker's, so more workers than busy partitions only keep up with what comes.
-        let useful = f64::from(self.backlog.busy()).max(to_keep_up.ceil());
+        let useful = f64::from(self.backlog.busy(look.by_number)).max(to_keep_up.ceil());
         let needed = (to_keep_up + to_empty).ceil().min(useful) as u32;
-        let most = self.settings.max.unwrap_or(look.partitions).min(look.partitions.max(1));
+        // Nobody knows yet how many could share a source that is not there.
+        let partitions = if look.partitions == 0 { u32::MAX } else { look.partitions };
+        let most = self.settings.max.unwrap_or(partitions).min(partitions);
+        // The average of what comes never quite ends: where nothing waits and nothing has come, one is not needed for that.
+        let needed =
+            if needed == 1 && self.is_quiet && self.backlog.busy(look.by_number) == 0 { 0 } else { needed };
         let needed = needed.clamp(self.settings.min.min(most), most);
         Standing {
             backlog,
@@ -103,6 +125,7 @@ impl Scaler {
         else {
             return;
         };
+        self.is_quiet = arrived == arrived_then;
         let passed = look.now.saturating_sub(then).as_secs_f64();
         if passed <= 0.0 {
             return;
@@ -111,7 +134,7 @@ impl Scaler {
         self.arriving += weight * (seconds(arrived - arrived_then) / passed - self.arriving);
         // How fast they are shows only while there is enough for all of them.
         if let Some(workers) = look.workers.filter(|workers| *workers > 0)
-            && self.backlog.busy() >= workers
+            && self.backlog.busy(look.by_number) >= workers
             && waiting_then > 0
         {
             let speed = seconds(done - done_then) / passed / f64::from(workers);

@@ -128,7 +128,7 @@ Callers {
     REPLIES_LATE "replies_late_total" Counter NONE, [] "Results that no caller waited for: late, or not requested by this process.";
 }
 Scale {
-    BACKLOG_SECONDS "backlog_seconds" Gauge SECONDS, [] "What waits in the source's topics, in seconds of work, as the operators estimate the cost of each record.";
+    BACKLOG_SECONDS "backlog_seconds" Gauge SECONDS, [] "What waits in the source's topics, and of the retry topics what is due, in seconds of work, as the operators estimate the cost of each record.";
     WORKERS_WANTED "workers_wanted" Gauge NONE, [] "How many workers there should be, to empty that within `scale.empty_within` while more arrives.";
     WORKER_SPEED "worker_seconds_per_second" Gauge NONE, [] "How many of these seconds of work a worker does in a second, as measured.";
 }

@@ -5,9 +5,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -36,6 +38,9 @@ func main() {
 			check(folder, yaml.Unmarshal(text, &found))
 			name := fmt.Sprintf("%s: %s %s", folder, resource.GetKind(), resource.GetName())
 			check(name, schemas.of(found).Validate(found))
+			for _, trigger := range list(found, "spec", "triggers") {
+				check(name, schemas.trigger(trigger))
+			}
 			objects = append(objects, found)
 		}
 		for _, problem := range problems(objects) {
@@ -113,6 +118,34 @@ func (s *schemas) ofResource(file string) *jsonschema.Schema {
 	return compile(file, version["schema"].(object)["openAPIV3Schema"], "")
 }
 
+// trigger says whether KEDA has a scaler of that type, and whether its code knows the names that it is given.
+func (s *schemas) trigger(of any) error {
+	builder, err := os.ReadFile(filepath.Join(s.keda, "pkg", "scaling", "scalers_builder.go"))
+	check("KEDA's scalers", err)
+	_, after, known := strings.Cut(string(builder), fmt.Sprintf("case %q:", at(of, "type")))
+	if !known {
+		return fmt.Errorf("KEDA has no scaler %v", at(of, "type"))
+	}
+	_, after, _ = strings.Cut(after, "scalers.New")
+	constructor, _, _ := strings.Cut(after, "(")
+	files, err := filepath.Glob(filepath.Join(s.keda, "pkg", "scalers", "*.go"))
+	check("KEDA's scalers", err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		check(file, err)
+		if !strings.Contains(string(text), "func New"+constructor+"(") {
+			continue
+		}
+		for name := range at(of, "metadata").(object) {
+			if !regexp.MustCompile("name=" + regexp.QuoteMeta(name) + "[,;\"]").Match(text) {
+				return fmt.Errorf("KEDA's scaler %v has no setting %s", at(of, "type"), name)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("the code of KEDA's scaler %v was not found", at(of, "type"))
+}
+
 func compile(file string, document any, place string) *jsonschema.Schema {
 	forbidUnknown(document)
 	compiler := jsonschema.NewCompiler()
@@ -165,14 +198,28 @@ func holds(labels, wanted any) bool {
 	return true
 }
 
+// address is where a trigger has KEDA ask.
+func address(trigger any) string {
+	if place, named := at(trigger, "metadata", "scalerAddress").(string); named {
+		return place
+	}
+	place, err := url.Parse(fmt.Sprint(at(trigger, "metadata", "url")))
+	check("a trigger's address", err)
+	return place.Host
+}
+
 // problems finds names that lead nowhere, and what a careful cluster refuses.
 func problems(objects []object) (found []string) {
-	names := map[string]bool{}
+	names, ports := map[string]bool{}, map[string]bool{}
 	var pods []object
 	for _, of := range objects {
 		names[fmt.Sprint(of["kind"], " ", at(of, "metadata", "name"))] = true
 		if of["kind"] == "Deployment" {
 			pods = append(pods, at(of, "spec", "template").(object))
+		}
+		for _, port := range list(of, "spec", "ports") {
+			host := fmt.Sprintf("%s.%s.svc.cluster.local", at(of, "metadata", "name"), at(of, "metadata", "namespace"))
+			ports[fmt.Sprint(host, ":", at(port, "port"))] = of["kind"] == "Service"
 		}
 	}
 	say := func(of object, format string, more ...any) {
@@ -245,6 +292,11 @@ func problems(objects []object) (found []string) {
 		case "ScaledObject", "HorizontalPodAutoscaler":
 			if name := at(of, "spec", "scaleTargetRef", "name"); !names[fmt.Sprint("Deployment ", name)] {
 				say(of, "there is no deployment %v", name)
+			}
+			for _, trigger := range list(of, "spec", "triggers") {
+				if place := address(trigger); !ports[place] {
+					say(of, "no service is at %q", place)
+				}
 			}
 		}
 	}

@@ -53,6 +53,7 @@ impl Server {
             patience: settings.client_timeout,
             head: settings.head,
             keep_alive: true,
+            http2: false,
         };
         Ok(Server { listener, address, limits, tls })
     }
