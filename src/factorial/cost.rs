@@ -35,7 +35,7 @@ pub struct Cost {
 pub fn cost(n: u32) -> Cost {
     let (x, digits) = (f64::from(n), digits(n));
     let nanos =
-        40 + if n as usize <= thresholds::small() { 0.022 * x * x } else { 2.0 * x.powf(1.215) } as u64;
+        30 + if n as usize <= thresholds::small() { x + 0.0024 * x * x } else { 1.1 * x.powf(1.25) } as u64;
     // The last product's two numbers in floats, eight bytes for three to five digits of the product, beside its limbs,
     // its operands', and the text.
     Cost { nanos, bytes: 10 * digits }

@@ -2,7 +2,8 @@
 
 use super::{
     cost::digits,
-    limb::{BASE, DIGITS, give_back, multiply_word},
+    fft::{Isa, LARGEST_WORD, multiply_words},
+    limb::{DIGITS, give_back},
     multiply::{multiply, square},
     parallel::both,
     primes::{exponent, odd_primes},
@@ -56,7 +57,7 @@ fn level(levels: &[Vec<u64>], limbs: f64, watch: &Watch) -> Option<Vec<u64>> {
     Some(result)
 }
 
-/// For each bit of the exponents the primes that have it, multiplied together as far as a limb holds them.
+/// For each bit of the exponents the primes that have it, multiplied together as far as a word holds them.
 fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
     let mut levels: Vec<Vec<u64>> = vec![Vec::new(); 32 - twos.max(n / 3).leading_zeros() as usize];
     let mut open = vec![1_u64; levels.len()];
@@ -64,7 +65,7 @@ fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
         while exponent > 0 {
             let level = exponent.trailing_zeros() as usize;
             exponent &= exponent - 1;
-            match open[level].checked_mul(p.into()).filter(|product| *product < BASE) {
+            match open[level].checked_mul(p.into()).filter(|product| *product < LARGEST_WORD) {
                 Some(product) => open[level] = product,
                 None => levels[level].push(std::mem::replace(&mut open[level], p.into())),
             }
@@ -85,11 +86,7 @@ fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
 /// The product of words.
 fn tree(words: &[u64], watch: &Watch) -> Option<Vec<u64>> {
     if words.len() <= thresholds::leaf() {
-        let mut product = vec![1];
-        for word in words {
-            multiply_word(&mut product, *word);
-        }
-        return Some(product);
+        return Some(multiply_words(Isa::best(), &[1], words));
     }
     watch.go_on()?;
     let (lower, upper) = words.split_at(words.len() / 2);

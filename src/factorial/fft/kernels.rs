@@ -2,7 +2,7 @@
 
 use super::{
     passes::{self, Block, LeafFactors, Rows},
-    steps,
+    school, steps,
     twiddle::{Nodes, Twiddle},
     vector::{self, Portable},
     words::{self, Eight},
@@ -89,7 +89,8 @@ pub struct Kernels {
     pub join4: fn(&mut [Eight], &mut [Eight]),
     pub join5: fn(&mut [Eight], &mut [Eight]),
     pub to_floats: fn(&[[u64; 8]], &mut [Eight]),
-    /// Where multiply-add is fused.
+    /// These where multiply-add is fused.
+    pub school: Option<fn(&[f64], &[f64], &mut [Eight])>,
     pub scale: Option<fn(&mut [Eight], f64)>,
 }
 
@@ -121,6 +122,7 @@ macro_rules! kernels {
                 words::join4(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
                 words::join5(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
                 words::to_floats(limbs: &[[u64; 8]], floats: &mut [Eight]) -> ();
+                school::school(a: &[f64], b: &[f64], product: &mut [Eight]) -> ();
                 words::scale(limbs: &mut [Eight], word: f64) -> ();
             );
 
@@ -145,6 +147,7 @@ macro_rules! kernels {
                 join4,
                 join5,
                 to_floats,
+                school: if <$vector as vector::Vector>::FUSED { Some(school) } else { None },
                 scale: if <$vector as vector::Vector>::FUSED { Some(scale) } else { None },
             };
         }

@@ -51,6 +51,10 @@ pub trait Vector: Copy {
     fn transpose(rows: [Self; 4]) -> [Self; 4];
     /// Integers below 2^52.
     fn from_words(words: &[u64; 8], part: usize) -> Self;
+    /// The sum of the bits as integers.
+    fn add_bits(self, other: Self) -> Self;
+    /// The bits' lower half and the upper one, as numbers.
+    fn halves_of_bits(self) -> (Self, Self);
     /// The lanes moved up by one; the last one of `previous` comes first.
     fn after(self, previous: Self) -> Self;
     /// The lanes moved down by one; the first one of `next` comes last.
@@ -155,6 +159,19 @@ impl Vector for Portable {
     #[inline(always)]
     fn from_words(words: &[u64; 8], part: usize) -> Self {
         Portable(std::array::from_fn(|lane| words[4 * part + lane] as f64))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        self.zip(other, |a, b| f64::from_bits(a.to_bits().wrapping_add(b.to_bits())))
+    }
+
+    #[inline(always)]
+    fn halves_of_bits(self) -> (Self, Self) {
+        (
+            Portable(self.0.map(|lane| f64::from(lane.to_bits() as u32))),
+            Portable(self.0.map(|lane| f64::from((lane.to_bits() >> 32) as u32))),
+        )
     }
 
     #[inline(always)]
