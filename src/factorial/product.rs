@@ -61,21 +61,33 @@ fn level(levels: &[Vec<u64>], limbs: f64, watch: &Watch) -> Option<Vec<u64>> {
 fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
     let mut levels: Vec<Vec<u64>> = vec![Vec::new(); 32 - twos.max(n / 3).leading_zeros() as usize];
     let mut open = vec![1_u64; levels.len()];
-    let mut add = |p: u32, mut exponent: u32| {
+    let mut add = |primes: &[u32], mut exponent: u32| {
         while exponent > 0 {
             let level = exponent.trailing_zeros() as usize;
             exponent &= exponent - 1;
-            match open[level].checked_mul(p.into()).filter(|product| *product < LARGEST_WORD) {
-                Some(product) => open[level] = product,
-                None => levels[level].push(std::mem::replace(&mut open[level], p.into())),
+            let (words, mut word) = (&mut levels[level], open[level]);
+            for p in primes {
+                match word.checked_mul((*p).into()).filter(|product| *product < LARGEST_WORD) {
+                    Some(product) => word = product,
+                    None => words.push(std::mem::replace(&mut word, (*p).into())),
+                }
             }
+            open[level] = word;
         }
     };
-    add(2, twos);
-    for p in odd_primes(n) {
-        if p != 5 {
-            add(p, exponent(n, p));
+    add(&[2], twos);
+    let primes = odd_primes(n);
+    let mut rest = primes.as_slice();
+    while let Some(p) = rest.last() {
+        // Those whose square is beyond n divide it n/p times: neighbours as often as this one, which nobody can foresee one
+        // by one.
+        let least = if u64::from(*p) * u64::from(*p) > u64::from(n) { n / (n / p + 1) + 1 } else { *p };
+        let (lower, same) =
+            rest.split_at(rest.len() - rest.iter().rev().take_while(|p| **p >= least).count());
+        if *p != 5 {
+            add(same, exponent(n, *p));
         }
+        rest = lower;
     }
     for (level, word) in levels.iter_mut().zip(open) {
         level.push(word);

@@ -1,8 +1,10 @@
 //! The steps compiled for each instruction set, and which of them this processor has.
 
 use super::{
+    super::limb::DIGITS,
+    digits,
     passes::{self, Block, LeafFactors, Rows},
-    school, steps,
+    school, settle, steps,
     twiddle::{Nodes, Twiddle},
     vector::{self, Portable},
     words::{self, Eight},
@@ -88,6 +90,8 @@ pub struct Kernels {
     pub join3: fn(&mut [Eight], &mut [Eight]),
     pub join4: fn(&mut [Eight], &mut [Eight]),
     pub join5: fn(&mut [Eight], &mut [Eight]),
+    pub settle: fn(&[Eight], &mut [[u64; 8]], i64) -> i64,
+    pub digits: fn(&[[u64; 8]], &mut [[u8; DIGITS]]),
     pub to_floats: fn(&[[u64; 8]], &mut [Eight]),
     /// These where multiply-add is fused.
     pub school: Option<fn(&[f64], &[f64], &mut [Eight])>,
@@ -121,6 +125,8 @@ macro_rules! kernels {
                 words::join3(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
                 words::join4(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
                 words::join5(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
+                settle::settle(words: &[Eight], limbs: &mut [[u64; 8]], borrow: i64) -> i64;
+                digits::digits(limbs: &[[u64; 8]], places: &mut [[u8; DIGITS]]) -> ();
                 words::to_floats(limbs: &[[u64; 8]], floats: &mut [Eight]) -> ();
                 school::school(a: &[f64], b: &[f64], product: &mut [Eight]) -> ();
                 words::scale(limbs: &mut [Eight], word: f64) -> ();
@@ -146,6 +152,8 @@ macro_rules! kernels {
                 join3,
                 join4,
                 join5,
+                settle,
+                digits,
                 to_floats,
                 school: if <$vector as vector::Vector>::FUSED { Some(school) } else { None },
                 scale: if <$vector as vector::Vector>::FUSED { Some(scale) } else { None },

@@ -6,6 +6,7 @@
 mod bound;
 mod buffer;
 mod convolve;
+mod digits;
 mod double;
 mod groups;
 mod join;
@@ -14,23 +15,26 @@ mod moduli;
 mod passes;
 mod residue;
 mod school;
+mod settle;
 mod steps;
 mod terms;
 mod twiddle;
 mod vector;
 mod words;
 
+pub use digits::digits_of;
 pub use groups::Group;
 pub use kernels::Isa;
 
 use buffer::Buffer;
+
 use join::{join, settle_all};
 use kernels::Kernels;
 use moduli::{Moduli, Operands};
 use school::{COLUMNS, LONGEST};
 use words::Eight;
 
-use super::limb::{self, multiply_word, trim};
+use super::limb::{self, DIGITS, multiply_word, trim};
 
 /// The product of two numbers, or `None` if it cannot be proved that groups of that many digits give it.
 pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>> {
@@ -73,7 +77,7 @@ pub fn multiply_school(isa: Isa, a: &[u64], b: &[u64]) -> Vec<u64> {
         product,
     );
     let mut limbs = vec![0; limbs];
-    settle_all(product, &mut limbs, 0);
+    settle_all(kernels, product, &mut limbs, 0);
     limbs
 }
 
@@ -85,6 +89,16 @@ fn to_floats(kernels: &Kernels, number: &[u64], floats: &mut [Eight]) {
     floats[whole.len()..].fill(Eight::ZERO);
     (kernels.to_floats)(whole, floats);
     (kernels.to_floats)(&[last], &mut floats[whole.len()..]);
+}
+
+/// Fifteen digits for each limb, the last one's first.
+pub fn write_digits(isa: Isa, limbs: &[u64], places: &mut [[u8; DIGITS]]) {
+    let (rest, whole) = limbs.as_rchunks();
+    let (first, last) = places.split_at_mut(8 * whole.len());
+    (isa.kernels().digits)(whole, first);
+    for (limb, place) in rest.iter().rev().zip(last) {
+        *place = digits_of(*limb);
+    }
 }
 
 /// Words for [`multiply_words`] are below this.
@@ -112,7 +126,7 @@ pub fn multiply_words(isa: Isa, number: &[u64], words: &[u64]) -> Vec<u64> {
         scale(&mut floats[..(product.len() + count + 1).div_ceil(8)], *word as f64);
     }
     product.resize(limbs, 0);
-    settle_all(&floats, &mut product, 0);
+    settle_all(kernels, &floats, &mut product, 0);
     trim(&mut product);
     product
 }
