@@ -32,7 +32,7 @@ macro_rules! thresholds {
 
 thresholds! {
     /// The largest n whose words are multiplied one by one; beyond come prime powers.
-    small: 1_600;
+    small: 1_800;
     /// Words of a leaf of the tree, multiplied one by one.
     leaf: 128;
     /// Limbs of the shorter operand, from which on the school's method is faster in vectors.

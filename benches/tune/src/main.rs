@@ -40,7 +40,7 @@ const TRIALS: &[Trial] = &[
     },
     Trial {
         name: "leaf",
-        candidates: &[24, 32, 48, 64, 96, 128, 160, 192],
+        candidates: &[48, 64, 96, 128, 160, 192, 256],
         threads: 1,
         work: Work::Factorials(&[3_000, 5_000, 10_000, 50_000, 200_000]),
     },
@@ -58,19 +58,19 @@ const TRIALS: &[Trial] = &[
     },
     Trial {
         name: "transform",
-        candidates: &[32, 40, 48, 56, 64, 80, 96, 112, 128, 160],
+        candidates: &[64, 96, 112, 128, 144, 160, 192, 224],
         threads: 1,
         work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
     },
     Trial {
         name: "transform_square",
-        candidates: &[48, 56, 64, 80, 96, 112, 128, 160],
+        candidates: &[64, 80, 96, 112, 128, 160, 192],
         threads: 1,
         work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
     },
     Trial {
         name: "halves",
-        candidates: &[16, 32, 48, 64, 80, 128, 256],
+        candidates: &[32, 64, 96, 128, 192, 256, 384],
         threads: 1,
         work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
     },
@@ -95,7 +95,7 @@ const TRIALS: &[Trial] = &[
     // As far from the checkpoint below as can be.
     Trial {
         name: "spacing",
-        candidates: &[1, 16, 32, 64, 128, 256],
+        candidates: &[1, 16, 32, 64, 128, 256, 512],
         threads: 1,
         work: Work::Stream(&[2_047, 5_119, 10_239, 20_223, 39_935]),
     },

@@ -48,10 +48,10 @@ pub fn multiply(isa: Isa, group: Group, a: &[u64], b: &[u64]) -> Option<Vec<u64>
 
 /// Whether [`multiply`] can be expected to prove such a product of numbers with random digits.
 pub fn is_likely(group: Group, a: usize, b: usize) -> bool {
-    // Digits that are spread evenly from -base/2 to base/2 have a mean square of base^2/12.
+    // Digits that are spread evenly from -base/2 to base/2 have a mean square of base^2/12; long numbers come close to it.
     let square = group.base() * group.base() / 12.0;
     let (a, b) = (group.count(a), group.count(b));
-    bound::is_exact((a + b).ilog2(), 0.9 * square * (a as f64 * b as f64).sqrt())
+    Moduli::new(a + b + 2).is_exact(0.99 * square * (a as f64 * b as f64).sqrt())
 }
 
 /// The product of two numbers by the school's method, with zeros at its end.
