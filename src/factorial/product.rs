@@ -2,14 +2,21 @@
 
 use super::{
     cost::digits,
-    fft::{Isa, LARGEST_WORD, multiply_words},
-    limb::{DIGITS, give_back},
+    fft::{self, Isa, LARGEST_WORD, multiply_words},
+    limb::{self, DIGITS, give_back},
     multiply::{multiply, square},
     parallel::both,
     primes::{exponent, odd_primes},
-    small, thresholds,
+    small,
+    spare::More,
+    thresholds,
     watch::Watch,
 };
+
+/// From so many digits on the transforms' numbers are longer than what is always kept for the next ones,
+const LONG: u64 = 5_000_000;
+/// and so many bytes for each digit more are kept until the result is there.
+const BYTES_OF_A_DIGIT: usize = 2;
 
 /// n! without its factors of ten, and how many those are; `None` if it was cancelled.
 ///
@@ -23,8 +30,15 @@ pub fn factorial(n: u32, watch: &Watch) -> Option<(Vec<u64>, u64)> {
         return Some((small::factorial(n), zeros.into()));
     }
     let levels = words(n, exponent(n, 2) - zeros);
-    let limbs = digits(n) as f64 / DIGITS as f64;
-    let result = level(&levels, limbs, watch)?;
+    let digits = digits(n);
+    let more = (digits >= LONG).then(|| More::bytes(BYTES_OF_A_DIGIT * digits as usize));
+    let result = level(&levels, digits as f64 / DIGITS as f64, watch);
+    if more.is_some() {
+        drop(more);
+        limb::shed();
+        fft::shed();
+    }
+    let result = result?;
     watch.done(1.0);
     Some((result, zeros.into()))
 }

@@ -4,7 +4,6 @@ use super::{
     fft::{Isa, digits_of, write_digits},
     limb::DIGITS,
     parallel::{both, is_worth},
-    spare::{Spare, expect_long},
 };
 
 /// How many digits a number has without leading zeros; zero has one.
@@ -20,17 +19,15 @@ pub fn write(limbs: &[u64], zeros: usize, text: &mut Vec<u8>) {
         text.push(b'0');
         return;
     };
-    if limbs.len() >= Spare::<u64>::LONG {
-        text.reserve(length(limbs) + zeros);
-        expect_long(text);
-    }
     let first = digits_of(*top);
     let digits = top.checked_ilog10().unwrap_or(0) as usize + 1;
     text.extend_from_slice(&first[DIGITS - digits..]);
     let start = text.len();
     text.resize(start + DIGITS * rest.len() + zeros, b'0');
     let places = text[start..].as_chunks_mut::<DIGITS>().0;
-    write_whole(rest, places);
+    if !rest.is_empty() {
+        write_whole(rest, places);
+    }
 }
 
 /// Fifteen digits for each limb, the last one's first.

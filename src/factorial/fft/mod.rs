@@ -22,6 +22,7 @@ mod twiddle;
 mod vector;
 mod words;
 
+pub use buffer::shed;
 pub use digits::digits_of;
 pub use groups::Group;
 pub use kernels::Isa;

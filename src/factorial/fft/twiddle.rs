@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::{super::spare::expect_long, double::Root, words};
+use super::{double::Root, words};
 
 /// The factors w, w^2, w^3 of a node, real part and imaginary part.
 pub type Twiddle = [[f64; 2]; 3];
@@ -102,7 +102,6 @@ fn table(depth: u32, part: f64) -> Box<[Eight]> {
     };
     let count = 1_u32 << depth;
     let mut eights = Vec::with_capacity(count.div_ceil(8) as usize);
-    expect_long(&eights);
     eights.extend((0..count.div_ceil(8)).map(|eight| {
         let mut factors = Eight { re: [words::Eight::ZERO; 3], im: [words::Eight::ZERO; 3] };
         for lane in 0..8.min(count) {
