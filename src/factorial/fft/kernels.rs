@@ -69,6 +69,9 @@ impl Isa {
     }
 }
 
+/// [`school::school`] for one of them.
+pub type School = fn(&[f64], &[f64], &mut [Eight]);
+
 /// The steps for one instruction set.
 pub struct Kernels {
     pub forward4: fn(&mut [Block], usize, Nodes<'_>),
@@ -94,7 +97,7 @@ pub struct Kernels {
     pub digits: fn(&[[u64; 8]], &mut [[u8; DIGITS]]),
     pub to_floats: fn(&[[u64; 8]], &mut [Eight]),
     /// These where multiply-add is fused.
-    pub school: Option<fn(&[f64], &[f64], &mut [Eight])>,
+    pub school: Option<School>,
     pub scale: Option<fn(&mut [Eight], f64)>,
 }
 
