@@ -31,11 +31,11 @@ pub struct Cost {
 /// What [`factorial_decimal`](super::factorial_decimal) takes, within a factor of two (`benches/tune` checks it).
 ///
 /// Small ones are words multiplied one by one, which is quadratic; beyond it is a little more than linear, as the
-/// transform is. The constants were fitted to times measured from n = 20 to 1,000,000.
+/// transform is. The constants were fitted to times measured from n = 20 to 20,000,000.
 pub fn cost(n: u32) -> Cost {
     let (x, digits) = (f64::from(n), digits(n));
-    let nanos =
-        40 + if n as usize <= thresholds::small() { 0.022 * x * x } else { 2.0 * x.powf(1.215) } as u64;
+    let nanos = 30
+        + if n as usize <= thresholds::small() { x + 0.0024 * x * x } else { 0.457 * x.powf(1.304) } as u64;
     // The last product's two numbers in floats, eight bytes for three to five digits of the product, beside its limbs,
     // its operands', and the text.
     Cost { nanos, bytes: 10 * digits }

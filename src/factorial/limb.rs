@@ -43,6 +43,11 @@ pub fn give_back(mut number: Vec<u64>) {
     }
 }
 
+/// Gives back what is kept beyond the limit.
+pub fn shed() {
+    SPARE.shed();
+}
+
 /// Removes zeros at the upper end.
 pub fn trim(limbs: &mut Vec<u64>) {
     while limbs.last() == Some(&0) {

@@ -16,7 +16,8 @@ pub fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
             multiply_word(&mut product, short[0]);
             product
         }
-        short if short < thresholds::transform() => multiply_school(a, b),
+        short if short < thresholds::vectors() => multiply_school(a, b),
+        short if short < thresholds::transform() => fft::multiply_school(Isa::best(), a, b),
         _ => transform(a, b),
     };
     trim(&mut product);
@@ -25,8 +26,11 @@ pub fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
 
 /// The square of a number.
 pub fn square(a: &[u64]) -> Vec<u64> {
-    let mut product =
-        if a.len() < thresholds::transform_square() { square_school(a) } else { transform(a, a) };
+    let mut product = match a.len() {
+        limbs if limbs < thresholds::vectors_square() => square_school(a),
+        limbs if limbs < thresholds::transform_square() => fft::multiply_school(Isa::best(), a, a),
+        _ => transform(a, a),
+    };
     trim(&mut product);
     product
 }

@@ -1,11 +1,26 @@
 //! The primes, and how often each divides n!.
 
+/// The multiples of 3, 5 and 7 among odd numbers, after which they are the same again. Bit k stands for 2k + 1.
+static SMALL: [u64; 105] = {
+    let mut composite = [0; 105];
+    let mut k = 0;
+    while k < 64 * 105 {
+        let number = 2 * k as u64 + 1;
+        if number.is_multiple_of(3) || number.is_multiple_of(5) || number.is_multiple_of(7) {
+            composite[k / 64] |= 1 << (k % 64);
+        }
+        k += 1;
+    }
+    composite
+};
+
 /// The odd primes up to `n`, in order.
 pub fn odd_primes(n: u32) -> Vec<u32> {
-    // Bit k stands for 2k + 1.
     let count = (n as usize).div_ceil(2);
-    let mut composite = vec![0_u64; count / 64 + 1];
-    for k in (1..count).take_while(|k| 2 * k * (k + 1) < count) {
+    let mut composite: Vec<u64> = SMALL.iter().copied().cycle().take(count / 64 + 1).collect();
+    // The three themselves.
+    composite[0] &= !0b1110;
+    for k in (5..count).take_while(|k| 2 * k * (k + 1) < count) {
         if composite[k / 64] >> (k % 64) & 1 == 0 {
             // From p^2 on, every p-th odd number.
             for multiple in (2 * k * (k + 1)..count).step_by(2 * k + 1) {

@@ -2,13 +2,21 @@
 
 use super::{
     cost::digits,
-    limb::{BASE, DIGITS, give_back, multiply_word},
+    fft::{self, Isa, LARGEST_WORD, multiply_words},
+    limb::{self, DIGITS, give_back},
     multiply::{multiply, square},
     parallel::both,
     primes::{exponent, odd_primes},
-    small, thresholds,
+    small,
+    spare::More,
+    thresholds,
     watch::Watch,
 };
+
+/// From so many digits on the transforms' numbers are longer than what is always kept for the next ones,
+const LONG: u64 = 5_000_000;
+/// and so many bytes for each digit more are kept until the result is there.
+const BYTES_OF_A_DIGIT: usize = 2;
 
 /// n! without its factors of ten, and how many those are; `None` if it was cancelled.
 ///
@@ -22,8 +30,15 @@ pub fn factorial(n: u32, watch: &Watch) -> Option<(Vec<u64>, u64)> {
         return Some((small::factorial(n), zeros.into()));
     }
     let levels = words(n, exponent(n, 2) - zeros);
-    let limbs = digits(n) as f64 / DIGITS as f64;
-    let result = level(&levels, limbs, watch)?;
+    let digits = digits(n);
+    let more = (digits >= LONG).then(|| More::bytes(BYTES_OF_A_DIGIT * digits as usize));
+    let result = level(&levels, digits as f64 / DIGITS as f64, watch);
+    if more.is_some() {
+        drop(more);
+        limb::shed();
+        fft::shed();
+    }
+    let result = result?;
     watch.done(1.0);
     Some((result, zeros.into()))
 }
@@ -56,25 +71,37 @@ fn level(levels: &[Vec<u64>], limbs: f64, watch: &Watch) -> Option<Vec<u64>> {
     Some(result)
 }
 
-/// For each bit of the exponents the primes that have it, multiplied together as far as a limb holds them.
+/// For each bit of the exponents the primes that have it, multiplied together as far as a word holds them.
 fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
     let mut levels: Vec<Vec<u64>> = vec![Vec::new(); 32 - twos.max(n / 3).leading_zeros() as usize];
     let mut open = vec![1_u64; levels.len()];
-    let mut add = |p: u32, mut exponent: u32| {
+    let mut add = |primes: &[u32], mut exponent: u32| {
         while exponent > 0 {
             let level = exponent.trailing_zeros() as usize;
             exponent &= exponent - 1;
-            match open[level].checked_mul(p.into()).filter(|product| *product < BASE) {
-                Some(product) => open[level] = product,
-                None => levels[level].push(std::mem::replace(&mut open[level], p.into())),
+            let (words, mut word) = (&mut levels[level], open[level]);
+            for p in primes {
+                match word.checked_mul((*p).into()).filter(|product| *product < LARGEST_WORD) {
+                    Some(product) => word = product,
+                    None => words.push(std::mem::replace(&mut word, (*p).into())),
+                }
             }
+            open[level] = word;
         }
     };
-    add(2, twos);
-    for p in odd_primes(n) {
-        if p != 5 {
-            add(p, exponent(n, p));
+    add(&[2], twos);
+    let primes = odd_primes(n);
+    let mut rest = primes.as_slice();
+    while let Some(p) = rest.last() {
+        // Those whose square is beyond n divide it n/p times: neighbours as often as this one, which nobody can foresee one
+        // by one.
+        let least = if u64::from(*p) * u64::from(*p) > u64::from(n) { n / (n / p + 1) + 1 } else { *p };
+        let (lower, same) =
+            rest.split_at(rest.len() - rest.iter().rev().take_while(|p| **p >= least).count());
+        if *p != 5 {
+            add(same, exponent(n, *p));
         }
+        rest = lower;
     }
     for (level, word) in levels.iter_mut().zip(open) {
         level.push(word);
@@ -85,11 +112,7 @@ fn words(n: u32, twos: u32) -> Vec<Vec<u64>> {
 /// The product of words.
 fn tree(words: &[u64], watch: &Watch) -> Option<Vec<u64>> {
     if words.len() <= thresholds::leaf() {
-        let mut product = vec![1];
-        for word in words {
-            multiply_word(&mut product, *word);
-        }
-        return Some(product);
+        return Some(multiply_words(Isa::best(), &[1], words));
     }
     watch.go_on()?;
     let (lower, upper) = words.split_at(words.len() / 2);

@@ -1,6 +1,9 @@
 //! Small factorials, one word after the other: the words are made when this is compiled.
 
-use super::limb::{BASE, multiply_word};
+use super::{
+    fft::{Isa, LARGEST_WORD, multiply_words},
+    limb::{BASE, divide},
+};
 
 /// The factorials of one limb or two, without their factors of ten, for n below this.
 const TABLE_END: usize = 34;
@@ -27,9 +30,9 @@ pub fn known(n: u32) -> Option<&'static [u64]> {
 }
 
 /// The largest n for which there are words.
-pub const LARGEST: u32 = 600;
+pub const LARGEST: u32 = 2_500;
 
-/// Factors of neighbours, as many as a limb holds.
+/// Factors of neighbours, as many as a word holds.
 #[derive(Clone, Copy)]
 struct Word {
     /// The last factor.
@@ -39,9 +42,9 @@ struct Word {
     twos: u32,
 }
 
-const COUNT: usize = 128;
+const COUNT: usize = 640;
 
-const WORDS: [Word; COUNT] = {
+static WORDS: [Word; COUNT] = {
     let mut words = [Word { last: 0, product: 1, twos: 0 }; COUNT];
     let (mut index, mut factor) = (0, 1);
     while index < COUNT {
@@ -66,32 +69,39 @@ impl Word {
         while factor.is_multiple_of(5) {
             (factor, self.twos) = (factor / 5, self.twos - 1);
         }
-        // Never more than will be needed: the fives up to 600 find theirs among six twos ahead.
+        // Never more than will be needed: the fives up to 2,500 find theirs among six twos ahead.
         while factor.is_multiple_of(2) && self.twos < 6 {
             (factor, self.twos) = (factor / 2, self.twos + 1);
         }
         self.product *= factor as u64;
-        if self.product < BASE { Some(self) } else { None }
+        if self.product < LARGEST_WORD { Some(self) } else { None }
     }
 }
 
+/// The words' products alone.
+static PRODUCTS: [u64; COUNT] = {
+    let mut products = [0; COUNT];
+    let mut index = 0;
+    while index < COUNT {
+        products[index] = WORDS[index].product;
+        index += 1;
+    }
+    products
+};
+
 /// n! without its factors of ten, for n up to [`LARGEST`].
 pub fn factorial(n: u32) -> Vec<u64> {
-    let mut number = Vec::with_capacity(n as usize / 5 + 2);
-    number.push(1);
-    let mut word = Word { last: 0, product: 1, twos: 0 };
-    for whole in WORDS.iter().take_while(|word| word.last <= n) {
-        multiply_word(&mut number, whole.product);
-        word = Word { product: 1, ..*whole };
-    }
+    let whole = WORDS.iter().step_by(16).take_while(|word| word.last <= n).count().saturating_sub(1) * 16;
+    let whole = whole + WORDS[whole..].iter().take_while(|word| word.last <= n).count();
+    let none = Word { last: 0, product: 1, twos: 0 };
+    let mut word = whole.checked_sub(1).map_or(none, |last| Word { product: 1, ..WORDS[last] });
     while word.last < n {
         // A part of a word that is not full either.
         let Some(next) = word.times(word.last + 1) else { break };
         word = next;
     }
-    if word.product > 1 || word.twos > 0 {
-        multiply_word(&mut number, word.product);
-        multiply_word(&mut number, 1 << word.twos);
-    }
-    number
+    // The twos that found no five.
+    let (upper, lower) = divide(u128::from(word.product) << word.twos);
+    let number = [lower, upper];
+    multiply_words(Isa::best(), &number[..1 + usize::from(upper > 0)], &PRODUCTS[..whole])
 }

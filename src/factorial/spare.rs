@@ -1,6 +1,28 @@
 //! Memory that is used again: fresh pages would cost more than what is computed in them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+/// Bytes that may be kept beside the limits, by each [`Spare`], while long numbers are computed.
+static MORE: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets so many bytes more be kept, until it is dropped.
+pub struct More(usize);
+
+impl More {
+    pub fn bytes(bytes: usize) -> Self {
+        MORE.fetch_add(bytes, Relaxed);
+        More(bytes)
+    }
+}
+
+impl Drop for More {
+    fn drop(&mut self) {
+        MORE.fetch_sub(self.0, Relaxed);
+    }
+}
 
 /// Rows of at least [`LONG`](Self::LONG) bytes, which all threads share; those given back last are kept, within a limit.
 #[derive(Debug)]
@@ -30,16 +52,26 @@ impl<T: Copy> Spare<T> {
     }
 
     pub fn give_back(&self, row: Vec<T>) {
-        let bytes = |row: &Vec<T>| size_of_val(row.as_slice());
-        if bytes(&row) < Self::LONG {
+        if size_of_val(row.as_slice()) < Self::LONG {
             return;
         }
+        self.keep(Some(row), self.limit + MORE.load(Relaxed));
+    }
+
+    /// Gives the memory back that is beyond the limit.
+    pub fn shed(&self) {
+        self.keep(None, self.limit + MORE.load(Relaxed));
+    }
+
+    /// Keeps one more row, and so many bytes at the most.
+    fn keep(&self, row: Option<Vec<T>>, limit: usize) {
+        let bytes = |row: &Vec<T>| size_of_val(row.as_slice());
         let dropped = self.with(|kept| {
-            kept.push(row);
+            kept.extend(row);
             let mut sum: usize = kept.iter().map(bytes).sum();
             // The oldest ones go.
             let too_many = kept.iter().take_while(|row| {
-                let goes = sum > self.limit;
+                let goes = sum > limit;
                 sum -= bytes(row);
                 goes
             });
@@ -69,10 +101,15 @@ mod tests {
         spare.give_back(vec![7; long - 1]);
         assert_eq!(spare.take(long - 1, 1)[0], 1);
         for (length, mark) in [(8 * long, 8), (2 * long, 2), (6 * long, 6)] {
-            spare.give_back(vec![mark; length]);
+            // Others may let more be kept meanwhile.
+            spare.keep(Some(vec![mark; length]), spare.limit);
         }
         assert_eq!(spare.take(long, 0)[0], 2);
         assert_eq!(spare.take(long, 0)[0], 6);
         assert_eq!(spare.take(long, 0)[0], 0);
+        spare.keep(Some(vec![9; 11 * long]), 11 * Spare::<u64>::LONG);
+        assert_eq!(spare.with(|kept| kept.len()), 1);
+        spare.keep(None, spare.limit);
+        assert_eq!(spare.with(|kept| kept.len()), 0);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     cost::{Cost, cost, digits},
     decimal::Decimal,
     factorial, factorial_watched,
-    fft::{Isa, multiply_words},
+    fft::{Isa, LARGEST_WORD, multiply_words},
     product, thresholds,
     watch::Watch,
 };
@@ -41,9 +41,6 @@ const LAST_CHECKPOINT: u32 = 40_000;
 
 /// A checkpoint is made from one at most so many below, else from scratch.
 const NEAR: usize = 64;
-
-/// Words for [`multiply_words`] are below this.
-const LARGEST_WORD: u64 = 100_000_000_000_000;
 
 impl Factorials {
     /// For n up to `max_n`, keeping at most about `memory` bytes.
@@ -94,9 +91,8 @@ impl Factorials {
     pub fn cost(&self, n: u32) -> Cost {
         if n / self.spacing < self.checkpoints.len() as u32 {
             let digits = digits(n);
-            // Measured: two thirds of it are making text of a limb, the rest a few words for it. The limbs are there as
-            // integers and as floats.
-            Cost { nanos: 100 + 8 * digits / 15, bytes: digits + 2 * 8 * digits / 15 }
+            // Measured: a few words for each limb, and making text of it. The limbs are there as integers and as floats.
+            Cost { nanos: 60 + digits / 6, bytes: digits + 2 * 8 * digits / 15 }
         } else {
             cost(n)
         }

@@ -1,6 +1,7 @@
 //! Limbs to decimal text.
 
 use super::{
+    fft::{Isa, digits_of, write_digits},
     limb::DIGITS,
     parallel::{both, is_worth},
 };
@@ -18,13 +19,15 @@ pub fn write(limbs: &[u64], zeros: usize, text: &mut Vec<u8>) {
         text.push(b'0');
         return;
     };
-    let first = sixteen(*top);
+    let first = digits_of(*top);
     let digits = top.checked_ilog10().unwrap_or(0) as usize + 1;
-    text.extend_from_slice(&first[16 - digits..]);
+    text.extend_from_slice(&first[DIGITS - digits..]);
     let start = text.len();
     text.resize(start + DIGITS * rest.len() + zeros, b'0');
     let places = text[start..].as_chunks_mut::<DIGITS>().0;
-    write_whole(rest, places);
+    if !rest.is_empty() {
+        write_whole(rest, places);
+    }
 }
 
 /// Fifteen digits for each limb, the last one's first.
@@ -36,42 +39,30 @@ fn write_whole(limbs: &[u64], places: &mut [[u8; DIGITS]]) {
         both(limbs.len(), || write_whole(upper, first), || write_whole(lower, last));
         return;
     }
-    for (limb, place) in limbs.iter().rev().zip(places) {
-        place.copy_from_slice(&sixteen(*limb)[1..]);
-    }
-}
-
-/// The digits of a number below 10^16.
-#[inline(always)]
-fn sixteen(number: u64) -> [u8; 16] {
-    let (upper, lower) = (number / 100_000_000, number % 100_000_000);
-    let mut digits = [0; 16];
-    digits[..8].copy_from_slice(&eight(upper));
-    digits[8..].copy_from_slice(&eight(lower));
-    digits
-}
-
-/// The digits of a number below 10^8: halved three times, all parts at once in one word.
-#[inline(always)]
-fn eight(number: u64) -> [u8; 8] {
-    let upper = (number * 109_951_163) >> 40; // / 10^4
-    let fours = upper | ((number - upper * 10_000) << 32);
-    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f; // / 100
-    let twos = hundreds | ((fours - hundreds * 100) << 16);
-    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f; // / 10
-    let ones = tens | ((twos - tens * 10) << 8);
-    (ones | 0x3030_3030_3030_3030).to_le_bytes()
+    write_digits(Isa::best(), limbs, places);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::factorial::limb::BASE;
 
     #[test]
-    #[cfg_attr(miri, ignore)] // takes too long
-    fn eight_digits_are_written_as_the_library_writes_them() {
-        for number in (0..100_000_000).step_by(4_999).chain([0, 1, 9_999, 10_000, 99_990_000, 99_999_999]) {
-            assert_eq!(eight(number), format!("{number:08}").as_bytes());
+    fn digits_are_written_as_the_library_writes_them() {
+        let edges =
+            (0..100).flat_map(|k| [k, k + 1, 5_000_000 * k].map(|upper| upper % 10_000_000 * 100_000_000));
+        let edges =
+            edges.flat_map(|limb| [limb, limb + 1, limb + 99_999_999, limb + 50_000_000, limb + 49_999_999]);
+        let mut random = fastrand::Rng::with_seed(12);
+        let limbs: Vec<u64> =
+            edges.chain((0..5_000).map(|_| random.u64(0..BASE))).chain([0, BASE - 1]).collect();
+        let limbs = if cfg!(miri) { &limbs[..99] } else { &limbs };
+        for isa in Isa::available() {
+            let mut places = vec![[0; DIGITS]; limbs.len()];
+            write_digits(isa, limbs, &mut places);
+            for (limb, place) in limbs.iter().rev().zip(places) {
+                assert_eq!(place, format!("{limb:015}").as_bytes(), "{isa:?}");
+            }
         }
     }
 

@@ -32,15 +32,19 @@ macro_rules! thresholds {
 
 thresholds! {
     /// The largest n whose words are multiplied one by one; beyond come prime powers.
-    small: 350;
+    small: 1_800;
     /// Words of a leaf of the tree, multiplied one by one.
-    leaf: 24;
-    /// Limbs of the shorter operand, from which on the transform is faster than the school's method.
-    transform: 36;
+    leaf: 128;
+    /// Limbs of the shorter operand, from which on the school's method is faster in vectors.
+    vectors: 8;
     /// The same for a square.
-    transform_square: 56;
+    vectors_square: 16;
+    /// Limbs of the shorter operand, from which on the transform is faster than the school's method.
+    transform: 160;
+    /// The same for a square.
+    transform_square: 112;
     /// Limbs of the root, from which on a square and a product are slower than two products of half the length.
-    halves: 64;
+    halves: 128;
     /// Blocks of a sub-tree of the transform that is done step by step: both operands stay in the nearest cache.
     near: 128;
     /// Limbs of either part that are worth waking another thread.

@@ -4,8 +4,8 @@ use std::{hint::black_box, process::Command, time::Instant};
 
 use super::factorial::{Cost, Factorials, cost, factorial_decimal};
 
-const NUMBERS: [u32; 15] =
-    [1, 20, 50, 100, 200, 300, 301, 500, 1_000, 3_000, 10_000, 40_000, 100_000, 300_000, 1_000_000];
+const NUMBERS: [u32; 18] =
+    [1, 20, 50, 100, 200, 300, 500, 1_000, 1_800, 1_801, 3_000, 10_000, 40_000, 100_000, 300_000, 1_000_000, 5_000_000, 20_000_000];
 
 /// Prints each cost beside what was measured.
 pub fn check() -> bool {
@@ -49,7 +49,13 @@ fn is_near(measured: f64, formula: u64) -> bool {
 /// The best time in nanoseconds.
 fn best(n: u32, mut once: impl FnMut()) -> f64 {
     let calls = if n < 1_000 { 100 } else { 1 };
-    let rounds = (0..if n > 100_000 { 10 } else { 100 }).map(|_| {
+    let rounds = (0..if n > 1_000_000 {
+        3
+    } else if n > 100_000 {
+        10
+    } else {
+        100
+    }).map(|_| {
         let start = Instant::now();
         (0..calls).for_each(|_| once());
         start.elapsed().as_nanos() as f64 / f64::from(calls)

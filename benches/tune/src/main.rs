@@ -34,33 +34,45 @@ enum Work {
 const TRIALS: &[Trial] = &[
     Trial {
         name: "small",
-        candidates: &[200, 250, 300, 350, 400, 450, 500],
+        candidates: &[600, 800, 1_000, 1_200, 1_400, 1_600, 1_800, 2_000, 2_400],
         threads: 1,
-        work: Work::Factorials(&[225, 275, 325, 375, 425, 475]),
+        work: Work::Factorials(&[700, 900, 1_100, 1_300, 1_500, 1_700, 1_900, 2_100, 2_300]),
     },
     Trial {
         name: "leaf",
-        candidates: &[8, 12, 16, 24, 32, 48, 64],
+        candidates: &[48, 64, 96, 128, 160, 192, 256],
         threads: 1,
-        work: Work::Factorials(&[1_000, 3_000, 10_000, 50_000, 200_000]),
+        work: Work::Factorials(&[3_000, 5_000, 10_000, 50_000, 200_000]),
+    },
+    Trial {
+        name: "vectors",
+        candidates: &[2, 3, 4, 6, 8, 10, 12, 16],
+        threads: 1,
+        work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
+    },
+    Trial {
+        name: "vectors_square",
+        candidates: &[2, 4, 6, 8, 12, 16, 24],
+        threads: 1,
+        work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
     },
     Trial {
         name: "transform",
-        candidates: &[24, 32, 36, 40, 44, 48, 52, 64],
+        candidates: &[64, 96, 112, 128, 144, 160, 192, 224],
         threads: 1,
-        work: Work::Factorials(&[800, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000]),
+        work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
     },
     Trial {
         name: "transform_square",
-        candidates: &[32, 40, 48, 56, 64, 80, 100],
+        candidates: &[64, 80, 96, 112, 128, 160, 192],
         threads: 1,
-        work: Work::Factorials(&[800, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000]),
+        work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
     },
     Trial {
         name: "halves",
-        candidates: &[16, 32, 48, 64, 80, 128, 256],
+        candidates: &[32, 64, 96, 128, 192, 256, 384],
         threads: 1,
-        work: Work::Factorials(&[800, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000]),
+        work: Work::Factorials(&[2_000, 3_000, 4_000, 5_000, 7_000, 10_000]),
     },
     Trial {
         name: "near",
@@ -83,7 +95,7 @@ const TRIALS: &[Trial] = &[
     // As far from the checkpoint below as can be.
     Trial {
         name: "spacing",
-        candidates: &[1, 16, 32, 64, 128, 256],
+        candidates: &[1, 16, 32, 64, 128, 256, 512],
         threads: 1,
         work: Work::Stream(&[2_047, 5_119, 10_239, 20_223, 39_935]),
     },

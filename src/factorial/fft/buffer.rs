@@ -44,6 +44,11 @@ impl Buffer {
     }
 }
 
+/// Gives back what is kept beyond the limit.
+pub fn shed() {
+    LONG.shed();
+}
+
 fn short(length: usize) -> Vec<Eight> {
     let kept = SHORT.with_borrow_mut(|kept| smallest(kept, length));
     kept.unwrap_or_else(|| vec![Eight::ZERO; length])

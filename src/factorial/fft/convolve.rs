@@ -4,7 +4,7 @@ use super::{
     super::{parallel::both, thresholds},
     kernels::Kernels,
     passes::{Block, LeafFactors, Rows, quarters},
-    twiddle::{Twiddle, nodes},
+    twiddle::{FAR, Twiddle, lanes, neighbours, nodes},
 };
 
 /// The smallest M, in blocks.
@@ -94,7 +94,12 @@ impl Tree {
                 (self.kernels.forward4)(b, size, nodes);
             }
         }
-        let factors = LeafFactors { sixteens: at(steps).1, fours: at(steps + 1).1, scale: self.scale };
+        let (deepest, first) = (depth + 2 * (steps + 1), number << (2 * (steps + 1)));
+        let (fours, lanes) = match deepest < FAR {
+            true => (nodes(deepest, first), None),
+            false => (neighbours(deepest, first), Some(lanes())),
+        };
+        let factors = LeafFactors { sixteens: at(steps).1, fours, lanes, scale: self.scale };
         (self.kernels.leaves)(a, b.as_deref(), factors);
         for step in (0..steps).rev() {
             let (size, nodes) = at(step);

@@ -54,7 +54,7 @@ impl Join<'_> {
             let (terms, joined) = (&mut terms[..units * eights], &mut joined[..units * limbs_of_unit / 8]);
             self.terms.get((first - below) * eights, terms);
             self.join(terms, joined);
-            borrow = settle_all(&joined[below * limbs_of_unit / 8..], limbs, borrow);
+            borrow = settle_all(self.kernels, &joined[below * limbs_of_unit / 8..], limbs, borrow);
         }
         borrow.unsigned_abs()
     }
@@ -86,21 +86,11 @@ fn take(limbs: &mut [u64], borrow: u64) -> u64 {
 }
 
 /// The last carries, from limbs between -base and base: nothing, or minus one, comes in and goes out.
-pub fn settle_all(words: &[Eight], limbs: &mut [u64], mut borrow: i64) -> i64 {
-    for (Eight(words), limbs) in words.iter().zip(limbs.chunks_mut(8)) {
-        for (word, limb) in words.iter().zip(limbs) {
-            *limb = settle(*word, &mut borrow);
-        }
-    }
+pub fn settle_all(kernels: &Kernels, words: &[Eight], limbs: &mut [u64], borrow: i64) -> i64 {
+    let (whole, rest) = limbs.as_chunks_mut();
+    let borrow = (kernels.settle)(words, whole, borrow);
+    let mut last = [[0; 8]];
+    let borrow = (kernels.settle)(&words[whole.len()..], &mut last[..rest.len().min(1)], borrow);
+    rest.copy_from_slice(&last[0][..rest.len()]);
     borrow
-}
-
-/// The last carry, from a word between -base and base.
-#[inline(always)]
-fn settle(word: f64, borrow: &mut i64) -> u64 {
-    // A float of this size has the integer in its last bits.
-    const SHIFT: f64 = 6_755_399_441_055_744.0;
-    let word = (word + SHIFT).to_bits() as i64 - SHIFT.to_bits() as i64 + *borrow;
-    *borrow = word >> 63;
-    (word + (BASE as i64 & *borrow)) as u64
 }

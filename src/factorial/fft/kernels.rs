@@ -1,8 +1,10 @@
 //! The steps compiled for each instruction set, and which of them this processor has.
 
 use super::{
+    super::limb::DIGITS,
+    digits,
     passes::{self, Block, LeafFactors, Rows},
-    steps,
+    school, settle, steps,
     twiddle::{Nodes, Twiddle},
     vector::{self, Portable},
     words::{self, Eight},
@@ -67,6 +69,9 @@ impl Isa {
     }
 }
 
+/// [`school::school`] for one of them.
+pub type School = fn(&[f64], &[f64], &mut [Eight]);
+
 /// The steps for one instruction set.
 pub struct Kernels {
     pub forward4: fn(&mut [Block], usize, Nodes<'_>),
@@ -88,8 +93,11 @@ pub struct Kernels {
     pub join3: fn(&mut [Eight], &mut [Eight]),
     pub join4: fn(&mut [Eight], &mut [Eight]),
     pub join5: fn(&mut [Eight], &mut [Eight]),
+    pub settle: fn(&[Eight], &mut [[u64; 8]], i64) -> i64,
+    pub digits: fn(&[[u64; 8]], &mut [[u8; DIGITS]]),
     pub to_floats: fn(&[[u64; 8]], &mut [Eight]),
-    /// Where multiply-add is fused.
+    /// These where multiply-add is fused.
+    pub school: Option<School>,
     pub scale: Option<fn(&mut [Eight], f64)>,
 }
 
@@ -120,7 +128,10 @@ macro_rules! kernels {
                 words::join3(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
                 words::join4(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
                 words::join5(groups: &mut [Eight], limbs: &mut [Eight]) -> ();
+                settle::settle(words: &[Eight], limbs: &mut [[u64; 8]], borrow: i64) -> i64;
+                digits::digits(limbs: &[[u64; 8]], places: &mut [[u8; DIGITS]]) -> ();
                 words::to_floats(limbs: &[[u64; 8]], floats: &mut [Eight]) -> ();
+                school::school(a: &[f64], b: &[f64], product: &mut [Eight]) -> ();
                 words::scale(limbs: &mut [Eight], word: f64) -> ();
             );
 
@@ -144,7 +155,10 @@ macro_rules! kernels {
                 join3,
                 join4,
                 join5,
+                settle,
+                digits,
                 to_floats,
+                school: if <$vector as vector::Vector>::FUSED { Some(school) } else { None },
                 scale: if <$vector as vector::Vector>::FUSED { Some(scale) } else { None },
             };
         }

@@ -29,6 +29,16 @@ impl Moduli {
         }
         Moduli(vec![2 * half])
     }
+
+    /// Whether rounding gives the product modulo each, given the product of the operands' lengths.
+    pub fn is_exact(&self, norms: f64) -> bool {
+        self.0.iter().all(|n| is_exact(levels(*n), norms))
+    }
+}
+
+/// How many levels the transform modulo X^n + 1 has.
+fn levels(n: usize) -> u32 {
+    n.ilog2() - 1
 }
 
 /// Two numbers, or one to be squared.
@@ -62,7 +72,7 @@ impl Operands<'_> {
         let residue = |number| Residue::new(self.kernels, self.group, number, n);
         let ((mut x, norm), mut y) = both(n / 8, || residue(self.a), || self.b.map(residue));
         let norms = y.as_ref().map_or(norm, |(_, other)| (norm * other).sqrt());
-        if !is_exact(n.ilog2() - 1, norms) {
+        if !is_exact(levels(n), norms) {
             return None;
         }
         convolve(self.kernels, x.blocks_mut(), y.as_mut().map(|(y, _)| y.blocks_mut()));

@@ -180,11 +180,13 @@ pub fn inverse2<V: Vector>(lower: &mut [Block], upper: &mut [Block], w: [f64; 2]
     }
 }
 
-/// What the leaves of a sub-tree need: the factors of its nodes of sixteen and of four, and the product's scale.
+/// What the leaves of a sub-tree need: the factors of its nodes of sixteen and of four, the latter where they are many as what
+/// eight have in common and what each has of its own, and the product's scale.
 #[derive(Clone, Copy)]
 pub struct LeafFactors<'a> {
     pub sixteens: Nodes<'a>,
     pub fours: Nodes<'a>,
+    pub lanes: Option<&'a twiddle::Eight>,
     pub scale: f64,
 }
 
@@ -198,15 +200,24 @@ struct Leaf<V> {
 // function costs ten.
 impl<V: Vector> Leaf<V> {
     #[inline(always)]
-    fn new(first: Twiddle, second: Twiddle, four: &twiddle::Eight, part: usize) -> Self {
+    fn new(
+        first: Twiddle,
+        second: Twiddle,
+        common: Option<Twiddle>,
+        own: &twiddle::Eight,
+        part: usize,
+    ) -> Self {
         let (mut sixteen, mut fours) = ([Complex::splat([0.0; 2]); 3], [Complex::splat([0.0; 2]); 3]);
         for power in 0..3 {
             sixteen[power] = Complex {
                 re: V::splat_halves([first[power][0], second[power][0]], part),
                 im: V::splat_halves([first[power][1], second[power][1]], part),
             };
-            fours[power] =
-                Complex { re: V::load(&four.re[power].0, part), im: V::load(&four.im[power].0, part) };
+            let own = Complex { re: V::load(&own.re[power].0, part), im: V::load(&own.im[power].0, part) };
+            fours[power] = match common {
+                Some(common) => own.mul(Complex::splat(common[power])),
+                None => own,
+            };
         }
         Leaf { sixteen, four: fours }
     }
@@ -257,15 +268,29 @@ fn both<V: Vector>(re: [V; 4], im: [V; 4]) -> Four<V> {
 /// The last four steps, the products, and the first four steps back, 32 numbers at a time; the product is scaled.
 #[inline(always)]
 pub fn leaves<V: Vector>(a: &mut [Block], b: Option<&[Block]>, factors: LeafFactors<'_>) {
+    match factors.lanes {
+        Some(lanes) => leaves_with::<V>(a, b, factors, Some(lanes)),
+        None => leaves_with::<V>(a, b, factors, None),
+    }
+}
+
+/// The same, compiled for each case of `lanes`.
+#[inline(always)]
+fn leaves_with<V: Vector>(
+    a: &mut [Block],
+    b: Option<&[Block]>,
+    factors: LeafFactors<'_>,
+    lanes: Option<&twiddle::Eight>,
+) {
     match b {
         Some(b) => {
             for (index, (x, y)) in a.as_chunks_mut().0.iter_mut().zip(b.as_chunks().0).enumerate() {
-                leaf::<V>(index, x, Some(y), factors);
+                leaf::<V>(index, x, Some(y), factors, lanes);
             }
         }
         None => {
             for (index, x) in a.as_chunks_mut().0.iter_mut().enumerate() {
-                leaf::<V>(index, x, None, factors);
+                leaf::<V>(index, x, None, factors, lanes);
             }
         }
     }
@@ -277,12 +302,17 @@ fn leaf<V: Vector>(
     blocks: &mut [Block; 4],
     other: Option<&[Block; 4]>,
     factors: LeafFactors<'_>,
+    lanes: Option<&twiddle::Eight>,
 ) {
-    let LeafFactors { sixteens, fours, scale } = factors;
-    let (first, second, four) = (sixteens.at(2 * index), sixteens.at(2 * index + 1), fours.eight(index));
+    let LeafFactors { sixteens, fours, scale, .. } = factors;
+    let (first, second) = (sixteens.at(2 * index), sixteens.at(2 * index + 1));
+    let (common, own) = match lanes {
+        Some(lanes) => (Some(fours.at(index)), lanes),
+        None => (None, fours.eight(index)),
+    };
     let scale = V::splat(scale);
     for part in 0..8 / V::LANES {
-        let leaf = Leaf::<V>::new(first, second, four, part);
+        let leaf = Leaf::<V>::new(first, second, common, own, part);
         let x = leaf.forward(blocks, part);
         let y = match other {
             Some(other) => leaf.forward(other, part),

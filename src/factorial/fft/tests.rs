@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::factorial::limb::{BASE, multiply_school};
+use crate::factorial::limb::{self, BASE};
 
 fn random(limbs: usize, random: &mut fastrand::Rng) -> Vec<u64> {
     (0..limbs).map(|_| random.u64(1..BASE)).collect()
@@ -11,7 +11,7 @@ const GROUPS: [Group; 3] = [Group::Three, Group::Four, Group::Five];
 
 /// Every instruction set and every size of groups against the school's method.
 fn assert_product(a: &[u64], b: &[u64]) {
-    let expected = multiply_school(a, b);
+    let expected = limb::multiply_school(a, b);
     for isa in Isa::available() {
         for group in GROUPS {
             let Some(mut product) = multiply(isa, group, a, b) else { continue };
@@ -19,6 +19,35 @@ fn assert_product(a: &[u64], b: &[u64]) {
             let wrong = product.iter().zip(&expected).position(|(x, y)| x != y);
             assert_eq!(wrong, None, "{isa:?} {group:?}, {} by {} limbs", a.len(), b.len());
             assert_eq!(product.len(), expected.len(), "{isa:?} {group:?}, {} by {}", a.len(), b.len());
+        }
+    }
+}
+
+/// Every instruction set's school method against that without vectors.
+fn assert_school(a: &[u64], b: &[u64]) {
+    let mut expected = limb::multiply_school(a, b);
+    trim(&mut expected);
+    for isa in Isa::available() {
+        let mut product = multiply_school(isa, a, b);
+        trim(&mut product);
+        assert!(product == expected, "{isa:?}, {} by {} limbs", a.len(), b.len());
+    }
+}
+
+#[test]
+fn the_schools_method_in_vectors_is_that_without() {
+    let mut rng = fastrand::Rng::with_seed(10);
+    let lengths = (1..70).chain([127, 128, 129, 255, 256, 257]);
+    for length in lengths.filter(|length| !cfg!(miri) || [1, 9].contains(length)) {
+        for other in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 100, 300, 1_000] {
+            if cfg!(miri) && other > 33 {
+                continue;
+            }
+            let largest = |limbs| vec![BASE - 1; limbs];
+            assert_school(&random(length, &mut rng), &random(other, &mut rng));
+            assert_school(&largest(length), &largest(other));
+            assert_school(&random(length, &mut rng), &largest(other));
+            assert_school(&[vec![0; length - 1], vec![1]].concat(), &largest(other));
         }
     }
 }
@@ -92,10 +121,11 @@ proptest! {
     #[cfg_attr(miri, ignore)] // takes too long
     fn all_ways_to_multiply_agree(a in operand(), b in operand()) {
         let by_hand = |mut product: Vec<u64>| { trim(&mut product); product };
-        let expected = by_hand(multiply_school(&a, &b));
-        let square = by_hand(crate::factorial::limb::square_school(&a));
-        prop_assert!(square == by_hand(multiply_school(&a, &a)));
+        let expected = by_hand(limb::multiply_school(&a, &b));
+        let square = by_hand(limb::square_school(&a));
+        prop_assert!(square == by_hand(limb::multiply_school(&a, &a)));
         for isa in Isa::available() {
+            prop_assert!(by_hand(multiply_school(isa, &a, &b)) == expected, "{:?} by hand", isa);
             for group in GROUPS {
                 if let Some(product) = multiply(isa, group, &a, &b) {
                     prop_assert!(by_hand(product) == expected, "{:?} {:?}", isa, group);

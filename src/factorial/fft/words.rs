@@ -49,7 +49,7 @@ const fn inverse_but_last(powers: Powers) -> Powers {
 
 /// `x` as a multiple of the base and a rest of at most half of it in size.
 #[inline(always)]
-fn balance<V: Vector>(x: V, base: f64) -> (V, V) {
+pub fn balance<V: Vector>(x: V, base: f64) -> (V, V) {
     let quotient = x.mul(V::splat(1.0 / base)).round();
     (quotient, quotient.mul_from(V::splat(base), x))
 }
@@ -172,7 +172,7 @@ pub fn split4<V: Vector>(limbs: &[[u64; 8]], before: &[u64; 8], groups: &mut [f6
 }
 
 /// Carries on from word to word as far as it can be done at once: what is left is from about -base/2 to base/2.
-struct Carry<V> {
+pub struct Carry<V> {
     far: V,
     near: V,
     base: f64,
@@ -180,13 +180,13 @@ struct Carry<V> {
 
 impl<V: Vector> Carry<V> {
     #[inline(always)]
-    fn new(base: f64) -> Self {
+    pub fn new(base: f64) -> Self {
         Carry { far: V::splat(0.0), near: V::splat(0.0), base }
     }
 
     /// `word` plus `carry` times the base.
     #[inline(always)]
-    fn add(&mut self, word: V, carry: V) -> V {
+    pub fn add(&mut self, word: V, carry: V) -> V {
         let (near, rest) = balance(word.add(carry.after(self.far)), self.base);
         let word = rest.add(near.after(self.near));
         (self.far, self.near) = (carry, near);

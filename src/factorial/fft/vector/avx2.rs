@@ -105,6 +105,28 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        Avx2(instruction!({
+            let sum = _mm256_add_epi64(_mm256_castpd_si256(self.0), _mm256_castpd_si256(other.0));
+            _mm256_castsi256_pd(sum)
+        }))
+    }
+
+    #[inline(always)]
+    fn halves_of_bits(self) -> (Self, Self) {
+        instruction!({
+            let shift = _mm256_set1_pd(4_503_599_627_370_496.0);
+            let (bits, large) = (_mm256_castpd_si256(self.0), _mm256_castpd_si256(shift));
+            let low = _mm256_blend_epi32::<0b1010_1010>(bits, large);
+            let high = _mm256_or_si256(_mm256_srli_epi64::<32>(bits), large);
+            (
+                Avx2(_mm256_sub_pd(_mm256_castsi256_pd(low), shift)),
+                Avx2(_mm256_sub_pd(_mm256_castsi256_pd(high), shift)),
+            )
+        })
+    }
+
+    #[inline(always)]
     fn after(self, previous: Self) -> Self {
         Avx2(instruction!({
             let middle = _mm256_permute2f128_pd::<0x21>(previous.0, self.0);

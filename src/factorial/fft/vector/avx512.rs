@@ -131,6 +131,28 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        Avx512(instruction!({
+            let sum = _mm512_add_epi64(_mm512_castpd_si512(self.0), _mm512_castpd_si512(other.0));
+            _mm512_castsi512_pd(sum)
+        }))
+    }
+
+    #[inline(always)]
+    fn halves_of_bits(self) -> (Self, Self) {
+        instruction!({
+            let shift = _mm512_set1_pd(4_503_599_627_370_496.0);
+            let (bits, large) = (_mm512_castpd_si512(self.0), _mm512_castpd_si512(shift));
+            let low = _mm512_mask_blend_epi32(0b1010_1010_1010_1010, bits, large);
+            let high = _mm512_or_epi64(_mm512_srli_epi64::<32>(bits), large);
+            (
+                Avx512(_mm512_sub_pd(_mm512_castsi512_pd(low), shift)),
+                Avx512(_mm512_sub_pd(_mm512_castsi512_pd(high), shift)),
+            )
+        })
+    }
+
+    #[inline(always)]
     fn after(self, previous: Self) -> Self {
         self.pick([15, 0, 1, 2, 3, 4, 5, 6], previous)
     }

@@ -51,6 +51,10 @@ pub trait Vector: Copy {
     fn transpose(rows: [Self; 4]) -> [Self; 4];
     /// Integers below 2^52.
     fn from_words(words: &[u64; 8], part: usize) -> Self;
+    /// The sum of the bits as integers.
+    fn add_bits(self, other: Self) -> Self;
+    /// The bits' lower half and the upper one, as numbers.
+    fn halves_of_bits(self) -> (Self, Self);
     /// The lanes moved up by one; the last one of `previous` comes first.
     fn after(self, previous: Self) -> Self;
     /// The lanes moved down by one; the first one of `next` comes last.
@@ -65,7 +69,8 @@ pub trait Vector: Copy {
     fn deinterleave3(rows: [Self; 3]) -> [Self; 3];
 }
 
-/// Four lanes without any instructions of their own: right on every processor.
+/// Four lanes without any instructions of their own: right on every processor. On aarch64 every processor has NEON, of
+/// which the compiler makes use by itself, and a multiply-add that is fused.
 #[derive(Clone, Copy)]
 pub struct Portable([f64; 4]);
 
@@ -78,7 +83,7 @@ impl Portable {
 
 impl Vector for Portable {
     const LANES: usize = 4;
-    const FUSED: bool = false;
+    const FUSED: bool = cfg!(target_arch = "aarch64");
 
     #[inline(always)]
     fn splat(value: f64) -> Self {
@@ -117,17 +122,26 @@ impl Vector for Portable {
 
     #[inline(always)]
     fn mul_add(self, other: Self, addend: Self) -> Self {
-        self.mul(other).add(addend)
+        if !Self::FUSED {
+            return self.mul(other).add(addend);
+        }
+        Portable(std::array::from_fn(|lane| self.0[lane].mul_add(other.0[lane], addend.0[lane])))
     }
 
     #[inline(always)]
     fn mul_sub(self, other: Self, subtrahend: Self) -> Self {
-        self.mul(other).sub(subtrahend)
+        if !Self::FUSED {
+            return self.mul(other).sub(subtrahend);
+        }
+        Portable(std::array::from_fn(|lane| self.0[lane].mul_add(other.0[lane], -subtrahend.0[lane])))
     }
 
     #[inline(always)]
     fn mul_from(self, other: Self, minuend: Self) -> Self {
-        minuend.sub(self.mul(other))
+        if !Self::FUSED {
+            return minuend.sub(self.mul(other));
+        }
+        Portable(std::array::from_fn(|lane| (-self.0[lane]).mul_add(other.0[lane], minuend.0[lane])))
     }
 
     #[inline(always)]
@@ -155,6 +169,19 @@ impl Vector for Portable {
     #[inline(always)]
     fn from_words(words: &[u64; 8], part: usize) -> Self {
         Portable(std::array::from_fn(|lane| words[4 * part + lane] as f64))
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        self.zip(other, |a, b| f64::from_bits(a.to_bits().wrapping_add(b.to_bits())))
+    }
+
+    #[inline(always)]
+    fn halves_of_bits(self) -> (Self, Self) {
+        (
+            Portable(self.0.map(|lane| f64::from(lane.to_bits() as u32))),
+            Portable(self.0.map(|lane| f64::from((lane.to_bits() >> 32) as u32))),
+        )
     }
 
     #[inline(always)]
