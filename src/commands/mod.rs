@@ -17,6 +17,7 @@ mod graph;
 mod load;
 mod manual;
 mod new;
+mod offsets;
 mod preview;
 mod request;
 mod run;
@@ -89,6 +90,7 @@ enum Command {
     Explain(explain::Explain),
     Scale(scale::Scale),
     DeadLetters(dead_letters::DeadLetters),
+    Offsets(offsets::Offsets),
     Top(top::Top),
     Completions(manual::Completions),
     #[command(name = "man")]
@@ -118,6 +120,7 @@ impl CommandLine {
             Command::Explain(explain) => explain.run(),
             Command::Scale(scale) => scale.run(),
             Command::DeadLetters(letters) => letters.run(),
+            Command::Offsets(offsets) => offsets.run(),
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),

@@ -158,7 +158,7 @@ async fn describe(admin: &Admin, topic: &str) -> Result<String, Failure> {
 }
 
 /// Columns as wide as their widest cell: the first to the left, the others, mostly numbers, to the right.
-fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut lines = vec![head.map(str::to_owned)];
     lines.extend(rows);
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);

@@ -144,7 +144,7 @@ impl Tap {
     }
 }
 
-fn consumer(pipeline: &Pipeline) -> Result<BaseConsumer, String> {
+pub(super) fn consumer(pipeline: &Pipeline) -> Result<BaseConsumer, String> {
     settings::consumer(pipeline, false).create().map_err(|error| error.to_string())
 }
 
@@ -155,7 +155,10 @@ fn read_by_workers(pipeline: &Pipeline) -> impl Fn(&str) -> bool {
 }
 
 /// Every partition of the topics that are read.
-fn partitions(consumer: &BaseConsumer, reads: impl Fn(&str) -> bool) -> Result<TopicPartitionList, String> {
+pub(super) fn partitions(
+    consumer: &BaseConsumer,
+    reads: impl Fn(&str) -> bool,
+) -> Result<TopicPartitionList, String> {
     let metadata =
         consumer.fetch_metadata(None, ASK).map_err(|error| format!("no broker answers: {error}"))?;
     let mut list = TopicPartitionList::new();
@@ -168,7 +171,7 @@ fn partitions(consumer: &BaseConsumer, reads: impl Fn(&str) -> bool) -> Result<T
 }
 
 /// The list with what the group has committed.
-fn committed(
+pub(super) fn committed(
     consumer: &BaseConsumer,
     list: TopicPartitionList,
     group: &str,

@@ -22,6 +22,7 @@ mod latest;
 mod load;
 mod observability;
 mod offline;
+mod offsets;
 mod permanent;
 mod poison;
 mod ports;

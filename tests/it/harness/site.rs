@@ -1,6 +1,6 @@
 //! Where a test works: a broker, topics that no other test has, and the settings that lead there.
 
-use std::sync::RwLockReadGuard;
+use std::{path::Path, sync::RwLockReadGuard};
 
 use pipeline::broker::LocalCluster;
 
@@ -139,6 +139,11 @@ impl Site {
     /// `pipeline` with these arguments and its settings, run to its end: exit code, standard output and error.
     pub fn pipeline(&self, arguments: &[&str]) -> (i32, String, String) {
         finish(&mut command(&self.entrance, arguments, &self.settings, &self.variables))
+    }
+
+    /// The same in that folder.
+    pub fn pipeline_in(&self, folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+        finish(command(&self.entrance, arguments, &self.settings, &self.variables).current_dir(folder))
     }
 
     /// Creates the topic of the requests, and sends some there.
