@@ -10,7 +10,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::super::{run::progress_of, signals::Signals, supervise::Supervised};
-use super::{Failure, Letters, stdout, text};
+use super::{Failure, Filters, Letters, class, show, stdout, text};
 use crate::{
     config::{
         Guarantee, Large, Limits, Order, Pipeline, Property, Retries, Sink, SinkRoute, Source, Step,
@@ -18,28 +18,56 @@ use crate::{
     },
     engine::Machine,
     format::Format,
-    kafka::{settings, verify::committed},
-    operator::{Operator, Replay, Replayed},
+    kafka::{
+        settings,
+        verify::{Seen, committed},
+    },
+    operator::{LetterFilter, Operator, Replay, Replayed},
     record::error,
     telemetry::announce,
 };
 
 /// Which dead letters, and how.
 pub struct Wanted {
-    pub class: String,
+    pub filter: LetterFilter,
+    /// The times that were given as so long ago, as a replay takes them.
+    pub moving: String,
     pub rate: Option<u32>,
     pub most: u32,
     pub dry_run: bool,
 }
 
+/// How many examples a dry run shows.
+const EXAMPLES: usize = 3;
+
 /// What there is to replay.
 #[derive(Default)]
 struct Found {
-    /// How many records go to each topic.
-    sent: BTreeMap<String, u64>,
+    /// How many records of each class go to each topic.
+    sent: BTreeMap<(String, String), u64>,
+    /// The first of them.
+    examples: Vec<Seen>,
     elsewhere: u64,
     cut: u64,
     too_often: u64,
+}
+
+/// Which dead letters are to be replayed.
+///
+/// # Errors
+/// The same command would mean others at its next start, or nothing says which.
+pub fn filter(filters: &Filters, pipeline: &Pipeline, dry_run: bool) -> Result<LetterFilter, Failure> {
+    if filters.is_empty() {
+        let reason = "say which dead letters are to be replayed, such as --class not-json; all of them are --when true";
+        return Err(Failure::Usage(reason.to_owned()));
+    }
+    let moving = filters.moving_times();
+    if !moving.is_empty() && !dry_run {
+        return Err(Failure::Usage(format!(
+            "a replay that was interrupted is found again by its filter, and a time that is so long ago is another one at each start: write {moving}"
+        )));
+    }
+    filters.of(pipeline)
 }
 
 impl Wanted {
@@ -49,16 +77,19 @@ impl Wanted {
     /// No broker answers, or it refuses.
     pub fn replay(self, letters: &Letters<'_>) -> Result<(), Failure> {
         let pipeline = letters.pipeline;
-        let group = format!("{}-replay-{}", pipeline.source.group, self.class);
+        // Each filter has a position of its own: behind it is also what the filter has passed over, and another one may want that.
+        let group = format!("{}-replay-{}", pipeline.source.group, self.filter.name());
         let topics = sources(letters)?;
-        let operator = Replay { class: self.class.clone(), topics, most: self.most };
+        let operator = Replay { filter: self.filter, topics, most: self.most };
         let found = find(letters, &group, &operator)?;
-        stdout(&found.said(&self, pipeline))?;
-        if self.dry_run || found.sent.is_empty() {
+        stdout(&found.said(self.most, pipeline))?;
+        if self.dry_run {
+            return stdout(&found.dry(&self.moving));
+        }
+        if found.sent.is_empty() {
             return Ok(());
         }
-        let (topic, class) = (&pipeline.dead_letters, &self.class);
-        announce(&format!("replaying the class {class} of {topic}, as the group {group}"));
+        announce(&format!("replaying from {}, as the group {group}", pipeline.dead_letters));
         let replayed = pipeline_of(letters, group, operator, self.rate);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
@@ -93,7 +124,7 @@ fn sources(letters: &Letters<'_>) -> Result<Vec<String>, Failure> {
         return Ok(source.names());
     }
     let (reads, mut topics) = (source.reads(), BTreeSet::new());
-    letters.read(|letter| {
+    letters.read(&LetterFilter::default(), |letter| {
         let topic = text(&letter.record, error::TOPIC);
         if reads(&topic) {
             topics.insert(topic);
@@ -111,44 +142,58 @@ fn find(letters: &Letters<'_>, group: &str, operator: &Replay) -> Result<Found, 
     let pipeline = letters.pipeline;
     let done =
         committed(&settings::common(pipeline), group, &pipeline.dead_letters).map_err(Failure::failed)?;
-    letters.read(|letter| {
+    letters.read(&operator.filter, |letter| {
         if done.get(&letter.partition).is_some_and(|done| letter.offset < *done) {
             return;
         }
         match operator.of(&letter.record) {
             Replayed::Sent(record) => {
-                *found.sent.entry(operator.topics[usize::from(record.to.0)].clone()).or_default() += 1;
+                let topic = operator.topics[usize::from(record.to.0)].clone();
+                *found.sent.entry((topic, class(&letter.record))).or_default() += 1;
+                if found.examples.len() < EXAMPLES {
+                    found.examples.push(letter);
+                }
             }
             Replayed::Elsewhere => found.elsewhere += 1,
             Replayed::Cut => found.cut += 1,
             Replayed::TooOften => found.too_often += 1,
-            Replayed::Other => {}
         }
     })?;
     Ok(found)
 }
 
 impl Found {
-    fn said(&self, wanted: &Wanted, pipeline: &Pipeline) -> String {
-        let (class, letters) = (&wanted.class, &pipeline.dead_letters);
+    fn said(&self, most: u32, pipeline: &Pipeline) -> String {
+        let letters = &pipeline.dead_letters;
         let mut lines = Vec::new();
-        for (topic, count) in &self.sent {
+        for ((topic, class), count) in &self.sent {
             lines.push(format!("{count} of the class {class} in {letters} can go to {topic} again"));
         }
         if self.sent.is_empty() {
-            lines.push(format!("nothing of the class {class} in {letters} is left to replay"));
+            lines.push(format!("nothing that matches in {letters} is left to replay"));
         }
         let staying = [
             (self.elsewhere, "came from a topic that the pipeline does not read".to_owned()),
             (self.cut, "were cut to fit the dead-letter topic: the whole records are in the source topic, if it still has them".to_owned()),
-            (self.too_often, format!("were replayed {} times before (--most)", wanted.most)),
+            (self.too_often, format!("were replayed {most} times before (--most)")),
         ];
         let staying = staying.iter().filter(|(count, _)| *count > 0);
         lines.extend(staying.map(|(count, why)| format!("{count} more stay: they {why}")));
-        if wanted.dry_run && !self.sent.is_empty() {
-            lines.push("a dry run: nothing is sent".to_owned());
-        }
         lines.join("\n") + "\n"
+    }
+
+    /// What a dry run says beyond that.
+    fn dry(&self, moving: &str) -> String {
+        let mut said = String::new();
+        if !self.examples.is_empty() {
+            said.push_str("\nsuch as:\n");
+            said.extend(self.examples.iter().map(show));
+        }
+        said.push_str("\na dry run: nothing is sent");
+        if !moving.is_empty() {
+            said.push_str(&format!("; without --dry-run write {moving}, which is the same at each start"));
+        }
+        said + "\n"
     }
 }
 
