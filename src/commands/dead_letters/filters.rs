@@ -11,7 +11,7 @@ use crate::{
     operator::{LetterCondition, LetterFilter},
 };
 
-/// Which dead letters; all that is given must hold.
+/// Which dead letters; all that is given must hold. Last in a command: what came behind would have the same heading in its help.
 #[derive(Args, Clone, Default, Debug)]
 #[command(next_help_heading = "Which dead letters (all that is given must hold)")]
 pub struct Filters {

@@ -41,16 +41,16 @@ What there is, then what is wrong with one class of it, then its way back:
 
 const REPLAY: &str = "\
 Mend what was wrong first: the file, the service, or the workers' program. Then, of one class:
-  pipeline dead-letters replay orders.toml --class not-json --dry-run    what would be sent
-  pipeline dead-letters replay orders.toml --class not-json              sends it; again, if it was interrupted
+  pipeline dead-letters replay orders.toml --class not-json --dry-run   what would be sent
+  pipeline dead-letters replay orders.toml --class not-json             sends it
 
 Only some of it:
-  ... replay orders.toml --class refused-by-service --since 2026-01-31T12:00:00Z --until 2026-01-31T13:00:00Z
-  ... replay orders.toml --class expression-failed --when 'has(value.amount) && value.amount > 100'
-  ... replay orders.toml --header pipeline.error.topic=orders --key customer-7
-What failed again three times stays; to send it once more:
-  ... replay orders.toml --class not-json --header pipeline.replays=3 --most 4
-All: --when true. Not too fast for what comes behind: --rate 500.";
+  ... --class refused-by-service --since 2026-01-31T12:00:00Z --until 2026-01-31T13:00:00Z
+  ... --class expression-failed --when 'has(value.amount) && value.amount > 100'
+  ... --header pipeline.error.topic=orders --key customer-7
+What has failed again three times stays. To send it once more:
+  ... --class not-json --header pipeline.replays=3 --most 4
+All: --when true. Slowly, for the sake of what comes behind: --rate 500.";
 
 /// Show a pipeline's dead letters, and send them to their source topics again
 #[derive(Args, Debug)]
@@ -68,9 +68,9 @@ enum Action {
         #[arg(value_name = "FILE")]
         file: String,
         #[command(flatten)]
-        filters: Filters,
-        #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        filters: Filters,
     },
     /// Show dead letters with key, value and what was wrong, the last ones at the end
     Show {
@@ -81,9 +81,9 @@ enum Action {
         #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
         count: u32,
         #[command(flatten)]
-        filters: Filters,
-        #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        filters: Filters,
     },
     /// Send records to their source topics again, each once
     ///
@@ -105,9 +105,9 @@ enum Action {
         #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
         most: u32,
         #[command(flatten)]
-        filters: Filters,
-        #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        filters: Filters,
     },
 }
 

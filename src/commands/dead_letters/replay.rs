@@ -5,8 +5,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
+use indicatif::ProgressStyle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{run::progress_of, signals::Signals, supervise::Supervised};
@@ -24,7 +26,7 @@ use crate::{
     },
     operator::{LetterFilter, Operator, Replay, Replayed},
     record::error,
-    telemetry::announce,
+    telemetry::{Progress, announce, status_line},
 };
 
 /// Which dead letters, and how.
@@ -37,6 +39,9 @@ pub struct Wanted {
     pub dry_run: bool,
 }
 
+/// The bar, and how often it moves.
+const BAR: &str = "{wide_bar:.cyan/dim} {human_pos} of {human_len} · {per_sec} · {eta} left";
+const REFRESH: Duration = Duration::from_millis(200);
 /// How many examples a dry run shows.
 const EXAMPLES: usize = 3;
 
@@ -81,7 +86,8 @@ impl Wanted {
         let group = format!("{}-replay-{}", pipeline.source.group, self.filter.name());
         let topics = sources(letters)?;
         let operator = Replay { filter: self.filter, topics, most: self.most };
-        let found = find(letters, &group, &operator)?;
+        let began = position(letters, &group)?;
+        let found = find(letters, &began, &operator)?;
         stdout(&found.said(self.most, pipeline))?;
         if self.dry_run {
             return stdout(&found.dry(&self.moving));
@@ -90,30 +96,106 @@ impl Wanted {
             return Ok(());
         }
         announce(&format!("replaying from {}, as the group {group}", pipeline.dead_letters));
-        let replayed = pipeline_of(letters, group, operator, self.rate);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let result = runtime.block_on(async move {
-            let signals = Signals::catch();
-            tokio::spawn(signals.stop(
-                stop.clone(),
-                "what is under way comes to its end",
-                "what was under way is done again by the next replay",
-            ));
-            let progress = progress_of(&replayed);
-            let machine = Machine::new().map_err(Failure::failed)?;
-            Supervised { pipeline: replayed, machine, progress, drain: true }.run(stop).await
-        });
-        runtime.shutdown_background();
-        result?;
-        let said = if stopped.is_cancelled() {
-            "stopped before the end; the next replay goes on there"
-        } else {
-            "done"
+        let operator = Arc::new(operator);
+        let replayed = pipeline_of(letters, group.clone(), operator.clone(), self.rate);
+        let stopped = run(replayed, found.sent.values().sum())?;
+        let ended = position(letters, &group)?;
+        let counts = Ended::between(letters, &began, &ended, &operator)?;
+        let how = match (stopped, counts.left) {
+            (true, _) => "stopped before the end; the same command goes on there",
+            (false, 0) => "done",
+            // It has come meanwhile, or another replay by this filter had its partition when this one began.
+            (false, _) => "some is left; the same command goes on there",
         };
-        stdout(&format!("{said}\n"))
+        stdout(&format!("{how}: {}\n", counts.said()))
+    }
+}
+
+/// Runs until all is replayed, or somebody stops it; says which. `all` is how many records there are to be sent.
+fn run(pipeline: Pipeline, all: u64) -> Result<bool, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let result = runtime.block_on(async move {
+        let signals = Signals::catch();
+        tokio::spawn(signals.stop(
+            stop.clone(),
+            "what is under way comes to its end",
+            "what was under way is done again by the next replay",
+        ));
+        let progress = progress_of(&pipeline);
+        tokio::spawn(show_bar(progress.clone(), all));
+        let machine = Machine::new().map_err(Failure::failed)?;
+        Supervised { pipeline, machine, progress, drain: true }.run(stop).await
+    });
+    if let Some(bar) = status_line() {
+        bar.finish_and_clear();
+    }
+    runtime.shutdown_background();
+    result.map(|()| stopped.is_cancelled())
+}
+
+/// Shows how many are sent, forever; does nothing without a terminal.
+async fn show_bar(progress: Arc<Progress>, all: u64) {
+    let Some(bar) = status_line() else { return };
+    bar.set_length(all);
+    if let Ok(style) = ProgressStyle::with_template(BAR) {
+        bar.set_style(style);
+    }
+    loop {
+        // What a transaction that was aborted has sent is sent again, and counts twice here.
+        bar.set_position(progress.records_out().min(all));
+        tokio::time::sleep(REFRESH).await;
+    }
+}
+
+/// Up to where the letters of each partition are done.
+type Position = BTreeMap<i32, i64>;
+
+fn position(letters: &Letters<'_>, group: &str) -> Result<Position, Failure> {
+    if !letters.is_there {
+        return Ok(Position::new());
+    }
+    let pipeline = letters.pipeline;
+    committed(&settings::common(pipeline), group, &pipeline.dead_letters).map_err(Failure::failed)
+}
+
+fn is_done(position: &Position, letter: &Seen) -> bool {
+    position.get(&letter.partition).is_some_and(|done| letter.offset < *done)
+}
+
+/// What a replay has done, as the broker has it: this process may have sent some of it twice, of which only one counts.
+#[derive(Default)]
+struct Ended {
+    replayed: u64,
+    too_often: u64,
+    left: u64,
+}
+
+impl Ended {
+    fn between(
+        letters: &Letters<'_>,
+        began: &Position,
+        ended: &Position,
+        operator: &Replay,
+    ) -> Result<Ended, Failure> {
+        let mut counts = Ended::default();
+        letters.read(&operator.filter, |letter| match operator.of(&letter.record) {
+            _ if is_done(began, &letter) => {}
+            Replayed::TooOften => counts.too_often += 1,
+            Replayed::Sent(_) if is_done(ended, &letter) => counts.replayed += 1,
+            Replayed::Sent(_) => counts.left += 1,
+            Replayed::Elsewhere | Replayed::Cut => {}
+        })?;
+        Ok(counts)
+    }
+
+    fn said(&self) -> String {
+        let Ended { replayed, too_often, left } = self;
+        format!(
+            "{replayed} replayed, {too_often} skipped as they were replayed too often (--most), {left} left"
+        )
     }
 }
 
@@ -133,17 +215,11 @@ fn sources(letters: &Letters<'_>) -> Result<Vec<String>, Failure> {
     Ok(topics.into_iter().collect())
 }
 
-/// What a replay would do now.
-fn find(letters: &Letters<'_>, group: &str, operator: &Replay) -> Result<Found, Failure> {
+/// What a replay would do that goes on there.
+fn find(letters: &Letters<'_>, began: &Position, operator: &Replay) -> Result<Found, Failure> {
     let mut found = Found::default();
-    if !letters.is_there {
-        return Ok(found);
-    }
-    let pipeline = letters.pipeline;
-    let done =
-        committed(&settings::common(pipeline), group, &pipeline.dead_letters).map_err(Failure::failed)?;
     letters.read(&operator.filter, |letter| {
-        if done.get(&letter.partition).is_some_and(|done| letter.offset < *done) {
+        if is_done(began, &letter) {
             return;
         }
         match operator.of(&letter.record) {
@@ -198,7 +274,7 @@ impl Found {
 }
 
 /// The pipeline that replays.
-fn pipeline_of(letters: &Letters<'_>, group: String, operator: Replay, rate: Option<u32>) -> Pipeline {
+fn pipeline_of(letters: &Letters<'_>, group: String, operator: Arc<Replay>, rate: Option<u32>) -> Pipeline {
     let pipeline = letters.pipeline;
     // Whatever the file says: there is no position yet at the first replay, and none of the letters may be passed over.
     let mut kafka = pipeline.source.kafka.clone();
@@ -246,12 +322,22 @@ fn pipeline_of(letters: &Letters<'_>, group: String, operator: Replay, rate: Opt
             name: "replay".to_owned(),
             kind: "replay",
             settings: Vec::new(),
-            operator: Arc::new(operator) as Arc<dyn Operator>,
+            operator: operator as Arc<dyn Operator>,
         }],
         limits: Limits { rate, ..pipeline.limits.clone() },
         scale: pipeline.scale,
         retries: Retries { topics: Vec::new(), ..pipeline.retries.clone() },
         tests: Vec::new(),
         ..pipeline.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_can_be_drawn() {
+        assert!(ProgressStyle::with_template(BAR).is_ok());
     }
 }
