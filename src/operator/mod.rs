@@ -20,6 +20,7 @@ mod identity;
 mod intake;
 mod key;
 mod keys;
+mod letter_filter;
 mod line;
 mod map;
 mod number;
@@ -44,6 +45,7 @@ pub use factorial::Factorial;
 pub use filter::Filter;
 pub use identity::Identity;
 pub use intake::Intake;
+pub use letter_filter::{LetterCondition, LetterFilter};
 #[cfg_attr(not(internals), doc(hidden))]
 pub use record_id::RecordId;
 pub use registry::Configured;

@@ -1,15 +1,15 @@
 //! Sends dead letters to the topics that their records came from: the operator of `pipeline dead-letters replay`.
 
-use super::{Operator, OperatorError, Output};
+use super::{Cost, LetterFilter, Operator, OperatorError, Output, evaluate::cost};
 use crate::record::{REPLAYS, Record, ResultTopic, error};
 
-/// Makes the record again that a dead letter was, for the result topic of the same place as its topic has here. Letters of other classes
-/// are passed over, and so are those that cannot be replayed: see [`Replay::of`].
+/// Makes the record again that a dead letter was, for the result topic of the same place as its topic has here. Letters that
+/// are not meant are passed over, and so are those that cannot be replayed: see [`Replay::of`].
 #[cfg_attr(not(internals), doc(hidden))]
 #[derive(Debug)]
 pub struct Replay {
-    /// The class of the letters.
-    pub class: String,
+    /// Which letters are meant.
+    pub filter: LetterFilter,
     /// The topics that records came from.
     pub topics: Vec<String>,
     /// How often a record is replayed at most.
@@ -22,8 +22,6 @@ pub struct Replay {
 pub enum Replayed {
     /// It is sent to its topic.
     Sent(Record),
-    /// It has another class.
-    Other,
     /// Its topic is none of those.
     Elsewhere,
     /// It was cut to fit the dead-letter topic.
@@ -33,12 +31,9 @@ pub enum Replayed {
 }
 
 impl Replay {
-    /// What becomes of a dead letter.
+    /// What becomes of a dead letter that is meant.
     pub fn of(&self, letter: &Record) -> Replayed {
         let mut headers = letter.headers.clone();
-        if headers.text(error::CLASS) != Some(&self.class) {
-            return Replayed::Other;
-        }
         let topic = headers.text(error::TOPIC);
         let Some(place) = self.topics.iter().position(|own| Some(own.as_str()) == topic) else {
             return Replayed::Elsewhere;
@@ -58,8 +53,14 @@ impl Replay {
 }
 
 impl Operator for Replay {
+    fn cost(&self, record: &Record) -> Cost {
+        cost(record)
+    }
+
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
-        if let Replayed::Sent(record) = self.of(&record) {
+        if self.filter.takes(&record)?
+            && let Replayed::Sent(record) = self.of(&record)
+        {
             out.push(record);
         }
         Ok(())
@@ -81,7 +82,8 @@ mod tests {
     }
 
     fn replay() -> Replay {
-        Replay { class: "bad".to_owned(), topics: vec!["a".to_owned(), "b".to_owned()], most: 2 }
+        let filter = LetterFilter { class: Some("bad".to_owned()), ..LetterFilter::default() };
+        Replay { filter, topics: vec!["a".to_owned(), "b".to_owned()], most: 2 }
     }
 
     #[test]
@@ -105,8 +107,13 @@ mod tests {
     fn other_letters_stay_where_they_are() {
         let (class, topic) = (("pipeline.error.class", "bad"), ("pipeline.error.topic", "a"));
         let of = |headers: &[(&str, &'static str)]| replay().of(&letter(headers));
-        assert_eq!(of(&[("pipeline.error.class", "good"), topic]), Replayed::Other);
-        assert_eq!(of(&[]), Replayed::Other);
+        let sent = |headers: &[(&str, &'static str)]| {
+            let mut out = Output::default();
+            replay().apply(letter(headers), &mut out).unwrap();
+            out.drain().count()
+        };
+        assert_eq!(sent(&[("pipeline.error.class", "good"), topic]), 0);
+        assert_eq!((sent(&[]), sent(&[class, topic])), (0, 1));
         assert_eq!(of(&[class, ("pipeline.error.topic", "c")]), Replayed::Elsewhere);
         assert_eq!(of(&[class]), Replayed::Elsewhere);
         assert_eq!(of(&[class, topic, ("pipeline.error.cut", "it was cut")]), Replayed::Cut);

@@ -65,15 +65,34 @@ pub fn dead_letters_document() -> String {
          ```sh\n\
          pipeline dead-letters list orders.toml                       # how many of each class, with an example\n\
          pipeline dead-letters show orders.toml --class not-json      # key, value, and what was wrong\n\
-         pipeline dead-letters replay orders.toml --class not-json --dry-run\n\
-         pipeline dead-letters replay orders.toml --class not-json\n\
+         pipeline dead-letters replay orders.toml --class not-json --dry-run    # what would be sent, with examples\n\
+         pipeline dead-letters replay orders.toml --class not-json    # once what was wrong is mended\n\
          ```\n\n\
-         Once what was wrong is mended, a replay sends the records of one class to their source topics again: key, value, \
-         timestamp and headers\nas they were, with the header `pipeline.replays`, which counts; each goes to the partition that Java's clients choose for its key. Records and position are in \
-         one transaction (the embedded broker has none), so\na replay that is interrupted goes on where it was, and a later \
-         one sends only what has come since: the position is that of the consumer group\n`GROUP-replay-CLASS`. What was \
-         replayed three times (`--most`), and what was cut to fit the topic, stays. Nothing is taken out of the dead-letter\n\
-         topic: its retention does that.\n\n\
+         A replay sends records to their source topics again: key, value, timestamp and headers as they were, with the header\n\
+         `pipeline.replays`, which counts; each goes to the partition that Java's clients choose for its key. It ends with how many were\n\
+         replayed, and how many are left. `--rate` says how many letters are read in a second. Nothing is taken out of the\n\
+         dead-letter topic: its retention does that.\n\n\
+         ### Which\n\n\
+         `list`, `show` and `replay` have the same filters. All that are given must hold.\n\n\
+         | filter | which dead letters |\n|---|---|\n\
+         | `--class not-json` | Those of this class. |\n\
+         | `--since TIME`, `--until TIME` | Those whose records' own timestamps are at this time or later, or are earlier: `2026-01-31T12:00:00Z`, or `2h` ago. |\n\
+         | `--key TEXT` | Those with exactly this key. |\n\
+         | `--header NAME=VALUE` | Those with this header; those of the table above count too: `pipeline.error.topic=orders`. It may be given several times. |\n\
+         | `--when EXPRESSION` | Those for whose records the [expression](expressions.md) holds, as they were in their source topic, in its format. A record that cannot be read, or of which the expression has no result, does not match: with `!` before it, neither. |\n\n\
+         ### What holds\n\n\
+         - Records and position are in one transaction (the embedded broker has none). The same command goes on where it was interrupted, and\n  \
+         later sends only what has come since: none is sent twice by one filter, as long as the broker knows the position. That\n  \
+         is seven days after the last replay, unless `offsets.retention.minutes` says another time: later, say `--since` too.\n\
+         - Each filter has a position of its own, that of the consumer group `GROUP-replay-CLASS`; where more is given than a class, a hash\n  \
+         of it all is behind that. So nothing is lost because another filter has passed over it. But filters know nothing of each\n  \
+         other: what matches two of them is sent by both.\n\
+         - So a replay takes no `2h`, which would be another filter at each start. The error, and a dry run, say the time to write.\n\
+         - What was replayed three times (`--most`) is skipped. `--header pipeline.replays=3 --most 4` sends that once more, and nothing else.\n\
+         - What was cut to fit the topic, or came from a topic that the pipeline does not read, is skipped. The position goes past it\n  \
+         too: once the pipeline reads that topic, `--header pipeline.error.topic=TOPIC` finds it.\n\
+         - What a filter's expression did not match stays unmatched for this filter. Where the source has another format now, it is another\n  \
+         filter; another schema makes none.\n\n\
          <!-- Made from `src/record/classes.rs` and `names.rs`: `UPDATE=1 cargo test --lib dead_letters_document` -->\n",
         rows(CLASSES),
         rows(super::error::HEADERS),

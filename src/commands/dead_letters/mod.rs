@@ -1,5 +1,6 @@
 //! `pipeline dead-letters`: what is in a pipeline's dead-letter topic, and its way back.
 
+mod filters;
 mod replay;
 
 use std::{
@@ -7,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
 use clap::{Args, Subcommand, value_parser};
 
 use super::{
@@ -21,17 +21,40 @@ use crate::{
         Admin, settings,
         verify::{Isolation, Seen, read_to_end},
     },
+    operator::LetterFilter,
     record::{Record, error},
     telemetry::init_logging,
 };
+use filters::{Filters, rfc3339};
 
 /// How long reading the topic may take.
 const TO_THE_END: Duration = Duration::from_secs(600);
 /// How much of a key or a value is shown, in characters.
 const SHOWN: usize = 300;
 
+const STEPS: &str = "\
+What there is, then what is wrong with one class of it, then its way back:
+  pipeline dead-letters list orders.toml
+  pipeline dead-letters show orders.toml --class not-json
+  pipeline dead-letters replay orders.toml --class not-json --dry-run
+  pipeline dead-letters replay orders.toml --class not-json";
+
+const REPLAY: &str = "\
+Mend what was wrong first: the file, the service, or the workers' program. Then, of one class:
+  pipeline dead-letters replay orders.toml --class not-json --dry-run   what would be sent
+  pipeline dead-letters replay orders.toml --class not-json             sends it
+
+Only some of it:
+  ... --class refused-by-service --since 2026-01-31T12:00:00Z --until 2026-01-31T13:00:00Z
+  ... --class expression-failed --when 'has(value.amount) && value.amount > 100'
+  ... --header pipeline.error.topic=orders --key customer-7
+What has failed again three times stays. To send it once more:
+  ... --class not-json --header pipeline.replays=3 --most 4
+All: --when true. Slowly, for the sake of what comes behind: --rate 500.";
+
 /// Show a pipeline's dead letters, and send them to their source topics again
 #[derive(Args, Debug)]
+#[command(after_help = STEPS)]
 pub struct DeadLetters {
     #[command(subcommand)]
     action: Action,
@@ -46,34 +69,33 @@ enum Action {
         file: String,
         #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        filters: Filters,
     },
     /// Show dead letters with key, value and what was wrong, the last ones at the end
     Show {
         /// A file as given, in pipelines/, or built in, such as factorial.toml
         #[arg(value_name = "FILE")]
         file: String,
-        /// Only those of this class
-        #[arg(long)]
-        class: Option<String>,
         /// How many of the last ones are shown
         #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
         count: u32,
         #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        filters: Filters,
     },
-    /// Send the records of one class to their source topics again, each once
+    /// Send records to their source topics again, each once
     ///
-    /// What was sent is remembered in the consumer group GROUP-replay-CLASS, in one transaction with the records: a replay that is
-    /// interrupted goes on where it was, and a later one sends only what has come since. Key, value, timestamp and headers are those
-    /// that the record had; the header `pipeline.replays` counts.
+    /// Key, value, timestamp and headers are those that the record had; the header `pipeline.replays` counts. How far a replay came is
+    /// remembered in one transaction with the records, for each filter on its own: the same command goes on where it was
+    /// interrupted, and later sends only what has come since. Another filter knows nothing of that, and sends what matches it.
+    #[command(after_help = REPLAY)]
     Replay {
         /// A file as given, in pipelines/, or built in, such as factorial.toml
         #[arg(value_name = "FILE")]
         file: String,
-        /// The class
-        #[arg(long)]
-        class: String,
-        /// Only say how many there are; send nothing
+        /// Only say how many there are, with examples; send nothing
         #[arg(long)]
         dry_run: bool,
         /// How many dead letters are read in a second at most
@@ -84,6 +106,8 @@ enum Action {
         most: u32,
         #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        filters: Filters,
     },
 }
 
@@ -94,37 +118,37 @@ impl DeadLetters {
     /// No broker answers, or it refuses.
     pub fn run(self) -> Result<(), Failure> {
         match self.action {
-            Action::List { file, overrides } => {
+            Action::List { file, filters, overrides } => {
                 let pipeline = load_pipeline(&file, &overrides)?;
                 let mut classes: BTreeMap<String, Class> = BTreeMap::new();
-                let mut all = 0;
-                Letters::of(&pipeline)?.read(|letter| {
-                    all += 1;
-                    classes.entry(text(&letter.record, error::CLASS)).or_default().add(letter);
+                Letters::of(&pipeline)?.read(&filters.of(&pipeline)?, |letter| {
+                    classes.entry(class(&letter.record)).or_default().add(letter);
                 })?;
-                stdout(&list(&pipeline, &file, all, classes))
+                if classes.is_empty() {
+                    return stdout(&none(&filters, &pipeline));
+                }
+                stdout(&list(&pipeline, &file, classes))
             }
-            Action::Show { file, class, count, overrides } => {
+            Action::Show { file, filters, count, overrides } => {
                 let pipeline = load_pipeline(&file, &overrides)?;
                 let mut last = VecDeque::new();
-                Letters::of(&pipeline)?.read(|letter| {
-                    if class.as_ref().is_none_or(|class| *class == text(&letter.record, error::CLASS)) {
-                        last.push_back(letter);
-                        if last.len() > count as usize {
-                            last.pop_front();
-                        }
+                Letters::of(&pipeline)?.read(&filters.of(&pipeline)?, |letter| {
+                    last.push_back(letter);
+                    if last.len() > count as usize {
+                        last.pop_front();
                     }
                 })?;
                 if last.is_empty() {
-                    let class = class.map_or_else(String::new, |class| format!(" of the class {class}"));
-                    return stdout(&format!("there is no dead letter{class} in {}\n", pipeline.dead_letters));
+                    return stdout(&none(&filters, &pipeline));
                 }
                 stdout(&last.iter().map(show).collect::<String>())
             }
-            Action::Replay { file, class, dry_run, rate, most, overrides } => {
+            Action::Replay { file, filters, dry_run, rate, most, overrides } => {
                 let pipeline = load_pipeline(&file, &overrides)?;
+                let filter = replay::filter(&filters, &pipeline, dry_run)?;
                 init_logging();
-                replay::Wanted { class, rate, most, dry_run }.replay(&Letters::of(&pipeline)?)
+                replay::Wanted { filter, moving: filters.moving_times(), rate, most, dry_run }
+                    .replay(&Letters::of(&pipeline)?)
             }
         }
     }
@@ -145,14 +169,25 @@ impl<'a> Letters<'a> {
         Ok(Letters { pipeline, admin, is_there })
     }
 
-    /// Reads them all.
-    fn read(&self, each: impl FnMut(Seen)) -> Result<(), Failure> {
+    /// Reads those that are meant.
+    fn read(&self, filter: &LetterFilter, mut each: impl FnMut(Seen)) -> Result<(), Failure> {
         if !self.is_there {
             return Ok(());
         }
         let (config, topic) = (settings::common(self.pipeline), &self.pipeline.dead_letters);
-        let read = read_to_end(&config, topic, None, Isolation::Committed, TO_THE_END, each);
-        read.map(drop).map_err(Failure::failed)
+        let mut failed = None;
+        let read = read_to_end(&config, topic, None, Isolation::Committed, TO_THE_END, |letter| {
+            if failed.is_some() {
+                return;
+            }
+            match filter.takes(&letter.record) {
+                Ok(true) => each(letter),
+                Ok(false) => {}
+                Err(error) => failed = Some(error),
+            }
+        });
+        read.map_err(Failure::failed)?;
+        failed.map_or(Ok(()), |error| Err(Failure::failed(error)))
     }
 }
 
@@ -171,17 +206,19 @@ impl Class {
     }
 }
 
-fn list(pipeline: &Pipeline, file: &str, all: u64, classes: BTreeMap<String, Class>) -> String {
-    let topic = &pipeline.dead_letters;
-    if all == 0 {
-        return format!("there is no dead letter in {topic}\n");
-    }
+/// That there is none.
+fn none(filters: &Filters, pipeline: &Pipeline) -> String {
+    let which = if filters.is_empty() { "" } else { " that matches" };
+    format!("there is no dead letter{which} in {}\n", pipeline.dead_letters)
+}
+
+fn list(pipeline: &Pipeline, file: &str, classes: BTreeMap<String, Class>) -> String {
+    let (topic, all) = (&pipeline.dead_letters, classes.values().map(|class| class.count).sum::<u64>());
     let widest = classes.keys().map(String::len).max().unwrap_or_default();
     let mut lines = vec![format!("{}: {all} in {topic}", pipeline.name)];
     let mut classes: Vec<_> = classes.into_iter().collect();
     classes.sort_by_key(|(_, class)| std::cmp::Reverse(class.count));
     for (name, class) in classes {
-        let name = if name.is_empty() { "(no class)" } else { name.as_str() };
         let example =
             class.example.as_ref().map(|letter| short(&text(&letter.record, error::MESSAGE), SHOWN));
         lines.push(format!("{:>8}  {name:widest$}  {}", class.count, example.unwrap_or_default()));
@@ -198,8 +235,7 @@ fn show(letter: &Seen) -> String {
         None => "(none)".to_owned(),
         Some(bytes) => short(&String::from_utf8_lossy(bytes), SHOWN),
     };
-    let when = record.timestamp.and_then(DateTime::from_timestamp_millis);
-    let when = when.map_or_else(String::new, |time| format!(", {}", time.to_rfc3339()));
+    let when = record.timestamp.map_or_else(String::new, |time| format!(", {}", rfc3339(time)));
     format!(
         "{topic}[{partition}] offset {offset}: {}: {}\n  from   {}[{}] offset {}{when}, attempts: {}\n  key    {}\n  value  {}\n",
         of(error::CLASS),
@@ -211,6 +247,12 @@ fn show(letter: &Seen) -> String {
         part(&record.key),
         part(&record.value),
     )
+}
+
+/// A dead letter's class.
+fn class(letter: &Record) -> String {
+    let class = text(letter, error::CLASS);
+    if class.is_empty() { "(no class)".to_owned() } else { class }
 }
 
 /// A header's text; empty where there is none.
