@@ -10,18 +10,16 @@ pub mod targets;
 /// The gateway without its clients and its server.
 #[path = "../../src/gateway"]
 pub mod gateway {
+    pub mod asked;
     pub mod trace;
-    // What its tests alone ask, nobody asks here.
-    #[cfg_attr(test, expect(dead_code))]
-    pub mod waiter;
 
     pub mod http {
         pub mod headers;
         pub mod questions;
     }
 
+    pub use asked::{Failure, Question};
     pub use trace::Trace;
-    pub use waiter::{Failure, Question};
 }
 
 #[path = "../../src/expression/mod.rs"]

@@ -37,7 +37,7 @@ mod topics;
 mod under_way;
 mod verify;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
 pub use failure::Failure;
 
@@ -128,6 +128,17 @@ impl CommandLine {
         end_spans();
         result
     }
+}
+
+/// Whether a person at the terminal says yes.
+fn confirmed(question: &str) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("{question} Say --yes, as there is no terminal to ask on")));
+    }
+    eprint!("\n{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// Prints to standard output. A reader that has gone, such as `head`, is no failure.

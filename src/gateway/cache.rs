@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use super::{Question, Reply};
+use crate::pieces::Place;
 
 /// What an entry costs besides question and value, in bytes.
 const ENTRY: u64 = 256;
@@ -57,7 +58,10 @@ fn size(question: &Question, reply: &Reply) -> u64 {
         Question::Number(_) => 0,
         Question::Value(value) => value.len(),
     };
-    let manifest = reply.pieces.as_ref().map_or(0, |manifest| ENTRY + 8 * manifest.all().len() as u64);
+    let manifest = reply.pieces.as_ref().map_or(0, |manifest| match &manifest.place {
+        Place::Topic(pieces) => ENTRY + 8 * pieces.pieces,
+        Place::Store { .. } => ENTRY,
+    });
     ENTRY + manifest + (question + reply.value.len()) as u64
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
     admin::{
         AdminClient, AdminOptions, ConfigResource, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
         TopicReplication,
@@ -272,6 +272,21 @@ impl Admin {
             Some(Err((_, code))) => Err(refused(KafkaError::AdminOp(code))),
             Some(Ok(_)) | None => Ok(()),
         }
+    }
+
+    /// Deletes the records of partitions before an offset each, as retention does. Blocks.
+    ///
+    /// # Errors
+    /// Where no broker answers, or it refuses.
+    pub fn delete_records(&self, topic: &str, before: &[(i32, i64)]) -> Result<(), AdminError> {
+        let refused = |error| self.refused("delete records of", topic, "DELETE", &error);
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in before {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(refused)?;
+        }
+        let deleted =
+            futures::executor::block_on(self.client.delete_records(&list, &options())).map_err(refused)?;
+        deleted.elements().iter().try_for_each(|element| element.error().map_err(refused))
     }
 
     /// Creates a topic at the embedded broker, which does so when a producer requests its metadata, with its

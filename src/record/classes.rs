@@ -71,9 +71,10 @@ pub fn dead_letters_document() -> String {
          A replay sends records to their source topics again: key, value, timestamp and headers as they were, with the header\n\
          `pipeline.replays`, which counts; each goes to the partition that Java's clients choose for its key. It ends with how many were\n\
          replayed, and how many are left. `--rate` says how many letters are read in a second. Nothing is taken out of the\n\
-         dead-letter topic: its retention does that.\n\n\
+         dead-letter topic: its retention does that, or `pipeline dead-letters drop orders.toml --until 7days`, which asks before. Kafka takes\n\
+         records out from a partition's beginning on, so what matches behind others stays, and is counted; `--dry-run` counts alone.\n\n\
          ### Which\n\n\
-         `list`, `show` and `replay` have the same filters. All that are given must hold.\n\n\
+         `list`, `show`, `replay` and `drop` have the same filters. All that are given must hold.\n\n\
          | filter | which dead letters |\n|---|---|\n\
          | `--class not-json` | Those of this class. |\n\
          | `--since TIME`, `--until TIME` | Those whose records' own timestamps are at this time or later, or are earlier: `2026-01-31T12:00:00Z`, or `2h` ago. |\n\

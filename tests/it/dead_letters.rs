@@ -190,6 +190,40 @@ fn a_filter_takes_what_matches_once_although_it_is_killed_and_loses_nothing_of_a
 }
 
 #[test]
+fn what_nobody_wants_is_taken_out_as_far_as_kafka_can() {
+    let site = Site::new("drop").with_topics(2);
+    create_topic(&site.servers, &site.dead_letters, 2, &[]);
+    let producer = Producer::existing(&site.servers, &site.source);
+    // In partition 0 the wanted one has unwanted ones before and behind it; in partition 1 there are unwanted ones alone.
+    for (partition, values) in [(0, vec!["x", "y", "50", "z"]), (1, vec!["a", "b"])] {
+        values.iter().for_each(|value| producer.send(value, Some(value.as_bytes()), Some(partition)));
+    }
+    producer.flush();
+    make_letters(&site, 6);
+    let left = || keys(&site.read(&site.dead_letters));
+    let all = left();
+    // In which partition a letter is, its key says; here all that counts is what is left.
+    let drop = |more: &[&str]| site.pipeline(&[&["dead-letters", "drop", "factorial.toml"], more].concat());
+    assert_eq!(drop(&["--yes"]).0, 2, "it does not say which");
+    let (code, said, _) = drop(&["--class", "not-a-number", "--dry-run"]);
+    assert!(code == 0 && said.contains("to be dropped"), "{said}");
+    let (code, _, stderr) = drop(&["--class", "not-a-number"]);
+    assert!(code == 2 && stderr.contains("Say --yes"), "{stderr}");
+    assert_eq!(left(), all, "nothing was dropped yet");
+    let (code, said, stderr) = drop(&["--class", "not-a-number", "--yes"]);
+    assert_eq!(code, 0, "{stderr}");
+    let dropped: usize = said.split("dropped ").last().unwrap().split(' ').next().unwrap().parse().unwrap();
+    let rest = left();
+    assert!(rest.contains("50") && rest.len() == 6 - dropped && dropped > 0, "{said}{rest:?}");
+    assert!(rest.is_subset(&all));
+    let (code, said, stderr) = drop(&["--when", "true", "--yes"]);
+    assert!(code == 0 && said.contains(&format!("dropped {} dead letters", rest.len())), "{said}{stderr}");
+    assert_eq!(left(), BTreeSet::new());
+    let (code, said, _) = drop(&["--when", "true", "--yes"]);
+    assert!(code == 0 && said.contains("no dead letter"), "{said}");
+}
+
+#[test]
 fn a_topic_that_is_not_there_has_no_dead_letters() {
     let site = Site::new("no-letters");
     for arguments in [&["list"][..], &["show", "--class", "x"], &["replay", "--class", "x"]] {

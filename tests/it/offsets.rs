@@ -76,7 +76,7 @@ fn a_group_goes_on_from_where_it_is_told_and_back_again() {
     assert!(code == 0 && stdout.contains("moved by"), "{stdout}");
     assert_eq!(shown(&site), before, "a dry run changes nothing");
     let (code, _, stderr) = reset(&site, &["--to", "earliest"]);
-    assert!(code == 2 && stderr.contains("say --yes"), "{stderr}");
+    assert!(code == 2 && stderr.contains("Say --yes"), "{stderr}");
     assert_eq!(reset(&site, &["--to", "sometime", "--yes"]).0, 2);
     assert_eq!(reset(&site, &["--to", "earliest", "--partitions", "7", "--yes"]).0, 1);
 

@@ -1,5 +1,6 @@
 //! `pipeline dead-letters`: what is in a pipeline's dead-letter topic, and its way back.
 
+mod drop;
 mod filters;
 mod replay;
 
@@ -109,7 +110,31 @@ enum Action {
         #[command(flatten)]
         filters: Filters,
     },
+    /// Take dead letters out of their topic that nobody wants any more
+    #[command(after_help = DROP)]
+    Drop {
+        /// A file as given, in pipelines/, or built in, such as factorial.toml
+        #[arg(value_name = "FILE")]
+        file: String,
+        /// Only say how many there are; drop nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask for confirmation; required without a terminal
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        overrides: Overrides,
+        #[command(flatten)]
+        filters: Filters,
+    },
 }
+
+const DROP: &str = "\
+What is older than a week, of all classes:
+  pipeline dead-letters drop orders.toml --until 7days --dry-run   what would be
+  pipeline dead-letters drop orders.toml --until 7days             asks, and drops it
+
+Kafka takes records out from a partition's beginning on. What matches behind others stays, and is counted.";
 
 impl DeadLetters {
     /// Executes the action.
@@ -150,6 +175,12 @@ impl DeadLetters {
                 replay::Wanted { filter, moving: filters.moving_times(), rate, most, dry_run }
                     .replay(&Letters::of(&pipeline)?)
             }
+            Action::Drop { file, filters, dry_run, yes, overrides } => {
+                let pipeline = load_pipeline(&file, &overrides)?;
+                let letters = Letters::of(&pipeline)?;
+                let filter = drop::filter(&filters, &letters)?;
+                drop::Unwanted { filter, dry_run, yes }.drop(&filters, &letters)
+            }
         }
     }
 }
@@ -171,6 +202,15 @@ impl<'a> Letters<'a> {
 
     /// Reads those that are meant.
     fn read(&self, filter: &LetterFilter, mut each: impl FnMut(Seen)) -> Result<(), Failure> {
+        self.look(filter, |letter, matches| {
+            if matches {
+                each(letter);
+            }
+        })
+    }
+
+    /// Reads all, and says of each whether it is meant.
+    fn look(&self, filter: &LetterFilter, mut each: impl FnMut(Seen, bool)) -> Result<(), Failure> {
         if !self.is_there {
             return Ok(());
         }
@@ -181,8 +221,7 @@ impl<'a> Letters<'a> {
                 return;
             }
             match filter.takes(&letter.record) {
-                Ok(true) => each(letter),
-                Ok(false) => {}
+                Ok(matches) => each(letter, matches),
                 Err(error) => failed = Some(error),
             }
         });

@@ -4,7 +4,7 @@ mod target;
 
 use std::{
     fs,
-    io::{self, BufRead, IsTerminal},
+    io::Write,
     path::PathBuf,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Failure,
+    Failure, confirmed,
     file::{Overrides, load_pipeline},
     stdout,
     topics::table,
@@ -151,7 +151,7 @@ impl Offsets {
                          pipeline, and try again"
                     )));
                 }
-                if !yes && !confirmed(name)? {
+                if !yes && !confirmed(&format!("have the group {name} go on from there?"))? {
                     return Err(Failure::Failed("nothing was changed".to_owned()));
                 }
                 let kept = keep(name, &changes)?;
@@ -251,19 +251,6 @@ fn keep(group: &str, changes: &[Change]) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(&kept).map_err(Failure::failed)?;
     let failed =
         |error| Failure::Failed(format!("nothing was changed, as {name} cannot be written: {error}"));
-    fs::File::create_new(&name)
-        .and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()))
-        .map_err(failed)?;
+    fs::File::create_new(&name).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
     Ok(name)
-}
-
-fn confirmed(group: &str) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() {
-        let sentence = "this changes where the group goes on: say --yes, as there is no terminal to ask on";
-        return Err(Failure::usage(sentence));
-    }
-    eprint!("\nhave the group {group} go on from there? [y/N] ");
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
