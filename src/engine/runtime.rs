@@ -1,7 +1,8 @@
 //! What the engine runs on: a clock, timers, randomness, and cores.
 
 use std::{
-    sync::{Arc, OnceLock},
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -53,7 +54,50 @@ pub struct Machine {
     pool: rayon::ThreadPool,
     /// For long work, once there is some: the threads of a pool would not take up other work before all parts of it are done. The
     /// system lets both have their turns.
-    long: OnceLock<Option<rayon::ThreadPool>>,
+    long: OnceLock<Option<Arc<Long>>>,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads of long work, which is begun only as there are threads for it: one that waits for a part of it would otherwise begin
+/// another one, and another, each with the memory that computing it takes.
+struct Long {
+    pool: rayon::ThreadPool,
+    /// How many are begun, and those that are not.
+    state: Mutex<(usize, VecDeque<Work>)>,
+}
+
+impl Long {
+    fn new() -> Option<Arc<Long>> {
+        Some(Arc::new(Long { pool: pool("long").ok()?, state: Mutex::default() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, (usize, VecDeque<Work>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(self: &Arc<Self>, work: Work) {
+        let (begun, waiting) = &mut *self.state();
+        waiting.push_back(work);
+        if *begun < self.pool.current_num_threads() {
+            *begun += 1;
+            self.begin();
+        }
+    }
+
+    /// Begins the one that has waited longest, and then the next.
+    fn begin(self: &Arc<Self>) {
+        let own = self.clone();
+        self.pool.spawn_fifo(move || {
+            let next = own.state().1.pop_front();
+            next.into_iter().for_each(|work| work());
+            let (begun, waiting) = &mut *own.state();
+            match waiting.is_empty() {
+                true => *begun -= 1,
+                false => own.begin(),
+            }
+        });
+    }
 }
 
 impl Machine {
@@ -107,9 +151,12 @@ impl Runtime for Machine {
         let long = match length {
             Length::Short => None,
             // Where its threads cannot be started, the others do it.
-            Length::Long => self.long.get_or_init(|| pool("long").ok()).as_ref(),
+            Length::Long => self.long.get_or_init(Long::new).as_ref(),
         };
-        long.unwrap_or(&self.pool).spawn_fifo(work);
+        match long {
+            Some(long) => long.add(work),
+            None => self.pool.spawn_fifo(work),
+        }
     }
 
     fn cores(&self) -> usize {
@@ -119,9 +166,37 @@ impl Runtime for Machine {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Barrier, mpsc};
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    };
 
     use super::*;
+
+    #[test]
+    fn no_more_long_work_is_begun_than_there_are_threads_and_all_is_done() {
+        let machine = Machine::new().unwrap();
+        let (begun, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (done, all) = mpsc::channel();
+        for number in 0..40 {
+            let (begun, most, done) = (begun.clone(), most.clone(), done.clone());
+            let work = Box::new(move || {
+                most.fetch_max(1 + begun.fetch_add(1, SeqCst), SeqCst);
+                // A thread that waits for its other part takes up what it finds.
+                let nap = || std::thread::sleep(Duration::from_millis(2));
+                rayon::join(|| rayon::join(nap, nap), || rayon::join(nap, nap));
+                begun.fetch_sub(1, SeqCst);
+                done.send(number).unwrap();
+            });
+            machine.compute(Length::Long, work);
+        }
+        drop(done);
+        let mut numbers: Vec<i32> = all.iter().collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+        assert!(most.load(SeqCst) <= machine.cores(), "{}", most.load(SeqCst));
+    }
 
     #[test]
     fn long_work_on_all_cores_does_not_hold_up_short_work() {
