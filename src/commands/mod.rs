@@ -135,7 +135,13 @@ fn confirmed(question: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format!("{question} Say --yes, as there is no terminal to ask on")));
     }
-    eprint!("\n{question} [y/N] ");
+    eprintln!();
+    asked(question)
+}
+
+/// The same, where it is known that somebody is there.
+fn asked(question: &str) -> Result<bool, Failure> {
+    eprint!("{question} [y/N] ");
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))

@@ -1,11 +1,11 @@
 //! `pipeline topics`.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 
 use clap::{Args, Subcommand, value_parser};
 
 use super::{
-    Failure,
+    Failure, asked,
     file::{Overrides, load_pipeline},
     stdout,
 };
@@ -179,10 +179,7 @@ fn confirm(admin: &Admin, topic: &TopicDescription) -> Result<bool, Failure> {
         records += next - first;
     }
     // Transaction markers have offsets too.
-    eprint!("Delete {} at {}, and up to {records} records in it? [y/N] ", topic.name, admin.servers());
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    asked(&format!("Delete {} at {}, and up to {records} records in it?", topic.name, admin.servers()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use pipeline::{
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Consumed, LIMIT, Producer, S3, Site, create_topic, eventually, python, records_within};
+use crate::harness::{
+    Consumed, LIMIT, Producer, S3, Site, Worker, create_topic, eventually, python, records_within,
+};
 
 /// A topic of the results that takes 20,000 bytes, and what it does not take in the store.
 fn site(test: &str, guarantee: &str, url: &str) -> Site {
@@ -27,6 +29,18 @@ fn object(record: &Consumed) -> Option<(String, u64)> {
     let manifest = Manifest::read(record.value.as_deref().unwrap()).unwrap();
     let Place::Store { object } = manifest.place else { panic!("{:?}", manifest.place) };
     Some((object, manifest.bytes))
+}
+
+/// The results, of which each request has one.
+fn one_each(site: &Site, asked: &BTreeMap<String, u32>, worker: &Worker) -> Vec<Consumed> {
+    let mut missing: Vec<&str> = asked.keys().map(String::as_str).collect();
+    let records = records_within(&site.servers, &site.sink, LIMIT, |record| {
+        missing.retain(|id| record.header("id") != Some(id));
+        missing.is_empty()
+    })
+    .unwrap_or_else(|| panic!("without a result: {missing:?}\n{}", worker.log()));
+    assert_eq!(records.len(), asked.len(), "one each");
+    records
 }
 
 #[test]
@@ -66,13 +80,7 @@ fn a_bucket_that_is_away_is_tried_again_and_nothing_is_lost_or_held_back_in_anot
         s3.stop();
     }
     s3.start();
-    let mut missing: Vec<&str> = asked.keys().map(String::as_str).collect();
-    let records = records_within(&site.servers, &site.sink, LIMIT, |record| {
-        missing.retain(|id| record.header("id") != Some(id));
-        missing.is_empty()
-    })
-    .unwrap_or_else(|| panic!("without a result: {missing:?}\n{}", worker.log()));
-    assert_eq!(records.len(), asked.len(), "one each");
+    let records = one_each(&site, &asked, &worker);
     let objects: BTreeMap<String, Vec<u8>> = s3
         .objects()
         .into_iter()
@@ -183,13 +191,7 @@ fn a_worker_killed_while_it_writes_leaves_no_record_that_names_what_is_not_there
         worker.kill();
     }
     let worker = start();
-    let mut missing: Vec<&str> = asked.keys().map(String::as_str).collect();
-    let records = records_within(&site.servers, &site.sink, LIMIT, |record| {
-        missing.retain(|id| record.header("id") != Some(id));
-        missing.is_empty()
-    })
-    .unwrap_or_else(|| panic!("without a result: {missing:?}\n{}", worker.log()));
-    assert_eq!(records.len(), asked.len(), "one each");
+    let records = one_each(&site, &asked, &worker);
     for record in &records {
         let n = asked[record.header("id").unwrap()];
         let right = format!("{n};{}", factorial_decimal(n));
