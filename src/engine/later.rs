@@ -148,6 +148,10 @@ impl Compute {
         outcome: &mut Outcome,
     ) {
         let (batch, retry) = (&held.batch, &self.retries.topics[waits.topic]);
+        // A copy is told from the one that it came from by its time.
+        let before = place(&self.retries.topics, &batch.partition.topic).and_then(|_| parked(batch, index));
+        let at = before.map_or(0, |(_, at)| at.saturating_add(1)).max(waits.at);
+        let waits = Waits { at, ..waits };
         let (partition, offset) = taken.place(batch, index);
         let (place, tried) = ((partition.clone(), offset), taken.tried);
         let record = of(taken, place, retry, waits.at);

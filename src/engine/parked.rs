@@ -2,6 +2,9 @@
 //!
 //! A record that comes behind one of its key that waits goes where that one is, and so on until it is the oldest: it never overtakes. All
 //! of this is of one partition: the retry topics' partitions of the same number have the same owner.
+//!
+//! Several lanes send to a retry topic, and take turns. So it may have a record before the older one that it waits behind, and what lies
+//! there in which order is known only once it was sent.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,7 +16,7 @@ use std::{
 };
 
 use super::{chunk::Chunk, later};
-use crate::record::{Batch, Offset};
+use crate::record::{Batch, Offset, Record, retry};
 
 /// About what a record takes, in bytes.
 const RECORD: u64 = 128;
@@ -32,7 +35,7 @@ struct State {
     /// By the hash of the key, and by the offset where each was read first. Two keys with one hash hold each other back.
     keys: HashMap<u64, BTreeMap<Offset, Copy>>,
     /// How many were ever sent or found.
-    number: u64,
+    sent: u64,
 }
 
 /// Where a record waits now.
@@ -48,8 +51,15 @@ pub struct Waits {
 #[derive(Clone, Copy, Debug)]
 struct Copy {
     waits: Waits,
-    /// Higher than that of any other that was sent before it.
-    number: u64,
+    /// Higher than that of any other that was sent before it; `None` where it is still to be sent.
+    number: Option<u64>,
+}
+
+impl Copy {
+    /// Whether it was sent, and before that one was.
+    fn is_before(&self, other: &Copy) -> bool {
+        self.number.zip(other.number).is_some_and(|(own, other)| own < other)
+    }
 }
 
 impl Parked {
@@ -71,8 +81,7 @@ impl Parked {
                 records.range(..first).next_back().map(|(first, copy)| (*first, *copy))
             {
                 // The records of a topic are done with in their order. What was sent there before this one was, or it is lost.
-                let is_past =
-                    topic == Some(copy.waits.topic) && own.is_some_and(|own| copy.number < own.number);
+                let is_past = topic == Some(copy.waits.topic) && own.is_some_and(|own| copy.is_before(&own));
                 if !is_past {
                     found = Some(copy.waits);
                     break;
@@ -83,11 +92,21 @@ impl Parked {
         found
     }
 
-    /// A record is sent to a retry topic, or was found there.
+    /// A record is to be sent to a retry topic.
     pub fn insert(&self, key: &[u8], first: Offset, waits: Waits) {
-        self.change(key, |records, number| {
-            *number += 1;
-            records.insert(first, Copy { waits, number: *number });
+        self.change(key, |records, _| {
+            records.insert(first, Copy { waits, number: None });
+        });
+    }
+
+    /// It is sent.
+    pub fn sent(&self, record: &Record) {
+        let (Some(key), Some(first)) = (&record.key, record.headers.number(retry::OFFSET)) else { return };
+        self.change(key, |records, sent| {
+            if let Some(copy) = records.get_mut(&Offset(first)) {
+                *sent += 1;
+                copy.number = Some(*sent);
+            }
         });
     }
 
@@ -103,7 +122,10 @@ impl Parked {
     /// A record was found in the retry topic of that place.
     pub fn find(&self, topic: usize, batch: &Batch, index: usize) {
         if let (Some(key), Some((first, at))) = (batch.key(index), later::parked(batch, index)) {
-            self.insert(&key, first, Waits { topic, at });
+            self.change(&key, |records, sent| {
+                *sent += 1;
+                records.insert(first, Copy { waits: Waits { topic, at }, number: Some(*sent) });
+            });
         }
     }
 
@@ -125,10 +147,10 @@ impl Parked {
     fn change(&self, key: &[u8], change: impl FnOnce(&mut BTreeMap<Offset, Copy>, &mut u64)) {
         let hash = self.hasher.hash_one(key);
         let mut state = self.lock();
-        let State { keys, number } = &mut *state;
+        let State { keys, sent } = &mut *state;
         let records = keys.entry(hash).or_default();
         let before = records.len();
-        change(records, number);
+        change(records, sent);
         let after = records.len();
         if after == 0 {
             keys.remove(&hash);
@@ -144,9 +166,17 @@ impl Parked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Headers;
 
     fn waits(topic: usize, at: u64) -> Waits {
         Waits { topic, at }
+    }
+
+    /// The record of that key that was read first at that offset is sent.
+    fn send(parked: &Parked, first: i64) {
+        let mut headers = Headers::default();
+        headers.push(retry::OFFSET, Some(first.to_string().into()));
+        parked.sent(&Record { key: Some("k".into()), headers, ..Record::default() });
     }
 
     #[test]
@@ -190,8 +220,24 @@ mod tests {
         let parked = Parked::new();
         parked.insert(b"k", Offset(5), waits(0, 100));
         assert_eq!(parked.before(b"k", Offset(7), None), Some(waits(0, 100)));
+        send(&parked, 5);
         parked.insert(b"k", Offset(7), waits(0, 100));
+        send(&parked, 7);
         // The topic has this one, so what was before it there has come to nothing.
         assert_eq!(parked.before(b"k", Offset(7), Some(0)), None);
+    }
+
+    #[test]
+    fn one_that_is_sent_later_or_not_at_all_yet_is_still_to_come() {
+        for is_sent in [false, true] {
+            let parked = Parked::new();
+            parked.insert(b"k", Offset(5), waits(0, 100));
+            parked.insert(b"k", Offset(7), waits(0, 100));
+            send(&parked, 7);
+            if is_sent {
+                send(&parked, 5);
+            }
+            assert_eq!(parked.before(b"k", Offset(7), Some(0)), Some(waits(0, 100)), "{is_sent}");
+        }
     }
 }

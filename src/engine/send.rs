@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::{
-    Delivery, DeliveryError, Order, SendError, Sink, Source, Stop, Token,
+    Delivery, DeliveryError, Order, RetryTopic, SendError, Sink, Source, Stop, Token,
     flow::ComputedChunk,
     in_flight::InFlight,
     outbox::{Open, Pieces},
@@ -160,6 +160,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 self.committer.sent(self.now);
                 self.outbox.queued[outgoing.to] += 1;
                 self.handed_over(token);
+                self.parked_one(token, &outgoing);
                 if token.is_piece()
                     && let Some(sent) = self.outbox.in_flight.get_mut(token.chunk())
                 {
@@ -172,6 +173,18 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 Ok(false)
             }
             Err(SendError::Failed(error)) => self.not_taken(token, error),
+        }
+    }
+
+    /// What was sent to a retry topic lies behind all that was sent there before.
+    fn parked_one(&mut self, token: Token, outgoing: &Outgoing) {
+        let waits = |retry: &RetryTopic| outgoing.to == Destination::Result(retry.to);
+        if !self.plan.retries.topics.iter().any(waits) {
+            return;
+        }
+        let sent = self.outbox.in_flight.get_mut(token.chunk());
+        if let Some(lane) = sent.and_then(|sent| self.lanes.get(&sent.lane)) {
+            lane.parked_one(&outgoing.record);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Lane;
 use crate::{
     engine::{Past, Topology, parked::Parked},
-    record::Batch,
+    record::{Batch, Record},
 };
 
 impl Lane {
@@ -42,6 +42,13 @@ impl Lane {
         let (Some(parked), Some(place)) = (&self.parked, self.retry) else { return };
         let open = (0..batch.len()).filter(|index| !self.tracker.has_done(batch.offset(*index)));
         open.for_each(|index| parked.find(place, batch, index));
+    }
+
+    /// A record was sent to a retry topic.
+    pub fn parked_one(&self, record: &Record) {
+        if let Some(parked) = &self.parked {
+            parked.sent(record);
+        }
     }
 
     /// Takes in records that lie before the lane's start, and are not computed.

@@ -182,6 +182,41 @@ async fn one_that_waits_on_has_those_of_its_key_behind_it_wait_on_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_sent_before_the_one_it_waits_behind_stays_behind_it() {
+    for asks in [false, true] {
+        let mut keyed = Keyed::start(6, asks).await;
+        keyed.engine.records(2, 0, &[("l", "busy")]);
+        keyed.engine.wait(100).await;
+        keyed.read(1);
+        keyed.engine.records(2, 1, &[("k", "busy"), ("k", "again")]);
+        keyed.engine.wait(1_000).await;
+        keyed.read(1);
+        keyed.engine.wait(57_000).await;
+        // During a commit nothing is sent. Then the lanes take turns, and that of the retry topic has two chunks.
+        keyed.engine.world.lock().unwrap().hold_commits = true;
+        keyed.engine.records(2, 3, &[("x", "x1")]);
+        keyed.engine.wait(4_000).await;
+        keyed.engine.records(2, 4, &[("k", "k1")]);
+        keyed.engine.wait(1_000).await;
+        assert_eq!((keyed.engine.results(), keyed.sent(1).len()), (vec!["x1".into()], 3), "{asks}");
+        keyed.engine.world.lock().unwrap().release_commits();
+        keyed.engine.wait(1_000).await;
+        assert_eq!(keyed.sent(1)[3..], ["k1", "again"], "the older one came after it: {asks}");
+        keyed.read(1);
+        keyed.engine.wait(60_000).await;
+        assert_eq!(keyed.engine.results(), ["x1", "busy", "busy", "again"], "{asks}");
+        assert_eq!(keyed.sent(1)[5..], ["k1"]);
+        keyed.engine.records(2, 5, &[("k", "k2")]);
+        keyed.engine.wait(1_000).await;
+        assert_eq!(keyed.sent(1)[6..], ["k2"], "what waits on is still known to wait: {asks}");
+        keyed.read(1);
+        keyed.engine.wait(1_000).await;
+        assert_eq!(keyed.engine.results()[4..], ["k1", "k2"], "{asks}");
+        assert_eq!(keyed.engine.dead_letters(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_behind_one_that_never_comes_about_goes_on() {
     let mut keyed = Keyed::start(usize::MAX, false).await;
     keyed.engine.records(2, 0, &[("k", "busy"), ("k", "k1")]);
