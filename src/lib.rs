@@ -17,7 +17,7 @@
 //! - [`load`]: the load generator; [`verify`]: breaks things around real workers, and judges what comes out;
 //!   [`simulate`]: the same of the engine alone, in virtual time;
 //!   [`plant`]: faults on purpose, for both to find.
-//! - [`store`]: object stores, for results that no topic takes.
+//! - [`store`]: object stores, for results that no topic takes; [`state`]: what operators remember.
 //! - [`scale`]: how many workers a pipeline wants.
 //! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line; [`Cli`]: the same
@@ -65,6 +65,8 @@ pub mod scale;
 pub mod settings;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod simulate;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod state;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod store;
 #[cfg_attr(not(internals), doc(hidden))]

@@ -37,6 +37,7 @@ pub fn run_pipeline(
             order: Order::Partition,
             fair_by: None,
             deduplication: None,
+            state: None,
             requests: false,
             commit_interval: Duration::from_millis(100),
             commit_records: u64::MAX,

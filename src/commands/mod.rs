@@ -2,7 +2,7 @@
 //!
 //! Commands read settings, assemble parts and print. They compute nothing and hold no state.
 //!
-//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, scale, settings, simulate, store, telemetry, testing, value, verify. Must not know: rdkafka.
+//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, scale, settings, simulate, state, store, telemetry, testing, value, verify. Must not know: rdkafka.
 
 mod admin_port;
 mod broker;

@@ -8,7 +8,7 @@ use crate::{
     engine::{Scratch, Topology},
     format::Format,
     kafka::{Begin, Tap},
-    operator::OperatorError,
+    operator::{OperatorError, SharedState},
     record::{Offset, Record, TopicPartition},
     value::{Others, Value, Wanted},
 };
@@ -42,6 +42,10 @@ impl Preview {
         let shown = Shown::new(pipeline, self.steps);
         let (mut left, mut second, mut in_second, mut skipped) = (self.count, Instant::now(), 0, 0_u64);
         let mut scratch = Scratch::default();
+        if pipeline.state.is_some() {
+            // What the workers remember is theirs: this begins with nothing.
+            scratch.set_state(SharedState::in_memory());
+        }
         while left != Some(0) {
             let Some((partition, offset, record)) = tap.next(WAIT) else { continue };
             let lines = shown.lines(&partition, offset, record, self.dropped, &mut scratch)?;

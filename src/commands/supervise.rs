@@ -7,8 +7,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, brokers::refuse_false_promise};
 use crate::{
     config::{self, Guarantee, Order, Pipeline},
-    engine::{Budget, Large, Machine, Plan, Runtime, Stop, run},
-    kafka::{Admin, KafkaSink, KafkaSource, SinkTopics, SourceTopics, TopicLimits, settings},
+    engine::{Budget, Large, Machine, Plan, Runtime, StatePlan, Stop, run},
+    kafka::{
+        Admin, CHANGELOG_TOMBSTONES, KafkaSink, KafkaSource, SinkTopics, SourceTopics, TopicLimits, settings,
+    },
+    record::ResultTopic,
+    state::{Stores, state_folder},
     store::Store,
     telemetry::Progress,
 };
@@ -44,12 +48,14 @@ impl Supervised {
         };
         let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
         let (first, mut limits_hold) = (limits.clone(), Duration::ZERO);
+        let stores = self.stores().map_err(Failure::Failed)?;
         let mut pause = PAUSES.0;
         loop {
             let began = self.machine.now();
             let ended = {
                 let end = stop.child_token();
-                let mut session = pin!(self.session(&admin, &limits, limits_hold, end.clone()));
+                let mut session =
+                    pin!(self.session(&admin, &limits, limits_hold, stores.clone(), end.clone()));
                 tokio::select! {
                     ended = &mut session => ended,
                     // Clients that were created for a low limit send small batches.
@@ -115,6 +121,24 @@ impl Supervised {
         Ok(admin)
     }
 
+    /// Opens where operators remember earlier records, where some do. Only this process has it then.
+    fn stores(&self) -> Result<Option<Arc<Stores>>, String> {
+        let Some(state) = &self.pipeline.state else { return Ok(None) };
+        let folder = match &state.folder {
+            Some(folder) => folder.clone(),
+            None => state_folder(&self.pipeline.source.group)?,
+        };
+        let stores = Stores::open(&folder, state.memory, CHANGELOG_TOMBSTONES)?;
+        tracing::info!(pipeline = self.pipeline.name, folder = %stores.path().display(), "what operators remember is kept here");
+        Ok(Some(Arc::new(stores)))
+    }
+
+    fn state(&self, stores: Option<Arc<Stores>>) -> Option<StatePlan> {
+        let (stores, changelog) = (stores?, self.pipeline.changelog()?.to_owned());
+        let place = self.pipeline.written_topics().results.len() - 1;
+        Some(StatePlan { stores, changelog, to: ResultTopic(u16::try_from(place).unwrap_or(u16::MAX)) })
+    }
+
     /// Resolves once the topics' limits differ from these.
     async fn change(&self, admin: &Admin, limits: &TopicLimits) {
         loop {
@@ -131,6 +155,7 @@ impl Supervised {
         admin: &Admin,
         limits: &TopicLimits,
         limits_hold: Duration,
+        stores: Option<Arc<Stores>>,
         stop: CancellationToken,
     ) -> Result<(), Stop> {
         let pipeline = &self.pipeline;
@@ -141,7 +166,7 @@ impl Supervised {
         let topics = SinkTopics {
             requests: pipeline.source.requests,
             in_order: pipeline.order == Order::Partition,
-            beside: pipeline.topics_beside().len(),
+            beside: pipeline.written_beside(),
             names: pipeline.written_topics(),
         };
         let topics_read =
@@ -165,6 +190,7 @@ impl Supervised {
             order: pipeline.order,
             fair_by: pipeline.limits.fair_by.clone(),
             deduplication: pipeline.source.deduplication.clone(),
+            state: self.state(stores),
             requests: pipeline.source.requests,
             commit_interval: pipeline.commit.interval,
             commit_records: pipeline.commit.records,

@@ -11,6 +11,7 @@ use super::pipeline::{
 use crate::{
     engine::FairBy,
     librdkafka,
+    operator::Operator,
     record::{Record, wire_size},
     settings::{Diagnostic, Diagnostics, Severity, Tree},
 };
@@ -35,6 +36,7 @@ pub(super) fn check(pipeline: &Pipeline, tree: &Tree, diagnostics: &mut Diagnost
     lint.shares();
     lint.largest_record();
     lint.retries();
+    lint.state();
     lint.shutdown();
     lint.transactions();
 }
@@ -208,6 +210,50 @@ impl Lint<'_> {
         self.retry("retry", &otherwise);
         for (failure, retry) in &by_failure {
             self.retry(&format!("retry.{failure}"), retry);
+        }
+    }
+
+    /// What operators remember is that of one partition, in the order of its records.
+    fn state(&mut self) {
+        let Pipeline { state: Some(state), source, steps, dead_letters, order, .. } = self.pipeline else {
+            return;
+        };
+        let by = steps.iter().find(|step| step.operator.remembers()).map_or("", |step| step.name.as_str());
+        let path = format!("operators.{by}");
+        if *order != Order::Partition {
+            let sentence =
+                format!("`{by}` remembers earlier records, and takes those of a partition in their order");
+            self.error("order", sentence, "take `order` out, or write `order = \"partition\"`");
+        }
+        if self.reads_several() {
+            let sentence =
+                format!("`{by}` remembers the records of one source topic, and this pipeline reads several");
+            self.error(
+                &path,
+                sentence,
+                "write a pipeline that brings them together into one topic, and read that",
+            );
+        }
+        let waits =
+            |operator: &dyn Operator| operator.asynchronous().is_some() || operator.batched().is_some();
+        if let Some(step) = steps.iter().find(|step| waits(&*step.operator)) {
+            let sentence =
+                format!("`{}` answers records in no order, and `{by}` needs them in theirs", step.name);
+            self.error(
+                &format!("operators.{}", step.name),
+                sentence,
+                "put one of them into a pipeline of its own",
+            );
+        }
+        let results = self.pipeline.result_topics();
+        let others = source.topics.iter().chain(results).map(|topic| topic.topic.as_str());
+        if others
+            .chain([dead_letters.as_str()])
+            .chain(self.pipeline.progress.as_deref())
+            .any(|topic| topic == state.changelog)
+        {
+            let sentence = format!("the changelog `{}` is read or written otherwise too", state.changelog);
+            self.error("state.changelog", sentence, "name another topic");
         }
     }
 

@@ -22,6 +22,7 @@ mod read;
 mod retries;
 mod routes;
 mod setting;
+mod state;
 mod tables;
 #[cfg(test)]
 mod tests;

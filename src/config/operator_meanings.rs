@@ -21,6 +21,12 @@ pub const OPERATORS: &[Table] = &[
         set("key_prefix", Words("any"), "What the key must begin with."),
         set("header", Words("any"), "A header that the record must have: `{ name = \"tier\", equals = \"gold\" }`."),
     ] },
+    Table { path: "operators.aggregate", title: "Operator `aggregate`", about: "Results of the records of each key, in all or in windows of time ([state.md](state.md)). The result is an object, under the same key.", settings: &[
+        set("results", Refused, "What is computed, by the field that it becomes: `\"count\"`, or `sum`, `min`, `max`, `average` or `collect` with an [expression](expressions.md): `results.total = { sum = \"value.amount\" }`. A record for which the expression gives `null` is left out of that result."),
+        set("window", Words("all of time is one"), "How long a window is; they follow one another from 1970 UTC on. A record's timestamp says in which one it is."),
+        set("grace", Value("\"0 s\""), "How long after the end of a window its records are still taken, by the newest timestamp of the partition. Later ones become dead letters."),
+        set("emit", Words("`\"close\"` with windows, otherwise `\"change\"`"), "When results are handed on: `\"close\"`: once, when their window is closed; `\"change\"`: after each record."),
+    ] },
     Table { path: "operators.map", title: "Operator `map`", about: "Another value, or other fields of a JSON object. All expressions see the record as it came.", settings: &[
         set("value", Words("the value stays"), "An [expression](expressions.md) that gives the new value."),
         set("set", Words("no field"), "Expressions by the field that they set: `set.total = \"value.price * value.count\"`."),

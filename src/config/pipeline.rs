@@ -1,6 +1,6 @@
 //! A checked pipeline: what a TOML file says, after everything that can be known to be wrong was refused.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use regex::Regex;
 
@@ -233,6 +233,8 @@ pub struct Pipeline {
     pub scale: Scale,
     /// How passing failures are tried again.
     pub retries: Retries,
+    /// Where operators remember earlier records; `None` where none does.
+    pub state: Option<State>,
     /// How long a graceful stop, or the hand-over of a partition, may take.
     pub shutdown_timeout: Duration,
     /// Where metrics are served: `None` in the address's stead means that they are not, and the flag says
@@ -328,14 +330,36 @@ impl Pipeline {
         self.retries.topics.iter().map(|retry| retry.topic.as_str())
     }
 
-    /// The names of all topics that it writes to. After those of the results, the retry topics have their places.
+    /// The name of the topic where it is written what operators remember.
+    pub fn changelog(&self) -> Option<&str> {
+        self.state.as_ref().map(|state| state.changelog.as_str())
+    }
+
+    /// How many of the topics that it writes have their records in the partition with the number of the source's: the last ones of the
+    /// results.
+    pub fn written_beside(&self) -> usize {
+        self.topics_beside().len() + usize::from(self.state.is_some())
+    }
+
+    /// The names of all topics that it writes to. After those of the results, the retry topics and the changelog have their places.
     pub fn written_topics(&self) -> PerTopic<String> {
         let results = self.result_topics().into_iter().map(|topic| topic.topic.as_str());
         PerTopic {
-            results: results.chain(self.retry_topics()).map(str::to_owned).collect(),
+            results: results.chain(self.retry_topics()).chain(self.changelog()).map(str::to_owned).collect(),
             dead_letters: self.dead_letters.clone(),
         }
     }
+}
+
+/// Where operators remember earlier records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The folder of this machine; `None` for one in the user's own.
+    pub folder: Option<PathBuf>,
+    /// The most bytes that it takes in memory.
+    pub memory: u64,
+    /// The topic that has all of it.
+    pub changelog: String,
 }
 
 /// Where metrics are served.

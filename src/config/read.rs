@@ -14,7 +14,7 @@ use super::{
     pipeline::{
         Commit, Guarantee, Large, Limits, Metrics, Order, Pipeline, Scale, Sink, Source, TopicSettings,
     },
-    retries, routes,
+    retries, routes, state,
     tables::{legal_topic, positive, store, topic, topic_name, topic_settings},
 };
 use crate::{
@@ -59,6 +59,8 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     let (commit, limits, scale, retries) = (commit(&root), limits(&root), scale(&root), retries::read(&root));
     let shutdown_timeout = shutdown(&root);
     let metrics = metrics(&root);
+    let group = source.as_ref().map(|source| source.group.as_str());
+    let state = state::read(&root, &steps, group);
     let tests = cases::read(&root, &steps);
     root.finish();
 
@@ -83,6 +85,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         limits,
         scale,
         retries,
+        state,
         shutdown_timeout,
         metrics,
         tests,

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Reservation, Topology, parked::Parked};
+use super::{Reservation, Topology, parked::Parked, state::LaneState};
 use crate::{
     operator::{Cost, NANOS_OF_A_CHUNK},
     record::{Batch, Offset, TopicPartition},
@@ -22,6 +22,8 @@ pub struct HeldBatch {
     pub _room: Reservation,
     /// Order by key with retry topics: the keys that wait there.
     pub parked: Option<Arc<Parked>>,
+    /// What operators remember of its lane's records.
+    pub state: Option<Arc<LaneState>>,
 }
 
 /// Consecutive records of a batch.
@@ -63,6 +65,11 @@ impl Chunk {
     /// How many records it has.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.range.len()).sum()
+    }
+
+    /// What operators remember of its lane's records.
+    pub fn state(&self) -> Option<&Arc<LaneState>> {
+        self.parts.first()?.held.state.as_ref()
     }
 
     /// Every record's place, in order.
@@ -171,6 +178,7 @@ mod tests {
             first: 0,
             _room: Budget::new(0).take(0),
             parked: None,
+            state: None,
         });
         let topology = Topology::new([Arc::new(Costly) as Arc<dyn Operator>]);
         let chunks = Chunk::cut((0..millis.len()).map(|index| (&held, index)), &topology);

@@ -228,6 +228,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     self.committer.window.committed(lasted);
                     self.progress.transaction_committed(lasted);
                 }
+                self.apply_state()?;
                 for (id, offset, metadata) in lanes {
                     if let Some(lane) = self.lanes.get_mut(&id) {
                         lane.set_committed((offset, metadata));

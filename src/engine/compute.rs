@@ -4,7 +4,7 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,15 +21,16 @@ use super::{
     outcome::{Outcome, Outgoing, Part},
     reply,
     segment::Segment,
+    state::ChunkState,
     topology::Scratch,
     trace,
     work::Work,
 };
 use crate::{
-    operator::{Cancel, OperatorError},
+    operator::{Cancel, OperatorError, SharedState},
     pieces::{self, Cut, Stored},
     plant::{Fault, planted},
-    record::{Batch, Destination, Offset, PerTopic, Record, TopicPartition, classes, wire_size},
+    record::{Batch, Destination, Offset, PerTopic, Record, ResultTopic, TopicPartition, classes, wire_size},
     trace::Span,
 };
 
@@ -48,6 +49,8 @@ pub struct Compute {
     pub away: Away,
     /// The operators, cut where some wait; empty where none does.
     pub segments: Vec<Segment>,
+    /// Where it is written what operators remember, where they do.
+    pub changelog: Option<ResultTopic>,
 }
 
 /// What becomes of a record after an error.
@@ -74,6 +77,8 @@ struct Job {
     failed: u32,
     /// The pause before it is tried again.
     pause: Duration,
+    /// What operators remember, as this chunk sees it.
+    state: Option<Arc<Mutex<ChunkState>>>,
 }
 
 impl Compute {
@@ -98,13 +103,15 @@ impl Compute {
     /// As [`Compute::run`], where no operator waits.
     async fn run_alone(self: Arc<Self>, chunk: Chunk, cancel: Cancel) -> (Chunk, Outcome) {
         let outcome = Outcome { work: Work::new(self.topology.len(), chunk.len()), ..Outcome::default() };
-        let mut job = Job { chunk, outcome, next: 0, failed: 0, pause: Duration::ZERO };
+        let state = chunk.state().map(|state| Arc::new(Mutex::new(ChunkState::new(state.clone()))));
+        let mut job = Job { chunk, outcome, next: 0, failed: 0, pause: Duration::ZERO, state };
         loop {
             let (fallback, cancel) = (job.chunk.clone(), cancel.clone());
             let length = Length::of(job.chunk.nanos);
             let computed = self.on_pool(length, job, move |compute, job| {
                 let start = compute.runtime.now();
                 compute.step(job, &cancel);
+                compute.write_changes(job);
                 job.outcome.work.took += compute.runtime.now() - start;
             });
             job = match computed.await {
@@ -171,8 +178,11 @@ impl Compute {
 
     /// Goes on until the chunk is finished (`failed` is 0), or a record has to be tried again later.
     fn step(&self, job: &mut Job, cancel: &Cancel) {
-        let Job { chunk, outcome, next, failed, pause } = job;
+        let Job { chunk, outcome, next, failed, pause, state } = job;
         let (mut results, mut scratch) = (Vec::new(), Scratch::until(cancel));
+        if let Some(state) = state {
+            scratch.set_state(SharedState::new(state.clone()));
+        }
         for (cause, (held, index)) in chunk.places().enumerate().skip(*next) {
             if cancel.is_cancelled() {
                 (outcome.cancelled, *failed) = (true, 0);
@@ -199,6 +209,9 @@ impl Compute {
                 let after = |place, records| watch.after(place, records);
                 self.topology.apply(record, &mut results, &mut scratch, after)
             });
+            if let Some(state) = state {
+                lock(state).end_record(applied.is_ok());
+            }
             let attempts = *failed + 1;
             let Err(error) = applied else {
                 self.collect(cause, &held.batch, index, attempts, &mut results, outcome);
@@ -229,6 +242,22 @@ impl Compute {
             self.end_span(span, &held.batch, index, outcome);
             *failed = 0;
         }
+    }
+
+    /// Once a chunk is computed, what its operators remember is written too.
+    fn write_changes(&self, job: &mut Job) {
+        let Job { chunk, outcome, state, .. } = job;
+        let (Some(state), Some(to)) = (state, self.changelog) else { return };
+        if job.failed > 0 || outcome.cancelled || outcome.fatal.is_some() {
+            return;
+        }
+        let changes = lock(state).finish();
+        let (cause, to) = (chunk.len() - 1, Destination::Result(to));
+        outcome.outgoing.extend(changes.changes.iter().map(|(key, value)| {
+            let record = Record { key: Some(key.clone()), value: value.clone(), ..Record::default() };
+            Outgoing::whole(cause, to, record)
+        }));
+        outcome.changes = (!changes.changes.is_empty()).then_some(changes);
     }
 
     /// Makes everything that a record has caused, from the `first` outgoing record on, a part of its trace.
@@ -344,6 +373,10 @@ impl Compute {
         let reply = reply::of_dead_letter(letter, self.runtime.name());
         (wire_size(&reply) <= self.largest.results[0].load(Ordering::Relaxed)).then_some(reply)
     }
+}
+
+fn lock(state: &Mutex<ChunkState>) -> MutexGuard<'_, ChunkState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs an operator; its panic is an error of the record.

@@ -151,6 +151,7 @@ mod tests {
             first,
             _room: Budget::new(0).take(0),
             parked: None,
+            state: None,
         });
         let parts = vec![super::super::chunk::Part { range: 0..records.len(), held }];
         Chunk { parts, bytes: 0, nanos: 0 }

@@ -30,6 +30,8 @@ pub enum LaneEvent {
     History(LaneId, Option<Batch>),
     /// Records that wait in a retry topic, which the lane there computes later; `None` once all of those were read.
     Parked(Weak<Parked>, Option<Batch>),
+    /// A batch of the changelog is in the store of what operators remember, and has so many records; `None` once all is.
+    Remembered(LaneId, Option<Result<usize, String>>),
     /// Nothing more will come: the lane was stopped, and all that was computing is finished.
     Ended(LaneId),
 }

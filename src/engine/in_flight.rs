@@ -7,6 +7,7 @@ use super::{
     chunk::{Chunk, RECORDS},
     outcome::Part,
     shared::LaneId,
+    state::Changes,
 };
 use crate::record::{Destination, ResultTopic};
 
@@ -28,6 +29,10 @@ pub struct InFlight {
     pub pieces: Vec<(usize, Written)>,
     /// How many pieces are handed over and neither acknowledged nor returned.
     pub pieces_out: usize,
+    /// What operators remember once it is committed.
+    pub changes: Option<Changes>,
+    /// The offset after the last of those in the changelog, as far as they are acknowledged.
+    pub changed_to: i64,
     pub _room: Reservation,
 }
 
@@ -148,6 +153,8 @@ mod tests {
             again: Vec::new(),
             pieces: Vec::new(),
             pieces_out: 0,
+            changes: None,
+            changed_to: 0,
             _room: Budget::new(0).take(0),
         }
     }

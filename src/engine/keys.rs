@@ -106,6 +106,7 @@ mod tests {
             first,
             _room: Budget::new(0).take(0),
             parked: None,
+            state: None,
         });
         Chunk { parts: vec![Part { range: 0..keys.len(), held }], bytes: 0, nanos: 0 }
     }

@@ -41,6 +41,7 @@ mod shared;
 mod sink;
 mod source;
 mod stages;
+mod state;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -61,5 +62,6 @@ pub use run::run;
 pub use runtime::{Length, Machine, Runtime};
 pub use sink::{Delivery, DeliveryError, Refusal, SendError, Sink, Token, Written};
 pub use source::{Assignment, CommitError, CommitOffset, Handover, Past, Source, SourceEvent};
+pub use state::{Change, StatePlan, StateStore, StateStores};
 pub use stop::Stop;
 pub use topology::{Scratch, Topology};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Stop, work::Work};
+use super::{Stop, state::Changes, work::Work};
 use crate::record::{Destination, Offset, Record};
 
 /// What a record that waits for its acknowledgement costs librdkafka and us besides its own bytes.
@@ -41,6 +41,8 @@ pub struct Outcome {
     pub outgoing: Vec<Outgoing>,
     /// What has to be in the object store before, by its name there.
     pub objects: Vec<(String, Bytes)>,
+    /// What operators remember from now on. It is among what is sent, too.
+    pub changes: Option<Changes>,
     /// The class of each dead letter, for the metrics.
     pub dead_letters: Vec<&'static str>,
     pub retries: u64,

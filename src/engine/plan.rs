@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Budget, Deduplication, FairBy, ObjectSink, Topology};
+use super::{Budget, Deduplication, FairBy, ObjectSink, StatePlan, Topology};
 use crate::record::{PerTopic, ResultTopic};
 
 /// What holds for results when something fails.
@@ -98,6 +98,8 @@ pub struct Plan {
     pub fair_by: Option<FairBy>,
     /// Which records of the source are the same, where those that come again are left out.
     pub deduplication: Option<Arc<Deduplication>>,
+    /// Where operators remember earlier records, where some do. Then the records of a partition come one after the other.
+    pub state: Option<StatePlan>,
     /// Whether records are requests, whose headers may say where the reply is wanted, and until when.
     pub requests: bool,
     /// The longest time between two commits while there is something to commit.

@@ -44,10 +44,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
         // Its end as it was at the start no longer means anything.
         self.targets.insert(partition.clone(), start);
         let id = self.next_lane_id();
+        let state = self.state_of(partition);
         let before = old.and_then(|old| self.lanes.get(&old));
-        let lane = Lane::anew(id, partition.clone(), start, before, &self.shared);
+        let lane = Lane::anew(id, partition.clone(), start, before, state, &self.shared);
         self.remove_lanes(old.as_slice());
         self.add_lane(id, lane);
+        self.remember(id, partition);
     }
 
     pub(super) fn assign(&mut self, assignments: Vec<Assignment>) {
@@ -65,7 +67,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
             let parked = self.parks_keys().then(|| {
                 by_number.entry(partition.partition).or_insert_with(|| Arc::new(Parked::new())).clone()
             });
-            self.add_lane(id, Lane::new(id, assignment, parked.clone(), &self.shared));
+            let state = self.state_of(&partition);
+            self.add_lane(id, Lane::new(id, assignment, (parked.clone(), state), &self.shared));
+            self.remember(id, &partition);
             if let Some(parked) = parked {
                 waiting.push((partition, start, parked));
             }

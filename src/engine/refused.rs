@@ -94,7 +94,10 @@ impl Suspects {
             let read = (held.batch.partition.clone(), held.batch.offset(index));
             let Some(suspect) = self.records.get(&read) else { continue };
             if let Some(refusal) = &suspect.refusal {
-                outcome.outgoing.retain(|outgoing| outgoing.cause != cause);
+                // What operators remember of it stays: the next records were computed with that.
+                let changelog = compute.changelog.map(Destination::Result);
+                let stays = |outgoing: &Outgoing| outgoing.cause != cause || Some(outgoing.to) == changelog;
+                outcome.outgoing.retain(stays);
                 let class = if refusal.too_large.is_some() {
                     classes::RESULT_TOO_LARGE
                 } else {

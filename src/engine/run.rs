@@ -103,6 +103,8 @@ pub(super) struct Engine<S, K> {
     pub targets: HashMap<TopicPartition, Offset>,
     /// When a graceful stop is too late, so that the engine fails; `None` before one is asked for.
     pub closing: Option<Duration>,
+    /// Why the engine cannot go on, where that was found out while partitions came.
+    pub broken: Option<Stop>,
     /// Whether the source has left its group: the engine ends after the commit under way.
     pub ended: bool,
     /// The number of the last lane; numbers are never used again.
@@ -149,6 +151,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             large: plan.large.clone(),
             away: Away::default(),
             segments: Segment::cut(&plan.topology),
+            changelog: plan.state.as_ref().map(|state| state.to),
         };
         let shared = Shared {
             order: plan.order,
@@ -156,7 +159,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
             deduplication: plan.deduplication.clone(),
             compute: Arc::new(compute),
             budget: plan.budget.clone(),
-            width: plan.topology.concurrency().max(4 * runtime.cores()),
+            // An operator that remembers what was before sees one chunk after the other.
+            width: if plan.state.is_some() {
+                1
+            } else {
+                plan.topology.concurrency().max(4 * runtime.cores())
+            },
         };
         Engine {
             beside: plan.budget.take(0),
@@ -176,6 +184,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             letting_go: None,
             targets: HashMap::new(),
             closing: None,
+            broken: None,
             ended: false,
             next_lane: 0,
             stages: Stages::default(),
@@ -217,6 +226,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
     fn advance(&mut self) -> Result<(), Stop> {
         let now = self.runtime.now();
         self.now = now;
+        if let Some(stop) = self.broken.take() {
+            return Err(stop);
+        }
         self.stages.report(now, &self.progress);
         if !self.plan.retries.topics.is_empty() {
             let unix_millis = self.runtime.unix_millis();
@@ -362,6 +374,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             LaneEvent::Parked(parked, batch) => {
                 parked.upgrade().iter().for_each(|parked| self.parked(parked, batch.as_ref()));
             }
+            LaneEvent::Remembered(id, batch) => self.remembered(id, batch),
             LaneEvent::Ended(id) => {
                 if let Some(lane) = self.lanes.get_mut(&id) {
                     lane.ended = true;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     plant::{Fault, planted},
-    record::{Destination, FRAME},
+    record::{Destination, FRAME, Offset},
     telemetry::Progress,
 };
 
@@ -116,6 +116,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             again: Vec::new(),
             pieces: Vec::new(),
             pieces_out: 0,
+            changes: outcome.changes,
+            changed_to: 0,
             _room: room,
         });
         let left = outcome.outgoing.into_iter();
@@ -241,6 +243,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     pub(super) fn delivered(&mut self, deliveries: &mut Vec<Delivery>) -> Result<(), Stop> {
         let mut abort = None;
         let mut run = AckRun::new(self.runtime.now());
+        let changelog = self.plan.state.as_ref().map(|state| Destination::Result(state.to));
         for Delivery { token, result } in deliveries.drain(..) {
             let Some(sent) = self.outbox.in_flight.get_mut(token.chunk()) else { continue };
             self.outbox.queued[token.destination()] -= 1;
@@ -252,6 +255,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     continue;
                 }
                 Ok(written) if token.is_piece() => sent.pieces.push((token.cause(), written)),
+                Ok(written) if changelog == Some(token.destination()) => {
+                    sent.changed_to = sent.changed_to.max(written.offset + 1);
+                }
                 Ok(_) => {}
             }
             run.add(sent.since, token.destination(), &self.progress);
@@ -328,6 +334,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let Some(sent) = self.outbox.in_flight.remove(number) else { return };
         if let Some(lane) = self.lanes.get_mut(&sent.lane) {
             lane.done(&sent.chunk, &sent.again, &self.shared.compute.topology);
+            lane.changed(sent.changes, Offset(sent.changed_to));
             let done = sent.chunk.len() - sent.again.len();
             self.committer.done(done as u64, self.runtime.now());
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    operator::{Cancel, Cost, Operator, OperatorError, Output},
+    operator::{Cancel, Cost, Operator, OperatorError, Output, SharedState},
     record::{Offset, Record, TopicPartition},
 };
 
@@ -41,6 +41,11 @@ impl Topology {
     /// How many chunks of one partition may wait for what operators ask; 0 where none asks.
     pub fn concurrency(&self) -> usize {
         self.0.iter().filter_map(|operator| Some(operator.asynchronous()?.concurrency())).max().unwrap_or(0)
+    }
+
+    /// Whether one of them remembers earlier records.
+    pub fn remembers(&self) -> bool {
+        self.0.iter().any(|operator| operator.remembers())
     }
 
     /// The bytes that operators hold beside records.
@@ -106,6 +111,12 @@ impl Scratch {
     /// Buffers for records whose results are wanted until `cancel` is cancelled.
     pub fn until(cancel: &Cancel) -> Self {
         Scratch { given: Output::until(cancel), made: Output::until(cancel) }
+    }
+
+    /// Buffers for operators that remember earlier records there.
+    pub fn set_state(&mut self, state: SharedState) {
+        self.given.set_state(state.clone());
+        self.made.set_state(state);
     }
 
     /// The next record was read there.

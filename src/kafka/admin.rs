@@ -62,6 +62,17 @@ pub enum AdminError {
         /// Its name.
         topic: String,
     },
+    /// The changelog of what operators remember is not compacted alone.
+    #[error(
+        "the changelog {topic} has cleanup.policy={policy}, with which it would lose what was written long ago: set cleanup.policy=compact, \
+         or name another topic in [state]"
+    )]
+    NotCompacted {
+        /// Its name.
+        topic: String,
+        /// What it has.
+        policy: String,
+    },
     /// The user lacks a right.
     #[error(
         "cannot {what} topic {topic}: this user lacks the right {right} on it{}; an ACL must give it",

@@ -62,5 +62,5 @@ pub use sink::{KafkaSink, SinkTopics};
 pub use source::{KafkaSource, SourceTopics};
 pub use survey::Survey;
 pub use tap::{Begin, Tap};
-pub use topics::TopicLimits;
+pub use topics::{CHANGELOG_TOMBSTONES, TopicLimits};
 pub use under_way::{UnderWayReader, UnderWaySink};

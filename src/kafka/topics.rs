@@ -1,5 +1,7 @@
 //! Creates the topics that a pipeline needs, and finds out how large their records may be.
 
+use std::time::Duration;
+
 use super::{Admin, AdminError};
 use crate::{
     config::{Gateway, Large, Pipeline, TOPIC_LIMIT, TopicSettings},
@@ -14,6 +16,18 @@ fn named_sources(pipeline: &Pipeline) -> impl Iterator<Item = &TopicSettings> {
 /// The retry topics: as the dead-letter topic is, which has room for headers of ours too.
 fn retry_topics(pipeline: &Pipeline, dead_letters: &TopicSettings) -> impl Iterator<Item = TopicSettings> {
     pipeline.retry_topics().map(|topic| TopicSettings { topic: topic.to_owned(), ..dead_letters.clone() })
+}
+
+/// For how long a changelog says that a key has no value any more, before compaction takes that out too.
+pub const CHANGELOG_TOMBSTONES: Duration = Duration::from_secs(24 * 3_600);
+
+/// The changelog: as the dead-letter topic is, but compacted.
+fn changelog_topic(pipeline: &Pipeline, dead_letters: &TopicSettings) -> Option<TopicSettings> {
+    let mut config = dead_letters.config.clone();
+    config.insert("cleanup.policy".to_owned(), "compact".to_owned());
+    config.insert("delete.retention.ms".to_owned(), CHANGELOG_TOMBSTONES.as_millis().to_string());
+    let topic = pipeline.changelog()?.to_owned();
+    Some(TopicSettings { topic, config, ..dead_letters.clone() })
 }
 
 /// Where it is told how far records are: a few small ones a second, which mean nothing soon.
@@ -51,6 +65,13 @@ impl Admin {
             let new = self.create_if_missing(&topic).await?;
             results.push(self.limit(&topic, new).await);
         }
+        if let Some(topic) = changelog_topic(pipeline, &topic) {
+            let new = self.create_if_missing(&topic).await?;
+            if !new {
+                self.refuse_not_compacted(&topic.topic).await?;
+            }
+            results.push(self.limit(&topic, new).await);
+        }
         self.ensure_partitions_beside(pipeline).await?;
         if let Some(topic) = pipeline.progress.as_deref() {
             self.create_if_missing(&progress_topic(topic)).await?;
@@ -77,9 +98,21 @@ impl Admin {
         Ok(())
     }
 
+    /// A changelog that is not compacted loses what was written long ago.
+    async fn refuse_not_compacted(&self, topic: &str) -> Result<(), AdminError> {
+        let policy = self.topic_config(topic).await.and_then(|config| config.get("cleanup.policy").cloned());
+        match policy {
+            Some(policy) if policy != "compact" => {
+                Err(AdminError::NotCompacted { topic: topic.to_owned(), policy })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Sees that the topics beside the source have each partition that the source has.
     async fn ensure_partitions_beside(&self, pipeline: &Pipeline) -> Result<(), AdminError> {
-        let beside = pipeline.topics_beside();
+        let mut beside = pipeline.topics_beside();
+        beside.extend(pipeline.changelog().map(str::to_owned));
         if beside.is_empty() || self.is_embedded() {
             return Ok(());
         }
@@ -92,7 +125,7 @@ impl Admin {
                 tracing::info!(
                     topic,
                     partitions,
-                    "a retry topic has got as many partitions as the source has"
+                    "a topic beside the source has got as many partitions as the source has"
                 );
             }
         }
@@ -133,9 +166,9 @@ impl Admin {
             topics.push((topic.topic.clone(), self.create_if_missing(topic).await?));
         }
         let dead_letters = self.dead_letter_topic(pipeline).await?;
-        for topic in
-            retry_topics(pipeline, &dead_letters).chain(pipeline.progress.as_deref().map(progress_topic))
-        {
+        let others = pipeline.progress.as_deref().map(progress_topic);
+        let others = others.into_iter().chain(changelog_topic(pipeline, &dead_letters));
+        for topic in retry_topics(pipeline, &dead_letters).chain(others) {
             let new = self.create_if_missing(&topic).await?;
             topics.push((topic.topic, new));
         }

@@ -5,6 +5,7 @@
 //!
 //! Knows: expression, factorial, format, record, telemetry, trace, value. Must not know: rdkafka, clap.
 
+mod aggregate;
 mod asynchronous;
 mod batch;
 mod command;
@@ -32,6 +33,7 @@ mod router;
 mod sample;
 mod settings;
 mod split;
+mod state;
 mod timestamp;
 mod trouble;
 mod wasm;
@@ -55,6 +57,8 @@ pub use registry::{Factory, registry};
 pub use replay::{Replay, Replayed};
 pub use router::{Route, Router};
 pub use settings::SettingError;
+#[cfg_attr(not(internals), doc(hidden))]
+pub use state::{SharedState, State};
 
 use std::sync::{
     Arc,
@@ -91,6 +95,7 @@ pub struct Output {
     records: Vec<Record>,
     cancel: Cancel,
     place: Option<(TopicPartition, Offset)>,
+    state: Option<SharedState>,
 }
 
 impl Output {
@@ -117,6 +122,18 @@ impl Output {
             Some((known, place)) if known.is_same(partition) => *place = offset,
             place => *place = Some((partition.clone(), offset)),
         }
+    }
+
+    /// What the operators remember of earlier records; `None` where none of them remembers anything.
+    #[cfg_attr(not(internals), doc(hidden))]
+    pub fn state(&self) -> Option<&SharedState> {
+        self.state.as_ref()
+    }
+
+    /// That is where they remember it.
+    #[cfg_attr(not(internals), doc(hidden))]
+    pub fn set_state(&mut self, state: SharedState) {
+        self.state = Some(state);
     }
 
     /// Hands a record on to the next operator, or to the sink.
@@ -203,6 +220,12 @@ pub trait Operator: Send + Sync + 'static {
     /// The operator as one that computes many records at once, where it is one.
     fn batched(&self) -> Option<&dyn BatchOperator> {
         None
+    }
+
+    /// Whether it remembers earlier records, so that those of a partition have to come one after the other.
+    #[cfg_attr(not(internals), doc(hidden))]
+    fn remembers(&self) -> bool {
+        false
     }
 
     /// What `pipeline check` says of it beyond its settings, in a few words.

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
-    Built, Operator, SettingError, command::Command, drop_tombstones::DropTombstones, factorial::Factorial,
-    filter::Filter, headers::SetHeaders, http::Http, identity::Identity, key::SetKey, map::Map,
-    sample::Sample, settings, split::Split, timestamp::SetTimestamp, wasm,
+    Built, Operator, SettingError, aggregate::Aggregate, command::Command, drop_tombstones::DropTombstones,
+    factorial::Factorial, filter::Filter, headers::SetHeaders, http::Http, identity::Identity, key::SetKey,
+    map::Map, sample::Sample, settings, split::Split, timestamp::SetTimestamp, wasm,
 };
 use crate::format::Formats;
 
@@ -95,6 +95,7 @@ const fn built_in(
 
 #[rustfmt::skip] // one line an operator
 const BUILT_IN: &[Factory] = &[
+    built_in("aggregate", Aggregate::settings, "counts, sums and so on, of the records of each key", Aggregate::build),
     built_in("command", Command::settings, "has a program compute the new value", Command::build),
     built_in("drop_tombstones", DropTombstones::settings, "drops records without a value", DropTombstones::build),
     built_in("factorial", Factorial::settings, "computes n! of each n", Factorial::build),

@@ -272,6 +272,7 @@ impl History {
             requests: false,
             fair_by: None,
             deduplication: None,
+            state: None,
             commit_interval: settings.commit_interval,
             commit_records: settings.commit_records,
             retries: Retries {

@@ -13,7 +13,7 @@ pub use case::{Difference, run_case};
 use crate::{
     config::Pipeline,
     engine::{Retries, Scratch, Topology},
-    operator::OperatorError,
+    operator::{OperatorError, SharedState},
     record::{Offset, Record, TopicPartition, classes},
 };
 
@@ -49,6 +49,8 @@ pub struct TestDriver {
     topology: Topology,
     retries: Retries,
     dead_letters: Vec<DeadLetter>,
+    /// What its operators remember, where they do.
+    state: Option<SharedState>,
 }
 
 impl TestDriver {
@@ -56,6 +58,7 @@ impl TestDriver {
     pub fn new(pipeline: &Pipeline) -> Self {
         TestDriver {
             topology: pipeline.topology(),
+            state: pipeline.state.as_ref().map(|_| SharedState::in_memory()),
             retries: pipeline.retries.clone(),
             dead_letters: Vec::new(),
         }
@@ -82,6 +85,9 @@ impl TestDriver {
     }
 
     fn apply(&mut self, record: Record, scratch: &mut Scratch) -> Result<Vec<Record>, OperatorError> {
+        if let Some(state) = &self.state {
+            scratch.set_state(state.clone());
+        }
         // After each wait in a retry topic a record has all of its attempts again.
         let rounds = 1 + self.retries.topics.len() as u32;
         let mut attempt = 1;

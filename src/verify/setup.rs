@@ -95,6 +95,10 @@ pub struct Setup {
 /// # Errors
 /// What could not be set up, in words.
 pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, String> {
+    if settings.pipeline.state.is_some() {
+        return Err("`verify` knows what becomes of each record alone, and not what an operator makes of several: take `aggregate` out"
+            .to_owned());
+    }
     if settings.pipeline.source.deduplication.is_some() {
         return Err("`verify` sends the same values many times, and does not know which of them `[source.deduplicate]` leaves out: \
                     verify a copy of the file without that table"

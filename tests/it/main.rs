@@ -34,6 +34,7 @@ mod schemas;
 mod security;
 mod silent;
 mod sources;
+mod state;
 mod store;
 mod tap;
 mod topics;

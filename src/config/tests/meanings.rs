@@ -165,6 +165,9 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
         let set = format!("{}={value}", path(table, setting.key));
         // What an operator cannot be without.
         let with: &[&str] = match table {
+            "operators.aggregate" | "state" => {
+                &["operators.aggregate.results.n=count", "operators.aggregate.window=1 h", "sink.format=json"]
+            }
             "operators.command" => &["operators.command.run=[\"cat\"]"],
             "operators.http" => &["operators.http.url=http://127.0.0.1"],
             "operators.timestamp" => &["operators.timestamp.to=value"],

@@ -24,6 +24,7 @@ use super::{
     offsets::WINDOW,
     parked::Parked,
     shared::{LaneId, Shared},
+    state::{Changes, LaneState},
     timestamps::Timestamps,
     waiting::Waiting,
 };
@@ -72,7 +73,11 @@ pub struct Lane {
     reads_history: bool,
     /// Order by key with retry topics: the keys that wait there.
     parked: Option<Arc<Parked>>,
-    /// How many partitions of those have to be read first.
+    /// What operators remember of its records.
+    state: Option<Arc<LaneState>>,
+    /// What of that is acknowledged and not committed, with the changelog's position after it.
+    changes: Vec<(Changes, Offset)>,
+    /// How many partitions of retry topics and of the changelog have to be read first.
     unread: usize,
     /// Batches that wait until all of that is read.
     kept: Vec<Arc<HeldBatch>>,
@@ -112,14 +117,14 @@ impl Lane {
     pub fn new(
         id: LaneId,
         assignment: Assignment,
-        parked: Option<Arc<Parked>>,
+        (parked, state): (Option<Arc<Parked>>, Option<Arc<LaneState>>),
         shared: &Shared,
     ) -> (Lane, BoxStream<'static, LaneEvent>) {
         let (input, chunks) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
-        let state = Arc::<StreamState>::default();
+        let stream_state = Arc::<StreamState>::default();
         let cancel = Cancel::default();
-        let stream = lane_stream(id, chunks, stopped.clone(), cancel.clone(), state.clone(), shared);
+        let stream = lane_stream(id, chunks, stopped.clone(), cancel.clone(), stream_state.clone(), shared);
         let topics = &shared.compute.retries.topics;
         let retry = later::place(topics, &assignment.partition.topic);
         let longest_wait = retry.map(|place| topics[place].after);
@@ -133,7 +138,7 @@ impl Lane {
             ended: false,
             windowed: shared.order != Order::Partition,
             computing: 0,
-            stream: state,
+            stream: stream_state,
             outstanding: 0,
             computed: 0,
             timestamps: Timestamps::default(),
@@ -143,6 +148,8 @@ impl Lane {
             stale: false,
             reads_history: false,
             parked,
+            state,
+            changes: Vec::new(),
             unread: 0,
             kept: Vec::new(),
             retry,
@@ -166,14 +173,15 @@ impl Lane {
         partition: TopicPartition,
         start: Offset,
         before: Option<&Lane>,
+        state: Option<Arc<LaneState>>,
         shared: &Shared,
     ) -> (Lane, BoxStream<'static, LaneEvent>) {
         let assignment = Assignment { partition, start, metadata: String::new(), end: start };
         let parked = before.and_then(|before| before.parked.clone());
-        let (mut lane, stream) = Lane::new(id, assignment, parked, shared);
+        let (mut lane, stream) = Lane::new(id, assignment, (parked, state), shared);
         // Below any watermark, so that even the start is committed.
         lane.committed.0 = Offset(-1);
-        lane.unread = before.map_or(0, |before| before.unread);
+        lane.unread = before.filter(|before| before.parked.is_some()).map_or(0, |before| before.unread);
         (lane, stream)
     }
 
@@ -184,7 +192,13 @@ impl Lane {
         }
         let first = self.tracker.extend(&batch);
         self.timestamps.extend(&batch, self.committed.0);
-        let held = Arc::new(HeldBatch { batch, first, _room: room, parked: self.parked.clone() });
+        let held = Arc::new(HeldBatch {
+            batch,
+            first,
+            _room: room,
+            parked: self.parked.clone(),
+            state: self.state.clone(),
+        });
         self.kept.push(held);
         self.take_kept(topology);
     }

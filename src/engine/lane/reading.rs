@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use super::Lane;
 use crate::{
-    engine::{Past, Topology, parked::Parked},
-    record::{Batch, Record},
+    engine::{
+        Past, Topology,
+        parked::Parked,
+        state::{Changes, LaneState},
+    },
+    record::{Batch, Offset, Record},
 };
 
 impl Lane {
@@ -21,15 +25,37 @@ impl Lane {
         self.parked.as_ref().is_some_and(|own| Arc::ptr_eq(own, parked))
     }
 
-    /// One more partition of a retry topic has to be read first.
-    pub fn await_parked(&mut self) {
+    /// One more partition has to be read first: of a retry topic, or of the changelog.
+    pub fn await_reading(&mut self) {
         self.unread += 1;
     }
 
     /// One was read.
-    pub fn parked_read(&mut self, topology: &Topology) {
+    pub fn has_read(&mut self, topology: &Topology) {
         self.unread = self.unread.saturating_sub(1);
         self.take_kept(topology);
+    }
+
+    /// What operators remember of its records, where they do.
+    pub fn state(&self) -> Option<&Arc<LaneState>> {
+        self.state.as_ref()
+    }
+
+    /// That is acknowledged, up to that offset of the changelog.
+    pub fn changed(&mut self, changes: Option<Changes>, to: Offset) {
+        self.changes.extend(changes.map(|changes| (changes, to)));
+    }
+
+    /// All that is acknowledged is committed too, and can be put into the store: where there is something.
+    ///
+    /// # Errors
+    /// What went wrong when something was put there before.
+    pub fn commit_state(&mut self) -> Result<Option<Arc<LaneState>>, String> {
+        let Some(state) = &self.state else { return Ok(None) };
+        state.failure()?;
+        let is_empty = self.changes.is_empty();
+        self.changes.drain(..).for_each(|(changes, to)| state.commit(changes, to));
+        Ok((!is_empty).then(|| state.clone()))
     }
 
     /// The bytes that are held for the keys that wait.

@@ -17,5 +17,6 @@ mod replies;
 mod reports;
 mod routes;
 mod stages;
+mod state;
 mod storms;
 mod traces;

@@ -1,0 +1,179 @@
+//! What operators remember, although workers are killed and their folders are lost.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use crate::harness::{Consumed, Producer, Site, Worker, create_topic};
+
+const PARTITIONS: i32 = 3;
+/// The keys, of which each has as many records.
+const KEYS: usize = 150;
+
+/// A worker that keeps its state in that folder.
+fn worker(site: &Site, file: &str, folder: &Path) -> Worker {
+    site.start(&["run", file], &[&format!("state.folder={}", folder.display())])
+}
+
+fn pipeline(site: &Site, folder: &Path, operators: &str) -> String {
+    create_topic(&site.servers, &site.sink, 2, &[]);
+    let file = folder.join("state.toml");
+    let text = format!(
+        "name = \"state\"\nguarantee = \"exactly-once\"\n[source]\ntopic = \"x\"\nformat = \"json\"\n{operators}\n\
+         [sink]\ntopic = \"y\"\nformat = \"json\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+fn key(n: usize) -> String {
+    format!("k-{}", n % KEYS)
+}
+
+fn send(producer: &Producer, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        producer.send(&key(n), Some(format!("{{\"n\":{n}}}").as_bytes()), None);
+    }
+    producer.flush();
+}
+
+/// The results of a program that counts and adds up the records of each key in one go, in the order of the records.
+fn expected(key_of: usize, records: usize) -> Vec<String> {
+    let (mut sum, mut results) = (0, Vec::new());
+    for (count, n) in (key_of..records).step_by(KEYS).enumerate() {
+        sum += n;
+        results.push(format!("{{\"count\":{},\"sum\":{sum}}}", count + 1));
+    }
+    results
+}
+
+fn all_is_right(site: &Site, records: usize) {
+    let mut open: BTreeSet<(String, String)> = (0..KEYS)
+        .flat_map(|of| expected(of, records).into_iter().map(move |value| (key(of), value)))
+        .collect();
+    site.results(|result| {
+        open.remove(&(result.key().to_owned(), result.value().to_owned()));
+        open.is_empty()
+    });
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for result in site.read(&site.sink) {
+        found.entry(result.key().to_owned()).or_default().push(result.value().to_owned());
+    }
+    for of in 0..KEYS {
+        assert_eq!(found.remove(&key(of)), Some(expected(of, records)), "{}", key(of));
+    }
+    assert!(found.is_empty() && site.read(&site.dead_letters).is_empty());
+}
+
+#[test]
+fn aggregates_are_those_of_a_program_that_reads_the_source_once_although_workers_are_killed() {
+    let site = Site::new("aggregate");
+    let folder = tempfile::tempdir().unwrap();
+    let operator = "[operators.aggregate.results]\ncount = \"count\"\nsum = { sum = \"value.n\" }";
+    let file = pipeline(&site, folder.path(), operator);
+    let producer = site.producer(PARTITIONS);
+    let folders = [folder.path().join("one"), folder.path().join("other")];
+    let [mut one, mut other] = [0, 1].map(|of| Some(worker(&site, &file, &folders[of])));
+    let kill = |worker: &mut Option<Worker>, of: usize| {
+        worker.take().into_iter().for_each(Worker::kill);
+        *worker = Some(self::worker(&site, &file, &folders[of]));
+    };
+    let mut seen = 0;
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            for round in 0..10 {
+                send(&producer, round * 1_500..(round + 1) * 1_500);
+                std::thread::sleep(std::time::Duration::from_millis(300));
+            }
+        });
+        site.results(|_| {
+            seen += 1;
+            match seen {
+                1_500 => kill(&mut one, 0),
+                6_000 => kill(&mut other, 1),
+                10_000 => {
+                    kill(&mut one, 0);
+                    kill(&mut other, 1);
+                }
+                _ => {}
+            }
+            seen >= 12_000
+        });
+        sending.join().unwrap();
+    });
+    all_is_right(&site, 15_000);
+    // Whoever has lost the folder has it from the changelog.
+    for (worker, folder) in [one, other].into_iter().zip(&folders) {
+        worker.unwrap().kill();
+        fs::remove_dir_all(folder).unwrap();
+    }
+    let last = worker(&site, &file, &folders[0]);
+    send(&producer, 15_000..15_000 + KEYS);
+    all_is_right(&site, 15_000 + KEYS);
+    last.terminate();
+}
+
+/// A window's records and their sum, by key and by the window's start in seconds.
+type Windows = BTreeMap<(String, u64), (u64, u64)>;
+
+fn windows(results: &[Consumed]) -> Windows {
+    let mut windows = Windows::new();
+    for result in results {
+        let value: serde_json::Value = serde_json::from_str(result.value()).unwrap();
+        let start = humantime::parse_rfc3339(value["window"]["start"].as_str().unwrap()).unwrap();
+        let start = start.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let of = (value["count"].as_u64().unwrap(), value["sum"].as_u64().unwrap());
+        let twice = windows.insert((result.key().to_owned(), start), of);
+        assert_eq!(twice, None, "{} {start}", result.key());
+    }
+    windows
+}
+
+#[test]
+fn each_window_is_handed_on_once_although_workers_are_killed() {
+    const BEGIN: u64 = 1_700_000_000;
+    let site = Site::new("windows");
+    let folder = tempfile::tempdir().unwrap();
+    let operators = "[operators.timestamp]\nto = \"value.at\"\n[operators.aggregate]\nwindow = \"1 s\"\ngrace = \"500 ms\"\n\
+                     [operators.aggregate.results]\ncount = \"count\"\nsum = { sum = \"value.n\" }";
+    let file = pipeline(&site, folder.path(), operators);
+    let producer = site.producer(PARTITIONS);
+    let start = || worker(&site, &file, folder.path());
+    let mut workers = [start(), start()];
+    let mut expected = Windows::new();
+    for round in 0..5_u64 {
+        for n in round * 2_000..(round + 1) * 2_000 {
+            // Ten milliseconds apart, and some come a bit late.
+            let at = BEGIN * 1_000 + n * 10 - if n % 7 == 0 { 300.min(n * 10) } else { 0 };
+            let value = format!("{{\"n\":{n},\"at\":{at}}}");
+            producer.send(&key(n as usize), Some(value.as_bytes()), None);
+            let window = expected.entry((key(n as usize), at / 1_000)).or_default();
+            *window = (window.0 + 1, window.1 + n);
+        }
+        producer.flush();
+        workers.into_iter().for_each(Worker::kill);
+        workers = [start(), start()];
+    }
+    // What comes long after all of them closes the last windows.
+    for partition in 0..PARTITIONS {
+        let value = format!("{{\"n\":0,\"at\":{}}}", BEGIN * 1_000 + 3_000_000);
+        producer.send("end", Some(value.as_bytes()), Some(partition));
+    }
+    producer.flush();
+    let mut open: BTreeSet<(String, u64)> = expected.keys().cloned().collect();
+    let results = site.results(|result| {
+        windows(std::slice::from_ref(result)).keys().for_each(|window| {
+            open.remove(window);
+        });
+        open.is_empty()
+    });
+    drop(results);
+    let found = windows(&site.read(&site.sink));
+    assert_eq!(found, expected);
+    assert!(site.read(&site.dead_letters).is_empty());
+    for worker in workers {
+        worker.terminate();
+    }
+}
