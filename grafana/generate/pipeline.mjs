@@ -1,7 +1,7 @@
 import { average, board, heatmap, lines, of, percentiles, quantile, rate, table, SELECTED } from './panels.mjs';
 
 const STAGES = {
-  poll: 'super-light-blue', wait: 'orange', compute: 'green', send: 'yellow', commit: 'purple', rebalance: 'red',
+  poll: 'super-light-blue', wait: 'orange', compute: 'green', send: 'yellow', commit: 'purple', rebalance: 'red', restore: 'blue',
 };
 
 export const dashboard = board({
@@ -120,6 +120,23 @@ export const dashboard = board({
         title: 'Duration of a rebalance', unit: 's',
         description: 'Finding out where to read from (assign), finishing and committing what is handed over (revoke): on average. 0 where there was none.',
         queries: [[average('rebalance_duration_seconds', ['event']), '{{event}}']],
+      }),
+    ]],
+    ['What operators remember', [
+      lines({
+        title: 'On disk', unit: 'bytes', width: 8,
+        description: 'What operators such as aggregate remember of earlier records, on the disks of the workers. All of it is in the changelog topic, too.',
+        queries: [[`sum by (instance) (${of('state_bytes')})`, '{{instance}}']],
+      }),
+      lines({
+        title: 'Read from the changelog', unit: 'cps', width: 8,
+        description: 'Records of the changelog that are read before records of the source can be computed, a second.',
+        queries: [[rate('state_restored_records_total', ['instance']), '{{instance}}']],
+      }),
+      lines({
+        title: 'Partitions that wait for it', unit: 'short', width: 8,
+        description: 'Partitions whose records wait until it is read what operators remember of them.',
+        queries: [[`sum by (instance) (${of('state_restoring_partitions')})`, '{{instance}}']],
       }),
     ]],
     ['What goes wrong', [

@@ -64,6 +64,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let (Some(plan), Some(lane)) = (&self.plan.state, self.lanes.get_mut(&id)) else { return };
         let Some(state) = lane.state().cloned() else { return };
         lane.await_reading();
+        self.progress.remembered().restored(partition.partition, 0, None);
+        lane.restoring = Some(self.runtime.now());
         let (stopped, compute) = (lane.stopped(), self.shared.compute.clone());
         let batches = self.source.history(&plan.changelog_of(partition), Past::From(state.position()));
         let batches = batches.then(move |batch| {
@@ -85,13 +87,15 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// A part of the changelog is in a lane's store, or with `None` all of it is.
     pub(super) fn remembered(&mut self, id: LaneId, part: Option<Result<usize, String>>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let (told, partition) = (self.progress.remembered(), lane.partition.partition);
         match part {
-            Some(Ok(_)) => {}
+            Some(Ok(records)) => told.restored(partition, records as u64, None),
             Some(Err(reason)) => self.broken = Some(Stop::Fatal(reason)),
             None => {
-                if let Some(lane) = self.lanes.get_mut(&id) {
-                    lane.has_read(&self.shared.compute.topology);
-                }
+                let began = lane.restoring.take().unwrap_or_default();
+                told.restored(partition, 0, Some(self.runtime.now().saturating_sub(began)));
+                lane.has_read(&self.shared.compute.topology);
                 self.taken_in(id);
             }
         }

@@ -209,6 +209,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.outbox.abandon(*id);
             if let Some(mut lane) = self.lanes.remove(id) {
                 lane.stop();
+                if lane.restoring.is_some() {
+                    self.progress.remembered().forget(lane.partition.partition);
+                }
                 if self.by_partition.get(&lane.partition) == Some(id) {
                     self.by_partition.remove(&lane.partition);
                 }

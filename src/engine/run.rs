@@ -248,6 +248,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.progress.warn_of_more_dead_letters(now, false);
             // The memory is in use whether there is room or not. Half is left, so that records go on in any case.
             let ids = self.plan.deduplication.as_ref().map_or(0, |deduplication| deduplication.holds());
+            if let Some(state) = &self.plan.state {
+                self.progress.remembered().holds(state.stores.size());
+            }
             let parked: u64 = self.lanes.values().map(Lane::parked_bytes).sum();
             let beside = (self.plan.topology.holds() + ids + parked).min(self.plan.budget.size() / 2);
             self.beside = self.plan.budget.take(beside);

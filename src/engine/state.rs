@@ -27,6 +27,9 @@ pub trait StateStores: Send + Sync {
     /// # Errors
     /// A sentence: it cannot be opened.
     fn open(&self, partition: i32) -> Result<Arc<dyn StateStore>, String>;
+
+    /// The bytes that all of them take on the disk.
+    fn size(&self) -> u64;
 }
 
 /// What is remembered of one partition, as it was committed.

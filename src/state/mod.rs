@@ -129,6 +129,11 @@ impl StateStores for Stores {
         }
         Ok(Arc::new(store))
     }
+
+    fn size(&self) -> u64 {
+        // Where that cannot be said, work goes on.
+        self.database.disk_space().unwrap_or_default()
+    }
 }
 
 /// One partition's.

@@ -37,6 +37,7 @@ fn pipeline(text: &mut String, progress: &Progress) -> std::fmt::Result {
         progress.records_in_flight(),
     )?;
     writeln!(text, "  where the time goes: {}", shares(progress))?;
+    write!(text, "{}", progress.remembered())?;
     writeln!(text, "  partitions:")?;
     for (partition, records, seconds) in progress.lags() {
         writeln!(text, "    {partition}: lag {records} records, {seconds:.1} s")?;

@@ -16,6 +16,7 @@ mod names;
 mod progress;
 mod rebalances;
 mod recorder;
+mod remembered;
 mod requests;
 mod samples;
 mod scale;

@@ -76,7 +76,7 @@ Workers {
     RECORDS_PRODUCED "records_produced_total" Counter NONE, ["topic"] "Records acknowledged by the broker.";
     BYTES_CONSUMED "bytes_consumed_total" Counter BYTES, ["topic"] "Keys, values and headers read, before compression.";
     BYTES_PRODUCED "bytes_produced_total" Counter BYTES, ["topic"] "Keys, values and headers sent, before compression.";
-    STAGE_SECONDS "stage_seconds_total" Counter SECONDS, ["stage"] "Where the time of the owned partitions goes: `poll` waits for records, `wait` for room in the budget, `compute`, `call` waits for what operators ask, `send` until acknowledged, `commit`, `rebalance`. A partition is in one stage at a time, so the stages add up to the partitions' time.";
+    STAGE_SECONDS "stage_seconds_total" Counter SECONDS, ["stage"] "Where the time of the owned partitions goes: `poll` waits for records, `restore` until it is read what operators remember, `wait` for room in the budget, `compute`, `call` waits for what operators ask, `send` until acknowledged, `commit`, `rebalance`. A partition is in one stage at a time, so the stages add up to the partitions' time.";
     PROCESS_DURATION "record_process_duration_seconds" Histogram SECONDS, ["operator"] "Computing one record, averaged over its chunk.";
     BATCH_RECORDS "batch_records" Histogram NONE, [] "Records in a batch that was read.";
     IN_FLIGHT_RECORDS "in_flight_records" Gauge NONE, ["stage"] "Records held: stage `input` is read but not computed, `output` is computed but not acknowledged.";
@@ -98,6 +98,9 @@ Workers {
     RETRIES "retries_total" Counter NONE, ["class"] "Passing failures that were retried: an `operator`'s attempt, a `commit`.";
     DEAD_LETTERS "dead_letters_total" Counter NONE, ["class"] "Records that went to the dead-letter topic.";
     RECORDS_DROPPED "records_dropped_total" Counter NONE, [] "Records of which the operators made nothing, such as those that a filter drops, and those that have come before where the source leaves them out.";
+    STATE_BYTES "state_bytes" Gauge BYTES, [] "What operators remember of earlier records, on the disk of this machine.";
+    STATE_RESTORED "state_restored_records_total" Counter NONE, [] "Records of the changelog that were read before records of the source could be computed.";
+    STATE_RESTORING "state_restoring_partitions" Gauge NONE, [] "Partitions whose records wait until it is read what operators remember of them.";
     RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Requests dropped before they were computed, because their deadline had passed; only where `source.requests` is true.";
     ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (recreated).";
     RESTARTS "restarts_total" Counter NONE, [] "How often the clients were recreated, because they could not go on.";

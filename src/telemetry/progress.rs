@@ -17,6 +17,7 @@ use super::{
     handles::{self, Handles, Subject},
     lag::{self, Lag, OwnedPartitions},
     rebalances::{RebalanceEvent, RebalanceRecord, RebalanceRecords},
+    remembered::RememberedState,
 };
 use crate::record::{Destination, PerTopic, Record, TopicPartition};
 
@@ -37,19 +38,29 @@ pub enum Stage {
     Commit,
     /// Being handed over.
     Rebalance,
+    /// Waiting until it is read what operators remember.
+    Restore,
 }
 
 /// How many stages there are.
-pub const STAGES: usize = 7;
+pub const STAGES: usize = 8;
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Stage; STAGES] =
-        [Stage::Poll, Stage::Wait, Stage::Compute, Stage::Call, Stage::Send, Stage::Commit, Stage::Rebalance];
+    pub const ALL: [Stage; STAGES] = [
+        Stage::Poll,
+        Stage::Wait,
+        Stage::Compute,
+        Stage::Call,
+        Stage::Send,
+        Stage::Commit,
+        Stage::Rebalance,
+        Stage::Restore,
+    ];
 
     /// The value of the label `stage`.
     pub fn name(self) -> &'static str {
-        ["poll", "wait", "compute", "call", "send", "commit", "rebalance"][self as usize]
+        ["poll", "wait", "compute", "call", "send", "commit", "rebalance", "restore"][self as usize]
     }
 }
 
@@ -77,6 +88,7 @@ pub struct Progress {
     /// Classes of dead letters that were not known at the start.
     more_classes: Mutex<BTreeMap<&'static str, Counter>>,
     dead_letter_log: Mutex<DeadLetterLog>,
+    remembered: RememberedState,
     handles: Handles,
 }
 
@@ -85,6 +97,7 @@ impl Progress {
     pub fn new(subject: Subject) -> Self {
         Progress {
             handles: Handles::new(&subject),
+            remembered: RememberedState::new(&subject.pipeline),
             subject,
             consumed: AtomicU64::new(0),
             produced: AtomicU64::new(0),
@@ -102,6 +115,11 @@ impl Progress {
             more_classes: Mutex::default(),
             dead_letter_log: Mutex::default(),
         }
+    }
+
+    /// What its operators remember.
+    pub(crate) fn remembered(&self) -> &RememberedState {
+        &self.remembered
     }
 
     /// The pipeline's name.

@@ -243,7 +243,7 @@ pipeline_long_record_left_seconds{pipeline="p"} 2.1
         let [row] = &reading.rows[..] else { panic!("one pipeline runs") };
         assert_eq!((row.consumed, row.partitions, row.lag, row.lag_seconds), (100.0, 2.0, 12.0, 2.5));
         assert_eq!(row.expired, 2.0);
-        assert_eq!(row.stages, [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(row.stages, [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         let partitions: Vec<&str> = reading.partitions.iter().map(|row| &row.partition[..]).collect();
         assert_eq!((partitions, &reading.silent[..]), (vec!["in[1]", "in[0]"], &["gone".to_owned()][..]));
     }

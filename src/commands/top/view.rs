@@ -39,6 +39,7 @@ fn color(stage: Stage) -> Color {
         Stage::Send => Color::Yellow,
         Stage::Commit => Color::Magenta,
         Stage::Rebalance => Color::Cyan,
+        Stage::Restore => Color::LightCyan,
     }
 }
 

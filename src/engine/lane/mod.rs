@@ -77,6 +77,8 @@ pub struct Lane {
     state: Option<Arc<LaneState>>,
     /// What of that is acknowledged and not committed, with the changelog's position after it.
     changes: Vec<(Changes, Offset)>,
+    /// Since when the changelog is read, while it is.
+    pub restoring: Option<Duration>,
     /// How many partitions of retry topics and of the changelog have to be read first.
     unread: usize,
     /// Batches that wait until all of that is read.
@@ -150,6 +152,7 @@ impl Lane {
             parked,
             state,
             changes: Vec::new(),
+            restoring: None,
             unread: 0,
             kept: Vec::new(),
             retry,
@@ -353,6 +356,8 @@ impl Lane {
     pub fn stage(&self, engine: EngineState) -> Stage {
         if self.input.is_none() {
             Stage::Rebalance
+        } else if self.restoring.is_some() {
+            Stage::Restore
         } else if self.computing > 0 {
             let waits = self.stream.waits.load(Relaxed) || !engine.has_room;
             match self.stream.computing.load(Relaxed) {

@@ -12,6 +12,7 @@ use crate::{
     engine::*,
     operator::{Operator, OperatorError, Output},
     record::{BatchBuilder, Destination, Headers, Offset, Record, ResultTopic, TopicPartition},
+    telemetry::Stage,
 };
 
 /// Numbers the records of each key; one with the value `spoiled` fails after that.
@@ -83,6 +84,10 @@ struct One(Arc<Kept>);
 impl StateStores for One {
     fn open(&self, _: i32) -> Result<Arc<dyn StateStore>, String> {
         Ok(self.0.clone())
+    }
+
+    fn size(&self) -> u64 {
+        7
     }
 }
 
@@ -212,10 +217,17 @@ async fn nothing_is_computed_before_the_changelog_is_read_from_where_the_store_i
     engine.records(0, 0, &[("a", "x"), ("b", "x"), ("c", "x")]);
     engine.wait(1_000).await;
     assert_eq!(engine.results(), [""; 0]);
+    let waited = engine.progress.stage(Stage::Restore).as_millis();
+    assert!((1_000..1_100).contains(&waited), "{waited}");
+    let told = engine.progress.remembered().to_string();
+    assert!(told.contains("partition 0: is being read from the changelog, 0 records so far"), "{told}");
     read(&engine, &stores, &[(4, "a", "7"), (6, "b", "2"), (9, "c", "")]).await;
     engine.wait(1_000).await;
     assert_eq!(engine.results(), ["a8", "b3", "c1"]);
     assert_eq!(stores.entries(), ["a=8", "b=3", "c=1"]);
+    let told = engine.progress.remembered().to_string();
+    let lines = "  what operators remember: 7 B on disk\n    partition 0: 3 records of the changelog were read in 1.0 s\n";
+    assert_eq!(told, lines);
 }
 
 #[tokio::test(start_paused = true)]
