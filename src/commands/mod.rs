@@ -19,6 +19,7 @@ mod manual;
 mod new;
 mod offsets;
 mod preview;
+mod reload;
 mod request;
 mod run;
 mod scale;

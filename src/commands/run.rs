@@ -12,6 +12,7 @@ use super::{
     brokers::find_broker,
     file::{Overrides, load_pipeline},
     preview::Preview,
+    reload::Reload,
     signals::{Signals, end_at_last},
     status,
     supervise::Supervised,
@@ -31,7 +32,7 @@ const AT_LAST: Duration = Duration::from_secs(20);
 const GRACEFULLY: &str = "finishing what is in flight, committing, leaving the group";
 
 /// Runs pipelines until SIGINT or SIGTERM: the first stops gracefully (finish what is in flight, commit,
-/// leave the group), the second at once.
+/// leave the group), the second at once. SIGHUP takes files over that have changed, as `--watch` does.
 #[derive(Args, Debug)]
 pub struct Run {
     /// Pipelines: files as given, in pipelines/, or built in (factorial.toml).
@@ -41,6 +42,9 @@ pub struct Run {
     /// of one that was killed a moment ago are not among them.
     #[arg(long)]
     drain: bool,
+    /// Take a file over when it has changed, as at SIGHUP: it is checked first. What it changes must not need a restart.
+    #[arg(long, conflicts_with = "drain")]
+    watch: bool,
     /// Show what would be written from the committed offsets on; write and commit nothing, and join no group.
     #[arg(long, conflicts_with = "drain")]
     dry_run: bool,
@@ -65,7 +69,7 @@ impl Run {
             .enable_all()
             .build()
             .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-        let result = runtime.block_on(run(pipelines, self.drain));
+        let result = runtime.block_on(run(pipelines, self));
         if let Some(line) = status_line() {
             line.finish_and_clear();
         }
@@ -113,11 +117,15 @@ fn bound_arenas() {
 #[cfg(not(target_env = "gnu"))]
 fn bound_arenas() {}
 
-async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
+async fn run(
+    mut pipelines: Vec<Pipeline>,
+    Run { files, drain, watch, overrides, .. }: Run,
+) -> Result<(), Failure> {
     // First of all, so that a signal during the start also stops gracefully.
     let stop = CancellationToken::new();
     let signals = Signals::catch().stop(stop.clone(), GRACEFULLY, "what was not committed is done again");
     let signals = tokio::spawn(signals);
+    let read = pipelines.clone();
     let _embedded = find_broker(&mut pipelines).await?;
     let recorded = install_metrics().map_err(Failure::failed)?;
     let progress: Vec<Arc<Progress>> = pipelines.iter().map(progress_of).collect();
@@ -136,10 +144,12 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     let longest = pipelines.iter().map(|pipeline| pipeline.shutdown_timeout).max().unwrap_or_default();
     tokio::spawn(end_at_last(stop.clone(), longest + AT_LAST));
     let status = tokio::spawn(status::show(progress.clone()));
-    let running = pipelines.into_iter().zip(progress).map(|(pipeline, progress)| {
+    let (reload, changes) = Reload::new(&files, &read, &pipelines, overrides);
+    let reloads = tokio::spawn(reload.listen(watch, stop.clone()));
+    let running = pipelines.into_iter().zip(progress).zip(changes).map(|((pipeline, progress), changes)| {
         let (told_of, worker) = (pipeline.clone(), machine.clone());
         let telling = tokio::spawn(async move { under_way::tell(&told_of, worker.name()).await });
-        let supervised = Supervised { pipeline, machine: machine.clone(), progress, drain };
+        let supervised = Supervised { pipeline, changes, machine: machine.clone(), progress, drain };
         let stop = stop.clone();
         // A task for each: one that waits for its broker does not block the others.
         tokio::spawn(async move {
@@ -157,6 +167,7 @@ async fn run(mut pipelines: Vec<Pipeline>, drain: bool) -> Result<(), Failure> {
     let results = join_all(running).await;
     status.abort();
     signals.abort();
+    reloads.abort();
     let failed = |error: JoinError| Err(Failure::failed(format!("a pipeline panicked: {error}")));
     results.into_iter().try_for_each(|result| result.unwrap_or_else(failed))
 }

@@ -2,6 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, brokers::refuse_false_promise};
@@ -31,6 +32,8 @@ const LIMITS_INTERVAL: Duration = Duration::from_secs(5);
 /// One pipeline and its resources.
 pub struct Supervised {
     pub pipeline: Pipeline,
+    /// Says how it is to go on, where its file has changed.
+    pub changes: watch::Receiver<Pipeline>,
     pub machine: Arc<Machine>,
     pub progress: Arc<Progress>,
     pub drain: bool,
@@ -41,7 +44,7 @@ impl Supervised {
     ///
     /// # Errors
     /// Something that must be fixed before the pipeline can run again.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
         let admin = tokio::select! {
             prepared = self.prepare() => prepared?,
             () = stop.cancelled() => return Ok(()),
@@ -50,14 +53,22 @@ impl Supervised {
         let (first, mut limits_hold) = (limits.clone(), Duration::ZERO);
         let stores = self.stores().map_err(Failure::Failed)?;
         let mut pause = PAUSES.0;
+        let mut changes = self.changes.clone();
         loop {
             let began = self.machine.now();
+            let mut changed = None;
             let ended = {
                 let end = stop.child_token();
                 let mut session =
                     pin!(self.session(&admin, &limits, limits_hold, stores.clone(), end.clone()));
                 tokio::select! {
                     ended = &mut session => ended,
+                    // Where nobody can change it any more, it stays as it is.
+                    Ok(()) = changes.changed() => {
+                        changed = Some(changes.borrow_and_update().clone());
+                        end.cancel();
+                        session.await
+                    }
                     // Clients that were created for a low limit send small batches.
                     () = self.change(&admin, &limits), if limits != first => {
                         // What is in flight comes to its end first: a dead letter that is lost here would be a result when it is done
@@ -70,6 +81,13 @@ impl Supervised {
                     }
                 }
             };
+            if let Some(pipeline) = changed {
+                self.pipeline = pipeline;
+                if ended.is_ok() && !stop.is_cancelled() {
+                    tracing::info!(pipeline = self.pipeline.name, "goes on with the changed file");
+                    continue;
+                }
+            }
             let lasted = self.machine.now() - began > LASTED;
             let reason = match ended {
                 Ok(()) => return Ok(()),

@@ -27,6 +27,7 @@ mod permanent;
 mod poison;
 mod ports;
 mod refused;
+mod reload;
 mod request;
 mod routes;
 mod scale;

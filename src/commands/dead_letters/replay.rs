@@ -9,6 +9,7 @@ use std::{
 };
 
 use indicatif::ProgressStyle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{run::progress_of, signals::Signals, supervise::Supervised};
@@ -127,7 +128,9 @@ fn run(pipeline: Pipeline, all: u64) -> Result<bool, Failure> {
         let progress = progress_of(&pipeline);
         tokio::spawn(show_bar(progress.clone(), all));
         let machine = Machine::new().map_err(Failure::failed)?;
-        Supervised { pipeline, machine, progress, drain: true }.run(stop).await
+        // Nobody changes it.
+        let (_, changes) = watch::channel(pipeline.clone());
+        Supervised { pipeline, changes, machine, progress, drain: true }.run(stop).await
     });
     if let Some(bar) = status_line() {
         bar.finish_and_clear();
