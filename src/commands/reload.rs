@@ -141,8 +141,12 @@ fn needs_restart(old: &Pipeline, new: &Pipeline) -> Vec<&'static str> {
         ("`[kafka]`", old.kafka != new.kafka),
         ("the list of operators", old.operator_names() != new.operator_names()),
         ("`metrics.listen`", old.metrics != new.metrics),
+        ("`[state]`", old.state != new.state),
         // What they remember was computed with the old settings.
-        ("a pipeline whose operators remember something", old.state.is_some() || new.state.is_some()),
+        (
+            "a pipeline whose operators remember something",
+            old.changelog().is_some() || new.changelog().is_some(),
+        ),
     ]);
     differs.into_iter().filter_map(|(setting, differs)| differs.then_some(setting)).collect()
 }

@@ -1,6 +1,6 @@
 //! Keeps one pipeline running: recreates clients that cannot go on.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -10,10 +10,11 @@ use crate::{
     config::{self, Guarantee, Order, Pipeline},
     engine::{Budget, Large, Machine, Plan, Runtime, StatePlan, Stop, run},
     kafka::{
-        Admin, CHANGELOG_TOMBSTONES, KafkaSink, KafkaSource, SinkTopics, SourceTopics, TopicLimits, settings,
+        Admin, CHANGELOG_TOMBSTONES, Following, KafkaSink, KafkaSource, SinkTopics, SourceTopics,
+        TopicLimits, follow, settings,
     },
     record::ResultTopic,
-    state::{Stores, state_folder},
+    state::{StoredTable, Stores, state_folder},
     store::Store,
     telemetry::Progress,
 };
@@ -52,9 +53,11 @@ impl Supervised {
         let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
         let (first, mut limits_hold) = (limits.clone(), Duration::ZERO);
         let stores = self.stores().map_err(Failure::Failed)?;
+        let mut tables = Tables::default();
         let mut pause = PAUSES.0;
         let mut changes = self.changes.clone();
         loop {
+            tables.give(&self.pipeline, stores.as_deref()).map_err(Failure::Failed)?;
             let began = self.machine.now();
             let mut changed = None;
             let ended = {
@@ -152,7 +155,7 @@ impl Supervised {
     }
 
     fn state(&self, stores: Option<Arc<Stores>>) -> Option<StatePlan> {
-        let (stores, changelog) = (stores?, self.pipeline.changelog()?.to_owned());
+        let (changelog, stores) = (self.pipeline.changelog()?.to_owned(), stores?);
         let place = self.pipeline.written_topics().results.len() - 1;
         Some(StatePlan { stores, changelog, to: ResultTopic(u16::try_from(place).unwrap_or(u16::MAX)) })
     }
@@ -222,6 +225,26 @@ impl Supervised {
             drain: self.drain,
         };
         run(plan, source, sink, self.machine.clone(), self.progress.clone(), stop.cancelled_owned()).await
+    }
+}
+
+/// The tables that operators look into, each followed once.
+#[derive(Default)]
+struct Tables(BTreeMap<String, (Arc<StoredTable>, Following)>);
+
+impl Tables {
+    /// Gives each operator its table.
+    fn give(&mut self, pipeline: &Pipeline, stores: Option<&Stores>) -> Result<(), String> {
+        for wanted in pipeline.tables() {
+            let (topic, Some(stores)) = (wanted.topic(), stores) else { continue };
+            if !self.0.contains_key(topic) {
+                let table = stores.table(topic)?;
+                let following = follow(&settings::consumer(pipeline, false), topic, table.clone())?;
+                self.0.insert(topic.to_owned(), (table, following));
+            }
+            self.0.get(topic).into_iter().for_each(|(table, _)| wanted.give(table.clone()));
+        }
+        Ok(())
     }
 }
 

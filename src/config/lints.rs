@@ -215,9 +215,8 @@ impl Lint<'_> {
 
     /// What operators remember is that of one partition, in the order of its records.
     fn state(&mut self) {
-        let Pipeline { state: Some(state), source, steps, dead_letters, order, .. } = self.pipeline else {
-            return;
-        };
+        let Pipeline { source, steps, dead_letters, order, .. } = self.pipeline;
+        let Some(changelog) = self.pipeline.changelog() else { return };
         let by = steps.iter().find(|step| step.operator.remembers()).map_or("", |step| step.name.as_str());
         let path = format!("operators.{by}");
         if *order != Order::Partition {
@@ -250,9 +249,9 @@ impl Lint<'_> {
         if others
             .chain([dead_letters.as_str()])
             .chain(self.pipeline.progress.as_deref())
-            .any(|topic| topic == state.changelog)
+            .any(|topic| topic == changelog)
         {
-            let sentence = format!("the changelog `{}` is read or written otherwise too", state.changelog);
+            let sentence = format!("the changelog `{changelog}` is read or written otherwise too");
             self.error("state.changelog", sentence, "name another topic");
         }
     }

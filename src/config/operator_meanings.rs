@@ -27,6 +27,13 @@ pub const OPERATORS: &[Table] = &[
         set("grace", Value("\"0 s\""), "How long after the end of a window its records are still taken, by the newest timestamp of the partition. Later ones become dead letters."),
         set("emit", Words("`\"close\"` with windows, otherwise `\"change\"`"), "When results are handed on: `\"close\"`: once, when their window is closed; `\"change\"`: after each record."),
     ] },
+    Table { path: "operators.join", title: "Operator `join`", about: "Sets a field to the newest value that a compacted topic has under a key ([state.md](state.md#tables)). Each worker reads all of the topic, before its first record and from then on.", settings: &[
+        set("topic", Refused, "The topic; it has to be there."),
+        set("format", Value("\"json\""), "How its values are written: `\"json\"` or `\"string\"`."),
+        set("by", Words("the record's key"), "An [expression](expressions.md) that gives the key that is looked up: `\"value.customer\"`."),
+        set("into", Refused, "The field that is set, with dots for one in an object: `\"customer\"`."),
+        set("missing", Value("\"null\""), "What becomes of a record whose key is not there: the field is `null` (`\"null\"`), it is dropped (`\"drop\"`), or it becomes a dead letter (`\"dead-letter\"`)."),
+    ] },
     Table { path: "operators.map", title: "Operator `map`", about: "Another value, or other fields of a JSON object. All expressions see the record as it came.", settings: &[
         set("value", Words("the value stays"), "An [expression](expressions.md) that gives the new value."),
         set("set", Words("no field"), "Expressions by the field that they set: `set.total = \"value.price * value.count\"`."),

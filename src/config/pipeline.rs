@@ -8,7 +8,7 @@ pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy, RetryTopic};
 use crate::{
     engine::{Deduplication, FairBy, Topology},
     format::Format,
-    operator::{Intake, Operator, Router},
+    operator::{Intake, Operator, Router, TableOf},
     record::PerTopic,
 };
 
@@ -233,7 +233,7 @@ pub struct Pipeline {
     pub scale: Scale,
     /// How passing failures are tried again.
     pub retries: Retries,
-    /// Where operators remember earlier records; `None` where none does.
+    /// Where operators remember earlier records and find their tables; `None` where none does.
     pub state: Option<State>,
     /// How long a graceful stop, or the hand-over of a partition, may take.
     pub shutdown_timeout: Duration,
@@ -332,13 +332,18 @@ impl Pipeline {
 
     /// The name of the topic where it is written what operators remember.
     pub fn changelog(&self) -> Option<&str> {
-        self.state.as_ref().map(|state| state.changelog.as_str())
+        self.state.as_ref()?.changelog.as_deref()
+    }
+
+    /// The tables that its operators look into.
+    pub fn tables(&self) -> impl Iterator<Item = &TableOf> {
+        self.steps.iter().filter_map(|step| step.operator.table())
     }
 
     /// How many of the topics that it writes have their records in the partition with the number of the source's: the last ones of the
     /// results.
     pub fn written_beside(&self) -> usize {
-        self.topics_beside().len() + usize::from(self.state.is_some())
+        self.topics_beside().len() + usize::from(self.changelog().is_some())
     }
 
     /// The names of all topics that it writes to. After those of the results, the retry topics and the changelog have their places.
@@ -351,15 +356,15 @@ impl Pipeline {
     }
 }
 
-/// Where operators remember earlier records.
+/// Where operators remember earlier records, and where tables are that they look into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The folder of this machine; `None` for one in the user's own.
     pub folder: Option<PathBuf>,
     /// The most bytes that it takes in memory.
     pub memory: u64,
-    /// The topic that has all of it.
-    pub changelog: String,
+    /// The topic that has all that operators remember, where some do.
+    pub changelog: Option<String>,
 }
 
 /// Where metrics are served.

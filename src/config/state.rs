@@ -1,4 +1,4 @@
-//! The `[state]` table: where operators remember earlier records.
+//! The `[state]` table: where operators remember earlier records, and find their tables.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,8 @@ pub(super) fn read(root: &Reader<'_>, steps: &[Step], group: Option<&str>) -> Op
         let origin = table.node("memory").map_or(table.origin(), |node| &node.origin);
         table.say(origin, sentence, Some("at least 8 MiB".to_owned()));
     }
-    if !steps.iter().any(|step| step.operator.remembers()) {
+    let remembers = steps.iter().any(|step| step.operator.remembers());
+    if !remembers && steps.iter().all(|step| step.operator.table().is_none()) {
         if root.node("state").is_some() {
             let sentence = "no operator remembers anything that `[state]` could be for".to_owned();
             table.say(
@@ -37,6 +38,10 @@ pub(super) fn read(root: &Reader<'_>, steps: &[Step], group: Option<&str>) -> Op
         return None;
     }
     table.finish();
-    let changelog = changelog.or_else(|| Some(format!("{}-changelog", group?)))?;
+    let changelog = match changelog {
+        _ if !remembers => None,
+        Some(changelog) => Some(changelog),
+        None => Some(format!("{}-changelog", group?)),
+    };
     Some(State { folder, memory, changelog })
 }

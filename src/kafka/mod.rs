@@ -1,7 +1,7 @@
 //! Kafka's clients: implements the engine's [`Source`](crate::engine::Source) and
 //! [`Sink`](crate::engine::Sink), and the clients of the gateway, the load generator and the verifier.
 //!
-//! Knows: config, engine, format, gateway, load, pieces, plant, record, store, telemetry, trace. Must not know: operator, clap.
+//! Knows: config, engine, format, gateway, load, pieces, plant, record, state, store, telemetry, trace. Must not know: operator, clap.
 
 mod admin;
 mod answers;
@@ -40,6 +40,7 @@ mod starts;
 mod statistics;
 mod stillness;
 mod survey;
+mod table;
 mod tap;
 mod threads;
 mod topics;
@@ -61,6 +62,7 @@ pub use request_producer::Acknowledgement;
 pub use sink::{KafkaSink, SinkTopics};
 pub use source::{KafkaSource, SourceTopics};
 pub use survey::Survey;
+pub use table::{Following, follow};
 pub use tap::{Begin, Tap};
 pub use topics::{CHANGELOG_TOMBSTONES, TopicLimits};
 pub use under_way::{UnderWayReader, UnderWaySink};

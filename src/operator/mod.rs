@@ -19,6 +19,7 @@ mod headers;
 mod http;
 mod identity;
 mod intake;
+mod join;
 mod key;
 mod keys;
 mod letter_filter;
@@ -34,6 +35,7 @@ mod sample;
 mod settings;
 mod split;
 mod state;
+mod table;
 mod timestamp;
 mod trouble;
 mod wasm;
@@ -59,6 +61,8 @@ pub use router::{Route, Router};
 pub use settings::SettingError;
 #[cfg_attr(not(internals), doc(hidden))]
 pub use state::{SharedState, State};
+#[cfg_attr(not(internals), doc(hidden))]
+pub use table::{Table, TableOf};
 
 use std::sync::{
     Arc,
@@ -226,6 +230,12 @@ pub trait Operator: Send + Sync + 'static {
     #[cfg_attr(not(internals), doc(hidden))]
     fn remembers(&self) -> bool {
         false
+    }
+
+    /// The topic that it looks up the newest values of, where it does.
+    #[cfg_attr(not(internals), doc(hidden))]
+    fn table(&self) -> Option<&TableOf> {
+        None
     }
 
     /// What `pipeline check` says of it beyond its settings, in a few words.

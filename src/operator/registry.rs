@@ -7,8 +7,8 @@ use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
     Built, Operator, SettingError, aggregate::Aggregate, command::Command, drop_tombstones::DropTombstones,
-    factorial::Factorial, filter::Filter, headers::SetHeaders, http::Http, identity::Identity, key::SetKey,
-    map::Map, sample::Sample, settings, split::Split, timestamp::SetTimestamp, wasm,
+    factorial::Factorial, filter::Filter, headers::SetHeaders, http::Http, identity::Identity, join::Join,
+    key::SetKey, map::Map, sample::Sample, settings, split::Split, timestamp::SetTimestamp, wasm,
 };
 use crate::format::Formats;
 
@@ -103,6 +103,7 @@ const BUILT_IN: &[Factory] = &[
     built_in("headers", SetHeaders::settings, "sets and removes headers", SetHeaders::build),
     built_in("http", Http::settings, "asks a service for the new value", Http::build),
     built_in("identity", Identity::settings, "passes every record on as it came", Identity::build),
+    built_in("join", Join::settings, "adds what another topic says", Join::build),
     built_in("key", SetKey::settings, "gives records another key", SetKey::build),
     built_in("map", Map::settings, "makes another value, or sets and removes fields", Map::build),
     built_in("sample", Sample::settings, "passes a part of the records on", Sample::build),

@@ -30,6 +30,7 @@ named! {
     NOT_A_LIST "not-a-list" "`into` of `split` gives no list.";
     BAD_TIMESTAMP "bad-timestamp" "What `timestamp` would set is no time, or is too far from the record's own.";
     NO_KEY "no-key" "The record has no key, and `aggregate` computes something for each key.";
+    NOT_IN_TABLE "not-in-table" "The table of `join` has nothing under the key that is looked up.";
     TOO_LATE "too-late" "The window of `aggregate` that the record is in is closed.";
     STATE_TOO_LARGE "state-too-large" "`aggregate` would have to keep more of the record's group than it may: 1,000 collected values, or 512 KiB.";
     RESULT_TOO_LARGE "result-too-large" "The result is larger than its topic takes.";

@@ -1,8 +1,11 @@
-//! What operators remember, in a database of this machine (`fjall`): a directory for each process, and in it a keyspace for each partition.
+//! What operators remember and look up, in a database of this machine (`fjall`): a directory for each process, and in it a keyspace for each
+//! partition and each table.
 //!
-//! Nothing here has to be saved: the changelog topic has all of it. It is here so that it need not be read again.
+//! Nothing here has to be saved: topics have all of it. It is here so that it need not be read again.
 //!
-//! Knows: engine, record. Must not know: rdkafka, config.
+//! Knows: engine, operator, record. Must not know: rdkafka, config.
+
+mod table;
 
 use std::{
     collections::HashMap,
@@ -17,6 +20,8 @@ use std::{
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+
+pub use table::StoredTable;
 
 use crate::{
     engine::{Change, StateStore, StateStores},

@@ -58,7 +58,7 @@ impl TestDriver {
     pub fn new(pipeline: &Pipeline) -> Self {
         TestDriver {
             topology: pipeline.topology(),
-            state: pipeline.state.as_ref().map(|_| SharedState::in_memory()),
+            state: pipeline.changelog().map(|_| SharedState::in_memory()),
             retries: pipeline.retries.clone(),
             dead_letters: Vec::new(),
         }

@@ -177,3 +177,63 @@ fn each_window_is_handed_on_once_although_workers_are_killed() {
         worker.terminate();
     }
 }
+
+#[test]
+fn what_another_topic_says_is_joined_from_the_first_record_on() {
+    let site = Site::new("join");
+    let folder = tempfile::tempdir().unwrap();
+    let customers = format!("{}-customers", site.source);
+    let operator = format!(
+        "[operators.join]\ntopic = \"{customers}\"\nby = \"value.who\"\ninto = \"customer\"\nmissing = \"dead-letter\""
+    );
+    let file = pipeline(&site, folder.path(), &operator);
+    let rows = Producer::new(&site.servers, &customers, 3, &[("cleanup.policy", "compact")]);
+    let say = |numbers: std::ops::Range<usize>, name: &str| {
+        for n in numbers {
+            rows.send(&format!("c-{n}"), Some(format!("{{\"name\":\"{name} {n}\"}}").as_bytes()), None);
+        }
+        rows.flush();
+    };
+    say(0..20_000, "old");
+    say(0..10_000, "new");
+    let producer = site.producer(PARTITIONS);
+    let ask = |numbers: std::ops::Range<usize>| {
+        for n in numbers {
+            let value = format!("{{\"n\":{n},\"who\":\"c-{}\"}}", n % 20_000);
+            producer.send(&key(n), Some(value.as_bytes()), None);
+        }
+        producer.flush();
+    };
+    let has = |numbers: std::ops::Range<usize>, name: &dyn Fn(usize) -> &'static str| {
+        let result = |n: usize| {
+            let who = n % 20_000;
+            format!("{{\"n\":{n},\"who\":\"c-{who}\",\"customer\":{{\"name\":\"{} {who}\"}}}}", name(who))
+        };
+        let mut open: BTreeSet<String> = numbers.map(result).collect();
+        site.results(|result| {
+            open.remove(result.value());
+            open.is_empty()
+        });
+    };
+    ask(0..20_000);
+    let first = worker(&site, &file, folder.path());
+    has(0..20_000, &|who| if who < 10_000 { "new" } else { "old" });
+    say(10_000..20_000, "newest");
+    rows.send("c-5", None, None);
+    rows.flush();
+    first.kill();
+    // It goes on from what it has, and reads what is new before anything else.
+    let second = worker(&site, &file, folder.path());
+    second.says(&["a table is read to its end"]);
+    ask(20_000..25_000);
+    ask(30_000..40_000);
+    has(20_006..25_000, &|_| "new");
+    has(30_000..40_000, &|_| "newest");
+    let letters = site.letters(|_| true);
+    assert_eq!(letters[0].header("pipeline.error.class"), Some("not-in-table"));
+    let message = letters[0].header("pipeline.error.message").unwrap();
+    assert_eq!(message, format!("`{customers}` has nothing under the key \"c-5\""));
+    second.terminate();
+    assert_eq!(site.read(&site.sink).len(), 34_999);
+    assert_eq!(site.read(&site.dead_letters).len(), 1);
+}

@@ -127,7 +127,9 @@ fn the_words_that_a_setting_may_be_are_those_in_its_meaning() {
 fn what_must_be_written_is_missed() {
     let operators = registry().iter().map(|factory| format!("[operators.{}]\n", factory.name));
     let text = format!("[[test]]\noutput = 'a'\n[source.deduplicate]\n{}", operators.collect::<String>());
-    let wrong = parsed(&text, &[]).unwrap_err();
+    let mut wrong: Vec<Diagnostic> = parsed(&text, &[]).unwrap_err().iter().cloned().collect();
+    // The first one alone is said of an operator.
+    wrong.extend(parsed("[operators.join]\ntopic = 't'", &[]).unwrap_err().iter().cloned());
     let missed = |Diagnostic { sentence, .. }: &Diagnostic| {
         // Of an operator's settings, which serde reads.
         if let Some((table, key)) = sentence.split_once("`: `") {
@@ -167,6 +169,9 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
         let with: &[&str] = match table {
             "operators.aggregate" | "state" => {
                 &["operators.aggregate.results.n=count", "operators.aggregate.window=1 h", "sink.format=json"]
+            }
+            "operators.join" => {
+                &["operators.join.topic=t", "operators.join.into=f", "source.format=json", "sink.format=json"]
             }
             "operators.command" => &["operators.command.run=[\"cat\"]"],
             "operators.http" => &["operators.http.url=http://127.0.0.1"],
