@@ -5,7 +5,7 @@
 //! taken back. After a crash it may lack what was committed last: a lane that begins reads the changelog on from where the store is.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -16,6 +16,11 @@ use crate::{
     operator::{OperatorError, State},
     record::{Batch, Offset, Record, ResultTopic, TopicPartition},
 };
+
+/// The most bytes of a partition that are kept at hand besides those that the store has in memory, about.
+const CACHE: usize = 4 << 20;
+/// What an entry of it takes besides its own bytes.
+const AROUND: usize = 96;
 
 /// A key, and the value that it has from now on; `None` where it has none any more.
 pub type Change = (Bytes, Option<Bytes>);
@@ -97,10 +102,29 @@ struct Fresh {
     entries: BTreeMap<Bytes, (u64, Option<Bytes>)>,
     /// How many chunks have changed something.
     chunks: u64,
+    /// What was read of the store or changed lately, and the bytes of it: most keys come again soon.
+    cache: HashMap<Bytes, Option<Bytes>>,
+    cached: usize,
     /// What is committed and not in the store yet, with the changelog's position after it.
     committed: VecDeque<(Changes, Offset)>,
     /// What went wrong when something was put into the store.
     failure: Option<String>,
+}
+
+impl Fresh {
+    /// Keeps a value at hand. Once there are too many, all are forgotten: those that are wanted come back.
+    fn remember(&mut self, key: Bytes, value: Option<Bytes>) {
+        let size = |key: usize, value: &Option<Bytes>| AROUND + key + value.as_ref().map_or(0, Bytes::len);
+        let length = key.len();
+        self.cached += size(length, &value);
+        if self.cached > CACHE {
+            self.cache.clear();
+            self.cached = size(length, &value);
+        }
+        if let Some(before) = self.cache.insert(key, value) {
+            self.cached -= size(length, &before);
+        }
+    }
 }
 
 impl fmt::Debug for LaneState {
@@ -163,11 +187,27 @@ impl LaneState {
         self.store.apply(&mut changes, position)?;
         let mut fresh = self.lock();
         for (key, _) in committed.iter().flat_map(|(changes, _)| &changes.changes) {
-            if fresh.entries.get(key).is_some_and(|(of, _)| *of <= number) {
-                fresh.entries.remove(key);
+            if fresh.entries.get(key).is_some_and(|(of, _)| *of <= number)
+                && let Some((key, (_, value))) = fresh.entries.remove_entry(key)
+            {
+                fresh.remember(key, value);
             }
         }
         Ok(())
+    }
+
+    /// The value of a key, with all that is computed.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        let fresh = self.lock();
+        let known = fresh.entries.get(key).map(|(_, value)| value).or_else(|| fresh.cache.get(key));
+        if let Some(value) = known {
+            return Ok(value.clone());
+        }
+        drop(fresh);
+        // What is not there is in the store: it stays there until it is here.
+        let value = self.store.get(key)?;
+        self.lock().remember(Bytes::copy_from_slice(key), value.clone());
+        Ok(value)
     }
 
     fn lock(&self) -> MutexGuard<'_, Fresh> {
@@ -234,14 +274,10 @@ fn fatal(message: String) -> OperatorError {
 
 impl State for ChunkState {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
-        if let Some(value) = self.changes.get(key) {
-            return Ok(value.clone());
+        match self.changes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.lane.get(key).map_err(fatal),
         }
-        // What is in neither is in the store: it stays here until it is there.
-        if let Some((_, value)) = self.lane.lock().entries.get(key) {
-            return Ok(value.clone());
-        }
-        self.lane.store.get(key).map_err(fatal)
     }
 
     fn put(&mut self, key: Bytes, value: Option<Bytes>) {

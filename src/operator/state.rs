@@ -12,7 +12,8 @@ use super::OperatorError;
 
 /// What an operator remembers of the records of one partition: values by key, in the keys' order.
 ///
-/// The engine keeps it. What is put for a record lasts exactly if the record's results do.
+/// The engine keeps it. What is put for a record lasts exactly if the record's results do. A key does not begin with the byte 255, which is the
+/// engine's own.
 pub trait State: Send {
     /// The value of a key, if there is one.
     ///

@@ -30,10 +30,8 @@ use crate::{
 
 /// How many processes may have their directories beside each other.
 const PROCESSES: usize = 64;
-/// Where a keyspace says how far it is.
-const POSITION: &[u8] = &[0];
-/// What comes before the keys of entries.
-const ENTRY: u8 = 1;
+/// Where a partition's keyspace says how far it is: no key of an entry begins so.
+const POSITION: &[u8] = &[u8::MAX];
 /// The most bytes of changes of one partition that are not in a file of its own yet.
 const MEMTABLE: u64 = 8 << 20;
 /// Less is no database.
@@ -158,8 +156,7 @@ impl StateStore for Store {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
-        let value =
-            self.keyspace.get(entry(key)).map_err(|error| format!("the state cannot be read: {error}"))?;
+        let value = self.keyspace.get(key).map_err(|error| format!("the state cannot be read: {error}"))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -168,11 +165,11 @@ impl StateStore for Store {
         from: &[u8],
         to: &[u8],
     ) -> Box<dyn Iterator<Item = Result<(Bytes, Bytes), String>> + 'a> {
-        let entries = self.keyspace.range(entry(from)..entry(to));
+        let entries = self.keyspace.range(from.to_vec()..to.to_vec());
         Box::new(entries.map(|guard| {
             let (key, value) =
                 guard.into_inner().map_err(|error| format!("the state cannot be read: {error}"))?;
-            Ok((Bytes::copy_from_slice(&key[1..]), Bytes::copy_from_slice(&value)))
+            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
         }))
     }
 
@@ -185,8 +182,8 @@ impl StateStore for Store {
         let mut batch = self.database.batch();
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(&self.keyspace, entry(&key), value.to_vec()),
-                None => batch.remove(&self.keyspace, entry(&key)),
+                Some(value) => batch.insert(&self.keyspace, &key[..], &value[..]),
+                None => batch.remove(&self.keyspace, &key[..]),
             }
         }
         batch.insert(&self.keyspace, POSITION, write_position(position));
@@ -194,10 +191,6 @@ impl StateStore for Store {
         self.position.store(position.0, Relaxed);
         Ok(())
     }
-}
-
-fn entry(key: &[u8]) -> Vec<u8> {
-    [&[ENTRY], key].concat()
 }
 
 /// A position, and when it was reached.

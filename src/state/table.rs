@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
-use super::{ENTRY, MEMTABLE, Stores, entry, millis, now, read_position, write_position};
+use super::{MEMTABLE, Stores, millis, now, read_position, write_position};
 use crate::{
     engine::Change,
     operator::{OperatorError, Table},
@@ -17,6 +17,8 @@ use crate::{
 
 /// What comes before the number of a partition, under which its position is.
 const POSITIONS: u8 = 0;
+/// What comes before the keys of entries, which may begin with anything.
+const ENTRY: u8 = 1;
 
 /// The newest value of each key of a topic, as far as it is read.
 pub struct StoredTable {
@@ -78,7 +80,7 @@ impl StoredTable {
         let mut batch = self.database.batch();
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(&self.keyspace, entry(&key), value.to_vec()),
+                Some(value) => batch.insert(&self.keyspace, entry(&key), &value[..]),
                 None => batch.remove(&self.keyspace, entry(&key)),
             }
         }
@@ -118,4 +120,8 @@ impl Table for StoredTable {
 
 fn position_of(partition: i32) -> Vec<u8> {
     [&[POSITIONS][..], &partition.to_be_bytes()].concat()
+}
+
+fn entry(key: &[u8]) -> Vec<u8> {
+    [&[ENTRY], key].concat()
 }
