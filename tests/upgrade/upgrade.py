@@ -108,9 +108,14 @@ def metadata(value):
 
 def reader(servers, topic):
     """A consumer at the beginning of all of a topic's partitions."""
-    consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "reader", "isolation.level": "read_committed", "log_level": 0}
-    )
+    consumer = Consumer({
+        "bootstrap.servers": servers,
+        "group.id": "reader",
+        # Commits would be among what is read.
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "log_level": 0,
+    })
     parts = consumer.list_topics(topic, 10).topics[topic].partitions
     consumer.assign([TopicPartition(topic, part, 0) for part in parts])
     return consumer
