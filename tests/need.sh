@@ -37,7 +37,7 @@ install_package() {
 }
 
 need_for_tests() {
-  command -v cargo >/dev/null || { echo "\`cargo\` was not found: install Rust 1.89 or later with rustup" >&2; exit 1; }
+  command -v cargo >/dev/null || { echo "\`cargo\` was not found: install Rust 1.90 or later with rustup" >&2; exit 1; }
   need cc gcc
   need c++ g++
   need make make

@@ -137,6 +137,9 @@ const KINDS: &[(&str, bool)] = &[("numbers", false), ("bytes", true)];
 /// The whole file. `None` where something that has no default is missing or wrong.
 pub(super) fn read(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Gateway> {
     let root = Reader::root(tree, "a gateway", diagnostics);
+    if !root.has_our_version() {
+        return None;
+    }
     let name = root.string("name").unwrap_or_else(|| "gateway".to_owned());
     let kafka = kafka::shared(&root);
     let http = http(&root);

@@ -17,6 +17,7 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
 #[rustfmt::skip] // one line a setting
 const IN: &[Table] = &[
     Table { path: "", title: "Above all tables", about: "", settings: &[
+        set("version", Value("1"), "The version of this format. A program refuses a file of a newer one ([stability.md](stability.md))."),
         set("name", Refused, "The pipeline's name: a label on every metric, and the consumer group's name."),
         set("guarantee", Value("\"at-least-once\""), "What holds when something fails. `\"at-least-once\"`: nothing is lost, and a result may come twice. `\"exactly-once\"`: each batch of results and its offsets are one transaction."),
         set("order", Value("\"partition\""), "Which results leave in the order of their records: all of a partition (`\"partition\"`), those of one key in a partition (`\"key\"`), or none (`\"none\"`)."),

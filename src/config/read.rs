@@ -32,6 +32,9 @@ const ORDERS: &[(&str, Order)] =
 /// The whole file. `None` where something that has no default is missing or wrong; the diagnostics say what.
 pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Pipeline> {
     let root = Reader::root(tree, "a pipeline", diagnostics);
+    if !root.has_our_version() {
+        return None;
+    }
     let name = root.string("name");
     let name = root.required(
         "name",

@@ -258,6 +258,34 @@ mod tests {
         assert!(decode(Offset(99), &metadata).is_empty());
     }
 
+    /// What a version before this one has written, at which offset, and what was done behind it: printed by its own program.
+    /// What was once written here stays: two versions may be in one group, and either may take over from the other.
+    fn written_by_0_1_0() -> [(i64, Vec<i64>, &'static str); 6] {
+        [
+            (9, vec![], ""),
+            (0, vec![1], "p2:0:Ag"),
+            (100, vec![103, 104, 109], "p2:100:GAI"),
+            (7, (8..17).chain([23]).collect(), "p2:7:/gMB"),
+            (5_000_000_000, vec![5_000_000_001, 5_000_000_063], "p2:5000000000:AgAAAAAAAIA"),
+            (1_000, (1_002..1_100).collect(), "p2:1000:/P//////////////Dw"),
+        ]
+    }
+
+    #[test]
+    fn metadata_of_earlier_versions_is_read() {
+        for (watermark, done, metadata) in written_by_0_1_0() {
+            assert_eq!(decode(Offset(watermark), metadata), done.into_iter().collect(), "{metadata}");
+        }
+    }
+
+    #[test]
+    fn earlier_versions_read_what_is_written_now() {
+        // The same letters as theirs. Once another form is written, this is what the version before must be able to read.
+        for (watermark, done, metadata) in written_by_0_1_0() {
+            assert_eq!(encode(Offset(watermark), done.into_iter()), metadata);
+        }
+    }
+
     proptest! {
         #[test]
         fn metadata_says_what_is_done_and_always_fits(done in proptest::collection::btree_set(1i64..20_000, 0..400)) {

@@ -82,6 +82,9 @@ pub fn parse(
 }
 
 fn script(root: Reader<'_>, file: &str) -> Option<Script> {
+    if !root.has_our_version() {
+        return None;
+    }
     let name = root.string("name").filter(|name| is_file_name(&root, name));
     let name = root.required("name", name, "the name of its reports, and a label on its metrics");
     let thresholds = thresholds(&root);

@@ -55,6 +55,13 @@ fn a_short_script_has_the_defaults() {
 }
 
 #[test]
+fn a_script_of_another_version_of_the_format_is_refused() {
+    assert_eq!(good(&format!("version = 1\n{GOOD}"), &[]).name, "s");
+    let said = parsed(&format!("version = 2\n{GOOD}"), &[]).err().unwrap();
+    assert!(said.contains("this file has `version = 2`, and this program reads version 1"), "{said}");
+}
+
+#[test]
 fn overrides_reach_every_setting() {
     let script = good(
         GOOD,

@@ -12,6 +12,9 @@ use bytesize::ByteSize;
 
 use super::{Diagnostic, Diagnostics, Entry, Node, Origin, Severity, Text, Tree, Value};
 
+/// The version of the files' format. A file of the next one would mean something else to us.
+const VERSION: i64 = 1;
+
 /// Reads one table key by key. What is wrong goes to the diagnostics and reads as if it were not there; which
 /// keys there may be is what was asked for until [`finish`](Reader::finish).
 pub struct Reader<'a> {
@@ -186,6 +189,28 @@ impl<'a> Reader<'a> {
             format!("`{}` must be `true` or `false`, not {}", self.path_of(key), node.value.kind());
         self.say(&node.origin, sentence, None);
         None
+    }
+
+    /// Whether the file is of the version of the format that is read here: [`VERSION`], or none. If not, that is said,
+    /// and should be all that is: what else the file has may mean something else there.
+    pub fn has_our_version(&self) -> bool {
+        let Some(node) = self.node("version") else { return true };
+        match node.value {
+            Value::Integer(VERSION) => return true,
+            Value::Integer(newer) if newer > VERSION => self.say(
+                &node.origin,
+                format!("this file has `version = {newer}`, and this program reads version {VERSION}"),
+                Some("install a newer `pipeline`, or write the file for this one".to_owned()),
+            ),
+            Value::Integer(other) => self.no_version(node, &other.to_string()),
+            _ => self.no_version(node, node.value.kind()),
+        }
+        false
+    }
+
+    fn no_version(&self, node: &Node, got: &str) {
+        let help = "without it, a file is of version 1".to_owned();
+        self.say(&node.origin, format!("`version` must be the integer {VERSION}, not {got}"), Some(help));
     }
 
     /// An integer in a range.

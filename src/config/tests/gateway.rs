@@ -27,6 +27,12 @@ fn assert_wrong(text: &str, sets: &[&str], expected: &[&str]) {
 }
 
 #[test]
+fn a_gateway_of_another_version_of_the_format_is_refused() {
+    assert_eq!(good("version = 1\n", &[]).name, "gateway");
+    assert_wrong(&format!("version = 3\n{GOOD}"), &[], &["this file has `version = 3`", "g.toml:1:11"]);
+}
+
+#[test]
 fn a_short_file_is_safe_by_default() {
     let gateway = good("", &[]);
     assert_eq!((gateway.name.as_str(), gateway.in_flight, gateway.cache), ("gateway", 1_000, 64 << 20));

@@ -41,6 +41,34 @@ fn a_syntax_error_is_said_with_its_place_and_nothing_else() {
 }
 
 #[test]
+fn a_file_says_of_which_version_of_the_format_it_is() {
+    assert_eq!(parsed(&format!("version = 1\n{GOOD}"), &[]).unwrap().0.name, "f");
+    assert_eq!(good("", &["version=1"]).name, "f");
+
+    // What else it says may mean something else there, so nothing is said of it.
+    let newer = wrong(&format!("version = 2\nnew_setting = true\n{GOOD}"), &[]);
+    for part in [
+        "this file has `version = 2`, and this program reads version 1\n   ╭─[ f.toml:1:11 ]",
+        "install a newer `pipeline`",
+        "f.toml: 1 error",
+    ] {
+        assert!(newer.contains(part), "{part:?} is not in\n{newer}");
+    }
+    assert!(!newer.contains("new_setting` is not"), "{newer}");
+
+    for (version, expected) in [
+        ("0", "`version` must be the integer 1, not 0"),
+        ("-2", "`version` must be the integer 1, not -2"),
+        ("'1'", "`version` must be the integer 1, not a string"),
+        ("1.0", "`version` must be the integer 1, not a"),
+        ("[1]", "`version` must be the integer 1, not an array"),
+    ] {
+        let text = wrong(&format!("version = {version}\n{GOOD}"), &[]);
+        assert!(text.contains(expected) && text.contains("f.toml:1:11"), "{version}\n{text}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_errors_with_what_was_meant_or_what_there_is() {
     assert_wrong(&[
         (
