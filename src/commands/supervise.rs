@@ -183,7 +183,11 @@ impl Supervised {
         let memory = settings::Memory::shares(pipeline.limits.memory);
         let (input, budget) = (Budget::new(memory.input), Budget::new(memory.output));
         let consumer = settings::consumer(pipeline, admin.is_embedded());
-        let producer = settings::producer(pipeline, limits);
+        let mut producer = settings::producer(pipeline, limits);
+        if let (Some(stores), Guarantee::ExactlyOnce) = (&stores, pipeline.guarantee) {
+            // Otherwise what it left open would hold up the changelog for seconds.
+            producer.set("transactional.id", settings::transactional_id_of(pipeline, stores.identity()));
+        }
         let topics = SinkTopics {
             requests: pipeline.source.requests,
             in_order: pipeline.order == Order::Partition,

@@ -242,7 +242,13 @@ fn at_least_once(config: &mut ClientConfig, order: Order) {
 /// for its timeout.
 fn transactional_id(pipeline: &Pipeline) -> String {
     static PROCESS: OnceLock<u64> = OnceLock::new();
-    format!("{}-{:016x}", pipeline.name, PROCESS.get_or_init(|| fastrand::u64(..)))
+    transactional_id_of(pipeline, *PROCESS.get_or_init(|| fastrand::u64(..)))
+}
+
+/// The id of whoever has that number, which nobody else may have at the same time. A worker that has it again after a crash ends the
+/// transaction that it left open, and need not wait until the brokers do.
+pub fn transactional_id_of(pipeline: &Pipeline, number: u64) -> String {
+    format!("{}-{number:016x}", pipeline.name)
 }
 
 pub(super) fn broker_assigns(config: &ClientConfig) -> bool {

@@ -9,7 +9,7 @@ mod table;
 
 use std::{
     collections::HashMap,
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -32,8 +32,8 @@ use crate::{
 const PROCESSES: usize = 64;
 /// Where a partition's keyspace says how far it is: no key of an entry begins so.
 const POSITION: &[u8] = &[u8::MAX];
-/// The most bytes of changes of one partition that are not in a file of its own yet.
-const MEMTABLE: u64 = 8 << 20;
+/// The most bytes of changes of one partition that are not in a file of its own yet: so much is read of the journal after a crash.
+const MEMTABLE: u64 = 4 << 20;
 /// Less is no database.
 const LEAST_JOURNAL: u64 = 64 << 20;
 
@@ -53,6 +53,7 @@ pub fn state_folder(group: &str) -> Result<PathBuf, String> {
 pub struct Stores {
     database: Database,
     path: PathBuf,
+    identity: u64,
     /// For how long the changelog keeps what says that a key has no value any more.
     tombstones: Duration,
     /// By partition: how often it was opened.
@@ -83,12 +84,20 @@ impl Stores {
                 .worker_threads(1)
                 .open();
             match database {
-                Ok(database) => return Ok(Stores { database, path, tombstones, opened: Mutex::default() }),
+                Ok(database) => {
+                    let identity = identity(&path).map_err(|error| failed(&error))?;
+                    return Ok(Stores { database, path, identity, tombstones, opened: Mutex::default() });
+                }
                 Err(fjall::Error::Locked) => {}
                 Err(error) => return Err(failed(&error)),
             }
         }
         Err(format!("{PROCESSES} processes keep their state in {} already", folder.display()))
+    }
+
+    /// A number that belongs to the directory. As only one process has that at a time, it is the same one again after a crash.
+    pub fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// Where it is.
@@ -190,6 +199,19 @@ impl StateStore for Store {
         batch.commit().map_err(|error| format!("the state cannot be written: {error}"))?;
         self.position.store(position.0, Relaxed);
         Ok(())
+    }
+}
+
+/// The number of a directory, which it gets when it is new.
+fn identity(path: &Path) -> io::Result<u64> {
+    let file = path.join("identity");
+    match fs::read_to_string(&file).ok().and_then(|text| u64::from_str_radix(text.trim(), 16).ok()) {
+        Some(identity) => Ok(identity),
+        None => {
+            let identity = fastrand::u64(..);
+            fs::write(file, format!("{identity:016x}\n"))?;
+            Ok(identity)
+        }
     }
 }
 
