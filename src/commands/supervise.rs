@@ -147,9 +147,11 @@ impl Supervised {
         let Some(state) = &self.pipeline.state else { return Ok(None) };
         let folder = match &state.folder {
             Some(folder) => folder.clone(),
-            None => state_folder(&self.pipeline.source.group)?,
+            None => state_folder()?,
         };
-        let stores = Stores::open(&folder, state.memory, CHANGELOG_TOMBSTONES)?;
+        // Pipelines whose operators remember nothing may share their tables.
+        let name = self.pipeline.changelog().unwrap_or("tables");
+        let stores = Stores::open(&folder, name, state.memory, CHANGELOG_TOMBSTONES)?;
         tracing::info!(pipeline = self.pipeline.name, folder = %stores.path().display(), "what operators remember is kept here");
         Ok(Some(Arc::new(stores)))
     }

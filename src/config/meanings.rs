@@ -119,7 +119,7 @@ const OUT: &[Table] = &[
         set("topic", Words("it is told nowhere but in the metrics"), "Where it is told once a second how far each record is that takes longer than a second, for those who wait for its result ([large.md](large.md#how-far-it-is)). The topic is created if it is missing."),
     ] },
     Table { path: "state", title: "`[state]`", about: "What operators such as `aggregate` remember of earlier records, and the tables that `join` looks into ([state.md](state.md)).", settings: &[
-        set("folder", Words("`$XDG_STATE_HOME/pipeline/GROUP`, or the same in `~/.local/state`"), "Where it is kept on this machine, so that a worker that was killed goes on at once. Processes that share a folder have places of their own in it."),
+        set("folder", Words("`$XDG_STATE_HOME/pipeline`, or the same in `~/.local/state`"), "Where it is kept on this machine, so that a worker that was killed goes on at once. Pipelines and processes that share a folder have places of their own in it."),
         set("memory", Value("\"64 MiB\""), "The most bytes of it in memory, besides 4 MiB for each partition of an operator that remembers; they are not part of `limits.memory`. At least 8 MiB."),
         set("changelog", Words("the group's name with `-changelog`"), "The compacted topic that has all that is remembered. It is created if it is missing, with as many partitions as the source has."),
     ] },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     pipeline::{State, Step},
-    tables::topic_name,
+    tables::{legal_topic, topic_name},
 };
 use crate::settings::Reader;
 
@@ -37,11 +37,11 @@ pub(super) fn read(root: &Reader<'_>, steps: &[Step], group: Option<&str>) -> Op
         table.finish();
         return None;
     }
-    table.finish();
     let changelog = match changelog {
         _ if !remembers => None,
         Some(changelog) => Some(changelog),
-        None => Some(format!("{}-changelog", group?)),
+        None => legal_topic(&table, "changelog", format!("{}-changelog", group?), table.origin()),
     };
+    table.finish();
     Some(State { folder, memory, changelog })
 }

@@ -37,16 +37,16 @@ const MEMTABLE: u64 = 4 << 20;
 /// Less is no database.
 const LEAST_JOURNAL: u64 = 64 << 20;
 
-/// The folder of a group's state where nothing else is said: `$XDG_STATE_HOME/pipeline/GROUP`, or the same in `~/.local/state`.
+/// The folder of all state where nothing else is said: `$XDG_STATE_HOME/pipeline`, or the same in `~/.local/state`.
 ///
 /// # Errors
 /// A sentence: neither is known.
-pub fn state_folder(group: &str) -> Result<PathBuf, String> {
+pub fn state_folder() -> Result<PathBuf, String> {
     let own = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = own("XDG_STATE_HOME").or_else(|| own("HOME").map(|home| home.join(".local/state")));
     let folder =
         folder.ok_or("neither XDG_STATE_HOME nor HOME says where state can be kept: say `state.folder`")?;
-    Ok(folder.join("pipeline").join(group))
+    Ok(folder.join("pipeline"))
 }
 
 /// The stores of one pipeline's partitions, in one process.
@@ -61,14 +61,14 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Opens the first directory in that folder that no other process has. `memory` is in bytes, and a changelog keeps tombstones that
-    /// long.
+    /// Opens the first directory that no other process has, of those in the folder for the state of that name. `memory` is in bytes, and a
+    /// changelog keeps tombstones that long.
     ///
     /// # Errors
     /// A sentence: none can be opened.
-    pub fn open(folder: &Path, memory: u64, tombstones: Duration) -> Result<Stores, String> {
+    pub fn open(folder: &Path, name: &str, memory: u64, tombstones: Duration) -> Result<Stores, String> {
         for number in 0..PROCESSES {
-            let path = folder.join(number.to_string());
+            let path = folder.join(name).join(number.to_string());
             let failed = |error: &dyn std::fmt::Display| {
                 format!(
                     "the state cannot be kept in {}: {error}. Say another `state.folder`, or remove that one: the changelog topic has all of it",
