@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Whether the file is of the version of the format that is read here: [`VERSION`], or none. If not, that is said,
+    /// Whether the file is of the version of the format that is read here: `VERSION`, or none. If not, that is said,
     /// and should be all that is: what else the file has may mean something else there.
     pub fn has_our_version(&self) -> bool {
         let Some(node) = self.node("version") else { return true };
