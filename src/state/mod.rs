@@ -12,8 +12,8 @@ use std::{
     env, fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -56,8 +56,8 @@ pub struct Stores {
     identity: u64,
     /// For how long the changelog keeps what says that a key has no value any more.
     tombstones: Duration,
-    /// By partition: how often it was opened.
-    opened: Mutex<HashMap<i32, Arc<AtomicU64>>>,
+    /// By partition: how often it was opened. Whoever changes something in it holds that.
+    opened: Mutex<HashMap<i32, Arc<Mutex<u64>>>>,
 }
 
 impl Stores {
@@ -111,19 +111,17 @@ impl StateStores for Stores {
         let failed = |error: fjall::Error| {
             format!("the state of partition {partition} cannot be read in {}: {error}", self.path.display())
         };
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = lock(&self.opened);
         let current = opened.entry(partition).or_default().clone();
-        let number = current.fetch_add(1, Relaxed) + 1;
+        let number = {
+            let mut current = lock(&current);
+            *current += 1;
+            *current
+        };
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
         let keyspace = self.database.keyspace(&format!("p{partition}"), options).map_err(failed)?;
-        let store = Store {
-            database: self.database.clone(),
-            keyspace,
-            position: AtomicI64::new(0),
-            current,
-            number,
-            applying: Mutex::default(),
-        };
+        let store =
+            Store { database: self.database.clone(), keyspace, position: AtomicI64::new(0), current, number };
         let kept = store.keyspace.get(POSITION).map_err(failed)?;
         if let Some((position, at)) = kept.as_deref().and_then(read_position) {
             let age = now().saturating_sub(at);
@@ -154,9 +152,8 @@ struct Store {
     keyspace: Keyspace,
     position: AtomicI64,
     /// The number of the store that may change something: the last one that was opened.
-    current: Arc<AtomicU64>,
+    current: Arc<Mutex<u64>>,
     number: u64,
-    applying: Mutex<()>,
 }
 
 impl StateStore for Store {
@@ -183,11 +180,13 @@ impl StateStore for Store {
     }
 
     fn apply(&self, changes: &mut dyn Iterator<Item = Change>, position: Offset) -> Result<(), String> {
-        let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = lock(&self.current);
         // The partition has come back meanwhile, and its new store reads this from the changelog.
-        if self.current.load(Relaxed) != self.number {
+        if *current != self.number {
             return Ok(());
         }
+        // A broker does not always say where a record is.
+        let position = position.max(self.position());
         let mut batch = self.database.batch();
         for (key, value) in changes {
             match value {
@@ -200,6 +199,10 @@ impl StateStore for Store {
         self.position.store(position.0, Relaxed);
         Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The number of a directory, which it gets when it is new.
@@ -233,3 +236,6 @@ fn now() -> u64 {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

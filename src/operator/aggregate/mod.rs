@@ -30,7 +30,7 @@ use crate::{
 const TIME: &[u8] = &[0];
 /// A group: the first byte of its key.
 const GROUP: u8 = 1;
-/// The most closed windows that one record hands on. The next records hand on the rest.
+/// The most groups of closed windows that are done with at one record. The next records do the rest.
 const CLOSED: usize = 1_000;
 
 /// Computes results of the records of each key, in all or in windows of time.
@@ -158,7 +158,8 @@ impl Aggregate {
         Ok(Record { key: Some(key.clone()), value: Some(value), timestamp: end, ..Record::default() })
     }
 
-    /// Moves the time of the partition on to that of a record, and hands on the windows that are closed then.
+    /// Moves the time of the partition on to that of a record. The windows that are closed then are handed on, where that is wanted, and
+    /// forgotten.
     fn close(
         &self,
         windows: &Windows,
@@ -170,15 +171,16 @@ impl Aggregate {
         let now = time.map_or(record, |time| time.max(record));
         let before = time.map(|time| windows.closed_before(time));
         let mut is_left = left;
-        if self.emit == Emit::Close
-            && (left || before.is_none_or(|before| before < windows.closed_before(now)))
-        {
+        if left || before.is_none_or(|before| before < windows.closed_before(now)) {
             let to = place(windows.closed_before(now) + 1, &[]);
             let closed = state.range(&[GROUP], &to, CLOSED)?;
             is_left = closed.len() == CLOSED;
             for (place, kept) in closed {
-                let Some((end, key)) = window_of(&place) else { continue };
-                out.push(self.result(&key, Kept::read(&kept, self.kinds())?, Some(end))?);
+                if self.emit == Emit::Close
+                    && let Some((end, key)) = window_of(&place)
+                {
+                    out.push(self.result(&key, Kept::read(&kept, self.kinds())?, Some(end))?);
+                }
                 state.put(place, None);
             }
         }

@@ -146,6 +146,8 @@ fn each_change_can_be_handed_on_with_its_window() {
     assert_eq!(n(tried.given("a", 7, "1")), "1} @7");
     assert_eq!(n(tried.given("a", 8, "1")), "2} @8");
     assert_eq!(n(tried.given("a", HOUR, "1")), "1} @3600000");
+    let kept = tried.state.with(|state| state.range(&[0], &[2], 10)).unwrap();
+    assert_eq!(kept.len(), 2, "the time, and the window that is open: {kept:?}");
 }
 
 #[test]
