@@ -138,6 +138,10 @@ fn text(pipeline: &Pipeline) -> String {
             format!("{:widest$}{}", format!("  {}", step.name), summary(step)),
         ]);
         lines.extend(shortened(step).map(|setting| format!("{:widest$}{setting}", "    │")));
+        let table = step.operator.table();
+        lines.extend(table.map(|table| format!("    │◀── {}: its newest values", table.topic())));
+        let changelog = pipeline.changelog().filter(|_| step.operator.remembers());
+        lines.extend(changelog.map(|changelog| format!("    ├──▶ {changelog}: what it remembers")));
     }
     lines.push(format!("    ├──▶ {dead_letters}: what cannot be computed"));
     let retries = pipeline.retries.topics.iter();
@@ -223,6 +227,16 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
         nodes.push(Node { lines: vec![retry.topic.clone(), wait(pipeline, retry)], is_topic: true });
         let to = (sources..sink).map(|from| Edge { from, to: place, label: "later", dead_letters: true });
         edges.extend(to.chain([Edge { from: place, to: sources, label: "", dead_letters: false }]));
+    }
+    for (step, from) in pipeline.steps.iter().zip(sources..) {
+        let place = nodes.len();
+        if let Some(table) = step.operator.table() {
+            nodes.push(Node { lines: vec![table.topic().to_owned()], is_topic: true });
+            edges.push(Edge { from: place, to: from, label: "looked up", dead_letters: false });
+        } else if let Some(changelog) = pipeline.changelog().filter(|_| step.operator.remembers()) {
+            nodes.push(Node { lines: vec![changelog.to_owned()], is_topic: true });
+            edges.push(Edge { from, to: place, label: "remembers", dead_letters: true });
+        }
     }
     (nodes, edges)
 }

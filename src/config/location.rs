@@ -29,8 +29,10 @@ pub(super) const LOADS: BuiltIn = &[
 pub(crate) const EXAMPLES: BuiltIn = &[
     ("avro-to-json", include_str!("../../pipelines/examples/avro-to-json.toml")),
     ("command-python", include_str!("../../pipelines/examples/command-python.toml")),
+    ("count-per-hour", include_str!("../../pipelines/examples/count-per-hour.toml")),
     ("dedupe", include_str!("../../pipelines/examples/dedupe.toml")),
     ("http", include_str!("../../pipelines/examples/http.toml")),
+    ("join-table", include_str!("../../pipelines/examples/join-table.toml")),
     ("json-filter", include_str!("../../pipelines/examples/json-filter.toml")),
     ("json-map", include_str!("../../pipelines/examples/json-map.toml")),
     ("json-route", include_str!("../../pipelines/examples/json-route.toml")),
