@@ -17,6 +17,7 @@ mod location;
 mod meanings;
 mod operator_meanings;
 mod operators;
+mod other_meanings;
 mod pipeline;
 mod read;
 mod retries;

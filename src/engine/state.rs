@@ -182,7 +182,8 @@ impl LaneState {
     fn try_to_apply(&self) -> Result<(), String> {
         let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let committed = std::mem::take(&mut self.lock().committed);
-        let Some((Changes { number, .. }, position)) = committed.back().cloned() else { return Ok(()) };
+        let last = committed.back().map(|(changes, position)| (changes.number, *position));
+        let Some((number, position)) = last else { return Ok(()) };
         let mut changes = committed.iter().flat_map(|(changes, _)| changes.changes.iter().cloned());
         self.store.apply(&mut changes, position)?;
         let mut fresh = self.lock();
