@@ -50,9 +50,24 @@ impl Supervised {
             prepared = self.prepare() => prepared?,
             () = stop.cancelled() => return Ok(()),
         };
-        let mut limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
-        let (first, mut limits_hold) = (limits.clone(), Duration::ZERO);
+        let limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
         let stores = self.stores().map_err(Failure::Failed)?;
+        let ended = self.sessions(&admin, limits, stores.clone(), stop).await;
+        if let Some(stores) = stores {
+            save(stores).await;
+        }
+        ended
+    }
+
+    /// Runs with one set of clients after the other.
+    async fn sessions(
+        &mut self,
+        admin: &Admin,
+        mut limits: TopicLimits,
+        stores: Option<Arc<Stores>>,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        let (first, mut limits_hold) = (limits.clone(), Duration::ZERO);
         let mut tables = Tables::default();
         let mut pause = PAUSES.0;
         let mut changes = self.changes.clone();
@@ -63,7 +78,7 @@ impl Supervised {
             let ended = {
                 let end = stop.child_token();
                 let mut session =
-                    pin!(self.session(&admin, &limits, limits_hold, stores.clone(), end.clone()));
+                    pin!(self.session(admin, &limits, limits_hold, stores.clone(), end.clone()));
                 tokio::select! {
                     ended = &mut session => ended,
                     // Where nobody can change it any more, it stays as it is.
@@ -73,7 +88,7 @@ impl Supervised {
                         session.await
                     }
                     // Clients that were created for a low limit send small batches.
-                    () = self.change(&admin, &limits), if limits != first => {
+                    () = self.change(admin, &limits), if limits != first => {
                         // What is in flight comes to its end first: a dead letter that is lost here would be a result when it is done
                         // again, behind results of later records.
                         end.cancel();
@@ -231,6 +246,14 @@ impl Supervised {
             drain: self.drain,
         };
         run(plan, source, sink, self.machine.clone(), self.progress.clone(), stop.cancelled_owned()).await
+    }
+}
+
+/// Whoever has the folder next then need not read again what is only in memory.
+async fn save(stores: Arc<Stores>) {
+    let saved = tokio::task::spawn_blocking(move || stores.save()).await;
+    if let Err(error) = saved.map_err(|error| error.to_string()).and_then(|saved| saved) {
+        tracing::warn!(error, "it will be read of the changelog at the next start");
     }
 }
 

@@ -5,8 +5,9 @@
 //! taken back. After a crash it may lack what was committed last: a lane that begins reads the changelog on from where the store is.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
+    ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,11 +17,6 @@ use crate::{
     operator::{OperatorError, State},
     record::{Batch, Offset, Record, ResultTopic, TopicPartition},
 };
-
-/// The most bytes of a partition that are kept at hand besides those that the store has in memory, about.
-const CACHE: usize = 4 << 20;
-/// What an entry of it takes besides its own bytes.
-const AROUND: usize = 96;
 
 /// A key, and the value that it has from now on; `None` where it has none any more.
 pub type Change = (Bytes, Option<Bytes>);
@@ -48,12 +44,16 @@ pub trait StateStore: Send + Sync {
     /// A sentence: it cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String>;
 
-    /// The entries from one key on and before another, in order.
-    fn range<'a>(
-        &'a self,
+    /// Shows the entries from one key on and before another, in order, until it is told to stop.
+    ///
+    /// # Errors
+    /// A sentence: they cannot be read.
+    fn visit(
+        &self,
         from: &[u8],
         to: &[u8],
-    ) -> Box<dyn Iterator<Item = Result<(Bytes, Bytes), String>> + 'a>;
+        show: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), String>;
 
     /// Puts changes into it, which are those of the changelog before that offset: all of them, or none.
     ///
@@ -102,29 +102,10 @@ struct Fresh {
     entries: BTreeMap<Bytes, (u64, Option<Bytes>)>,
     /// How many chunks have changed something.
     chunks: u64,
-    /// What was read of the store or changed lately, and the bytes of it: most keys come again soon.
-    cache: HashMap<Bytes, Option<Bytes>>,
-    cached: usize,
     /// What is committed and not in the store yet, with the changelog's position after it.
     committed: VecDeque<(Changes, Offset)>,
     /// What went wrong when something was put into the store.
     failure: Option<String>,
-}
-
-impl Fresh {
-    /// Keeps a value at hand. Once there are too many, all are forgotten: those that are wanted come back.
-    fn remember(&mut self, key: Bytes, value: Option<Bytes>) {
-        let size = |key: usize, value: &Option<Bytes>| AROUND + key + value.as_ref().map_or(0, Bytes::len);
-        let length = key.len();
-        self.cached += size(length, &value);
-        if self.cached > CACHE {
-            self.cache.clear();
-            self.cached = size(length, &value);
-        }
-        if let Some(before) = self.cache.insert(key, value) {
-            self.cached -= size(length, &before);
-        }
-    }
 }
 
 impl fmt::Debug for LaneState {
@@ -188,10 +169,8 @@ impl LaneState {
         self.store.apply(&mut changes, position)?;
         let mut fresh = self.lock();
         for (key, _) in committed.iter().flat_map(|(changes, _)| &changes.changes) {
-            if fresh.entries.get(key).is_some_and(|(of, _)| *of <= number)
-                && let Some((key, (_, value))) = fresh.entries.remove_entry(key)
-            {
-                fresh.remember(key, value);
+            if fresh.entries.get(key).is_some_and(|(of, _)| *of <= number) {
+                fresh.entries.remove(key);
             }
         }
         Ok(())
@@ -199,16 +178,11 @@ impl LaneState {
 
     /// The value of a key, with all that is computed.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
-        let fresh = self.lock();
-        let known = fresh.entries.get(key).map(|(_, value)| value).or_else(|| fresh.cache.get(key));
-        if let Some(value) = known {
+        if let Some((_, value)) = self.lock().entries.get(key) {
             return Ok(value.clone());
         }
-        drop(fresh);
-        // What is not there is in the store: it stays there until it is here.
-        let value = self.store.get(key)?;
-        self.lock().remember(Bytes::copy_from_slice(key), value.clone());
-        Ok(value)
+        // It is in the store before it leaves that.
+        self.store.get(key)
     }
 
     fn lock(&self) -> MutexGuard<'_, Fresh> {
@@ -288,31 +262,25 @@ impl State for ChunkState {
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Bytes, Bytes)>, OperatorError> {
         // Before the store is looked into: what is taken out of here meanwhile is there.
-        let mut changed = self.changed(from, to).into_iter().peekable();
-        let mut kept = self.lane.store.range(from, to).peekable();
-        let mut found = Vec::new();
-        while found.len() < limit {
-            let of_store = match kept.peek() {
-                Some(Err(_)) => {
-                    return kept.next().map_or(Ok(found), |next| Err(fatal(next.err().unwrap_or_default())));
-                }
-                Some(Ok((key, _))) => Some(key),
-                None => None,
-            };
-            let is_changed_first = match (changed.peek(), of_store) {
-                (None, None) => break,
-                (Some((changed, _)), Some(kept)) => changed <= kept,
-                (changed, _) => changed.is_some(),
-            };
-            if is_changed_first {
-                let Some((key, value)) = changed.next() else { break };
-                // What the store has of it no longer counts.
-                let _ = kept.next_if(|next| next.as_ref().is_ok_and(|(other, _)| *other == key));
-                found.extend(value.map(|value| (key, value)));
-            } else if let Some(Ok(entry)) = kept.next() {
-                found.push(entry);
+        let changed = self.changed(from, to);
+        let (mut left, mut found) = (changed.iter().peekable(), Vec::new());
+        let take = |found: &mut Vec<_>, (key, value): (&Bytes, &Option<Bytes>)| {
+            found.extend(value.as_ref().map(|value| (key.clone(), value.clone())));
+        };
+        let visited = self.lane.store.visit(from, to, &mut |key, value| {
+            while let Some(next) = left.next_if(|(changed, _)| &changed[..] < key) {
+                take(&mut found, next);
             }
-        }
+            match left.next_if(|(changed, _)| &changed[..] == key) {
+                // What the store has of it no longer counts.
+                Some(next) => take(&mut found, next),
+                None => found.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
+            }
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        visited.map_err(fatal)?;
+        left.for_each(|next| take(&mut found, next));
+        found.truncate(limit);
         Ok(found)
     }
 }

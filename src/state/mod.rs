@@ -1,41 +1,43 @@
-//! What operators remember and look up, in a database of this machine (`fjall`): a directory for each process, and in it a keyspace for each
-//! partition and each table.
+//! What operators remember and look up, in files of this machine (`lsm-tree`): a directory for each process, and in it one for each partition
+//! and each table.
 //!
 //! Nothing here has to be saved: topics have all of it. It is here so that it need not be read again.
 //!
 //! Knows: engine, operator, record. Must not know: rdkafka, config.
 
+mod partition;
 mod table;
+mod tree;
+mod writer;
 
 use std::{
     collections::HashMap,
-    env, fs, io,
+    env,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use lsm_tree::{Cache, DescriptorTable, UserValue};
 
+use partition::Partition;
 pub use table::StoredTable;
+use tree::{Tree, Unwritten};
+use writer::Writer;
 
 use crate::{
-    engine::{Change, StateStore, StateStores},
+    engine::{StateStore, StateStores},
     record::Offset,
 };
 
 /// How many processes may have their directories beside each other.
 const PROCESSES: usize = 64;
-/// Where a partition's keyspace says how far it is: no key of an entry begins so.
-const POSITION: &[u8] = &[u8::MAX];
-/// The most bytes of changes of one partition that are not in a file of its own yet: so much is read of the journal after a crash.
-const MEMTABLE: u64 = 4 << 20;
-/// Less is no database.
-const LEAST_JOURNAL: u64 = 64 << 20;
+/// How often something may change, in all partitions, before it is written: so much is read of topics after a crash, in half a second.
+const CHANGES: usize = 500_000;
+/// How many files may be open.
+const FILES: usize = 256;
 
 /// The folder of all state where nothing else is said: `$XDG_STATE_HOME/pipeline`, or the same in `~/.local/state`.
 ///
@@ -49,15 +51,26 @@ pub fn state_folder() -> Result<PathBuf, String> {
     Ok(folder.join("pipeline"))
 }
 
-/// The stores of one pipeline's partitions, in one process.
+/// The stores of one pipeline's partitions, and its tables, in one process.
 pub struct Stores {
-    database: Database,
-    path: PathBuf,
+    folder: Arc<Folder>,
     identity: u64,
-    /// For how long the changelog keeps what says that a key has no value any more.
+    partitions: Mutex<HashMap<i32, Arc<Partition>>>,
+}
+
+/// A directory that only this process has.
+struct Folder {
+    path: PathBuf,
+    /// In bytes.
+    memory: usize,
+    /// For how long a topic keeps what says that a key has no value any more.
     tombstones: Duration,
-    /// By partition: how often it was opened. Whoever changes something in it holds that.
-    opened: Mutex<HashMap<i32, Arc<Mutex<u64>>>>,
+    cache: Arc<Cache>,
+    files: Arc<DescriptorTable>,
+    trees: Mutex<Vec<Arc<Tree>>>,
+    writer: Writer,
+    /// Held as long as this is; what writes has ended before.
+    _lock: File,
 }
 
 impl Stores {
@@ -69,28 +82,32 @@ impl Stores {
     pub fn open(folder: &Path, name: &str, memory: u64, tombstones: Duration) -> Result<Stores, String> {
         for number in 0..PROCESSES {
             let path = folder.join(name).join(number.to_string());
-            let failed = |error: &dyn std::fmt::Display| {
+            let failed = |error: io::Error| {
                 format!(
                     "the state cannot be kept in {}: {error}. Say another `state.folder`, or remove that one: the changelog topic has all of it",
                     path.display()
                 )
             };
-            fs::create_dir_all(&path).map_err(|error| failed(&error))?;
-            #[expect(deprecated, reason = "it is the only bound of what is not in files yet")]
-            let database = Database::builder(&path)
-                .cache_size(memory / 2)
-                .max_write_buffer_size(Some((memory / 2).max(1 << 20)))
-                .max_journaling_size(LEAST_JOURNAL.max(memory))
-                .worker_threads(1)
-                .open();
-            match database {
-                Ok(database) => {
-                    let identity = identity(&path).map_err(|error| failed(&error))?;
-                    return Ok(Stores { database, path, identity, tombstones, opened: Mutex::default() });
-                }
-                Err(fjall::Error::Locked) => {}
-                Err(error) => return Err(failed(&error)),
+            fs::create_dir_all(&path).map_err(failed)?;
+            let lock = File::create(path.join("lock")).map_err(failed)?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
+            let identity = identity(&path).map_err(failed)?;
+            let writer = Writer::start().map_err(failed)?;
+            let folder = Folder {
+                path,
+                memory: usize::try_from(memory).unwrap_or(usize::MAX),
+                tombstones,
+                cache: Arc::new(Cache::with_capacity_bytes(memory / 8)),
+                files: Arc::new(DescriptorTable::new(FILES)),
+                trees: Mutex::default(),
+                writer,
+                _lock: lock,
+            };
+            return Ok(Stores { folder: Arc::new(folder), identity, partitions: Mutex::default() });
         }
         Err(format!("{PROCESSES} processes keep their state in {} already", folder.display()))
     }
@@ -102,102 +119,73 @@ impl Stores {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.folder.path
+    }
+
+    /// Writes all that is only in memory, so that nothing has to be read of topics when a process opens this next. Blocks.
+    ///
+    /// # Errors
+    /// A sentence: it could not be written.
+    pub fn save(&self) -> Result<(), String> {
+        let trees = lock(&self.folder.trees).clone();
+        trees.iter().try_for_each(|tree| tree.write_all()).map_err(|error| {
+            format!("what operators remember could not be written to {}: {error}", self.path().display())
+        })
     }
 }
 
 impl StateStores for Stores {
     fn open(&self, partition: i32) -> Result<Arc<dyn StateStore>, String> {
-        let failed = |error: fjall::Error| {
-            format!("the state of partition {partition} cannot be read in {}: {error}", self.path.display())
-        };
-        let mut opened = lock(&self.opened);
-        let current = opened.entry(partition).or_default().clone();
-        let number = {
-            let mut current = lock(&current);
-            *current += 1;
-            *current
-        };
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
-        let keyspace = self.database.keyspace(&format!("p{partition}"), options).map_err(failed)?;
-        let store =
-            Store { database: self.database.clone(), keyspace, position: AtomicI64::new(0), current, number };
-        let kept = store.keyspace.get(POSITION).map_err(failed)?;
-        if let Some((position, at)) = kept.as_deref().and_then(read_position) {
-            let age = now().saturating_sub(at);
-            // What is older may lack that a key has no value any more.
-            if age < millis(self.tombstones) {
-                store.position.store(position, Relaxed);
-            } else {
-                tracing::info!(
-                    partition,
-                    hours = age / 3_600_000,
-                    "what is remembered is older than the changelog's tombstones, and is read anew"
-                );
-                store.keyspace.clear().map_err(failed)?;
+        let mut partitions = lock(&self.partitions);
+        let known = partitions.get(&partition).cloned();
+        let opened = match known {
+            Some(opened) => opened,
+            None => {
+                let opened = Partition::open(&self.folder, partition)?;
+                partitions.entry(partition).or_insert(opened).clone()
             }
-        }
-        Ok(Arc::new(store))
+        };
+        Ok(Arc::new(opened.store()?))
     }
 
     fn size(&self) -> u64 {
-        // Where that cannot be said, work goes on.
-        self.database.disk_space().unwrap_or_default()
+        lock(&self.folder.trees).iter().map(|tree| tree.size()).sum()
     }
 }
 
-/// One partition's.
-struct Store {
-    database: Database,
-    keyspace: Keyspace,
-    position: AtomicI64,
-    /// The number of the store that may change something: the last one that was opened.
-    current: Arc<Mutex<u64>>,
-    number: u64,
-}
-
-impl StateStore for Store {
-    fn position(&self) -> Offset {
-        Offset(self.position.load(Relaxed))
+impl Folder {
+    fn tree(&self, name: &str) -> Result<Arc<Tree>, String> {
+        let path = self.path.join(name);
+        let tree = Tree::open(&path, self.cache.clone(), self.files.clone());
+        let tree = Arc::new(tree.map_err(|error| {
+            format!(
+                "what is kept in {} cannot be read: {error}. Remove it: topics have all of it",
+                path.display()
+            )
+        })?);
+        lock(&self.trees).push(tree.clone());
+        Ok(tree)
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
-        let value = self.keyspace.get(key).map_err(|error| format!("the state cannot be read: {error}"))?;
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
-    }
-
-    fn range<'a>(
-        &'a self,
-        from: &[u8],
-        to: &[u8],
-    ) -> Box<dyn Iterator<Item = Result<(Bytes, Bytes), String>> + 'a> {
-        let entries = self.keyspace.range(from.to_vec()..to.to_vec());
-        Box::new(entries.map(|guard| {
-            let (key, value) =
-                guard.into_inner().map_err(|error| format!("the state cannot be read: {error}"))?;
-            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
-        }))
-    }
-
-    fn apply(&self, changes: &mut dyn Iterator<Item = Change>, position: Offset) -> Result<(), String> {
-        let current = lock(&self.current);
-        // The partition has come back meanwhile, and its new store reads this from the changelog.
-        if *current != self.number {
-            return Ok(());
+    /// Has a tree written, where too much of it is only in memory. Waits where that is still under way and even more has changed.
+    ///
+    /// # Errors
+    /// A sentence: it could not be written the last time.
+    fn write_if_due(&self, tree: &Arc<Tree>) -> Result<(), String> {
+        let trees = lock(&self.trees).len().max(1);
+        let most = Unwritten { bytes: self.memory / 4 / trees, changes: CHANGES / trees };
+        let due = tree.should_write(most).map_err(|error| {
+            format!("what operators remember cannot be written to {}: {error}", self.path.display())
+        })?;
+        if due {
+            self.writer.write(tree.clone());
         }
-        // A broker does not always say where a record is.
-        let position = position.max(self.position());
-        let mut batch = self.database.batch();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(&self.keyspace, &key[..], &value[..]),
-                None => batch.remove(&self.keyspace, &key[..]),
-            }
-        }
-        batch.insert(&self.keyspace, POSITION, write_position(position));
-        batch.commit().map_err(|error| format!("the state cannot be written: {error}"))?;
-        self.position.store(position.0, Relaxed);
         Ok(())
+    }
+
+    /// Whether what was known at that time may lack that a key has no value any more.
+    fn is_too_old(&self, at: u64) -> bool {
+        now().saturating_sub(at) >= millis(self.tombstones)
     }
 }
 
@@ -219,8 +207,8 @@ fn identity(path: &Path) -> io::Result<u64> {
 }
 
 /// A position, and when it was reached.
-fn write_position(position: Offset) -> Vec<u8> {
-    [position.0.to_be_bytes(), now().to_be_bytes()].concat()
+fn write_position(position: Offset, at: u64) -> UserValue {
+    [position.0.to_be_bytes(), at.to_be_bytes()].concat().into()
 }
 
 fn read_position(bytes: &[u8]) -> Option<(i64, u64)> {

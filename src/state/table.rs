@@ -1,14 +1,17 @@
 //! The newest value of each key of a topic.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use lsm_tree::UserKey;
 
-use super::{MEMTABLE, Stores, millis, now, read_position, write_position};
+use super::{Folder, Stores, Tree, now, read_position, write_position};
 use crate::{
     engine::Change,
     operator::{OperatorError, Table},
@@ -23,8 +26,8 @@ const ENTRY: u8 = 1;
 /// The newest value of each key of a topic, as far as it is read.
 pub struct StoredTable {
     topic: String,
-    database: Database,
-    keyspace: Keyspace,
+    folder: Arc<Folder>,
+    tree: Arc<Tree>,
     /// Whether the topic was read to its end once.
     is_complete: AtomicBool,
 }
@@ -35,22 +38,19 @@ impl Stores {
     /// # Errors
     /// A sentence: it cannot be read.
     pub fn table(&self, topic: &str) -> Result<Arc<StoredTable>, String> {
-        let failed = |error: fjall::Error| {
-            format!("the table {topic} cannot be read in {}: {error}", self.path.display())
-        };
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
-        let keyspace = self.database.keyspace(&format!("t-{topic}"), options).map_err(failed)?;
         let table = StoredTable {
             topic: topic.to_owned(),
-            database: self.database.clone(),
-            keyspace,
+            folder: self.folder.clone(),
+            tree: self.folder.tree(&format!("table-{topic}"))?,
             is_complete: AtomicBool::new(false),
         };
-        let positions = table.keyspace.range(vec![POSITIONS]..vec![ENTRY]);
-        let oldest =
-            positions.filter_map(|guard| read_position(&guard.into_inner().ok()?.1)).map(|(_, at)| at).min();
-        // What is older may lack that a key has no value any more.
-        if oldest.is_some_and(|at| now().saturating_sub(at) >= millis(self.tombstones)) {
+        let mut is_too_old = false;
+        let positions: (&[u8], &[u8]) = (&[POSITIONS], &[ENTRY]);
+        table.tree.visit(positions, &mut |_, value| {
+            is_too_old |= read_position(value).is_some_and(|(_, at)| self.folder.is_too_old(at));
+            ControlFlow::Continue(())
+        })?;
+        if is_too_old {
             table.clear()?;
         }
         Ok(Arc::new(table))
@@ -63,7 +63,7 @@ impl StoredTable {
     /// # Errors
     /// A sentence: it cannot be read.
     pub fn position(&self, partition: i32) -> Result<Offset, String> {
-        let kept = self.keyspace.get(position_of(partition)).map_err(|error| self.failed(&error))?;
+        let kept = self.tree.get(&position_of(partition)).map_err(|error| self.failed(&error))?;
         Ok(Offset(kept.as_deref().and_then(read_position).map_or(0, |(position, _)| position)))
     }
 
@@ -77,15 +77,10 @@ impl StoredTable {
         changes: impl Iterator<Item = Change>,
         position: Offset,
     ) -> Result<(), String> {
-        let mut batch = self.database.batch();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(&self.keyspace, entry(&key), &value[..]),
-                None => batch.remove(&self.keyspace, entry(&key)),
-            }
-        }
-        batch.insert(&self.keyspace, position_of(partition), write_position(position));
-        batch.commit().map_err(|error| self.failed(&error))
+        let position = (position_of(partition), Some(write_position(position, now())));
+        let changes = changes.map(|(key, value)| (entry(&key), value.map(|value| value[..].into())));
+        self.tree.change(changes.chain([position]));
+        self.folder.write_if_due(&self.tree)
     }
 
     /// Forgets all of it.
@@ -93,7 +88,7 @@ impl StoredTable {
     /// # Errors
     /// A sentence: it cannot be written.
     pub fn clear(&self) -> Result<(), String> {
-        self.keyspace.clear().map_err(|error| self.failed(&error))
+        self.tree.clear().map_err(|error| self.failed(&error))
     }
 
     /// The topic is read to its end.
@@ -101,7 +96,7 @@ impl StoredTable {
         self.is_complete.store(true, Relaxed);
     }
 
-    fn failed(&self, error: &fjall::Error) -> String {
+    fn failed(&self, error: &str) -> String {
         format!("the table {} cannot be read or written: {error}", self.topic)
     }
 }
@@ -112,16 +107,15 @@ impl Table for StoredTable {
             let message = format!("the table {} is not read to its end yet", self.topic);
             return Err(OperatorError::Away { message });
         }
-        let value = self.keyspace.get(entry(key)).map_err(|error| self.failed(&error));
-        let value = value.map_err(|message| OperatorError::Fatal { message })?;
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        let value = self.tree.get(&entry(key)).map_err(|error| self.failed(&error));
+        value.map_err(|message| OperatorError::Fatal { message })
     }
 }
 
-fn position_of(partition: i32) -> Vec<u8> {
-    [&[POSITIONS][..], &partition.to_be_bytes()].concat()
+fn position_of(partition: i32) -> UserKey {
+    [&[POSITIONS][..], &partition.to_be_bytes()].concat().into()
 }
 
-fn entry(key: &[u8]) -> Vec<u8> {
-    [&[ENTRY], key].concat()
+fn entry(key: &[u8]) -> UserKey {
+    [&[ENTRY], key].concat().into()
 }

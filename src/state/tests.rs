@@ -1,5 +1,12 @@
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use bytes::Bytes;
+
 use super::*;
-use crate::operator::{OperatorError, Table};
+use crate::{
+    engine::Change,
+    operator::{OperatorError, Table},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -16,10 +23,14 @@ fn apply(store: &dyn StateStore, changes: &[Change], position: i64) {
 }
 
 fn entries(store: &dyn StateStore) -> Vec<String> {
-    let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
-    let entry =
-        |entry: Result<(Bytes, Bytes), String>| entry.map(|(key, value)| text(&key) + "=" + &text(&value));
-    store.range(b"", b"z").map(|next| entry(next).unwrap()).collect()
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut entries = Vec::new();
+    let mut show = |key: &[u8], value: &[u8]| {
+        entries.push(text(key) + "=" + &text(value));
+        ControlFlow::Continue(())
+    };
+    store.visit(b"", b"z", &mut show).unwrap();
+    entries
 }
 
 #[test]
@@ -31,6 +42,7 @@ fn what_was_applied_is_there_again_with_its_position_and_is_that_of_its_partitio
     apply(&*one, &[change("a", "2"), change("c", "")], 9);
     apply(&*other, &[change("a", "other")], 3);
     let identity = stores.identity();
+    stores.save().unwrap();
     drop((one, other, stores));
     let stores = open(folder.path());
     let one = stores.open(1).unwrap();
@@ -71,6 +83,7 @@ fn what_is_older_than_the_tombstones_is_read_anew() {
     let folder = tempfile::tempdir().unwrap();
     let stores = open(folder.path());
     apply(&*stores.open(1).unwrap(), &[change("a", "1")], 5);
+    stores.save().unwrap();
     drop(stores);
     std::thread::sleep(Duration::from_millis(5));
     let stores = Stores::open(folder.path(), "c", 16 << 20, Duration::from_millis(1)).unwrap();
@@ -87,6 +100,7 @@ fn a_table_is_looked_into_once_it_is_read_and_has_a_position_for_each_partition(
     table.apply(0, [change("a", "1"), change("\0", "zero")].into_iter(), Offset(4)).unwrap();
     table.apply(7, [change("b", "1"), change("a", "")].into_iter(), Offset(9)).unwrap();
     assert!(matches!(table.get(b"b"), Err(OperatorError::Away { .. })));
+    stores.save().unwrap();
     drop((table, stores));
     let stores = open(folder.path());
     let table = stores.table("customers").unwrap();
@@ -97,4 +111,97 @@ fn a_table_is_looked_into_once_it_is_read_and_has_a_position_for_each_partition(
     assert_eq!(found, [None, Some("1".into()), Some("zero".into())]);
     table.clear().unwrap();
     assert_eq!((table.get(b"b").unwrap(), table.position(7).unwrap()), (None, Offset(0)));
+}
+
+#[test]
+fn after_a_crash_a_store_is_as_it_was_written_last_with_the_position_of_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = open(folder.path());
+    let one = stores.open(1).unwrap();
+    apply(&*one, &[change("a", "1"), change("b", "1")], 5);
+    stores.save().unwrap();
+    apply(&*one, &[change("a", "2"), change("b", ""), change("c", "1")], 9);
+    assert_eq!((entries(&*one), one.position()), (vec!["a=2".into(), "c=1".into()], Offset(9)));
+    drop((one, stores));
+    let one = open(folder.path()).open(1).unwrap();
+    assert_eq!((entries(&*one), one.position()), (vec!["a=1".into(), "b=1".into()], Offset(5)));
+}
+
+#[test]
+fn what_changes_often_is_written_before_too_much_of_it_is_only_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = open(folder.path());
+    let one = stores.open(1).unwrap();
+    for position in 1..=(2 * CHANGES as i64 / 1_000) {
+        apply(&*one, &vec![change("a", "1"); 1_000], position);
+    }
+    drop((one, stores));
+    let position = open(folder.path()).open(1).unwrap().position().0;
+    assert!(position > CHANGES as i64 / 1_000, "{position}");
+}
+
+/// Whatever is changed, written, merged, lost and opened again: it is what a map would be.
+#[test]
+fn a_tree_is_a_map_that_a_crash_takes_back_to_when_it_was_written_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let cache = Arc::new(Cache::with_capacity_bytes(1 << 20));
+        Arc::new(Tree::open(folder.path(), cache, Arc::new(DescriptorTable::new(FILES))).unwrap())
+    };
+    let mut random = fastrand::Rng::with_seed(7);
+    let (mut tree, mut map) = (open(), BTreeMap::new());
+    let mut written = map.clone();
+    for step in 0..3_000 {
+        match random.u32(..100) {
+            0..80 => {
+                let mut changes = BTreeMap::new();
+                for _ in 0..random.usize(..50) {
+                    // Some are longer than what lies in place, and some say nothing.
+                    let key = format!("{}{:03}", "k".repeat(random.usize(..2) * 30), random.u32(..400));
+                    let value = random.bool().then(|| format!("{step}").repeat(random.usize(..20)));
+                    changes.insert(key, value);
+                }
+                tree.change(changes.iter().map(|(key, value)| {
+                    (key.as_bytes().into(), value.as_ref().map(|value| value.as_bytes().into()))
+                }));
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => map.insert(key, value),
+                        None => map.remove(&key),
+                    };
+                }
+            }
+            80..90 => {
+                tree.write_all().unwrap();
+                written = map.clone();
+            }
+            90..95 => tree.merge().unwrap(),
+            95..97 => {
+                drop(tree);
+                (tree, map) = (open(), written.clone());
+            }
+            97 if step % 10 == 0 => {
+                tree.clear().unwrap();
+                (map, written) = Default::default();
+            }
+            _ => {
+                let (from, to) = (format!("{:03}", random.u32(..400)), format!("{:03}", random.u32(..400)));
+                let limit = random.usize(1..20);
+                let mut found = Vec::new();
+                let mut show = |key: &[u8], value: &[u8]| {
+                    found.push((key.to_vec(), value.to_vec()));
+                    if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                };
+                tree.visit((from.as_bytes(), to.as_bytes()), &mut show).unwrap();
+                let bytes =
+                    |(key, value): (&String, &String)| (key.clone().into_bytes(), value.clone().into_bytes());
+                let range =
+                    if from < to { map.range(from..to).take(limit).map(bytes).collect() } else { vec![] };
+                assert_eq!(found, range, "in step {step}");
+            }
+        }
+        let key = format!("{:03}", random.u32(..400));
+        let value = map.get(&key).map(|value| Bytes::copy_from_slice(value.as_bytes()));
+        assert_eq!(tree.get(key.as_bytes()).unwrap(), value, "{key} in step {step}");
+    }
 }

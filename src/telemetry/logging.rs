@@ -28,7 +28,7 @@ static STATUS: OnceLock<ProgressBar> = OnceLock::new();
 /// `OTEL_EXPORTER_OTLP_ENDPOINT` names one.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off,fjall=warn,lsm_tree=warn"))
+        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off,lsm_tree=warn"))
         .and(Repeated::default());
     let (spans, trouble) = match Spans::new() {
         Ok(spans) => (spans, None),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::ControlFlow,
     sync::{Arc, Mutex},
 };
 
@@ -54,14 +55,18 @@ impl StateStore for Kept {
         Ok(self.entries.lock().unwrap().get(key).cloned())
     }
 
-    fn range<'a>(
-        &'a self,
+    fn visit(
+        &self,
         from: &[u8],
         to: &[u8],
-    ) -> Box<dyn Iterator<Item = Result<(Bytes, Bytes), String>> + 'a> {
-        let (from, to) = (Bytes::copy_from_slice(from), Bytes::copy_from_slice(to));
-        let all = self.entries.lock().unwrap().clone();
-        Box::new(all.into_iter().filter(move |(key, _)| *key >= from && *key < to).map(Ok))
+        show: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        let entries = self.entries.lock().unwrap();
+        let _ = entries
+            .iter()
+            .filter(|(key, _)| from <= &key[..] && &key[..] < to)
+            .try_for_each(|(key, value)| show(key, value));
+        Ok(())
     }
 
     fn apply(&self, changes: &mut dyn Iterator<Item = Change>, position: Offset) -> Result<(), String> {

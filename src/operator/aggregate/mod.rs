@@ -1,6 +1,6 @@
 //! Counts, sums and so on, of the records of each key.
 //!
-//! Knows: expression, format, operator, record, value. Must not know: rdkafka, fjall.
+//! Knows: expression, format, operator, record, value. Must not know: rdkafka, lsm-tree.
 
 mod kept;
 

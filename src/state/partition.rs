@@ -1,0 +1,100 @@
+//! What operators remember of the records of one partition.
+
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+
+use super::{Folder, Tree, lock, now, read_position, write_position};
+use crate::{
+    engine::{Change, StateStore},
+    record::Offset,
+};
+
+/// Where a partition's tree says how far it is: no key of an entry begins so.
+const POSITION: &[u8] = &[u8::MAX];
+
+pub(super) struct Partition {
+    number: i32,
+    folder: Arc<Folder>,
+    tree: Arc<Tree>,
+    current: Mutex<Current>,
+}
+
+/// How far it is, and who may change it.
+#[derive(Default)]
+struct Current {
+    position: i64,
+    /// When that was reached, in milliseconds since 1970 UTC.
+    at: u64,
+    /// The number of the store that was opened last.
+    store: u64,
+}
+
+impl Partition {
+    pub(super) fn open(folder: &Arc<Folder>, number: i32) -> Result<Arc<Self>, String> {
+        let tree = folder.tree(&format!("partition-{number}"))?;
+        let kept = tree.get(POSITION)?;
+        let (position, at) = kept.as_deref().and_then(read_position).unwrap_or_default();
+        let current = Mutex::new(Current { position, at, store: 0 });
+        Ok(Arc::new(Partition { number, folder: folder.clone(), tree, current }))
+    }
+
+    /// A store of it; those before it change nothing any more.
+    pub(super) fn store(self: &Arc<Self>) -> Result<Store, String> {
+        let mut current = lock(&self.current);
+        current.store += 1;
+        if current.position > 0 && self.folder.is_too_old(current.at) {
+            tracing::info!(
+                partition = self.number,
+                "what is remembered is older than the changelog's tombstones, and is read anew"
+            );
+            self.tree.clear()?;
+            current.position = 0;
+        }
+        Ok(Store { number: current.store, partition: self.clone() })
+    }
+}
+
+pub(super) struct Store {
+    partition: Arc<Partition>,
+    number: u64,
+}
+
+impl StateStore for Store {
+    fn position(&self) -> Offset {
+        Offset(lock(&self.partition.current).position)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        self.partition.tree.get(key)
+    }
+
+    fn visit(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        show: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        self.partition.tree.visit((from, to), show)
+    }
+
+    fn apply(&self, changes: &mut dyn Iterator<Item = Change>, position: Offset) -> Result<(), String> {
+        let Partition { folder, tree, current, .. } = &*self.partition;
+        let mut current = lock(current);
+        // The partition has come back meanwhile, and its new store reads this from the changelog.
+        if current.store != self.number {
+            return Ok(());
+        }
+        // A broker does not always say where a record is.
+        current.position = position.0.max(current.position);
+        current.at = now();
+        let position = (POSITION.into(), Some(write_position(Offset(current.position), current.at)));
+        let changes = changes.map(|(key, value)| (key[..].into(), value.map(|value| value[..].into())));
+        tree.change(changes.chain([position]));
+        drop(current);
+        folder.write_if_due(tree)
+    }
+}
