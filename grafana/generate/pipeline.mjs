@@ -124,19 +124,24 @@ export const dashboard = board({
     ]],
     ['What operators remember', [
       lines({
-        title: 'On disk', unit: 'bytes', width: 8,
+        title: 'On disk', unit: 'bytes', width: 6,
         description: 'What operators such as aggregate remember of earlier records, on the disks of the workers. All of it is in the changelog topic, too.',
         queries: [[`sum by (instance) (${of('state_bytes')})`, '{{instance}}']],
       }),
       lines({
-        title: 'Read from the changelog', unit: 'cps', width: 8,
+        title: 'Read from the changelog', unit: 'cps', width: 6,
         description: 'Records of the changelog that are read before records of the source can be computed, a second.',
         queries: [[rate('state_restored_records_total', ['instance']), '{{instance}}']],
       }),
       lines({
-        title: 'Partitions that wait for it', unit: 'short', width: 8,
+        title: 'Partitions that wait for it', unit: 'short', width: 6,
         description: 'Partitions whose records wait until it is read what operators remember of them.',
         queries: [[`sum by (instance) (${of('state_restoring_partitions')})`, '{{instance}}']],
+      }),
+      lines({
+        title: 'Copies lag', unit: 'short', width: 6,
+        description: 'Records of the changelog that workers with standby = true do not have yet in their copies of others\' partitions. Whoever takes one over reads them first.',
+        queries: [[`sum by (instance) (${of('state_standby_lag_records')})`, '{{instance}}']],
       }),
     ]],
     ['What goes wrong', [

@@ -68,6 +68,7 @@ impl Supervised {
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         let (first, mut limits_hold) = (limits.clone(), Duration::ZERO);
+        let _standby = self.standby(stores.as_ref()).map_err(Failure::Failed)?;
         let mut tables = Tables::default();
         let mut pause = PAUSES.0;
         let mut changes = self.changes.clone();
@@ -171,6 +172,17 @@ impl Supervised {
         Ok(Some(Arc::new(stores)))
     }
 
+    /// Follows the changelog, where what operators remember of others' partitions is kept up to date too.
+    fn standby(&self, stores: Option<&Arc<Stores>>) -> Result<Option<Following>, String> {
+        let (Some(stores), Some(changelog)) = (stores, self.pipeline.changelog()) else { return Ok(None) };
+        if !self.pipeline.state.as_ref().is_some_and(|state| state.standby) {
+            return Ok(None);
+        }
+        let progress = self.progress.clone();
+        let behind = move |records| progress.remembered().standby_lags(records);
+        follow(&settings::consumer(&self.pipeline, false), changelog, stores.clone(), behind).map(Some)
+    }
+
     fn state(&self, stores: Option<Arc<Stores>>) -> Option<StatePlan> {
         let (changelog, stores) = (self.pipeline.changelog()?.to_owned(), stores?);
         let place = self.pipeline.written_topics().results.len() - 1;
@@ -268,7 +280,7 @@ impl Tables {
             let (topic, Some(stores)) = (wanted.topic(), stores) else { continue };
             if !self.0.contains_key(topic) {
                 let table = stores.table(topic)?;
-                let following = follow(&settings::consumer(pipeline, false), topic, table.clone())?;
+                let following = follow(&settings::consumer(pipeline, false), topic, table.clone(), |_| {})?;
                 self.0.insert(topic.to_owned(), (table, following));
             }
             self.0.get(topic).into_iter().for_each(|(table, _)| wanted.give(table.clone()));

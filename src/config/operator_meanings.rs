@@ -27,6 +27,10 @@ pub const OPERATORS: &[Table] = &[
         set("grace", Value("\"0 s\""), "How long after the end of a window its records are still taken, by the newest timestamp of the partition. Later ones become dead letters."),
         set("emit", Words("`\"close\"` with windows, otherwise `\"change\"`"), "When results are handed on: `\"close\"`: once, when their window is closed; `\"change\"`: after each record."),
     ] },
+    Table { path: "operators.deduplicate", title: "Operator `deduplicate`", about: "Hands on the first record with an id, and drops those that come within some time of it ([duplicates.md](duplicates.md)).", settings: &[
+        set("by", Refused, "An [expression](expressions.md) that gives a record's id: `\"headers.id\"`. A record that has none, or cannot be read, is handed on."),
+        set("within", Refused, "How far the timestamps of two records are apart at most that are the same: `\"24 h\"`. Ids are kept for two to three times as long."),
+    ] },
     Table { path: "operators.join", title: "Operator `join`", about: "Sets a field to the newest value that a compacted topic has under a key ([state.md](state.md#tables)). Each worker reads all of the topic, before its first record and from then on.", settings: &[
         set("topic", Refused, "The topic; it has to be there."),
         set("format", Value("\"json\""), "How its values are written: `\"json\"` or `\"string\"`."),

@@ -62,7 +62,8 @@ pub const OTHERS: &[Table] = &[
     ] },
     Table { path: "state", title: "`[state]`", about: "What operators such as `aggregate` remember of earlier records, and the tables that `join` looks into ([state.md](state.md)).", settings: &[
         set("folder", Words("`$XDG_STATE_HOME/pipeline`, or the same in `~/.local/state`"), "Where it is kept on this machine, so that a worker that was killed goes on at once. Pipelines and processes that share a folder have places of their own in it."),
-        set("memory", Value("\"64 MiB\""), "The most bytes of it in memory, besides 4 MiB for each partition of an operator that remembers; they are not part of `limits.memory`. At least 8 MiB."),
+        set("memory", Value("\"64 MiB\""), "The most bytes of it in memory, about; they are not part of `limits.memory`. At least 8 MiB."),
+        set("standby", Value("false"), "Whether this worker also keeps a copy of what is remembered of the partitions that other workers have, so that it can take one over at once."),
         set("changelog", Words("the group's name with `-changelog`"), "The compacted topic that has all that is remembered. It is created if it is missing, with as many partitions as the source has."),
     ] },
     Table { path: "commit", title: "`[commit]`", about: "When offsets are committed, or a transaction ends: whichever comes first.", settings: &[

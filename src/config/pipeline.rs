@@ -365,6 +365,8 @@ pub struct State {
     pub memory: u64,
     /// The topic that has all that operators remember, where some do.
     pub changelog: Option<String>,
+    /// Whether what is remembered of partitions that other workers have is kept up to date too.
+    pub standby: bool,
 }
 
 /// Where metrics are served.

@@ -18,6 +18,7 @@ pub(super) fn read(root: &Reader<'_>, steps: &[Step], group: Option<&str>) -> Op
     let table = root.table("state");
     let changelog = topic_name(&table, "changelog");
     let folder = table.string("folder").map(PathBuf::from);
+    let standby = table.boolean("standby").unwrap_or(false);
     let memory = table.size("memory").unwrap_or(MEMORY);
     if memory < LEAST_MEMORY {
         let sentence = format!("`state.memory` has {memory} bytes, which is too little for a database");
@@ -43,5 +44,5 @@ pub(super) fn read(root: &Reader<'_>, steps: &[Step], group: Option<&str>) -> Op
         None => legal_topic(&table, "changelog", format!("{}-changelog", group?), table.origin()),
     };
     table.finish();
-    Some(State { folder, memory, changelog })
+    Some(State { folder, memory, changelog, standby })
 }

@@ -82,11 +82,15 @@ impl Topology {
             results.push(record);
             return Ok(());
         };
+        let mut scope = 0;
+        made.set_scope(scope);
         let applied = first.apply(record, made);
         after(0, 1);
         applied?;
         for (place, operator) in rest.iter().enumerate() {
             std::mem::swap(given, made);
+            scope += u8::from(self.0[place].remembers());
+            made.set_scope(scope);
             let mut count = 0;
             let applied = given.drain().try_for_each(|record| {
                 count += 1;

@@ -9,6 +9,7 @@ mod aggregate;
 mod asynchronous;
 mod batch;
 mod command;
+mod deduplicate;
 mod drop_tombstones;
 mod error;
 mod evaluate;
@@ -39,6 +40,7 @@ mod table;
 mod timestamp;
 mod trouble;
 mod wasm;
+mod windows;
 
 pub use asynchronous::{AsyncOperator, Call};
 pub use batch::BatchOperator;
@@ -100,6 +102,7 @@ pub struct Output {
     cancel: Cancel,
     place: Option<(TopicPartition, Offset)>,
     state: Option<SharedState>,
+    scope: u8,
 }
 
 impl Output {
@@ -138,6 +141,16 @@ impl Output {
     #[cfg_attr(not(internals), doc(hidden))]
     pub fn set_state(&mut self, state: SharedState) {
         self.state = Some(state);
+    }
+
+    /// What tells apart what operators remember: how many of those before it do.
+    pub(crate) fn scope(&self) -> u8 {
+        self.scope
+    }
+
+    /// The next operator has so many before it that remember something.
+    pub(crate) fn set_scope(&mut self, scope: u8) {
+        self.scope = scope;
     }
 
     /// Hands a record on to the next operator, or to the sink.

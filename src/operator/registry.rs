@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
-    Built, Operator, SettingError, aggregate::Aggregate, command::Command, drop_tombstones::DropTombstones,
-    factorial::Factorial, filter::Filter, headers::SetHeaders, http::Http, identity::Identity, join::Join,
-    key::SetKey, map::Map, sample::Sample, settings, split::Split, timestamp::SetTimestamp, wasm,
+    Built, Operator, SettingError, aggregate::Aggregate, command::Command, deduplicate::Deduplicate,
+    drop_tombstones::DropTombstones, factorial::Factorial, filter::Filter, headers::SetHeaders, http::Http,
+    identity::Identity, join::Join, key::SetKey, map::Map, sample::Sample, settings, split::Split,
+    timestamp::SetTimestamp, wasm,
 };
 use crate::format::Formats;
 
@@ -97,6 +98,7 @@ const fn built_in(
 const BUILT_IN: &[Factory] = &[
     built_in("aggregate", Aggregate::settings, "counts, sums and so on, of the records of each key", Aggregate::build),
     built_in("command", Command::settings, "has a program compute the new value", Command::build),
+    built_in("deduplicate", Deduplicate::settings, "drops records whose id has come before", Deduplicate::build),
     built_in("drop_tombstones", DropTombstones::settings, "drops records without a value", DropTombstones::build),
     built_in("factorial", Factorial::settings, "computes n! of each n", Factorial::build),
     built_in("filter", Filter::settings, "drops what a condition does not hold for", Filter::build),

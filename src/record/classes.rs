@@ -28,11 +28,11 @@ named! {
     EXPRESSION_FAILED "expression-failed" "An expression has no result for this record: a field is not there, or is of another kind. The message says which part of it, and why.";
     NOT_AN_OBJECT "not-an-object" "A field is to be set or removed, and what it would be in is no object.";
     NOT_A_LIST "not-a-list" "`into` of `split` gives no list.";
-    BAD_TIMESTAMP "bad-timestamp" "What `timestamp` would set is no time, or is too far from the record's own.";
+    BAD_TIMESTAMP "bad-timestamp" "What `timestamp` would set is no time, or is too far from the record's own. Or the record has none, and `aggregate` or `deduplicate` needs one.";
     NO_KEY "no-key" "The record has no key, and `aggregate` computes something for each key.";
     NOT_IN_TABLE "not-in-table" "The table of `join` has nothing under the key that is looked up.";
     TOO_LATE "too-late" "The window of `aggregate` that the record is in is closed.";
-    STATE_TOO_LARGE "state-too-large" "`aggregate` would have to keep more of the record's group than it may: 1,000 collected values, or 512 KiB.";
+    STATE_TOO_LARGE "state-too-large" "`aggregate` would have to keep more of the record's group than it may: 1,000 collected values, or 512 KiB. Or the key, or the id of `deduplicate`, is longer than 32 KiB.";
     RESULT_TOO_LARGE "result-too-large" "The result is larger than its topic takes.";
     RESULT_REFUSED "result-refused" "The broker refuses the result for another reason, which the message quotes.";
     REFUSED_BY_SERVICE "refused-by-service" "The service that `http` asks refuses the record: it answered a status that is neither success, nor tried again. The message quotes it.";

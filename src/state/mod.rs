@@ -28,7 +28,7 @@ use tree::{Tree, Unwritten};
 use writer::Writer;
 
 use crate::{
-    engine::{StateStore, StateStores},
+    engine::{Change, StateStore, StateStores},
     record::Offset,
 };
 
@@ -49,6 +49,30 @@ pub fn state_folder() -> Result<PathBuf, String> {
     let folder =
         folder.ok_or("neither XDG_STATE_HOME nor HOME says where state can be kept: say `state.folder`")?;
     Ok(folder.join("pipeline"))
+}
+
+/// A copy of a topic, which whoever follows the topic keeps up to date.
+pub trait TopicCopy: Send + Sync {
+    /// From where on a partition is not in it; `None` while another one keeps that up to date.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be read.
+    fn position(&self, partition: i32) -> Result<Option<Offset>, String>;
+
+    /// Puts what was read of a partition before that offset into it: nothing, where nothing came.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be written.
+    fn apply(&self, partition: i32, changes: Vec<(Offset, Change)>, position: Offset) -> Result<(), String>;
+
+    /// The topic was made again: forgets what it has of that partition, or all.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be written.
+    fn clear(&self, partition: i32) -> Result<(), String>;
+
+    /// All partitions are read to their ends.
+    fn is_read(&self) {}
 }
 
 /// The stores of one pipeline's partitions, and its tables, in one process.
@@ -134,18 +158,35 @@ impl Stores {
     }
 }
 
+impl Stores {
+    fn partition(&self, number: i32) -> Result<Arc<Partition>, String> {
+        let mut partitions = lock(&self.partitions);
+        if let Some(opened) = partitions.get(&number) {
+            return Ok(opened.clone());
+        }
+        let opened = Partition::open(&self.folder, number)?;
+        Ok(partitions.entry(number).or_insert(opened).clone())
+    }
+}
+
+/// A standby: what is remembered of partitions that other workers have is kept up to date too.
+impl TopicCopy for Stores {
+    fn position(&self, partition: i32) -> Result<Option<Offset>, String> {
+        self.partition(partition)?.position_of_standby()
+    }
+
+    fn apply(&self, partition: i32, changes: Vec<(Offset, Change)>, position: Offset) -> Result<(), String> {
+        self.partition(partition)?.apply_as_standby(changes, position)
+    }
+
+    fn clear(&self, partition: i32) -> Result<(), String> {
+        self.partition(partition)?.clear()
+    }
+}
+
 impl StateStores for Stores {
     fn open(&self, partition: i32) -> Result<Arc<dyn StateStore>, String> {
-        let mut partitions = lock(&self.partitions);
-        let known = partitions.get(&partition).cloned();
-        let opened = match known {
-            Some(opened) => opened,
-            None => {
-                let opened = Partition::open(&self.folder, partition)?;
-                partitions.entry(partition).or_insert(opened).clone()
-            }
-        };
-        Ok(Arc::new(opened.store()?))
+        Ok(Arc::new(self.partition(partition)?.store()?))
     }
 
     fn size(&self) -> u64 {

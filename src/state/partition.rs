@@ -29,8 +29,10 @@ struct Current {
     position: i64,
     /// When that was reached, in milliseconds since 1970 UTC.
     at: u64,
-    /// The number of the store that was opened last.
-    store: u64,
+    /// How many stores were opened.
+    stores: u64,
+    /// The number of the last one, until that is gone.
+    store: Option<u64>,
 }
 
 impl Partition {
@@ -38,14 +40,55 @@ impl Partition {
         let tree = folder.tree(&format!("partition-{number}"))?;
         let kept = tree.get(POSITION)?;
         let (position, at) = kept.as_deref().and_then(read_position).unwrap_or_default();
-        let current = Mutex::new(Current { position, at, store: 0 });
+        let current = Mutex::new(Current { position, at, ..Current::default() });
         Ok(Arc::new(Partition { number, folder: folder.clone(), tree, current }))
     }
 
     /// A store of it; those before it change nothing any more.
     pub(super) fn store(self: &Arc<Self>) -> Result<Store, String> {
         let mut current = lock(&self.current);
-        current.store += 1;
+        self.forget_what_is_too_old(&mut current)?;
+        current.stores += 1;
+        current.store = Some(current.stores);
+        Ok(Store { number: current.stores, partition: self.clone() })
+    }
+
+    /// From where on it has to be read; `None` while it has a store, which is up to date.
+    pub(super) fn position_of_standby(&self) -> Result<Option<Offset>, String> {
+        let mut current = lock(&self.current);
+        if current.store.is_some() {
+            return Ok(None);
+        }
+        self.forget_what_is_too_old(&mut current)?;
+        Ok(Some(Offset(current.position)))
+    }
+
+    /// Puts records of the changelog into it, unless it has a store meanwhile.
+    pub(super) fn apply_as_standby(
+        &self,
+        changes: Vec<(Offset, Change)>,
+        position: Offset,
+    ) -> Result<(), String> {
+        let mut current = lock(&self.current);
+        if current.store.is_some() {
+            return Ok(());
+        }
+        let from = current.position;
+        let fresh = changes.into_iter().filter(|(offset, _)| offset.0 >= from).map(|(_, change)| change);
+        self.change(&mut current, &mut { fresh }, position);
+        drop(current);
+        self.folder.write_if_due(&self.tree)
+    }
+
+    /// Forgets all of it.
+    pub(super) fn clear(&self) -> Result<(), String> {
+        let mut current = lock(&self.current);
+        current.position = 0;
+        self.tree.clear()
+    }
+
+    /// What is older may lack that a key has no value any more.
+    fn forget_what_is_too_old(&self, current: &mut Current) -> Result<(), String> {
         if current.position > 0 && self.folder.is_too_old(current.at) {
             tracing::info!(
                 partition = self.number,
@@ -54,7 +97,25 @@ impl Partition {
             self.tree.clear()?;
             current.position = 0;
         }
-        Ok(Store { number: current.store, partition: self.clone() })
+        Ok(())
+    }
+
+    fn change(&self, current: &mut Current, changes: &mut dyn Iterator<Item = Change>, position: Offset) {
+        // A broker does not always say where a record is.
+        current.position = position.0.max(current.position);
+        current.at = now();
+        let position = (POSITION.into(), Some(write_position(Offset(current.position), current.at)));
+        let changes = changes.map(|(key, value)| (key[..].into(), value.map(|value| value[..].into())));
+        self.tree.change(changes.chain([position]));
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let mut current = lock(&self.partition.current);
+        if current.store == Some(self.number) {
+            current.store = None;
+        }
     }
 }
 
@@ -82,19 +143,13 @@ impl StateStore for Store {
     }
 
     fn apply(&self, changes: &mut dyn Iterator<Item = Change>, position: Offset) -> Result<(), String> {
-        let Partition { folder, tree, current, .. } = &*self.partition;
-        let mut current = lock(current);
+        let mut current = lock(&self.partition.current);
         // The partition has come back meanwhile, and its new store reads this from the changelog.
-        if current.store != self.number {
+        if current.store != Some(self.number) {
             return Ok(());
         }
-        // A broker does not always say where a record is.
-        current.position = position.0.max(current.position);
-        current.at = now();
-        let position = (POSITION.into(), Some(write_position(Offset(current.position), current.at)));
-        let changes = changes.map(|(key, value)| (key[..].into(), value.map(|value| value[..].into())));
-        tree.change(changes.chain([position]));
+        self.partition.change(&mut current, changes, position);
         drop(current);
-        folder.write_if_due(tree)
+        self.partition.folder.write_if_due(&self.partition.tree)
     }
 }

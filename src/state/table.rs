@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use lsm_tree::UserKey;
 
-use super::{Folder, Stores, Tree, now, read_position, write_position};
+use super::{Folder, Stores, TopicCopy, Tree, now, read_position, tree::LONGEST_KEY, write_position};
 use crate::{
     engine::Change,
     operator::{OperatorError, Table},
@@ -51,51 +51,48 @@ impl Stores {
             ControlFlow::Continue(())
         })?;
         if is_too_old {
-            table.clear()?;
+            table.clear(0)?;
         }
         Ok(Arc::new(table))
     }
 }
 
-impl StoredTable {
-    /// From where on a partition is not in it.
-    ///
-    /// # Errors
-    /// A sentence: it cannot be read.
-    pub fn position(&self, partition: i32) -> Result<Offset, String> {
+impl TopicCopy for StoredTable {
+    fn position(&self, partition: i32) -> Result<Option<Offset>, String> {
         let kept = self.tree.get(&position_of(partition)).map_err(|error| self.failed(&error))?;
-        Ok(Offset(kept.as_deref().and_then(read_position).map_or(0, |(position, _)| position)))
+        let position = kept.as_deref().and_then(read_position);
+        Ok(Some(Offset(position.map_or(0, |(position, _)| position))))
     }
 
-    /// Puts what was read of a partition before that offset into it.
-    ///
-    /// # Errors
-    /// A sentence: it cannot be written.
-    pub fn apply(
-        &self,
-        partition: i32,
-        changes: impl Iterator<Item = Change>,
-        position: Offset,
-    ) -> Result<(), String> {
+    fn apply(&self, partition: i32, changes: Vec<(Offset, Change)>, position: Offset) -> Result<(), String> {
         let position = (position_of(partition), Some(write_position(position, now())));
-        let changes = changes.map(|(key, value)| (entry(&key), value.map(|value| value[..].into())));
+        let changes =
+            changes.into_iter().map(|(_, (key, value))| (entry(&key), value.map(|value| value[..].into())));
+        let changes = changes.filter(|(key, _)| {
+            let fits = key.len() <= LONGEST_KEY;
+            if !fits {
+                tracing::warn!(
+                    table = self.topic,
+                    partition,
+                    "a record whose key is longer than 64 KiB is left out"
+                );
+            }
+            fits
+        });
         self.tree.change(changes.chain([position]));
         self.folder.write_if_due(&self.tree)
     }
 
-    /// Forgets all of it.
-    ///
-    /// # Errors
-    /// A sentence: it cannot be written.
-    pub fn clear(&self) -> Result<(), String> {
+    fn clear(&self, _: i32) -> Result<(), String> {
         self.tree.clear().map_err(|error| self.failed(&error))
     }
 
-    /// The topic is read to its end.
-    pub fn is_read(&self) {
+    fn is_read(&self) {
         self.is_complete.store(true, Relaxed);
     }
+}
 
+impl StoredTable {
     fn failed(&self, error: &str) -> String {
         format!("the table {} cannot be read or written: {error}", self.topic)
     }
@@ -107,7 +104,11 @@ impl Table for StoredTable {
             let message = format!("the table {} is not read to its end yet", self.topic);
             return Err(OperatorError::Away { message });
         }
-        let value = self.tree.get(&entry(key)).map_err(|error| self.failed(&error));
+        let key = entry(key);
+        if key.len() > LONGEST_KEY {
+            return Ok(None);
+        }
+        let value = self.tree.get(&key).map_err(|error| self.failed(&error));
         value.map_err(|message| OperatorError::Fatal { message })
     }
 }

@@ -97,20 +97,21 @@ fn a_table_is_looked_into_once_it_is_read_and_has_a_position_for_each_partition(
     let stores = open(folder.path());
     let table = stores.table("customers").unwrap();
     // A key may begin with anything.
-    table.apply(0, [change("a", "1"), change("\0", "zero")].into_iter(), Offset(4)).unwrap();
-    table.apply(7, [change("b", "1"), change("a", "")].into_iter(), Offset(9)).unwrap();
+    let at = |change| (Offset(0), change);
+    table.apply(0, vec![at(change("a", "1")), at(change("\0", "zero"))], Offset(4)).unwrap();
+    table.apply(7, vec![at(change("b", "1")), at(change("a", ""))], Offset(9)).unwrap();
     assert!(matches!(table.get(b"b"), Err(OperatorError::Away { .. })));
     stores.save().unwrap();
     drop((table, stores));
     let stores = open(folder.path());
     let table = stores.table("customers").unwrap();
-    let positions = [0, 1, 7].map(|partition| table.position(partition).unwrap().0);
+    let positions = [0, 1, 7].map(|partition| table.position(partition).unwrap().unwrap().0);
     assert_eq!(positions, [4, 0, 9]);
     table.is_read();
     let found = ["a", "b", "\0"].map(|key| table.get(key.as_bytes()).unwrap());
     assert_eq!(found, [None, Some("1".into()), Some("zero".into())]);
-    table.clear().unwrap();
-    assert_eq!((table.get(b"b").unwrap(), table.position(7).unwrap()), (None, Offset(0)));
+    table.clear(0).unwrap();
+    assert_eq!((table.get(b"b").unwrap(), table.position(7).unwrap()), (None, Some(Offset(0))));
 }
 
 #[test]
@@ -204,4 +205,26 @@ fn a_tree_is_a_map_that_a_crash_takes_back_to_when_it_was_written_last() {
         let value = map.get(&key).map(|value| Bytes::copy_from_slice(value.as_bytes()));
         assert_eq!(tree.get(key.as_bytes()).unwrap(), value, "{key} in step {step}");
     }
+}
+
+#[test]
+fn a_standby_keeps_up_to_date_what_no_lane_has_and_a_lane_goes_on_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = open(folder.path());
+    let at = |offset, change| (Offset(offset), change);
+    let standby: &dyn TopicCopy = &stores;
+    assert_eq!(standby.position(1).unwrap(), Some(Offset(0)));
+    standby.apply(1, vec![at(0, change("a", "1")), at(1, change("b", "1"))], Offset(3)).unwrap();
+    let lane = stores.open(1).unwrap();
+    assert_eq!((entries(&*lane), lane.position()), (vec!["a=1".into(), "b=1".into()], Offset(3)));
+    assert_eq!(standby.position(1).unwrap(), None, "a lane has it");
+    standby.apply(1, vec![at(3, change("a", "late"))], Offset(4)).unwrap();
+    apply(&*lane, &[change("a", "2")], 6);
+    drop(lane);
+    assert_eq!(standby.position(1).unwrap(), Some(Offset(6)));
+    // What the lane has had already is read again, and does not count.
+    standby.apply(1, vec![at(4, change("a", "old")), at(6, change("c", "1"))], Offset(8)).unwrap();
+    let lane = stores.open(1).unwrap();
+    let kept = vec!["a=2".to_owned(), "b=1".into(), "c=1".into()];
+    assert_eq!((entries(&*lane), lane.position()), (kept, Offset(8)));
 }

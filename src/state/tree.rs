@@ -20,6 +20,8 @@ use lsm_tree::{
 const LOOSE_FILES: u8 = 8;
 /// What an entry takes in memory besides its own bytes.
 const AROUND: usize = 96;
+/// The most bytes of a key.
+pub(super) const LONGEST_KEY: usize = u16::MAX as usize;
 /// What is read is the newest of all.
 const NEWEST: SeqNo = SeqNo::MAX;
 

@@ -100,6 +100,7 @@ Workers {
     RECORDS_DROPPED "records_dropped_total" Counter NONE, [] "Records of which the operators made nothing, such as those that a filter drops, and those that have come before where the source leaves them out.";
     STATE_BYTES "state_bytes" Gauge BYTES, [] "What operators remember of earlier records, on the disk of this machine.";
     STATE_RESTORED "state_restored_records_total" Counter NONE, [] "Records of the changelog that were read before records of the source could be computed.";
+    STATE_STANDBY_LAG "state_standby_lag_records" Gauge NONE, [] "Records of the changelog that the copies of partitions which other workers have do not have yet.";
     STATE_RESTORING "state_restoring_partitions" Gauge NONE, [] "Partitions whose records wait until it is read what operators remember of them.";
     RECORDS_EXPIRED "records_expired_total" Counter NONE, [] "Requests dropped before they were computed, because their deadline had passed; only where `source.requests` is true.";
     ERRORS "errors_total" Counter NONE, ["stage", "class"] "All that went wrong: in compute passing (tried again) or bad-input (a dead letter), in commit passing (tried again), in clients restart (recreated).";

@@ -10,7 +10,7 @@ use std::{
 use bytesize::ByteSize;
 use metrics::{Counter, Gauge, counter, gauge};
 
-use super::names::{STATE_BYTES, STATE_RESTORED, STATE_RESTORING};
+use super::names::{STATE_BYTES, STATE_RESTORED, STATE_RESTORING, STATE_STANDBY_LAG};
 
 /// How many restored partitions are told of.
 const LATEST: usize = 10;
@@ -20,6 +20,7 @@ pub struct RememberedState {
     bytes: Gauge,
     restored: Counter,
     restoring: Gauge,
+    standby_lag: Gauge,
     told: Mutex<Told>,
 }
 
@@ -28,6 +29,8 @@ struct Told {
     /// Whether there is any.
     is_kept: bool,
     bytes: u64,
+    /// How many records the copies of others' partitions lack, where there are such.
+    standby_lag: Option<u64>,
     /// By partition: the records that were read of the changelog so far, and how long that took where all were.
     partitions: BTreeMap<i32, (u64, Option<Duration>)>,
 }
@@ -38,7 +41,8 @@ impl RememberedState {
         RememberedState {
             bytes: gauge!(STATE_BYTES, "pipeline" => p.clone()),
             restored: counter!(STATE_RESTORED, "pipeline" => p.clone()),
-            restoring: gauge!(STATE_RESTORING, "pipeline" => p),
+            restoring: gauge!(STATE_RESTORING, "pipeline" => p.clone()),
+            standby_lag: gauge!(STATE_STANDBY_LAG, "pipeline" => p),
             told: Mutex::default(),
         }
     }
@@ -48,6 +52,12 @@ impl RememberedState {
         let mut told = self.lock();
         (told.is_kept, told.bytes) = (true, bytes);
         self.bytes.set(bytes as f64);
+    }
+
+    /// The copies of partitions that other workers have lack so many records of the changelog.
+    pub(crate) fn standby_lags(&self, records: u64) {
+        self.lock().standby_lag = Some(records);
+        self.standby_lag.set(records as f64);
     }
 
     /// So many more records of a partition's changelog were read; with `took` they were the last.
@@ -89,6 +99,13 @@ impl fmt::Display for RememberedState {
             return Ok(());
         }
         writeln!(f, "  what operators remember: {} on disk", ByteSize(told.bytes).display().iec())?;
+        match told.standby_lag {
+            Some(0) => writeln!(f, "    copies of the partitions that other workers have are up to date")?,
+            Some(lag) => {
+                writeln!(f, "    copies of the partitions that other workers have lack {lag} records")?
+            }
+            None => {}
+        }
         for (partition, (records, took)) in &told.partitions {
             match took {
                 Some(took) => writeln!(

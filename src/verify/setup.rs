@@ -96,7 +96,7 @@ pub struct Setup {
 /// What could not be set up, in words.
 pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, String> {
     if settings.pipeline.state.is_some() {
-        return Err("`verify` knows what becomes of each record alone, and not what an operator makes of several or of a table: take `aggregate` and `join` out"
+        return Err("`verify` knows what becomes of each record alone, and not what an operator makes of several or of a table: take `aggregate`, `deduplicate` and `join` out"
             .to_owned());
     }
     if settings.pipeline.source.deduplication.is_some() {

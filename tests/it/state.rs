@@ -4,9 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::Duration,
 };
 
-use crate::harness::{Consumed, Producer, Site, Worker, create_topic};
+use crate::harness::{Consumed, Producer, Site, Worker, create_topic, ensure, eventually};
 
 const PARTITIONS: i32 = 3;
 /// The keys, of which each has as many records.
@@ -178,6 +179,72 @@ fn each_window_is_handed_on_once_although_workers_are_killed() {
     }
 }
 
+/// The values of the results by the id that they have, of records that were sent once or several times with one id each.
+fn results_by_id(site: &Site) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for result in site.read(&site.sink) {
+        let value: serde_json::Value = serde_json::from_str(result.value()).unwrap();
+        found.entry(value["id"].to_string()).or_default().push(result.value().to_owned());
+    }
+    found
+}
+
+#[test]
+fn the_first_record_of_each_id_is_handed_on_although_workers_are_killed() {
+    for guarantee in ["exactly-once", "at-least-once"] {
+        let site = Site::new("first");
+        let folder = tempfile::tempdir().unwrap();
+        let file =
+            pipeline(&site, folder.path(), "[operators.deduplicate]\nby = \"value.id\"\nwithin = \"24 h\"");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("exactly-once", guarantee)).unwrap();
+        let producer = site.producer(PARTITIONS);
+        let start = || worker(&site, &file, folder.path());
+        let mut workers = [start(), start()];
+        let mut random = fastrand::Rng::with_seed(11);
+        let mut first = BTreeMap::new();
+        let mut sent = 0_u32;
+        let mut send = |ids: std::ops::Range<usize>| {
+            for _ in 0..3_000 {
+                // Each id has its partition, and comes about three times.
+                let id = random.usize(ids.clone());
+                let value = format!("{{\"id\":{id},\"n\":{sent}}}");
+                sent += 1;
+                producer.send(&id.to_string(), Some(value.as_bytes()), None);
+                first.entry(id.to_string()).or_insert(value);
+            }
+            producer.flush();
+        };
+        for round in 0..5 {
+            send(round * 800..round * 800 + 1_000);
+            std::thread::sleep(std::time::Duration::from_millis(400));
+            workers.into_iter().for_each(Worker::kill);
+            workers = [start(), start()];
+        }
+        // Behind them all, so that all of them are read.
+        for partition in 0..PARTITIONS {
+            let value = format!("{{\"id\":\"end-{partition}\"}}");
+            producer.send("end", Some(value.as_bytes()), Some(partition));
+            first.insert(format!("\"end-{partition}\""), value);
+        }
+        producer.flush();
+        let mut open: BTreeSet<String> = first.values().cloned().collect();
+        site.results(|result| {
+            open.remove(result.value());
+            open.is_empty()
+        });
+        workers.into_iter().for_each(|worker| drop(worker.terminate()));
+        let mut found = results_by_id(&site);
+        if guarantee == "at-least-once" {
+            // What was not committed came twice; another record of the id never came.
+            found.values_mut().for_each(Vec::dedup);
+        }
+        let expected = first.iter().map(|(id, value)| (id.clone(), vec![value.clone()]));
+        assert_eq!(found, expected.collect(), "{guarantee}");
+        assert!(site.read(&site.dead_letters).is_empty());
+    }
+}
+
 #[test]
 fn what_another_topic_says_is_joined_from_the_first_record_on() {
     let site = Site::new("join");
@@ -236,4 +303,49 @@ fn what_another_topic_says_is_joined_from_the_first_record_on() {
     second.terminate();
     assert_eq!(site.read(&site.sink).len(), 34_999);
     assert_eq!(site.read(&site.dead_letters).len(), 1);
+}
+
+#[test]
+fn a_standby_takes_over_at_once_what_another_worker_has_remembered() {
+    let site = Site::new("standby");
+    let folder = tempfile::tempdir().unwrap();
+    let operator = "[operators.aggregate.results]\ncount = \"count\"\nsum = { sum = \"value.n\" }";
+    let file = pipeline(&site, folder.path(), operator);
+    let producer = site.producer(PARTITIONS);
+    let start = |of: &str| {
+        let folder = format!("state.folder={}", folder.path().join(of).display());
+        site.start(&["run", &file], &[&folder, "state.standby=true"])
+    };
+    let one = start("one");
+    send(&producer, 0..6_000);
+    all_is_right(&site, 6_000);
+    // It gets some of the partitions, and copies the others.
+    let other = start("other");
+    send(&producer, 6_000..12_000);
+    all_is_right(&site, 12_000);
+    let explained = || crate::harness::pipeline(&site.servers, &["explain", &other.metrics()], &[]).1;
+    eventually(Duration::from_secs(60), || {
+        let told = explained();
+        let up_to_date = "copies of the partitions that other workers have are up to date";
+        ensure(told.contains(up_to_date), || told)
+    });
+    one.kill();
+    send(&producer, 12_000..15_000);
+    all_is_right(&site, 15_000);
+    // It has read nothing of what it had a copy of, but for what came last.
+    let told = explained();
+    let read: Vec<u64> = told
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("partition ")?
+                .split_once(": ")?
+                .1
+                .split_once(" records of the changelog")
+        })
+        .map(|(records, _)| records.parse().unwrap())
+        .collect();
+    assert_eq!(read.len(), PARTITIONS as usize, "{told}");
+    assert!(read.iter().sum::<u64>() < 6_000, "{told}");
+    other.terminate();
 }

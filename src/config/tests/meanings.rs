@@ -129,7 +129,9 @@ fn what_must_be_written_is_missed() {
     let text = format!("[[test]]\noutput = 'a'\n[source.deduplicate]\n{}", operators.collect::<String>());
     let mut wrong: Vec<Diagnostic> = parsed(&text, &[]).unwrap_err().iter().cloned().collect();
     // The first one alone is said of an operator.
-    wrong.extend(parsed("[operators.join]\ntopic = 't'", &[]).unwrap_err().iter().cloned());
+    for one in ["[operators.join]\ntopic = 't'", "[operators.deduplicate]\nby = 'key'"] {
+        wrong.extend(parsed(one, &[]).unwrap_err().iter().cloned());
+    }
     let missed = |Diagnostic { sentence, .. }: &Diagnostic| {
         // Of an operator's settings, which serde reads.
         if let Some((table, key)) = sentence.split_once("`: `") {
@@ -176,6 +178,7 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
             "operators.command" => &["operators.command.run=[\"cat\"]"],
             "operators.http" => &["operators.http.url=http://127.0.0.1"],
             "operators.timestamp" => &["operators.timestamp.to=value"],
+            "operators.deduplicate" => &["operators.deduplicate.by=key", "operators.deduplicate.within=1 h"],
             "source.deduplicate" => &["source.deduplicate.by=key", "source.deduplicate.within=1 h"],
             // Without the feature it cannot be built.
             "operators.wasm" if !cfg!(feature = "wasm") => continue,

@@ -23,9 +23,10 @@ impl Operator for Numbers {
     fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let key = record.key.clone().unwrap();
         let state = out.state().cloned().unwrap();
-        let before = state.with(|state| state.get(&key))?;
+        let place = Bytes::from([&vec![b'z'; out.scope().into()], &key[..]].concat());
+        let before = state.with(|state| state.get(&place))?;
         let number = 1 + before.map_or(0, |n| String::from_utf8_lossy(&n).parse::<u32>().unwrap());
-        state.with(|state| state.put(key.clone(), Some(number.to_string().into())));
+        state.with(|state| state.put(place, Some(number.to_string().into())));
         if record.value.as_deref() == Some(b"spoiled") {
             return Err(OperatorError::BadInput { class: "bad", message: "as the test wants it".to_owned() });
         }
@@ -254,4 +255,17 @@ async fn what_is_remembered_of_a_record_stays_where_the_broker_refuses_its_resul
     assert_eq!(engine.dead_letters(), ["x"]);
     assert_eq!(stores.entries(), ["a=2"]);
     assert_eq!(written(&engine).last().unwrap(), "a=2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operator_has_its_own() {
+    let stores = One::default();
+    let operators: Vec<Arc<dyn Operator>> = vec![Arc::new(Numbers), Arc::new(Numbers)];
+    let engine = start(&stores, Options { operators, ..options(&stores) }, &[]).await;
+    engine.records(0, 0, &[("a", "x"), ("a", "x")]);
+    engine.wait(1_000).await;
+    assert_eq!(
+        (engine.results(), stores.entries()),
+        (vec!["a1".into(), "a2".into()], vec!["a=2".into(), "za=2".into()])
+    );
 }

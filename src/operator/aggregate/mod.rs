@@ -18,6 +18,7 @@ use super::{
     evaluate::{Input, cost, failed},
     settings,
     state::State,
+    windows::{Windows, check_key, entry_at, place, window_of},
 };
 use crate::{
     expression::Expression,
@@ -26,28 +27,13 @@ use crate::{
     value::{Fields, Others, Value},
 };
 
-/// The time of the partition, and whether closed windows are left: the first byte of its key, which is all of it.
-const TIME: &[u8] = &[0];
-/// A group: the first byte of its key.
-const GROUP: u8 = 1;
-/// The most groups of closed windows that are done with at one record. The next records do the rest.
-const CLOSED: usize = 1_000;
-
 /// Computes results of the records of each key, in all or in windows of time.
-///
-/// Time is that of the records: the latest timestamp of the partition. So whoever computes them again comes to the same windows.
 pub struct Aggregate {
     results: Vec<(String, Kind, Option<Expression>)>,
     input: Input,
     output: Format,
     windows: Option<Windows>,
     emit: Emit,
-}
-
-/// Windows that follow one another, in milliseconds.
-struct Windows {
-    length: i64,
-    grace: i64,
 }
 
 /// When results are handed on.
@@ -164,45 +150,16 @@ impl Aggregate {
         &self,
         windows: &Windows,
         record: i64,
-        state: &mut dyn State,
+        (scope, state): (u8, &mut dyn State),
         out: &mut Vec<Record>,
     ) -> Result<i64, OperatorError> {
-        let (time, left) = time(state)?;
-        let now = time.map_or(record, |time| time.max(record));
-        let before = time.map(|time| windows.closed_before(time));
-        let mut is_left = left;
-        if left || before.is_none_or(|before| before < windows.closed_before(now)) {
-            let to = place(windows.closed_before(now) + 1, &[]);
-            let closed = state.range(&[GROUP], &to, CLOSED)?;
-            is_left = closed.len() == CLOSED;
-            for (place, kept) in closed {
-                if self.emit == Emit::Close
-                    && let Some((end, key)) = window_of(&place)
-                {
-                    out.push(self.result(&key, Kept::read(&kept, self.kinds())?, Some(end))?);
-                }
-                state.put(place, None);
+        let (now, closed) = windows.move_on(record, scope, state)?;
+        for (place, kept) in closed.iter().filter(|_| self.emit == Emit::Close) {
+            if let Some((end, key)) = window_of(place) {
+                out.push(self.result(&key, Kept::read(kept, self.kinds())?, Some(end))?);
             }
         }
-        if time != Some(now) || left != is_left {
-            let mut value = now.to_be_bytes().to_vec();
-            value.push(u8::from(is_left));
-            state.put(Bytes::from_static(TIME), Some(value.into()));
-        }
         Ok(now)
-    }
-}
-
-impl Windows {
-    /// The end of the window that this time is in.
-    fn end(&self, time: i64) -> i64 {
-        (time.div_euclid(self.length) + 1).saturating_mul(self.length)
-    }
-
-    /// Windows that end there or before are closed, at that time of the partition.
-    fn closed_before(&self, time: i64) -> i64 {
-        let reach = time.saturating_sub(self.grace);
-        reach.div_euclid(self.length).saturating_mul(self.length)
     }
 }
 
@@ -237,26 +194,6 @@ fn result(name: String, how: toml::Value) -> Result<(String, Kind, Option<Expres
     Ok((name, kind, Some(by)))
 }
 
-/// The latest time of the partition, and whether closed windows are left.
-fn time(state: &dyn State) -> Result<(Option<i64>, bool), OperatorError> {
-    let Some(kept) = state.get(TIME)? else { return Ok((None, false)) };
-    let time = kept.first_chunk().map(|time| i64::from_be_bytes(*time));
-    Ok((time, kept.last() == Some(&1)))
-}
-
-/// Where a group of that window is kept: in the order of the windows' ends.
-fn place(end: i64, key: &[u8]) -> Vec<u8> {
-    // Times before 1970 come first too.
-    let order = (end as u64) ^ (1 << 63);
-    [&[GROUP][..], &order.to_be_bytes(), key].concat()
-}
-
-/// The other way.
-fn window_of(place: &Bytes) -> Option<(i64, Bytes)> {
-    let order = u64::from_be_bytes(*place.get(1..)?.first_chunk()?);
-    Some(((order ^ (1 << 63)) as i64, place.slice(9..)))
-}
-
 fn instant(millis: i64) -> Result<Value, OperatorError> {
     let instant: Option<DateTime<Utc>> = Utc.timestamp_millis_opt(millis).single();
     instant.map(Value::Timestamp).ok_or_else(|| OperatorError::BadInput {
@@ -284,9 +221,10 @@ impl Operator for Aggregate {
         let Some(shared) = out.state().cloned() else {
             return Err(OperatorError::Fatal { message: "`aggregate` has no state here".to_owned() });
         };
-        let (mut made, mut state) = (Vec::new(), shared.lock());
+        check_key(&key)?;
+        let (scope, mut made, mut state) = (out.scope(), Vec::new(), shared.lock());
         let (end, place) = match &self.windows {
-            None => (None, [&[GROUP][..], &key].concat()),
+            None => (None, entry_at(scope, &key)),
             Some(windows) => {
                 let Some(timestamp) = record.timestamp else {
                     return Err(OperatorError::BadInput {
@@ -295,7 +233,7 @@ impl Operator for Aggregate {
                     });
                 };
                 let end = windows.end(timestamp);
-                let now = self.close(windows, timestamp, &mut *state, &mut made)?;
+                let now = self.close(windows, timestamp, (scope, &mut *state), &mut made)?;
                 if end <= windows.closed_before(now) {
                     let late = Duration::from_millis((now - timestamp).unsigned_abs());
                     return Err(OperatorError::BadInput {
@@ -306,7 +244,7 @@ impl Operator for Aggregate {
                         ),
                     });
                 }
-                (Some(end), place(end, &key))
+                (Some(end), place(scope, end, &key))
             }
         };
         let kept = self.with(state.get(&place)?, &record, out)?;
