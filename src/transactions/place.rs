@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     config::{Guarantee, Pipeline},
     kafka::{Admin, AdminError, settings},
+    operator::TableOf,
     record::TopicPartition,
     wire::{Brokers, Security},
 };
@@ -49,7 +50,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Of a pipeline's source, result, dead-letter and retry topics and its changelog, as far as they are there; and where its group's
+    /// Of a pipeline's source, result, dead-letter and retry topics, its tables and its changelog, as far as they are there; and where its group's
     /// offsets are part of transactions, of the partition that has these.
     ///
     /// # Errors
@@ -64,7 +65,10 @@ impl Places {
         let client = config.get("client.id").unwrap_or_default();
         let brokers = Brokers::new(security, client, admin.brokers()?);
         let (reads, written) = (pipeline.source.reads(), pipeline.written_topics());
-        let is_meant = |name: &str| reads(name) || written.iter().any(|written| *written == name);
+        let tables: Vec<&str> = pipeline.tables().map(TableOf::topic).collect();
+        let is_meant = |name: &str| {
+            reads(name) || tables.contains(&name) || written.iter().any(|written| *written == name)
+        };
         let mut leaders = BTreeMap::new();
         let mut topics = Vec::new();
         for topic in admin.list()?.into_iter().filter(|topic| is_meant(&topic.name)) {
@@ -108,15 +112,14 @@ impl Places {
         &mut self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,
     ) -> Result<(), PlaceError> {
-        for partition in partitions {
-            if self.leaders.contains_key(partition) {
-                continue;
-            }
-            let topic = self.admin.find(&partition.topic)?;
-            let found = topic.and_then(|topic| {
-                topic.partitions.into_iter().find(|of| of.partition == partition.partition)
-            });
-            self.leaders.extend(found.map(|of| (partition.clone(), of.leader)));
+        let mut wanted: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for partition in partitions.into_iter().filter(|partition| !self.leaders.contains_key(*partition)) {
+            wanted.entry(&partition.topic).or_default().push(partition.partition);
+        }
+        for (name, numbers) in wanted {
+            let found = self.admin.find(name)?.into_iter().flat_map(|topic| topic.partitions);
+            let meant = found.filter(|of| numbers.contains(&of.partition));
+            self.leaders.extend(meant.map(|of| (TopicPartition::new(name, of.partition), of.leader)));
         }
         Ok(())
     }

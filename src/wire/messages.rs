@@ -280,3 +280,59 @@ fn producer(of: &mut Reader<'_>) -> Read<Producer> {
     of.end()?;
     Ok(Producer { id, epoch, last_write, coordinator_epoch, start })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn producers(of: &mut Reader<'_>) -> Read<(i32, Result<Vec<Producer>, i16>)> {
+        Ok((of.i32()?, Ok(of.array(producer)?)))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_bytes_an_answer_has_reading_it_ends_and_makes_no_more_of_them(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            for flexible in [false, true] {
+                let reader = || Reader::new(&bytes, flexible);
+                prop_assert!(reader().array(listed).map_or(0, |all| all.len()) <= bytes.len());
+                prop_assert!(reader().array(described).map_or(0, |all| all.len()) <= bytes.len());
+                prop_assert!(of_partitions(&mut reader(), producers).map_or(0, |all| all.len()) <= bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_producer_and_a_transaction_are_read_as_kafka_writes_them() {
+        let mut answer = Writer::new(true);
+        answer.i64(4_002);
+        answer.i32(3);
+        answer.i32(17);
+        answer.i64(1_700_000_000_000);
+        answer.i32(-1);
+        answer.i64(1_042);
+        answer.end();
+        let found = producer(&mut Reader::new(&answer.finish(), true));
+        let last_write = 1_700_000_000_000;
+        assert_eq!(
+            found,
+            Ok(Producer { id: 4_002, epoch: 3, last_write, coordinator_epoch: -1, start: 1_042 })
+        );
+
+        let mut answer = Writer::new(true);
+        answer.i16(0);
+        answer.string("id");
+        answer.string("Ongoing");
+        answer.i32(60_000);
+        answer.i64(5);
+        answer.i64(4_002);
+        answer.i16(3);
+        partitions(&mut answer, &Topics::from([("t".to_owned(), vec![2, 0])]));
+        answer.end();
+        let found = described(&mut Reader::new(&answer.finish(), true)).unwrap();
+        assert_eq!((found.id.as_str(), found.state.as_str(), found.timeout), ("id", "Ongoing", 60_000));
+        assert_eq!((found.start, found.producer, found.epoch), (5, 4_002, 3));
+        assert_eq!(found.topics, Topics::from([("t".to_owned(), vec![2, 0])]));
+    }
+}

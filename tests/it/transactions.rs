@@ -9,8 +9,8 @@ use rdkafka::{
 };
 
 use crate::harness::{
-    Forged, LIMIT, Producer, Site, broker_settings, ensure, eventually, forge, read_committed,
-    read_uncommitted, start_broker,
+    Consumed, Forged, LIMIT, Producer, Site, broker_settings, create_topic, ensure, eventually, forge,
+    read_committed, read_uncommitted, start_broker, three_nodes,
 };
 
 /// A broker that takes records of transactions of which no coordinator was told, as those before KIP-890 did.
@@ -39,7 +39,7 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, key: &str) {
     producer.flush(LIMIT).unwrap();
 }
 
-fn keys(records: Vec<crate::harness::Consumed>, partition: i32) -> Vec<String> {
+fn keys(records: Vec<Consumed>, partition: i32) -> Vec<String> {
     records
         .iter()
         .filter(|record| record.partition == partition)
@@ -190,11 +190,38 @@ fn a_transaction_that_no_coordinator_knows_hangs_and_one_that_is_live_is_aborted
     assert_eq!(site.pipeline(&abort).0, 1);
     let (code, _, stderr) = site.pipeline(&[&abort[..], &["--force"]].concat());
     assert_eq!(code, 0, "{stderr}");
-    let _committed = live.commit_transaction(LIMIT);
+    // Its producer is told nothing of it: that is what `--force` is for, and why it is not the default.
+    live.commit_transaction(LIMIT).unwrap();
     let after = begun(&site, "after");
     send(&after, source, 1, "after");
     after.commit_transaction(LIMIT).unwrap();
     assert_eq!(keys(read_committed(&site.servers, source), 1), ["after"]);
+}
+
+#[test]
+fn every_broker_is_asked_and_of_one_that_is_away_it_is_said() {
+    let mut cluster = three_nodes();
+    let site = Site::at(&cluster.bootstrap_servers(), "spread");
+    let alone = [("min.insync.replicas", "1")];
+    create_topic(&site.servers, &site.source, 3, &alone);
+    let producer = begun(&site, "everywhere");
+    let at = [0, 1, 2].map(|partition| format!("{}[{partition}] from offset 0 on, epoch 0", site.source));
+    (0..3).for_each(|partition| send(&producer, &site.source, partition, "open"));
+    let list = said(&site, &["list", "factorial.toml"]);
+    has(&list, &["everywhere: Ongoing", &at[0], &at[1], &at[2], "does not hang", "3 partitions were asked"]);
+    let described = said(&site, &["describe", "factorial.toml", "everywhere"]);
+    has(&described, &[&at[0], &at[1], &at[2]]);
+    producer.commit_transaction(LIMIT).unwrap();
+    has(&said(&site, &["list", "factorial.toml"]), &["no transaction is open"]);
+
+    // Each partition has one replica, so one of them has no leader any more.
+    cluster.kill_node(3);
+    eventually(LIMIT, || {
+        let (code, stdout, stderr) = site.pipeline(&["transactions", "list", "factorial.toml"]);
+        let is_said = stderr.contains(" has no leader, so nothing is known of it")
+            && stdout.contains("not everything could be asked");
+        ensure(code == 0 && is_said, || format!("{stdout}{stderr}"))
+    });
 }
 
 #[test]
