@@ -83,6 +83,7 @@ impl Places {
             let number = partition_of(&pipeline.source.group, offsets.partitions.len());
             let of = offsets.partitions.iter().filter(|of| of.partition == number);
             leaders.extend(of.map(|of| (TopicPartition::new(OFFSETS, number), of.leader)));
+            topics.push(OFFSETS.to_owned());
         }
         let interval = admin.setting_of_brokers(INTERVAL_SETTING).and_then(|millis| millis.parse().ok());
         let interval = interval.map_or(INTERVAL, Duration::from_millis);

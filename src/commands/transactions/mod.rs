@@ -16,9 +16,10 @@ use crate::{
 
 const STEPS: &str = "\
 Readers of what is committed get nothing more of a partition, and nothing is wrong with them:
-  pipeline transactions list mine.toml       which transactions are open, and which of them hang
+  pipeline transactions list mine.toml                 which are open, and which of them hang
   pipeline transactions describe mine.toml mine-0f3a   all about one that has a transactional id
-  pipeline transactions abort mine.toml --topic orders --partition 3 --start-offset 1042   as `list` prints it
+Then the command that `list` prints beneath one that hangs:
+  pipeline transactions abort mine.toml --topic orders --partition 3 --start-offset 1042
 
 One that does not hang needs nobody: its producer ends it, or its coordinator does at its time-out.
 With PLAIN, SCRAM, TLS and client certificates as [kafka] has them; not with GSSAPI and OAUTHBEARER.";

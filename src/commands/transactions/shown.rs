@@ -130,11 +130,11 @@ fn open(at: &OpenAt, one: &Transaction, now: i64, file: Option<&str>) -> String 
         let since = began.map_or(String::new(), |began| format!(" for {} at most", since(began, now)));
         let what = match at.holds() {
             true => format!(
-                "holds the last stable offset{since}: {} offsets are behind it, which no reader of what is committed gets",
+                "holds the last stable offset{since}; offsets behind it, which no reader of what is committed gets: {}",
                 end - stable
             ),
             false => format!(
-                "another one holds the last stable offset, {stable}; {} offsets are behind that",
+                "another one holds the last stable offset, {stable}; offsets behind that: {}",
                 end - stable
             ),
         };
