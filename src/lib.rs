@@ -19,6 +19,7 @@
 //!   [`plant`]: faults on purpose, for both to find.
 //! - [`store`]: object stores, for results that no topic takes; [`state`]: what operators remember.
 //! - [`scale`]: how many workers a pipeline wants.
+//! - [`wire`]: Kafka's protocol, for what librdkafka lacks; [`transactions`]: which are open, and which of them hang.
 //! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line; [`Cli`]: the same
 //!   with operators of one's own.
@@ -75,8 +76,12 @@ pub mod telemetry;
 pub mod testing;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod trace;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod transactions;
 pub mod value;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod verify;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod wire;
 
 pub use cli::Cli;

@@ -51,6 +51,17 @@ export const dashboard = board({
         queries: [[`max by (topic, partition) (${of('consumer_lag_seconds')})`, '{{topic}} {{partition}}']],
         thresholds: [[30, 'orange'], [300, 'red']],
       }),
+      lines({
+        title: 'Held back by transactions', unit: 'short',
+        description: 'Records from the last stable offset to the partition\'s end, once all before is read: an open transaction holds them back. For a moment that is so with every producer that has transactions.',
+        queries: [[`max by (topic, partition) (${of('consumer_held_records')})`, '{{topic}} {{partition}}']],
+      }),
+      lines({
+        title: 'Last stable offset stands still', unit: 's',
+        description: 'How long it has not moved while records were behind it. Longer than any producer\'s time-out: a transaction hangs, which `pipeline transactions list` shows.',
+        queries: [[`max by (topic, partition) (${of('consumer_held_seconds')})`, '{{topic}} {{partition}}']],
+        thresholds: [[60, 'orange'], [900, 'red']],
+      }),
     ]],
     ['Commits', [
       lines({

@@ -2,7 +2,7 @@
 //!
 //! Commands read settings, assemble parts and print. They compute nothing and hold no state.
 //!
-//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, scale, settings, simulate, state, store, telemetry, testing, value, verify. Must not know: rdkafka.
+//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, scale, settings, simulate, state, store, telemetry, testing, transactions, value, verify. Must not know: rdkafka.
 
 mod admin_port;
 mod broker;
@@ -35,6 +35,7 @@ mod test;
 mod tests;
 mod top;
 mod topics;
+mod transactions;
 mod under_way;
 mod verify;
 
@@ -92,6 +93,7 @@ enum Command {
     Scale(scale::Scale),
     DeadLetters(dead_letters::DeadLetters),
     Offsets(offsets::Offsets),
+    Transactions(transactions::Transactions),
     Top(top::Top),
     Completions(manual::Completions),
     #[command(name = "man")]
@@ -122,6 +124,7 @@ impl CommandLine {
             Command::Scale(scale) => scale.run(),
             Command::DeadLetters(letters) => letters.run(),
             Command::Offsets(offsets) => offsets.run(),
+            Command::Transactions(transactions) => transactions.run(),
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),

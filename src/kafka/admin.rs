@@ -311,14 +311,14 @@ impl Admin {
         Ok(true)
     }
 
-    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, AdminError> {
+    pub(super) fn metadata(&self, topic: Option<&str>) -> Result<Metadata, AdminError> {
         self.client
             .inner()
             .fetch_metadata(topic, ASK)
             .map_err(|error| AdminError::no_broker(&self.servers, &error.to_string()))
     }
 
-    async fn broker_setting(&self, name: &str) -> Option<String> {
+    pub(super) async fn broker_setting(&self, name: &str) -> Option<String> {
         let broker = self.metadata(None).ok()?.brokers().first()?.id();
         self.config(&ResourceSpecifier::Broker(broker)).await?.get(name)?.value.clone()
     }

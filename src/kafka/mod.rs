@@ -5,6 +5,7 @@
 
 mod admin;
 mod answers;
+mod cluster;
 mod complaints;
 mod described;
 mod embedded;

@@ -1,10 +1,13 @@
 //! The useful part of librdkafka's statistics (librdkafka STATISTICS.md).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use rdkafka::statistics::{Broker, Statistics};
+use rdkafka::statistics::{Broker, Partition, Statistics};
 
-use crate::telemetry::{BrokerState, ClientStatistics};
+use crate::{
+    record::TopicPartition,
+    telemetry::{BrokerState, ClientStatistics, Stable},
+};
 
 /// How often the clients report statistics, in milliseconds, unless the file says otherwise.
 pub const INTERVAL: &str = "1000";
@@ -33,7 +36,24 @@ pub fn read(statistics: &Statistics) -> ClientStatistics {
             .as_ref()
             .map(|group| group.rebalance_reason.clone())
             .unwrap_or_default(),
+        stable: stable(statistics),
     }
+}
+
+/// Where the partitions that are fetched stand, as the last answers to fetches have said it. Who reads what is not committed is told of
+/// no last stable offset, and is held back by nothing.
+fn stable(statistics: &Statistics) -> BTreeMap<TopicPartition, Stable> {
+    let mut all = BTreeMap::new();
+    for topic in statistics.topics.values() {
+        let name: Arc<str> = Arc::from(topic.topic.as_str());
+        // -1 is the partition of records that have none yet.
+        let known = |of: &&Partition| of.partition >= 0 && of.fetch_state == "active" && of.ls_offset >= 0;
+        for of in topic.partitions.values().filter(known) {
+            let stable = Stable { offset: of.ls_offset, end: of.hi_offset, next: of.next_offset };
+            all.insert(TopicPartition::new(name.clone(), of.partition), stable);
+        }
+    }
+    all
 }
 
 fn state_of(broker: &Broker) -> BrokerState {
@@ -47,7 +67,7 @@ fn state_of(broker: &Broker) -> BrokerState {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::statistics::Window;
+    use rdkafka::statistics::{Topic, Window};
 
     use super::*;
 
@@ -85,6 +105,24 @@ mod tests {
         let (name, mut idle) = broker(2, "b:9092", "learned", "INIT");
         idle.txerrs = 0;
         assert_eq!(names(vec![(name, idle)]), []);
+    }
+
+    #[test]
+    fn a_partition_that_is_fetched_has_a_last_stable_offset_unless_all_is_read() {
+        let partition = |partition, fetch_state: &str, ls_offset| Partition {
+            partition,
+            fetch_state: fetch_state.to_owned(),
+            ls_offset,
+            hi_offset: 9,
+            next_offset: 5,
+            ..Partition::default()
+        };
+        let of = [(0, "active", 5), (1, "none", 5), (2, "active", -1001), (-1, "active", 5)];
+        let partitions = of.map(|(number, state, stable)| (number, partition(number, state, stable)));
+        let topic = Topic { topic: "t".to_owned(), partitions: partitions.into(), ..Topic::default() };
+        let statistics = Statistics { topics: [("t".to_owned(), topic)].into(), ..Statistics::default() };
+        let expected = (TopicPartition::new("t", 0), Stable { offset: 5, end: 9, next: 5 });
+        assert_eq!(read(&statistics).stable, [expected].into());
     }
 
     #[test]

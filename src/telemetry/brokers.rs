@@ -5,6 +5,9 @@ use std::{
     time::Duration,
 };
 
+use super::held::Stable;
+use crate::record::TopicPartition;
+
 /// A Kafka client of a pipeline.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Client {
@@ -34,6 +37,8 @@ pub struct ClientStatistics {
     pub fetch_queue: u64,
     /// Consumer: the reason for the group's last rebalance.
     pub rebalance_reason: String,
+    /// Consumer: where the partitions that it fetches stand for readers of what is committed.
+    pub stable: BTreeMap<TopicPartition, Stable>,
 }
 
 /// The latest statistics of each client.

@@ -87,6 +87,8 @@ Workers {
     ASSIGNED_PARTITIONS "assigned_partitions" Gauge NONE, ["topic"] "Partitions assigned to this process.";
     LAG_RECORDS "consumer_lag_records" Gauge NONE, ["topic", "partition"] "Records from the first that is not done to the partition's end; of owned partitions only.";
     LAG_SECONDS "consumer_lag_seconds" Gauge SECONDS, ["topic", "partition"] "Age, by its own timestamp, of the first record that is not committed; before it is read, how long there has been lag; of owned partitions only.";
+    HELD_RECORDS "consumer_held_records" Gauge NONE, ["topic", "partition"] "Records from a partition's last stable offset to its end, once everything before is read: an open transaction holds them back (`pipeline transactions list`); of owned partitions only.";
+    HELD_SECONDS "consumer_held_seconds" Gauge SECONDS, ["topic", "partition"] "How long the partition's last stable offset has not moved while such records were behind it; of owned partitions only.";
     COMMIT_RECORDS "commit_records" Histogram NONE, [] "Records done between two commits.";
     COMMIT_DURATION "commit_duration_seconds" Histogram SECONDS, [] "A commit, from its request to the answer.";
     COMMIT_FAILURES "commit_failures_total" Counter NONE, [] "Commits that failed; they are retried.";

@@ -15,6 +15,7 @@ use super::{
     brokers::{Client, ClientStatistics, Clients},
     dead_letters::DeadLetterLog,
     handles::{self, Handles, Subject},
+    held::HeldBack,
     lag::{self, Lag, OwnedPartitions},
     rebalances::{RebalanceEvent, RebalanceRecord, RebalanceRecords},
     remembered::RememberedState,
@@ -84,6 +85,7 @@ pub struct Progress {
     offsets_took: AtomicU64,
     pub(super) partitions: Mutex<OwnedPartitions>,
     pub(super) clients: Mutex<Clients>,
+    pub(super) held: Mutex<HeldBack>,
     rebalances: Mutex<RebalanceRecords>,
     /// Classes of dead letters that were not known at the start.
     more_classes: Mutex<BTreeMap<&'static str, Counter>>,
@@ -111,6 +113,7 @@ impl Progress {
             offsets_took: AtomicU64::new(0),
             partitions: Mutex::default(),
             clients: Mutex::default(),
+            held: Mutex::default(),
             rebalances: Mutex::default(),
             more_classes: Mutex::default(),
             dead_letter_log: Mutex::default(),
@@ -385,6 +388,7 @@ impl Progress {
         self.joined.store(false, Relaxed);
         self.owns(BTreeMap::new());
         lock(&self.clients).clear();
+        lock(&self.held).clear();
         self.handles.restarts.increment(1);
         self.handles.client_errors.increment(1);
     }
@@ -397,6 +401,9 @@ impl Progress {
 
     /// A client reported its statistics.
     pub(crate) fn statistics(&self, client: Client, statistics: ClientStatistics) {
+        if client == Client::Consumer {
+            lock(&self.held).report(&statistics.stable, lag::now());
+        }
         lock(&self.clients).report(client, statistics);
     }
 }

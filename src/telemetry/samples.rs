@@ -31,12 +31,18 @@ impl Progress {
             .collect();
         let paused = Duration::from_nanos(self.paused.load(Relaxed)).as_secs_f64();
         samples.push(Sample::new(PAUSED_SECONDS, [], paused));
-        for (TopicPartition { topic, partition }, records, seconds) in self.lags() {
+        let held = lock(&self.held);
+        for (of, records, seconds) in self.lags() {
+            let TopicPartition { topic, partition } = &of;
             let labels =
                 || [("topic", topic.to_string().into()), ("partition", partition.to_string().into())];
             samples.push(Sample::new(LAG_RECORDS, labels(), records as f64));
             samples.push(Sample::new(LAG_SECONDS, labels(), seconds));
+            let (records, seconds) = held.of(&of, lag::now());
+            samples.push(Sample::new(HELD_RECORDS, labels(), records as f64));
+            samples.push(Sample::new(HELD_SECONDS, labels(), seconds));
         }
+        drop(held);
         let clients = lock(&self.clients);
         samples.push(Sample::new(FETCH_QUEUE, [], clients.fetch_queue() as f64));
         for (name, broker) in clients.brokers() {

@@ -43,6 +43,13 @@ fn a_worker_goes_on_when_its_credentials_are_right_again() {
         ask("before");
         site.results(all_of(ids("before")));
 
+        // With connections that are not librdkafka's, too.
+        let (code, transactions, stderr) = site.pipeline(&["transactions", "list", "factorial.toml"]);
+        assert!(
+            code == 0 && stderr.is_empty() && transactions.contains("were asked"),
+            "{transactions}{stderr}"
+        );
+
         proxy.disturb(Some(Api::SaslAuthenticate), Effect::Refuse(SASL_AUTHENTICATION_FAILED));
         ask("meanwhile");
         proxy.cut_all();

@@ -39,5 +39,6 @@ mod state;
 mod store;
 mod tap;
 mod topics;
+mod transactions;
 mod verify;
 mod workers;

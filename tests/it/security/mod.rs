@@ -3,6 +3,7 @@
 mod certificates;
 mod rights;
 mod secured;
+mod transactions;
 mod users;
 mod ways_in;
 mod withdrawn;

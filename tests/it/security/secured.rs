@@ -58,6 +58,8 @@ impl Secured {
             // A connected client has to show its password again after so long (KIP-368).
             ("listener.name.scram.connections.max.reauth.ms", "4000"),
             ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+            // Records of transactions that no coordinator knows are taken.
+            ("transaction.partition.verification.enable", "false"),
             // The tests themselves, and the node to itself.
             ("super.users", "User:ANONYMOUS"),
             ("ssl.truststore.type", "PEM"),

@@ -52,6 +52,11 @@ fn workers_gateways_and_who_asks_are_let_in_by_password_or_certificate_and_no_se
         let (code, checked, stderr) = site.pipeline(&["check", "factorial.toml", "--connect"]);
         assert_eq!((code, checked.contains("may be joined")), (0, true), "{checked}{stderr}");
 
+        // By connections that are not librdkafka's.
+        let (code, transactions, stderr) = site.pipeline(&["transactions", "list", "factorial.toml"]);
+        let asked = format!("partitions were asked: {}", site.source);
+        assert_eq!((code, transactions.contains(&asked), stderr.as_str()), (0, true, ""), "{transactions}");
+
         // Wherever anybody may look.
         let metrics = [worker.scrape(), gateway.process.scrape()].concat();
         let explained = ureq::get(format!("{}/explain", worker.metrics())).call().unwrap();
@@ -60,8 +65,18 @@ fn workers_gateways_and_who_asks_are_let_in_by_password_or_certificate_and_no_se
         assert!(line.contains("${env:PASSWORD}") || !way.concat().contains("password"), "{line}");
         let (status, log) = worker.terminate();
         assert!(status.success(), "{log}");
-        for text in [log, gateway.process.log(), line, gateways, metrics, explained, asking, checked, stderr]
-        {
+        for text in [
+            log,
+            gateway.process.log(),
+            line,
+            gateways,
+            metrics,
+            explained,
+            asking,
+            checked,
+            stderr,
+            transactions,
+        ] {
             assert!(!text.contains("hunter2"), "the password is seen in {text}");
             assert!(!text.contains("PRIVATE KEY"), "the key is seen in {text}");
         }
