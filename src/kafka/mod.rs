@@ -46,6 +46,7 @@ mod threads;
 mod topics;
 mod transaction;
 mod under_way;
+mod until;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
@@ -66,3 +67,4 @@ pub use table::{Following, follow};
 pub use tap::{Begin, Tap};
 pub use topics::{CHANGELOG_TOMBSTONES, TopicLimits};
 pub use under_way::{UnderWayReader, UnderWaySink};
+pub use until::Until;

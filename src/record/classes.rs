@@ -74,9 +74,11 @@ pub fn dead_letters_document() -> String {
          ```\n\n\
          A replay sends records to their source topics again: key, value, timestamp and headers as they were, with the header\n\
          `pipeline.replays`, which counts; each goes to the partition that Java's clients choose for its key. It ends with how many were\n\
-         replayed, and how many are left. `--rate` says how many letters are read in a second. Nothing is taken out of the\n\
+         replayed, and how many are left. `--rate` says how many letters are read in a second, and `--limit` how many are replayed:\n\
+         the same command goes on behind them. Nothing is taken out of the\n\
          dead-letter topic: its retention does that, or `pipeline dead-letters drop orders.toml --until 7days`, which asks before. Kafka takes\n\
          records out from a partition's beginning on, so what matches behind others stays, and is counted; `--dry-run` counts alone.\n\n\
+         The page [`/dead-letters`](gateway.md#dead-letters) of a gateway shows them in a browser, and replays a class of them.\n\n\
          ### Which\n\n\
          `list`, `show`, `replay` and `drop` have the same filters. All that are given must hold.\n\n\
          | filter | which dead letters |\n|---|---|\n\
