@@ -150,7 +150,8 @@ async fn run(
         let (told_of, worker) = (pipeline.clone(), machine.clone());
         let telling = tokio::spawn(async move { under_way::tell(&told_of, worker.name()).await });
         let ends = if drain { EndsWhen::Drained } else { EndsWhen::Never };
-        let supervised = Supervised { pipeline, changes, machine: machine.clone(), progress, ends };
+        let supervised =
+            Supervised { pipeline, changes, machine: machine.clone(), progress, ends, marks: false };
         let stop = stop.clone();
         // A task for each: one that waits for its broker does not block the others.
         tokio::spawn(async move {

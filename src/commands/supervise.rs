@@ -38,6 +38,8 @@ pub struct Supervised {
     pub machine: Arc<Machine>,
     pub progress: Arc<Progress>,
     pub ends: EndsWhen,
+    /// Whether commits are marked in the source's topics, as those of a group that has no members for long are forgotten. Exactly-once only.
+    pub marks: bool,
 }
 
 /// When a pipeline ends by itself.
@@ -211,6 +213,7 @@ impl Supervised {
             SourceTopics { subscribed: pipeline.subscribed_topics(), beside: pipeline.topics_beside() };
         let (room, rate) = (input.clone(), pipeline.limits.rate);
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
+        let marks = self.marks.then(|| pipeline.source.group.clone());
         let until = if let EndsWhen::At(until) = &self.ends { Some(until.clone()) } else { None };
         // The producer first: a group member that cannot work yet would hold its partitions idle.
         let progress = self.progress.clone();
@@ -220,6 +223,7 @@ impl Supervised {
             until.into_iter().for_each(|until| source.read_until(until));
             if exactly_once {
                 sink.commit_for(source.group());
+                marks.into_iter().for_each(|group| sink.mark_commits(&group));
             }
             Ok((source, sink))
         });

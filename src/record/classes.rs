@@ -89,8 +89,15 @@ pub fn dead_letters_document() -> String {
          | `--when EXPRESSION` | Those for whose records the [expression](expressions.md) holds, as they were in their source topic, in its format. A record that cannot be read, or of which the expression has no result, does not match: with `!` before it, neither. |\n\n\
          ### What holds\n\n\
          - Records and position are in one transaction (the embedded broker has none). The same command goes on where it was interrupted, and\n  \
-         later sends only what has come since: none is sent twice by one filter, as long as the broker knows the position. That\n  \
-         is seven days after the last replay, unless `offsets.retention.minutes` says another time: later, say `--since` too.\n\
+         later sends only what has come since: none is sent twice by one filter, however much later.\n\
+         - Brokers forget the offsets of a group that has had no members for `offsets.retention.minutes`, a week by default (KIP-211). So each transaction\n  \
+         in which something is sent has a mark too, in each partition of the dead-letter topic in which the replay has come further: a record\n  \
+         with the header `pipeline.replay-mark`, which names the group, and the position as its value. It lies behind all letters that it speaks\n  \
+         of, so that retention and `drop` take it away after those. Where the broker knows no offset of the group, the next replay reads the marks, and\n  \
+         commits what they say before it sends anything. A topic that is made again has neither those letters nor their marks.\n\
+         - Marks are no letters: these commands and the gateway's page leave them out. Whatever else reads the topic should leave out what has no\n  \
+         `pipeline.error.class`. Who replays needs the right to write the dead-letter topic.\n\
+         - To send on purpose what a filter has sent, write another one: add `--since 1970-01-01T00:00:00Z`. That a group is deleted changes nothing.\n\
          - Each filter has a position of its own, that of the consumer group `GROUP-replay-CLASS`; where more is given than a class, a hash\n  \
          of it all is behind that. So nothing is lost because another filter has passed over it. But filters know nothing of each\n  \
          other: what matches two of them is sent by both.\n\

@@ -12,28 +12,25 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::supervise::{EndsWhen, Supervised};
-use super::{Failure, Letters, class, text};
+use super::{Failure, Letters, class, letters::Position, text};
 use crate::{
     config::{
         Guarantee, Large, Limits, Order, Pipeline, Property, Retries, Sink, SinkRoute, Source, Step,
         TopicSettings,
     },
-    engine::Machine,
+    engine::{CommitOffset, Machine},
     format::Format,
     kafka::{
-        Until, settings,
+        GroupOffsets, Until, settings,
         verify::{Begin, Bounds, Looked, Seen, committed},
     },
     operator::{LetterFilter, Operator, Replay, Replayed},
-    record::error,
+    record::{TopicPartition, error},
     telemetry::Progress,
 };
 
 /// How many examples are kept of what is found.
 const EXAMPLES: usize = 3;
-
-/// Up to where the letters of each partition are done.
-type Position = BTreeMap<i32, i64>;
 
 /// A replay: what decides which letters are sent, and where it goes on.
 pub struct Again {
@@ -42,6 +39,8 @@ pub struct Again {
     pub group: String,
     operator: Arc<Replay>,
     began: Position,
+    /// What the broker does not know of that: it is committed before anything is sent.
+    forgotten: Vec<CommitOffset>,
 }
 
 /// What there is to replay.
@@ -80,15 +79,28 @@ pub struct Ended {
 }
 
 impl Again {
-    /// A replay of the letters that a filter takes, each `most` times at most. Asks for its position.
+    /// A replay of the letters that a filter takes, each `most` times at most. Asks for its position, and looks for what the broker has
+    /// forgotten of it within the bounds.
     ///
     /// # Errors
-    /// No broker answers.
-    pub fn new(letters: &Letters<'_>, filter: LetterFilter, most: u32) -> Result<Self, Failure> {
+    /// No broker answers, or the topic is too large for the bounds.
+    pub fn new(
+        letters: &Letters<'_>,
+        filter: LetterFilter,
+        most: u32,
+        bounds: Bounds,
+    ) -> Result<Self, Failure> {
         let group = format!("{}-replay-{}", letters.pipeline.source.group, filter.name());
         let topics = sources(letters)?;
-        let began = position(letters, &group)?;
-        Ok(Again { group, operator: Arc::new(Replay { filter, topics, most }), began })
+        let mut began = position(letters, &group)?;
+        let topic: Arc<str> = letters.pipeline.dead_letters.as_str().into();
+        let mut forgotten = Vec::new();
+        for (partition, mark) in letters.marks(&group, &began, bounds)? {
+            began.insert(partition, mark.offset.0);
+            let partition = TopicPartition::new(topic.clone(), partition);
+            forgotten.push(CommitOffset { partition, offset: mark.offset, metadata: mark.metadata });
+        }
+        Ok(Again { group, operator: Arc::new(Replay { filter, topics, most }), began, forgotten })
     }
 
     /// What it would do: up to `limit` records, of what the bounds let it look at.
@@ -118,9 +130,20 @@ impl Again {
         Ok(Found { looked, ..found })
     }
 
-    /// The pipeline that does it, reading so many letters in a second.
-    pub fn pipeline(&self, letters: &Letters<'_>, rate: Option<u32>) -> Pipeline {
-        pipeline_of(letters, self.group.clone(), self.operator.clone(), rate)
+    /// The pipeline that does it, reading so many letters in a second. The broker knows its position then.
+    ///
+    /// # Errors
+    /// The broker does not take the position, as where another replay is under way.
+    pub fn pipeline(&self, letters: &Letters<'_>, rate: Option<u32>) -> Result<Pipeline, Failure> {
+        let pipeline = pipeline_of(letters, self.group.clone(), self.operator.clone(), rate);
+        if !self.forgotten.is_empty() {
+            let offsets = GroupOffsets::new(&pipeline).map_err(Failure::Failed)?;
+            offsets.set(&self.forgotten).map_err(|reason| {
+                let again = "another replay by this filter may be under way: try again once it has ended";
+                Failure::Failed(format!("{reason}; {again}"))
+            })?;
+        }
+        Ok(pipeline)
     }
 
     /// What has become of what was found, and what there is behind it.
@@ -170,7 +193,8 @@ pub async fn send(
     // Nobody changes it.
     let (_, changes) = watch::channel(pipeline.clone());
     let ends = EndsWhen::At(Until(looked.to.clone()));
-    Supervised { pipeline, changes, machine, progress, ends }.run(stop).await
+    let marks = pipeline.guarantee == Guarantee::ExactlyOnce;
+    Supervised { pipeline, changes, machine, progress, ends, marks }.run(stop).await
 }
 
 fn position(letters: &Letters<'_>, group: &str) -> Result<Position, Failure> {

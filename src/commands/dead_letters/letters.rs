@@ -1,6 +1,6 @@
 //! A dead-letter topic, and what its letters say.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use super::Failure;
 use crate::{
@@ -10,11 +10,14 @@ use crate::{
         verify::{Begin, Bounds, Isolation, Looked, Seen, read_part, read_to_end},
     },
     operator::LetterFilter,
-    record::{Record, error},
+    record::{Mark, Record, error},
 };
 
 /// How long reading the topic may take.
 pub const TO_THE_END: Duration = Duration::from_secs(600);
+
+/// Up to where the letters of each partition are done.
+pub type Position = BTreeMap<i32, i64>;
 
 /// A pipeline's dead-letter topic.
 pub struct Letters<'a> {
@@ -58,7 +61,7 @@ impl<'a> Letters<'a> {
         let (config, topic) = (settings::common(self.pipeline), &self.pipeline.dead_letters);
         let mut failed = None;
         let read = read_to_end(&config, topic, None, Isolation::Committed, TO_THE_END, |letter| {
-            if failed.is_some() {
+            if failed.is_some() || Mark::is_one(&letter.record) {
                 return;
             }
             match filter.takes(&letter.record) {
@@ -86,7 +89,8 @@ impl<'a> Letters<'a> {
         }
         let (config, topic) = (settings::common(self.pipeline), &self.pipeline.dead_letters);
         let mut failed = None;
-        let looked = read_part(&config, topic, begin, bounds, |letter| match filter.takes(&letter.record) {
+        let takes = |letter: &Record| if Mark::is_one(letter) { Ok(false) } else { filter.takes(letter) };
+        let looked = read_part(&config, topic, begin, bounds, |letter| match takes(&letter.record) {
             Ok(true) => each(letter),
             Ok(false) => ControlFlow::Continue(()),
             Err(error) => {
@@ -96,6 +100,41 @@ impl<'a> Letters<'a> {
         });
         let looked = looked.map_err(Failure::failed)?;
         failed.map_or(Ok(looked), |error| Err(Failure::failed(error)))
+    }
+
+    /// How far replays of a group have come, as their marks say it, by partition; of those alone that are not `known`.
+    ///
+    /// # Errors
+    /// No broker answers, or a bound is met before the ends.
+    pub fn marks(
+        &self,
+        group: &str,
+        known: &Position,
+        bounds: Bounds,
+    ) -> Result<BTreeMap<i32, Mark>, Failure> {
+        let mut marks = BTreeMap::new();
+        if !self.is_there {
+            return Ok(marks);
+        }
+        let (config, topic) = (settings::common(self.pipeline), &self.pipeline.dead_letters);
+        // Nothing is read of the known ones.
+        let begin = Begin::At(known.keys().map(|partition| (*partition, i64::MAX)).collect());
+        let looked = read_part(&config, topic, &begin, bounds, |seen| {
+            if let Some(mark) = Mark::of(&seen.record).filter(|mark| mark.group == group) {
+                // A transaction that was sent later is further.
+                marks.insert(seen.partition, mark);
+            }
+            ControlFlow::Continue(())
+        });
+        let looked = looked.map_err(Failure::failed)?;
+        if looked.behind > 0 {
+            return Err(Failure::Failed(format!(
+                "the broker knows no offsets of the group {group}, and {topic} is too large to look for what it has replayed before in {:?}: \
+                 let `pipeline dead-letters replay` of the same class do it once, without --limit, which looks at all",
+                bounds.time
+            )));
+        }
+        Ok(marks)
     }
 }
 

@@ -61,7 +61,7 @@ impl Wanted {
     /// No broker answers, or it refuses.
     pub fn replay(self, letters: &Letters<'_>) -> Result<(), Failure> {
         let pipeline = letters.pipeline;
-        let again = Again::new(letters, self.filter, self.most)?;
+        let again = Again::new(letters, self.filter, self.most, ALL)?;
         let found = again.find(letters, self.limit, ALL)?;
         stdout(&found.said(self.most, self.limit, pipeline))?;
         if self.dry_run {
@@ -71,7 +71,7 @@ impl Wanted {
             return Ok(());
         }
         announce(&format!("replaying from {}, as the group {}", pipeline.dead_letters, again.group));
-        let stopped = run(again.pipeline(letters, self.rate), &found)?;
+        let stopped = run(again.pipeline(letters, self.rate)?, &found)?;
         let counts = again.ended(letters, ALL)?;
         let how = match (stopped, counts.left) {
             (true, _) => "stopped before the end; the same command goes on there",

@@ -82,7 +82,7 @@ async fn blocking<T: Send + 'static>(
 /// What a replay would send, and the replay itself.
 fn find(letters: &Letters<'_>, wanted: &Wanted) -> Result<(Again, Found), Failure> {
     let filter = LetterFilter { class: Some(wanted.class.clone()), ..LetterFilter::default() };
-    let again = Again::new(letters, filter, MOST)?;
+    let again = Again::new(letters, filter, MOST, FIND)?;
     let found = again.find(letters, Some(wanted.limit), FIND)?;
     Ok((again, found))
 }
@@ -139,7 +139,7 @@ async fn replay(
 ) -> Result<Replayed, String> {
     let finding = move |letters: &Letters<'_>| {
         let (again, found) = find(letters, &wanted)?;
-        let replay = again.pipeline(letters, None);
+        let replay = again.pipeline(letters, None)?;
         Ok((again, found, replay))
     };
     let (again, found, replay) = blocking(pipeline.clone(), finding).await?;
