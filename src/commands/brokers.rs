@@ -60,15 +60,16 @@ pub async fn find_broker_for_gateway(gateway: &mut Gateway) -> Result<Option<Emb
 }
 
 /// The topics of a gateway and its workers, with their partitions. The workers come later, and this broker would then give a
-/// dead-letter topic its own number of partitions: so it is made here, by the name that it has unless a worker's file says
-/// another.
+/// dead-letter topic its own number of partitions: so it is made here, by the name that the route says, or that it has unless a worker's
+/// file says another.
 fn topics_of(gateway: &Gateway) -> Vec<(String, i32)> {
     let of = |topic: &TopicSettings| topic.partitions.unwrap_or(PARTITIONS);
-    let topics = gateway.routes.iter().flat_map(|Route { request, result, .. }| {
+    let topics = gateway.routes.iter().flat_map(|Route { request, result, dead_letters, .. }| {
+        let named = dead_letters.as_ref().map(|letters| letters.topic.clone());
         [
             (request.topic.clone(), of(request)),
             (result.topic.clone(), of(result)),
-            (format!("{}.dlq", request.topic), of(request)),
+            (named.unwrap_or_else(|| format!("{}.dlq", request.topic)), of(request)),
         ]
     });
     topics.collect()

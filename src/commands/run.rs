@@ -15,7 +15,7 @@ use super::{
     reload::Reload,
     signals::{Signals, end_at_last},
     status,
-    supervise::Supervised,
+    supervise::{EndsWhen, Supervised},
     under_way,
 };
 use crate::{
@@ -149,7 +149,9 @@ async fn run(
     let running = pipelines.into_iter().zip(progress).zip(changes).map(|((pipeline, progress), changes)| {
         let (told_of, worker) = (pipeline.clone(), machine.clone());
         let telling = tokio::spawn(async move { under_way::tell(&told_of, worker.name()).await });
-        let supervised = Supervised { pipeline, changes, machine: machine.clone(), progress, drain };
+        let ends = if drain { EndsWhen::Drained } else { EndsWhen::Never };
+        let supervised =
+            Supervised { pipeline, changes, machine: machine.clone(), progress, ends, marks: false };
         let stop = stop.clone();
         // A task for each: one that waits for its broker does not block the others.
         tokio::spawn(async move {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Failure,
     brokers::find_broker_for_gateway,
+    dead_letters::ServedLetters,
     file::{Overrides, load_gateway},
     signals::Signals,
 };
@@ -16,7 +17,7 @@ use crate::{
     config::Gateway,
     gateway::{
         Desk, DeskHandle, Status,
-        http::{Large, Served, Server, router, trouble},
+        http::{DeadLetters, Large, Served, Server, router, trouble},
     },
     kafka::{Admin, GatewayClients, settings},
     telemetry::{MetricsServer, RequestMetrics, announce, init_logging, install_metrics},
@@ -27,7 +28,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serve the workers' results over HTTP
 ///
-/// `GET /factorial/10000` waits for the digits; a page for browsers is at `/`. Any number of gateways that
+/// `GET /factorial/10000` waits for the digits; a page for browsers is at `/`, and one for dead letters at `/dead-letters`. Any number of gateways that
 /// serve the same file share the results' partitions. SIGINT or SIGTERM stops gracefully (not ready, finish
 /// what is pending, leave the group); a second one stops at once.
 #[derive(Args, Debug)]
@@ -103,8 +104,9 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     announce(&summary(&gateway, &server));
     announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", metrics_server.address()));
     let closed = CancellationToken::new();
+    let letters = Arc::new(DeadLetters::new(&gateway, ServedLetters::of(&gateway), stop.clone()));
     let mut serving = tokio::spawn(server.serve(
-        router(&gateway, routes.clone()),
+        router(&gateway, routes.clone(), letters.clone()),
         closed.clone(),
         gateway.shutdown_timeout,
     ));
@@ -122,6 +124,10 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     closed.cancel();
     if tokio::time::timeout_at(deadline.max(Instant::now() + LAST_WORDS), serving).await.is_err() || pending {
         tracing::warn!("not all could be answered within {:?}", gateway.shutdown_timeout);
+    }
+    // One that is cut off leaves a transaction open, behind which nobody reads until the broker ends it.
+    if tokio::time::timeout_at(deadline, letters.ended()).await.is_err() {
+        tracing::warn!("a replay of dead letters did not end within {:?}", gateway.shutdown_timeout);
     }
     // Dropping each waits for its thread, which leaves the group.
     let left = tokio::task::spawn_blocking(move || drop(clients));

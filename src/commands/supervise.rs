@@ -11,7 +11,7 @@ use crate::{
     engine::{Budget, Large, Machine, Plan, Runtime, StatePlan, Stop, run},
     kafka::{
         Admin, CHANGELOG_TOMBSTONES, Following, KafkaSink, KafkaSource, SinkTopics, SourceTopics,
-        TopicLimits, follow, settings,
+        TopicLimits, Until, follow, settings,
     },
     record::ResultTopic,
     state::{StoredTable, Stores, state_folder},
@@ -37,11 +37,24 @@ pub struct Supervised {
     pub changes: watch::Receiver<Pipeline>,
     pub machine: Arc<Machine>,
     pub progress: Arc<Progress>,
-    pub drain: bool,
+    pub ends: EndsWhen,
+    /// Whether commits are marked in the source's topics, as those of a group that has no members for long are forgotten. Exactly-once only.
+    pub marks: bool,
+}
+
+/// When a pipeline ends by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EndsWhen {
+    /// Never.
+    Never,
+    /// Once all is done and committed that was there at the start.
+    Drained,
+    /// Once all is done and committed that is before these offsets, by partition; nothing else is read. For a source of one topic.
+    At(Until),
 }
 
 impl Supervised {
-    /// Runs until `stop` is cancelled, or everything is drained.
+    /// Runs until `stop` is cancelled, or it ends by itself.
     ///
     /// # Errors
     /// Something that must be fixed before the pipeline can run again.
@@ -227,13 +240,17 @@ impl Supervised {
             SourceTopics { subscribed: pipeline.subscribed_topics(), beside: pipeline.topics_beside() };
         let (room, rate) = (input.clone(), pipeline.limits.rate);
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
+        let marks = self.marks.then(|| pipeline.source.group.clone());
+        let until = if let EndsWhen::At(until) = &self.ends { Some(until.clone()) } else { None };
         // The producer first: a group member that cannot work yet would hold its partitions idle.
         let progress = self.progress.clone();
         let clients = tokio::task::spawn_blocking(move || {
             let mut sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;
-            let source = KafkaSource::new(&consumer, &topics_read, room, rate, progress)?;
+            let mut source = KafkaSource::new(&consumer, &topics_read, room, rate, progress)?;
+            until.into_iter().for_each(|until| source.read_until(until));
             if exactly_once {
                 sink.commit_for(source.group());
+                marks.into_iter().for_each(|group| sink.mark_commits(&group));
             }
             Ok((source, sink))
         });
@@ -255,7 +272,7 @@ impl Supervised {
             input,
             budget,
             shutdown_timeout: pipeline.shutdown_timeout,
-            drain: self.drain,
+            drain: self.ends != EndsWhen::Never,
         };
         run(plan, source, sink, self.machine.clone(), self.progress.clone(), stop.cancelled_owned()).await
     }

@@ -125,10 +125,22 @@ pub struct Route {
     pub store: Option<String>,
     /// The topic where its workers tell how far requests are that take long, if they do.
     pub progress: Option<String>,
+    /// The dead letters of its workers, if they are shown.
+    pub dead_letters: Option<RouteLetters>,
     /// What is asked for.
     pub values: Values,
     /// How results are known.
     pub correlation: Correlation,
+}
+
+/// The dead letters of a route's workers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteLetters {
+    /// Their topic; that of the requests with `.dlq` unless the file says another.
+    pub topic: String,
+    /// The consumer group of the workers, from which the names of the replays' groups follow. There is no default: with another name than
+    /// the workers' file has, a letter could be replayed here and by the command too.
+    pub group: Option<String>,
 }
 
 const CORRELATIONS: &[(&str, Correlation)] = &[("value", Correlation::Value), ("id", Correlation::Id)];
@@ -241,6 +253,7 @@ fn route(name: &str, table: Reader<'_>) -> Option<Route> {
     let told = table.table("progress");
     let progress = topic_name(&told, "topic");
     told.finish();
+    let dead_letters = letters(&table, request.as_ref());
     if let (Some(request), Some(result)) = (&request, &result)
         && request.topic == result.topic
     {
@@ -265,9 +278,22 @@ fn route(name: &str, table: Reader<'_>) -> Option<Route> {
         result: result?,
         store,
         progress,
+        dead_letters,
         values,
         correlation: correlation.unwrap_or(default),
     })
+}
+
+fn letters(route: &Reader<'_>, request: Option<&TopicSettings>) -> Option<RouteLetters> {
+    let given = route.node("dead_letters").is_some_and(|node| matches!(&node.value, Value::Table(_)));
+    let table = route.table("dead_letters");
+    let topic = topic_name(&table, "topic").or_else(|| Some(format!("{}.dlq", request?.topic)));
+    let group = table.string("group");
+    table.finish();
+    if !given {
+        return None;
+    }
+    Some(RouteLetters { topic: topic?, group })
 }
 
 /// Letters, digits and `-` alone, so that no path can be taken for a pattern or for one of ours.
@@ -277,12 +303,11 @@ fn path(table: &Reader<'_>, name: &str) -> Option<String> {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
     let parts = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>());
-    let ours = ["healthz", "readyz", "requests"];
+    let ours = ["healthz", "readyz", "requests", "dead-letters"];
     match parts {
         Some(parts) if parts.iter().all(|part| legal(part)) && !ours.contains(&parts[0]) => Some(path),
         _ => {
-            let help =
-                "such as \"/factorial\": letters, digits, `-` and `_`, and not /healthz, /readyz, /requests";
+            let help = "such as \"/factorial\": letters, digits, `-` and `_`, and not /healthz, /readyz, /requests, /dead-letters";
             let origin = table.node("path").map_or(table.origin(), |node| &node.origin);
             table.say(origin, format!("`{path}` cannot be a route's path"), Some(help.to_owned()));
             None

@@ -30,7 +30,7 @@ mod tests;
 
 pub use document::settings_document;
 pub(crate) use formats::NUMBER_FORMATS;
-pub use gateway::{Correlation, Gateway, HttpSettings, Route, Secret, Tls, Values};
+pub use gateway::{Correlation, Gateway, HttpSettings, Route, RouteLetters, Secret, Tls, Values};
 use kafka::is_secret;
 pub(crate) use kafka::shared as kafka_properties;
 pub use load::{BOOTSTRAP_SERVERS, LoadError, Override, load, load_gateway, parse, parse_gateway};

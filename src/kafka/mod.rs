@@ -47,6 +47,7 @@ mod threads;
 mod topics;
 mod transaction;
 mod under_way;
+mod until;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
@@ -68,3 +69,4 @@ pub use survey::Survey;
 pub use tap::{Begin, Tap};
 pub use topics::{CHANGELOG_TOMBSTONES, TopicLimits};
 pub use under_way::{UnderWayReader, UnderWaySink};
+pub use until::Until;

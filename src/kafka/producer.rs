@@ -33,6 +33,9 @@ use crate::{
 /// How long the poll thread waits for acknowledgements before it checks whether to stop.
 const POLL: Duration = Duration::from_millis(100);
 
+/// The token of a record that the engine knows nothing of.
+pub const OF_NOBODY: usize = usize::MAX;
+
 /// A producer, its poll thread, and, where it is transactional, what its log says.
 pub struct PolledProducer {
     // Before the producer: fields are dropped in this order.
@@ -127,6 +130,10 @@ impl ProducerContext for Acknowledgements {
                 Err(delivery_error(error, message.payload_len() as u64, self.transactional))
             }
         };
+        if token == OF_NOBODY {
+            // One that is not delivered breaks its transaction, whose commit then says so.
+            return;
+        }
         let delivery = Delivery { token: Token(token), result };
         self.deliveries.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
         self.deliveries.waker.wake();

@@ -25,14 +25,14 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::{
     places::Places,
-    producer::{Deliveries, Makes, PolledProducer, delivery_error},
+    producer::{Deliveries, Makes, OF_NOBODY, PolledProducer, delivery_error},
     threads, transaction,
 };
 use crate::{
     engine::{CommitError, CommitOffset, Delivery, DeliveryError, SendError, Sink, Stop, Token},
     kafka::group::Group,
     plant::{Fault, planted},
-    record::{Destination, PerTopic, Record},
+    record::{Destination, Mark, PerTopic, Record},
     telemetry::Progress,
 };
 
@@ -60,6 +60,8 @@ pub struct KafkaSink {
     makes: Makes,
     /// Exactly-once: the group whose offsets go into the transactions.
     group: Option<Group>,
+    /// Exactly-once: the name of the group, where its commits are marked in the topic that it reads.
+    marks: Option<Arc<str>>,
     transactions: Arc<Transactions>,
 }
 
@@ -120,12 +122,17 @@ impl KafkaSink {
             next: Mutex::new(Next::Ready(producer.clone())),
             closed: AtomicBool::new(false),
         });
-        Ok(KafkaSink { producer, topics, makes, group: None, transactions })
+        Ok(KafkaSink { producer, topics, makes, group: None, marks: None, transactions })
     }
 
     /// Sets the group whose offsets go into the transactions.
     pub fn commit_for(&mut self, group: Group) {
         self.group = Some(group);
+    }
+
+    /// Has each transaction in which something is sent write its commits as [`Mark`]s of that group, too.
+    pub fn mark_commits(&mut self, group: &str) {
+        self.marks = Some(group.into());
     }
 
     /// Takes the next producer; exactly-once, begins a transaction with it.
@@ -189,12 +196,16 @@ impl Transactions {
     fn commit(
         &self,
         group: &Group,
+        marks: Option<&str>,
         offsets: &[CommitOffset],
         is_given_up: impl Fn() -> bool,
     ) -> Result<(), CommitError> {
         let producer = self.producer()?;
         if !self.open.swap(true, Relaxed) {
             transaction::begin(&producer)?;
+        } else if let Some(group) = marks {
+            // Something was sent: what is passed over again does no harm, and a mark for each mark that is read would have no end.
+            offsets.iter().try_for_each(|offset| mark(&producer, group, offset))?;
         }
         transaction::commit(&producer, group, offsets, is_given_up)?;
         self.open.store(false, Relaxed);
@@ -305,12 +316,14 @@ impl Sink for KafkaSink {
 
     fn commit(&mut self, offsets: Vec<CommitOffset>) -> BoxFuture<'static, Result<(), CommitError>> {
         let (transactions, group) = (self.transactions.clone(), self.group.clone());
+        let marks = self.marks.clone();
         let aborts = transactions.aborts.load(SeqCst);
         let (report, result) = oneshot::channel();
         spawn_blocking(move || {
             transactions.end(report, || {
                 let Some(group) = group else { return Ok(()) };
-                transactions.commit(&group, &offsets, || transactions.aborts.load(SeqCst) != aborts)
+                let is_given_up = || transactions.aborts.load(SeqCst) != aborts;
+                transactions.commit(&group, marks.as_deref(), &offsets, is_given_up)
             });
         });
         result
@@ -338,6 +351,21 @@ impl Drop for KafkaSink {
         let group = self.group.take();
         threads::block(|| drop(group));
     }
+}
+
+/// Writes a commit into the partition that it is of. Whether it arrives, the commit of the transaction says.
+fn mark(producer: &PolledProducer, group: &str, commit: &CommitOffset) -> Result<(), CommitError> {
+    let CommitOffset { partition, offset, metadata } = commit;
+    let mark = Mark { group: group.to_owned(), offset: *offset, metadata: metadata.clone() }.record();
+    let mut out: BaseRecord<'_, [u8], [u8], usize> =
+        BaseRecord::with_opaque_to(&partition.topic, OF_NOBODY).partition(partition.partition);
+    out.key = mark.key.as_deref();
+    out.payload = mark.value.as_deref();
+    out.headers = Some(headers(&mark));
+    producer
+        .client()
+        .send(out)
+        .map_err(|(error, _)| CommitError::Abort(format!("how far the replay is cannot be written: {error}")))
 }
 
 fn headers(record: &Record) -> OwnedHeaders {

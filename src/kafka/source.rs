@@ -27,6 +27,7 @@ use super::{
     rebalance::Rebalances,
     starts::Reset,
     threads,
+    until::Until,
 };
 use crate::{
     engine::{Budget, CommitError, CommitOffset, Past, Source, SourceEvent, Stop},
@@ -51,6 +52,7 @@ pub struct KafkaSource {
     /// For further consumers.
     config: ClientConfig,
     ends: Ends,
+    until: Option<Until>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -94,8 +96,14 @@ impl KafkaSource {
             consumer,
             config: config.clone(),
             ends: Ends::new(),
+            until: None,
             thread: Some(thread),
         })
+    }
+
+    /// Reads each partition up to there and no further, as if it ended there.
+    pub fn read_until(&mut self, until: Until) {
+        self.until = Some(until);
     }
 
     /// The group, for transactions.
@@ -108,7 +116,11 @@ impl Stream for KafkaSource {
     type Item = Result<SourceEvent, Stop>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.poll_recv(context)
+        let event = self.events.poll_recv(context);
+        match &self.until {
+            None => event,
+            Some(until) => event.map(|event| event.map(|event| event.map(|event| until.cut(event)))),
+        }
     }
 }
 

@@ -74,9 +74,11 @@ pub fn dead_letters_document() -> String {
          ```\n\n\
          A replay sends records to their source topics again: key, value, timestamp and headers as they were, with the header\n\
          `pipeline.replays`, which counts; each goes to the partition that Java's clients choose for its key. It ends with how many were\n\
-         replayed, and how many are left. `--rate` says how many letters are read in a second. Nothing is taken out of the\n\
+         replayed, and how many are left. `--rate` says how many letters are read in a second, and `--limit` how many are replayed:\n\
+         the same command goes on behind them. Nothing is taken out of the\n\
          dead-letter topic: its retention does that, or `pipeline dead-letters drop orders.toml --until 7days`, which asks before. Kafka takes\n\
          records out from a partition's beginning on, so what matches behind others stays, and is counted; `--dry-run` counts alone.\n\n\
+         The page [`/dead-letters`](gateway.md#dead-letters) of a gateway shows them in a browser, and replays a class of them.\n\n\
          ### Which\n\n\
          `list`, `show`, `replay` and `drop` have the same filters. All that are given must hold.\n\n\
          | filter | which dead letters |\n|---|---|\n\
@@ -87,8 +89,15 @@ pub fn dead_letters_document() -> String {
          | `--when EXPRESSION` | Those for whose records the [expression](expressions.md) holds, as they were in their source topic, in its format. A record that cannot be read, or of which the expression has no result, does not match: with `!` before it, neither. |\n\n\
          ### What holds\n\n\
          - Records and position are in one transaction (the embedded broker has none). The same command goes on where it was interrupted, and\n  \
-         later sends only what has come since: none is sent twice by one filter, as long as the broker knows the position. That\n  \
-         is seven days after the last replay, unless `offsets.retention.minutes` says another time: later, say `--since` too.\n\
+         later sends only what has come since: none is sent twice by one filter, however much later.\n\
+         - Brokers forget the offsets of a group that has had no members for `offsets.retention.minutes`, a week by default (KIP-211). So each transaction\n  \
+         in which something is sent has a mark too, in each partition of the dead-letter topic in which the replay has come further: a record\n  \
+         with the header `pipeline.replay-mark`, which names the group, and the position as its value. It lies behind all letters that it speaks\n  \
+         of, so that retention and `drop` take it away after those. Where the broker knows no offset of the group, the next replay reads the marks, and\n  \
+         commits what they say before it sends anything. A topic that is made again has neither those letters nor their marks.\n\
+         - Marks are no letters: these commands and the gateway's page leave them out. Whatever else reads the topic should leave out what has no\n  \
+         `pipeline.error.class`. Who replays needs the right to write the dead-letter topic.\n\
+         - To send on purpose what a filter has sent, write another one: add `--since 1970-01-01T00:00:00Z`. That a group is deleted changes nothing.\n\
          - Each filter has a position of its own, that of the consumer group `GROUP-replay-CLASS`; where more is given than a class, a hash\n  \
          of it all is behind that. So nothing is lost because another filter has passed over it. But filters know nothing of each\n  \
          other: what matches two of them is sent by both.\n\

@@ -4,6 +4,7 @@
 
 pub mod classes;
 mod destination;
+mod mark;
 mod names;
 mod size;
 
@@ -15,8 +16,11 @@ pub use destination::ResultTopic;
 #[cfg_attr(not(internals), doc(hidden))]
 pub use destination::{Destination, PerTopic};
 #[cfg_attr(not(internals), doc(hidden))]
+pub use mark::Mark;
+#[cfg_attr(not(internals), doc(hidden))]
 pub use names::{
-    CORRELATION_ID, DEADLINE, INDEX, MANIFEST, PIECE, REPLAYS, REPLY_PARTITION, WORKER, error, retry,
+    CORRELATION_ID, DEADLINE, INDEX, MANIFEST, PIECE, REPLAY_MARK, REPLAYS, REPLY_PARTITION, WORKER, error,
+    retry,
 };
 #[cfg_attr(not(internals), doc(hidden))]
 pub use size::{FRAME, wire_size};

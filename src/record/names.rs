@@ -19,6 +19,9 @@ pub const MANIFEST: &str = "pipeline.manifest";
 
 /// A header of a record that was a dead letter and was replayed: how often.
 pub const REPLAYS: &str = "pipeline.replays";
+/// A header of a record in a dead-letter topic that is no letter, but says how far a replay has come: its consumer group. The
+/// offset is the value.
+pub const REPLAY_MARK: &str = "pipeline.replay-mark";
 
 /// The headers of a record in a retry topic.
 pub mod retry {

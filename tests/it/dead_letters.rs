@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::harness::{Consumed, LIMIT, Producer, Site, create_topic, ensure, eventually, factorial};
+use crate::harness::{
+    Consumed, LIMIT, Producer, Site, create_topic, ensure, eventually, factorial, forget_group,
+};
 
 const RECORDS: usize = 3_000;
 
@@ -187,6 +189,85 @@ fn a_filter_takes_what_matches_once_although_it_is_killed_and_loses_nothing_of_a
     assert_eq!(replayed(&site, RECORDS + RECORDS / 100), expected);
     let (code, _, refused) = run("replay", &[]);
     assert!(code == 2 && refused.contains("say which dead letters"), "{refused}");
+}
+
+#[test]
+fn what_was_replayed_stays_replayed_although_the_broker_has_forgotten_it() {
+    let site = Site::new("replay-old").with(&["guarantee=exactly-once"]).with_topics(2);
+    create_topic(&site.servers, &site.dead_letters, 2, &[]);
+    let producer = Producer::existing(&site.servers, &site.source);
+    let send = |name: &str, partition| producer.send(name, Some(b"50"), Some(partition));
+    (0..20).for_each(|n| send(&format!("above-{n}"), n % 2));
+    // A stranger may write what looks like a mark of the replay's; it is a letter like all others.
+    let group = format!("{}-replay-above-max", site.source);
+    producer.send_with("false", b"50", &[("pipeline.replay-mark", &group)]);
+    producer.flush();
+    make_letters(&site, 21);
+    let letters = site.read(&site.dead_letters);
+    let names: BTreeSet<String> = keys(&letters);
+    let run = |more: &[&str]| {
+        let (code, said, errors) = site.pipeline(
+            &[&["dead-letters", "replay", "factorial.toml", "--class", "above-max"], more].concat(),
+        );
+        assert_eq!(code, 0, "{said}{errors}");
+        said
+    };
+    let once =
+        |names: &BTreeSet<String>| names.iter().map(|name| (name.clone(), 1)).collect::<BTreeMap<_, _>>();
+
+    let said = run(&["--limit", "7"]);
+    assert!(said.contains("done up to --limit; the same command goes on there: 7 replayed,"), "{said}");
+    let seven = replayed(&site, 7);
+    assert_eq!((seven.len(), seven.values().sum::<usize>()), (7, 7), "{seven:?}");
+    forget_group(&site.servers, &group);
+    // A dry run says what is left, and changes nothing.
+    let said = run(&["--dry-run"]);
+    assert!(said.starts_with("14 of the class above-max in "), "{said}");
+    let said = run(&[]);
+    assert!(said.contains("\ndone: 14 replayed, "), "{said}");
+    assert_eq!(replayed(&site, 21), once(&names));
+    forget_group(&site.servers, &group);
+    assert_eq!(run(&[]), format!("nothing that matches in {} is left to replay\n", site.dead_letters));
+    // All fail again, and two more. The broker still knows nothing of the group; what has come since goes, and nothing else.
+    send("late-0", 0);
+    send("late-1", 1);
+    producer.flush();
+    let low = site.worker(&["operators.factorial.max_n=10"]);
+    let is_letter = |record: &Consumed| record.header("pipeline.error.class").is_some();
+    eventually(LIMIT, || {
+        let found = site.read(&site.dead_letters).iter().filter(|record| is_letter(record)).count();
+        ensure(found == 44, || format!("{found} letters"))
+    });
+    assert!(low.terminate().0.success());
+    let (_, listed, _) = site.pipeline(&["dead-letters", "list", "factorial.toml"]);
+    assert!(listed.contains(": 44 in ") && !listed.contains("no class"), "marks are no letters: {listed}");
+    let said = run(&[]);
+    assert!(said.contains("\ndone: 23 replayed, "), "{said}");
+    let sent = |replays: &str| {
+        let mut records = site.read(&site.source);
+        records.retain(|record| record.header("pipeline.replays") == Some(replays));
+        (records.len(), keys(&records))
+    };
+    let all: BTreeSet<String> =
+        names.iter().cloned().chain(["late-0", "late-1"].map(str::to_owned)).collect();
+    assert_eq!((sent("1"), sent("2")), ((23, all), (21, names)));
+
+    // Marks are no letters, and are in nobody's way.
+    let mut marks = site.read(&site.dead_letters);
+    marks.retain(|record| !is_letter(record));
+    assert!(marks.iter().all(|mark| mark.header("pipeline.replay-mark") == Some(&group)), "{marks:?}");
+    assert!((2..=14).contains(&marks.len()), "one a partition and transaction: {marks:?}");
+    for mark in &marks {
+        let offset: i64 = mark.value().split(' ').next().unwrap().parse().unwrap();
+        assert!(offset <= mark.offset, "it speaks of what lies before it: {mark:?}");
+    }
+    let (_, shown, _) = site.pipeline(&["dead-letters", "show", "factorial.toml", "--count", "1000"]);
+    assert!(!shown.contains("replay-mark") && !shown.contains("(none)"), "{shown}");
+    let (code, said, errors) =
+        site.pipeline(&["dead-letters", "drop", "factorial.toml", "--when", "true", "--yes"]);
+    assert!(code == 0 && !said.contains("behind others stay"), "{said}{errors}");
+    let (_, none, _) = site.pipeline(&["dead-letters", "list", "factorial.toml"]);
+    assert_eq!(none, format!("there is no dead letter in {}\n", site.dead_letters));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! `pipeline dead-letters`: what is in a pipeline's dead-letter topic, and its way back.
 
+mod again;
 mod drop;
 mod filters;
+mod letters;
 mod replay;
+mod served;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use clap::{Args, Subcommand, value_parser};
 
@@ -16,20 +16,11 @@ use super::{
     file::{Overrides, load_pipeline},
     stdout,
 };
-use crate::{
-    config::Pipeline,
-    kafka::{
-        Admin, settings,
-        verify::{Isolation, Seen, read_to_end},
-    },
-    operator::LetterFilter,
-    record::{Record, error},
-    telemetry::init_logging,
-};
+use crate::{config::Pipeline, kafka::verify::Seen, record::error, telemetry::init_logging};
 use filters::{Filters, rfc3339};
+use letters::{Letters, class, short, text};
+pub use served::ServedLetters;
 
-/// How long reading the topic may take.
-const TO_THE_END: Duration = Duration::from_secs(600);
 /// How much of a key or a value is shown, in characters.
 const SHOWN: usize = 300;
 
@@ -51,7 +42,7 @@ Only some of it:
   ... --header pipeline.error.topic=orders --key customer-7
 What has failed again three times stays. To send it once more:
   ... --class not-json --header pipeline.replays=3 --most 4
-All: --when true. Slowly, for the sake of what comes behind: --rate 500.";
+All: --when true. A few, to see whether they are computed now: --limit 10. Slowly, for the sake of what comes behind: --rate 500.";
 
 /// Show a pipeline's dead letters, and send them to their source topics again
 #[derive(Args, Debug)]
@@ -102,6 +93,9 @@ enum Action {
         /// How many dead letters are read in a second at most
         #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..))]
         rate: Option<u32>,
+        /// How many are replayed at most; the same command goes on behind them
+        #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
+        limit: Option<u64>,
         /// How often a record is replayed at most; one that fails more often stays
         #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
         most: u32,
@@ -168,11 +162,11 @@ impl DeadLetters {
                 }
                 stdout(&last.iter().map(show).collect::<String>())
             }
-            Action::Replay { file, filters, dry_run, rate, most, overrides } => {
+            Action::Replay { file, filters, dry_run, rate, limit, most, overrides } => {
                 let pipeline = load_pipeline(&file, &overrides)?;
                 let filter = replay::filter(&filters, &pipeline, dry_run)?;
                 init_logging();
-                replay::Wanted { filter, moving: filters.moving_times(), rate, most, dry_run }
+                replay::Wanted { filter, moving: filters.moving_times(), rate, limit, most, dry_run }
                     .replay(&Letters::of(&pipeline)?)
             }
             Action::Drop { file, filters, dry_run, yes, overrides } => {
@@ -182,51 +176,6 @@ impl DeadLetters {
                 drop::Unwanted { filter, dry_run, yes }.drop(&filters, &letters)
             }
         }
-    }
-}
-
-/// A pipeline's dead-letter topic.
-struct Letters<'a> {
-    pipeline: &'a Pipeline,
-    admin: Admin,
-    /// Whether there is such a topic. It is not asked for where there is none: that might create it.
-    is_there: bool,
-}
-
-impl<'a> Letters<'a> {
-    fn of(pipeline: &'a Pipeline) -> Result<Self, Failure> {
-        let admin = Admin::new(&settings::common(pipeline)).map_err(Failure::failed)?;
-        let is_there = admin.find(&pipeline.dead_letters).map_err(Failure::failed)?.is_some();
-        Ok(Letters { pipeline, admin, is_there })
-    }
-
-    /// Reads those that are meant.
-    fn read(&self, filter: &LetterFilter, mut each: impl FnMut(Seen)) -> Result<(), Failure> {
-        self.look(filter, |letter, matches| {
-            if matches {
-                each(letter);
-            }
-        })
-    }
-
-    /// Reads all, and says of each whether it is meant.
-    fn look(&self, filter: &LetterFilter, mut each: impl FnMut(Seen, bool)) -> Result<(), Failure> {
-        if !self.is_there {
-            return Ok(());
-        }
-        let (config, topic) = (settings::common(self.pipeline), &self.pipeline.dead_letters);
-        let mut failed = None;
-        let read = read_to_end(&config, topic, None, Isolation::Committed, TO_THE_END, |letter| {
-            if failed.is_some() {
-                return;
-            }
-            match filter.takes(&letter.record) {
-                Ok(matches) => each(letter, matches),
-                Err(error) => failed = Some(error),
-            }
-        });
-        read.map_err(Failure::failed)?;
-        failed.map_or(Ok(()), |error| Err(Failure::failed(error)))
     }
 }
 
@@ -286,28 +235,4 @@ fn show(letter: &Seen) -> String {
         part(&record.key),
         part(&record.value),
     )
-}
-
-/// A dead letter's class.
-fn class(letter: &Record) -> String {
-    let class = text(letter, error::CLASS);
-    if class.is_empty() { "(no class)".to_owned() } else { class }
-}
-
-/// A header's text; empty where there is none.
-fn text(record: &Record, name: &str) -> String {
-    record.headers.get(name).map_or_else(String::new, |value| String::from_utf8_lossy(value).into_owned())
-}
-
-/// The beginning of a text, on one line; nothing in it moves a terminal's cursor.
-fn short(text: &str, shown: usize) -> String {
-    let mut beginning: String = text
-        .chars()
-        .take(shown)
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    if text.chars().nth(shown).is_some() {
-        beginning.push('…');
-    }
-    beginning
 }

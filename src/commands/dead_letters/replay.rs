@@ -1,32 +1,21 @@
-//! `pipeline dead-letters replay`: a pipeline of its own, from the dead-letter topic to the source topics.
-//!
-//! So it has what a pipeline has: one transaction for records and offsets, bounded memory, and a stop that loses nothing.
+//! `pipeline dead-letters replay`, for a person at a terminal.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use indicatif::ProgressStyle;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{run::progress_of, signals::Signals, supervise::Supervised};
-use super::{Failure, Filters, Letters, class, show, stdout, text};
+use super::super::{run::progress_of, signals::Signals};
+use super::{
+    Failure, Filters, Letters,
+    again::{Again, Ended, Found, send},
+    letters::TO_THE_END,
+    show, stdout,
+};
 use crate::{
-    config::{
-        Guarantee, Large, Limits, Order, Pipeline, Property, Retries, Sink, SinkRoute, Source, Step,
-        TopicSettings,
-    },
-    engine::Machine,
-    format::Format,
-    kafka::{
-        settings,
-        verify::{Seen, committed},
-    },
-    operator::{LetterFilter, Operator, Replay, Replayed},
-    record::error,
+    config::Pipeline,
+    kafka::verify::Bounds,
+    operator::LetterFilter,
     telemetry::{Progress, announce, status_line},
 };
 
@@ -36,6 +25,7 @@ pub struct Wanted {
     /// The times that were given as so long ago, as a replay takes them.
     pub moving: String,
     pub rate: Option<u32>,
+    pub limit: Option<u64>,
     pub most: u32,
     pub dry_run: bool,
 }
@@ -43,20 +33,8 @@ pub struct Wanted {
 /// The bar, and how often it moves.
 const BAR: &str = "{wide_bar:.cyan/dim} {human_pos} of {human_len} · {per_sec} · {eta} left";
 const REFRESH: Duration = Duration::from_millis(200);
-/// How many examples a dry run shows.
-const EXAMPLES: usize = 3;
-
-/// What there is to replay.
-#[derive(Default)]
-struct Found {
-    /// How many records of each class go to each topic.
-    sent: BTreeMap<(String, String), u64>,
-    /// The first of them.
-    examples: Vec<Seen>,
-    elsewhere: u64,
-    cut: u64,
-    too_often: u64,
-}
+/// All of it is looked at.
+const ALL: Bounds = Bounds { records: u64::MAX, bytes: u64::MAX, time: TO_THE_END };
 
 /// Which dead letters are to be replayed.
 ///
@@ -83,28 +61,24 @@ impl Wanted {
     /// No broker answers, or it refuses.
     pub fn replay(self, letters: &Letters<'_>) -> Result<(), Failure> {
         let pipeline = letters.pipeline;
-        // Each filter has a position of its own: behind it is also what the filter has passed over, and another one may want that.
-        let group = format!("{}-replay-{}", pipeline.source.group, self.filter.name());
-        let topics = sources(letters)?;
-        let operator = Replay { filter: self.filter, topics, most: self.most };
-        let began = position(letters, &group)?;
-        let found = find(letters, &began, &operator)?;
-        stdout(&found.said(self.most, pipeline))?;
+        let again = Again::new(letters, self.filter, self.most, ALL)?;
+        let found = again.find(letters, self.limit, ALL)?;
+        stdout(&found.said(self.most, self.limit, pipeline))?;
         if self.dry_run {
             return stdout(&found.dry(&self.moving));
         }
         if found.sent.is_empty() {
             return Ok(());
         }
-        announce(&format!("replaying from {}, as the group {group}", pipeline.dead_letters));
-        let operator = Arc::new(operator);
-        let replayed = pipeline_of(letters, group.clone(), operator.clone(), self.rate);
-        let stopped = run(replayed, found.sent.values().sum())?;
-        let ended = position(letters, &group)?;
-        let counts = Ended::between(letters, &began, &ended, &operator)?;
+        announce(&format!("replaying from {}, as the group {}", pipeline.dead_letters, again.group));
+        let stopped = run(again.pipeline(letters, self.rate)?, &found)?;
+        let counts = again.ended(letters, ALL)?;
         let how = match (stopped, counts.left) {
             (true, _) => "stopped before the end; the same command goes on there",
             (false, 0) => "done",
+            (false, _) if self.limit == Some(counts.replayed) => {
+                "done up to --limit; the same command goes on there"
+            }
             // It has come meanwhile, or another replay by this filter had its partition when this one began.
             (false, _) => "some is left; the same command goes on there",
         };
@@ -112,12 +86,13 @@ impl Wanted {
     }
 }
 
-/// Runs until all is replayed, or somebody stops it; says which. `all` is how many records there are to be sent.
-fn run(pipeline: Pipeline, all: u64) -> Result<bool, Failure> {
+/// Runs until all is replayed, or somebody stops it; says which.
+fn run(pipeline: Pipeline, found: &Found) -> Result<bool, Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
     let stop = CancellationToken::new();
     let stopped = stop.clone();
+    let all = found.count();
     let result = runtime.block_on(async move {
         let signals = Signals::catch();
         tokio::spawn(signals.stop(
@@ -127,10 +102,7 @@ fn run(pipeline: Pipeline, all: u64) -> Result<bool, Failure> {
         ));
         let progress = progress_of(&pipeline);
         tokio::spawn(show_bar(progress.clone(), all));
-        let machine = Machine::new().map_err(Failure::failed)?;
-        // Nobody changes it.
-        let (_, changes) = watch::channel(pipeline.clone());
-        Supervised { pipeline, changes, machine, progress, drain: true }.run(stop).await
+        send(pipeline, &found.looked, progress, stop).await
     });
     if let Some(bar) = status_line() {
         bar.finish_and_clear();
@@ -153,47 +125,7 @@ async fn show_bar(progress: Arc<Progress>, all: u64) {
     }
 }
 
-/// Up to where the letters of each partition are done.
-type Position = BTreeMap<i32, i64>;
-
-fn position(letters: &Letters<'_>, group: &str) -> Result<Position, Failure> {
-    if !letters.is_there {
-        return Ok(Position::new());
-    }
-    let pipeline = letters.pipeline;
-    committed(&settings::common(pipeline), group, &pipeline.dead_letters).map_err(Failure::failed)
-}
-
-fn is_done(position: &Position, letter: &Seen) -> bool {
-    position.get(&letter.partition).is_some_and(|done| letter.offset < *done)
-}
-
-/// What a replay has done, as the broker has it: this process may have sent some of it twice, of which only one counts.
-#[derive(Default)]
-struct Ended {
-    replayed: u64,
-    too_often: u64,
-    left: u64,
-}
-
 impl Ended {
-    fn between(
-        letters: &Letters<'_>,
-        began: &Position,
-        ended: &Position,
-        operator: &Replay,
-    ) -> Result<Ended, Failure> {
-        let mut counts = Ended::default();
-        letters.read(&operator.filter, |letter| match operator.of(&letter.record) {
-            _ if is_done(began, &letter) => {}
-            Replayed::TooOften => counts.too_often += 1,
-            Replayed::Sent(_) if is_done(ended, &letter) => counts.replayed += 1,
-            Replayed::Sent(_) => counts.left += 1,
-            Replayed::Elsewhere | Replayed::Cut => {}
-        })?;
-        Ok(counts)
-    }
-
     fn said(&self) -> String {
         let Ended { replayed, too_often, left } = self;
         format!(
@@ -202,47 +134,8 @@ impl Ended {
     }
 }
 
-/// The topics that records came from: the source's, or what the letters name where that is a pattern.
-fn sources(letters: &Letters<'_>) -> Result<Vec<String>, Failure> {
-    let source = &letters.pipeline.source;
-    if !source.is_pattern() {
-        return Ok(source.names());
-    }
-    let (reads, mut topics) = (source.reads(), BTreeSet::new());
-    letters.read(&LetterFilter::default(), |letter| {
-        let topic = text(&letter.record, error::TOPIC);
-        if reads(&topic) {
-            topics.insert(topic);
-        }
-    })?;
-    Ok(topics.into_iter().collect())
-}
-
-/// What a replay would do that goes on there.
-fn find(letters: &Letters<'_>, began: &Position, operator: &Replay) -> Result<Found, Failure> {
-    let mut found = Found::default();
-    letters.read(&operator.filter, |letter| {
-        if is_done(began, &letter) {
-            return;
-        }
-        match operator.of(&letter.record) {
-            Replayed::Sent(record) => {
-                let topic = operator.topics[usize::from(record.to.0)].clone();
-                *found.sent.entry((topic, class(&letter.record))).or_default() += 1;
-                if found.examples.len() < EXAMPLES {
-                    found.examples.push(letter);
-                }
-            }
-            Replayed::Elsewhere => found.elsewhere += 1,
-            Replayed::Cut => found.cut += 1,
-            Replayed::TooOften => found.too_often += 1,
-        }
-    })?;
-    Ok(found)
-}
-
 impl Found {
-    fn said(&self, most: u32, pipeline: &Pipeline) -> String {
+    fn said(&self, most: u32, limit: Option<u64>, pipeline: &Pipeline) -> String {
         let letters = &pipeline.dead_letters;
         let mut lines = Vec::new();
         for ((topic, class), count) in &self.sent {
@@ -258,6 +151,12 @@ impl Found {
         ];
         let staying = staying.iter().filter(|(count, _)| *count > 0);
         lines.extend(staying.map(|(count, why)| format!("{count} more stay: they {why}")));
+        if self.looked.behind > 0 && limit != Some(self.count()) {
+            let behind = self.looked.behind;
+            lines.push(format!(
+                "{behind} offsets more were not read in {TO_THE_END:?}; the same command goes on there"
+            ));
+        }
         lines.join("\n") + "\n"
     }
 
@@ -273,65 +172,6 @@ impl Found {
             said.push_str(&format!("; without --dry-run write {moving}, which is the same at each start"));
         }
         said + "\n"
-    }
-}
-
-/// The pipeline that replays.
-fn pipeline_of(letters: &Letters<'_>, group: String, operator: Arc<Replay>, rate: Option<u32>) -> Pipeline {
-    let pipeline = letters.pipeline;
-    // Whatever the file says: there is no position yet at the first replay, and none of the letters may be passed over.
-    let mut kafka = pipeline.source.kafka.clone();
-    kafka.insert("auto.offset.reset".to_owned(), Property { value: "earliest".to_owned(), secret: false });
-    let topic = |topic: &String| TopicSettings {
-        topic: topic.clone(),
-        partitions: None,
-        replication: None,
-        config: BTreeMap::new(),
-    };
-    let mut topics = operator.topics.iter().map(topic);
-    let first = topics.next().unwrap_or_else(|| pipeline.source.topic().clone());
-    let route = |topic| SinkRoute {
-        when: None,
-        by: None,
-        topics: vec![(String::new(), topic)],
-        format: Format::Bytes,
-    };
-    Pipeline {
-        name: group.clone(),
-        // The embedded broker has no transactions.
-        guarantee: if letters.admin.is_embedded() { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce },
-        order: Order::Partition,
-        source: Source {
-            topics: vec![topic(&pipeline.dead_letters)],
-            group,
-            format: Format::Bytes,
-            formats: Vec::new(),
-            key_format: None,
-            deduplication: None,
-            requests: false,
-            kafka,
-        },
-        sink: Sink {
-            topic: first,
-            format: Format::Bytes,
-            key_format: None,
-            large: Large::DeadLetter,
-            kafka: pipeline.sink.kafka.clone(),
-        },
-        progress: None,
-        routes: topics.map(route).collect(),
-        router: None,
-        steps: vec![Step {
-            name: "replay".to_owned(),
-            kind: "replay",
-            settings: Vec::new(),
-            operator: operator as Arc<dyn Operator>,
-        }],
-        limits: Limits { rate, ..pipeline.limits.clone() },
-        scale: pipeline.scale,
-        retries: Retries { topics: Vec::new(), ..pipeline.retries.clone() },
-        tests: Vec::new(),
-        ..pipeline.clone()
     }
 }
 

@@ -69,6 +69,22 @@ fn everything_can_be_set() {
 }
 
 #[test]
+fn dead_letters_are_shown_where_the_file_says_so() {
+    let letters = |sets: &[&str]| good("", sets).routes[0].dead_letters.clone();
+    assert_eq!(letters(&[]), None);
+    let expected = RouteLetters { topic: "in.dlq".to_owned(), group: Some("workers".to_owned()) };
+    assert_eq!(letters(&["routes.factorial.dead_letters.group=workers"]), Some(expected));
+    let expected = RouteLetters { topic: "bad".to_owned(), group: None };
+    assert_eq!(letters(&["routes.factorial.dead_letters.topic=bad"]), Some(expected));
+    assert_wrong(
+        GOOD,
+        &["routes.factorial.dead_letters.topic=a b"],
+        &["`routes.factorial.dead_letters.topic` is not a topic's name"],
+    );
+    assert_wrong(GOOD, &["routes.factorial.path=/dead-letters"], &["cannot be a route's path"]);
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     assert_wrong("name = \"g\"\n", &[], &["there is no route", "[routes.factorial]"]);
     assert_wrong(

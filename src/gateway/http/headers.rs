@@ -77,6 +77,12 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
+/// Whether the client is a browser that opens a page.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let kind = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    values(headers, header::ACCEPT).any(|range| kind(range) == "text/html")
+}
+
 /// The token in `Authorization: Bearer`, if there is one.
 pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
@@ -117,6 +123,19 @@ mod tests {
             (&["application/json;q=x"], Form::Json),
         ] {
             assert_eq!(Form::of(&headers("accept", accept)), form, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_for_those_who_name_its_type() {
+        for (accept, page) in [
+            (&[][..], false),
+            (&["*/*"], false),
+            (&["application/json"], false),
+            (&["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], true),
+            (&["application/json", "Text/HTML;q=0.1"], true),
+        ] {
+            assert_eq!(wants_page(&headers("accept", accept)), page, "{accept:?}");
         }
     }
 

@@ -5,6 +5,7 @@ mod ask;
 mod headers;
 mod large;
 mod later;
+mod letters;
 mod many;
 mod page;
 mod problem;
@@ -32,6 +33,7 @@ use super::DeskHandle;
 use crate::config::{Gateway, Route};
 pub use large::Large;
 use later::Later;
+pub use letters::DeadLetters;
 pub use problem::Problem;
 pub use server::{Server, ServerError};
 
@@ -53,7 +55,7 @@ pub struct Served {
 }
 
 /// All that is answered at one address.
-pub fn router(gateway: &Gateway, routes: Vec<Arc<Served>>) -> Router {
+pub fn router(gateway: &Gateway, routes: Vec<Arc<Served>>, letters: Arc<DeadLetters>) -> Router {
     let later = Arc::new(Later::new(KEPT));
     let ready = routes.clone();
     let mut answering =
@@ -69,6 +71,7 @@ pub fn router(gateway: &Gateway, routes: Vec<Arc<Served>>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || async move { readiness(&ready) }))
         .merge(answering)
+        .merge(of_letters(gateway, letters))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
@@ -86,6 +89,18 @@ fn of_route(gateway: &Gateway, served: Arc<Served>, later: Arc<Later>) -> Router
         .route(&format!("{path}/{{value}}"), get(ask::one))
         .with_state((served, later))
         .route(&path, many)
+}
+
+fn of_letters(gateway: &Gateway, letters: Arc<DeadLetters>) -> Router {
+    let body = Limited { bytes: letters::BODY, time: gateway.http.client_timeout };
+    let replay = post(letters::replay)
+        .layer::<_, Infallible>(from_fn_with_state(body, whole_body))
+        .layer(DefaultBodyLimit::disable())
+        .get(letters::how_far);
+    Router::new()
+        .route("/dead-letters", get(letters::list))
+        .route("/dead-letters/replay", replay)
+        .with_state(letters)
 }
 
 /// The limits of a request's body.

@@ -10,7 +10,7 @@ use axum::{
 use super::Served;
 
 /// The page may load nothing but what is in itself, and connect to this gateway alone.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' blob:; \
+pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' blob:; \
                       img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The page for people: one file, in the binary, for the first of the routes.

@@ -94,6 +94,24 @@ impl Problem {
         Problem::new(status, "unavailable", title, detail).retry_after(1)
     }
 
+    /// 403: whoever reaches this gateway may not see what others have sent.
+    pub fn letters_off(how: &str) -> Self {
+        let (status, title) = (StatusCode::FORBIDDEN, "Dead letters are not shown");
+        let detail = format!("this gateway listens beyond its machine, and has no token. {how}");
+        Problem::new(status, "dead-letters-off", title, detail)
+    }
+
+    /// 403: the file does not allow replays of this route.
+    pub fn replay_off(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::FORBIDDEN, "replay-off", "Replays are off", detail)
+    }
+
+    /// 409: a replay is under way.
+    pub fn replay_under_way() -> Self {
+        let detail = "this gateway replays or counts dead letters already: GET /dead-letters/replay says how far it is";
+        Problem::new(StatusCode::CONFLICT, "replay-under-way", "One replay at a time", detail).retry_after(1)
+    }
+
     /// 502: the result came, and cannot be read.
     pub fn bad_result(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::BAD_GATEWAY, "bad-result", "The result cannot be read", detail)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::header::WWW_AUTHENTICATE,
+    http::{HeaderMap, header::WWW_AUTHENTICATE},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -15,11 +15,17 @@ use crate::config::Secret;
 
 /// Lets through requests that have the token in `Authorization: Bearer`.
 pub async fn check(State(token): State<Arc<Secret>>, request: Request, next: Next) -> Response {
+    if is_presented(&token, request.headers()) { next.run(request).await } else { refusal() }
+}
+
+/// Whether these headers have the token.
+pub fn is_presented(token: &Secret, headers: &HeaderMap) -> bool {
     // In constant time: how long it takes does not show where the two differ.
-    if bearer(request.headers()).is_some_and(|presented| presented.ct_eq(token.0.as_bytes()).into()) {
-        next.run(request).await
-    } else {
-        let challenge = [(WWW_AUTHENTICATE, "Bearer")];
-        (challenge, Problem::unauthorized()).into_response()
-    }
+    bearer(headers).is_some_and(|presented| presented.ct_eq(token.0.as_bytes()).into())
+}
+
+/// 401, and how the token is sent.
+pub fn refusal() -> Response {
+    let challenge = [(WWW_AUTHENTICATE, "Bearer")];
+    (challenge, Problem::unauthorized()).into_response()
 }

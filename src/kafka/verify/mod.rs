@@ -7,11 +7,13 @@
 
 mod changes;
 mod commits;
+mod part;
 mod producer;
 mod reader;
 
 pub use super::request_producer::Acknowledgement;
 pub use changes::Changes;
 pub use commits::{Committed, Lag, committed, coordinating_partition, read_commits};
+pub use part::{Begin, Bounds, Looked, read_part};
 pub use producer::VerifyProducer;
 pub use reader::{Ends, Isolation, Seen, Tail, ends, read_to_end, seen};

@@ -22,9 +22,9 @@ use crate::{
     record::{Headers, Record},
 };
 
-const POLL: Duration = Duration::from_millis(100);
+pub(super) const POLL: Duration = Duration::from_millis(100);
 /// How long the brokers may take to answer.
-const ASK: Duration = Duration::from_secs(10);
+pub(super) const ASK: Duration = Duration::from_secs(10);
 /// How often to check whether a topic has new partitions.
 const LOOK: Duration = Duration::from_secs(2);
 

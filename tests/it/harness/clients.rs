@@ -101,6 +101,15 @@ impl Producer {
         }
     }
 
+    /// Sends a record with these headers, to whichever partition.
+    pub fn send_with(&self, key: &str, value: &[u8], headers: &[(&str, &str)]) {
+        let all = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
+        let record = BaseRecord::<str, [u8]>::to(&self.topic).key(key).payload(value).headers(all);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
     /// Sends a record of right now.
     pub fn send_now(&self, key: &str, value: &[u8]) {
         let record = BaseRecord::<str, [u8]>::to(&self.topic).key(key).payload(value);
@@ -125,6 +134,13 @@ pub fn create_topic(servers: &str, topic: &str, partitions: i32, config: &[(&str
     }
     // A topic of hundreds of partitions is there before each of them has a leader that knows of it.
     ends(servers, topic);
+}
+
+/// Has the broker forget what a group has committed, as it does a week after the last member has gone.
+pub fn forget_group(servers: &str, group: &str) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+    let deleted = futures::executor::block_on(admin.delete_groups(&[group], &AdminOptions::new()));
+    deleted.unwrap().pop().unwrap().unwrap();
 }
 
 /// Gives a topic these settings, and takes back all others that it had of its own.

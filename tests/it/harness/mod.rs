@@ -3,6 +3,7 @@
 mod acl;
 mod beside;
 mod broker;
+mod browser;
 mod clients;
 mod command;
 mod dashboards;
@@ -22,9 +23,10 @@ use std::time::Duration;
 pub use acl::{allow, allow_groups, allow_transactions};
 pub use beside::beside;
 pub use broker::{broker_exclusively, broker_settings, start_behind_proxies, start_broker, three_nodes};
+pub use browser::Browser;
 pub use clients::{
-    Consumed, Producer, all_of, alter_topic, create_topic, delete_records, read_committed, read_uncommitted,
-    records_until, records_within,
+    Consumed, Producer, all_of, alter_topic, create_topic, delete_records, forget_group, read_committed,
+    read_uncommitted, records_until, records_within,
 };
 pub use command::{MINE, finish, pipeline, pipeline_offline, python};
 pub use dashboards::Dashboard;
