@@ -17,9 +17,11 @@ use crate::{
     config::Gateway,
     gateway::{
         Desk, DeskHandle, Status,
-        http::{DeadLetters, Large, Served, Server, router, trouble},
+        http::{DeadLetters, Large, Served, Server, Tables, router, trouble},
     },
-    kafka::{Admin, GatewayClients, settings},
+    kafka::{Admin, CHANGELOG_TOMBSTONES, Following, GatewayClients, follow, settings},
+    operator::Table,
+    state::{Stores, state_folder},
     telemetry::{MetricsServer, RequestMetrics, announce, init_logging, install_metrics},
 };
 
@@ -104,9 +106,10 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
     announce(&summary(&gateway, &server));
     announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", metrics_server.address()));
     let closed = CancellationToken::new();
+    let (tables, following) = state(&gateway).await.map_err(Failure::failed)?;
     let letters = Arc::new(DeadLetters::new(&gateway, ServedLetters::of(&gateway), stop.clone()));
     let mut serving = tokio::spawn(server.serve(
-        router(&gateway, routes.clone(), letters.clone()),
+        router(&gateway, routes.clone(), letters.clone(), tables),
         closed.clone(),
         gateway.shutdown_timeout,
     ));
@@ -130,10 +133,42 @@ async fn serve(mut gateway: Gateway) -> Result<(), Failure> {
         tracing::warn!("a replay of dead letters did not end within {:?}", gateway.shutdown_timeout);
     }
     // Dropping each waits for its thread, which leaves the group.
-    let left = tokio::task::spawn_blocking(move || drop(clients));
+    let left = tokio::task::spawn_blocking(move || {
+        drop(clients);
+        if let Some((stores, following)) = following {
+            drop(following);
+            if let Err(error) = stores.save() {
+                tracing::warn!(error, "it will be read of the topics at the next start");
+            }
+        }
+    });
     left.await.map_err(Failure::failed)?;
     signals.abort();
     Ok(())
+}
+
+/// What is followed, and where it is kept.
+type Followed = Option<(Stores, Vec<Following>)>;
+
+/// Follows the topics of which the gateway says the newest values.
+async fn state(gateway: &Gateway) -> Result<(Tables, Followed), String> {
+    let Some(state) = gateway.state.clone() else { return Ok((Tables::new(), None)) };
+    let (name, mut config) = (format!("{}-state", gateway.name), settings::of_gateway(gateway));
+    // It joins none, but librdkafka reads partitions only for somebody with a name.
+    config.set("group.id", &name);
+    let opened = tokio::task::spawn_blocking(move || {
+        let folder = state.folder.map_or_else(state_folder, Ok)?;
+        let stores = Stores::open(&folder, &name, state.memory, CHANGELOG_TOMBSTONES)?;
+        let (mut tables, mut following) = (Tables::new(), Vec::new());
+        for of in state.tables {
+            let table = stores.table(&of.topic)?;
+            following.push(follow(&config, &of.topic, table.clone(), |_| {})?);
+            let table: Arc<dyn Table> = table;
+            tables.push((of, table));
+        }
+        Ok((tables, Some((stores, following))))
+    });
+    opened.await.map_err(|error| error.to_string())?
 }
 
 fn summary(gateway: &Gateway, server: &Server) -> String {

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     formats::NUMBER_FORMATS,
+    gateway_state::{self, GatewayState},
     kafka,
     pipeline::{Metrics, Properties, TopicSettings},
     read::{metrics, shutdown},
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub shutdown_timeout: Duration,
     /// Where metrics are served.
     pub metrics: Metrics,
+    /// The topics of which it says the newest value of a key, if there are any.
+    pub state: Option<GatewayState>,
 }
 
 /// What the HTTP server listens to, and its limits.
@@ -167,6 +170,7 @@ pub(super) fn read(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Ga
     let preload = cache.integer("preload", 0..=1_000_000).map_or(1_000, i64::unsigned_abs);
     cache.finish();
     let (shutdown_timeout, metrics) = (shutdown(&root), metrics(&root));
+    let state = gateway_state::read(&root);
     root.finish();
     Some(Gateway {
         name,
@@ -179,6 +183,7 @@ pub(super) fn read(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Option<Ga
         preload,
         shutdown_timeout,
         metrics,
+        state,
     })
 }
 
@@ -303,11 +308,11 @@ fn path(table: &Reader<'_>, name: &str) -> Option<String> {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
     let parts = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>());
-    let ours = ["healthz", "readyz", "requests", "dead-letters"];
+    let ours = ["healthz", "readyz", "requests", "dead-letters", "state"];
     match parts {
         Some(parts) if parts.iter().all(|part| legal(part)) && !ours.contains(&parts[0]) => Some(path),
         _ => {
-            let help = "such as \"/factorial\": letters, digits, `-` and `_`, and not /healthz, /readyz, /requests, /dead-letters";
+            let help = "such as \"/factorial\": letters, digits, `-` and `_`, and not /healthz, /readyz, /requests, /dead-letters, /state";
             let origin = table.node("path").map_or(table.origin(), |node| &node.origin);
             table.say(origin, format!("`{path}` cannot be a route's path"), Some(help.to_owned()));
             None

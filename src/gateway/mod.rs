@@ -5,7 +5,7 @@
 //! acknowledged and read comes as an [`Event`], and requests go to a [`RequestSink`]. Dead letters are shown beside that:
 //! [`Letters`] reads and replays them.
 //!
-//! Knows: config, format, http, pieces, record, telemetry, trace. Must not know: rdkafka, clap.
+//! Knows: config, format, http, operator, pieces, record, telemetry, trace. Must not know: rdkafka, clap.
 
 mod asked;
 mod cache;

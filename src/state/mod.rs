@@ -125,7 +125,7 @@ impl Stores {
                 path,
                 memory: usize::try_from(memory).unwrap_or(usize::MAX),
                 tombstones,
-                cache: Arc::new(Cache::with_capacity_bytes(memory / 8)),
+                cache: Arc::new(Cache::with_capacity_bytes(memory / 2)),
                 files: Arc::new(DescriptorTable::new(FILES)),
                 trees: Mutex::default(),
                 writer,

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{Consumed, Producer, Site, Worker, create_topic, ensure, eventually};
+use crate::harness::{
+    Consumed, Producer, Site, Worker, create_replicated, create_topic, ensure, eventually, three_nodes,
+};
 
 const PARTITIONS: i32 = 3;
 /// The keys, of which each has as many records.
@@ -20,6 +22,10 @@ fn worker(site: &Site, file: &str, folder: &Path) -> Worker {
 
 fn pipeline(site: &Site, folder: &Path, operators: &str) -> String {
     create_topic(&site.servers, &site.sink, 2, &[]);
+    file(folder, operators)
+}
+
+fn file(folder: &Path, operators: &str) -> String {
     let file = folder.join("state.toml");
     let text = format!(
         "name = \"state\"\nguarantee = \"exactly-once\"\n[source]\ntopic = \"x\"\nformat = \"json\"\n{operators}\n\
@@ -114,6 +120,54 @@ fn aggregates_are_those_of_a_program_that_reads_the_source_once_although_workers
     send(&producer, 15_000..15_000 + KEYS);
     all_is_right(&site, 15_000 + KEYS);
     last.terminate();
+}
+
+#[test]
+fn aggregates_are_right_although_brokers_and_workers_are_killed_in_turn() {
+    let mut cluster = three_nodes();
+    let site = Site::at(&cluster.bootstrap_servers(), "aggregate-three");
+    let folder = tempfile::tempdir().unwrap();
+    let operator = "[operators.aggregate.results]\ncount = \"count\"\nsum = { sum = \"value.n\" }";
+    create_replicated(&site.servers, &site.sink, 2);
+    create_replicated(&site.servers, &site.source, PARTITIONS);
+    let file = file(folder.path(), operator);
+    let producer = Producer::existing(&site.servers, &site.source);
+    let start = || worker(&site, &file, folder.path());
+    let mut workers = [start(), start()];
+    for round in 0..4 {
+        send(&producer, round * 3_000..(round + 1) * 3_000);
+        std::thread::sleep(Duration::from_secs(1));
+        let node = 1 + round % 3;
+        cluster.kill_node(node);
+        send(&producer, 12_000 + round * 750..12_000 + (round + 1) * 750);
+        workers.into_iter().for_each(Worker::kill);
+        workers = [start(), start()];
+        cluster.start_node(node).unwrap();
+    }
+    let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut sums = BTreeMap::<usize, (usize, usize)>::new();
+    for n in (0..4).flat_map(|round| {
+        (round * 3_000..(round + 1) * 3_000).chain(12_000 + round * 750..12_000 + (round + 1) * 750)
+    }) {
+        let (count, sum) = sums.entry(n % KEYS).or_default();
+        (*count, *sum) = (*count + 1, *sum + n);
+        let result = format!("{{\"count\":{count},\"sum\":{sum}}}");
+        expected.entry(key(n)).or_default().push(result);
+    }
+    let mut open: BTreeSet<(String, String)> = expected
+        .iter()
+        .flat_map(|(key, values)| values.iter().map(move |value| (key.clone(), value.clone())))
+        .collect();
+    site.results(|result| {
+        open.remove(&(result.key().to_owned(), result.value().to_owned()));
+        open.is_empty()
+    });
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for result in site.read(&site.sink) {
+        found.entry(result.key().to_owned()).or_default().push(result.value().to_owned());
+    }
+    assert_eq!(found, expected);
+    workers.into_iter().for_each(|worker| drop(worker.terminate()));
 }
 
 /// A window's records and their sum, by key and by the window's start in seconds.

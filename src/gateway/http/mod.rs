@@ -11,6 +11,7 @@ mod page;
 mod problem;
 mod questions;
 mod server;
+mod state;
 mod tls;
 mod token;
 
@@ -36,6 +37,7 @@ use later::Later;
 pub use letters::DeadLetters;
 pub use problem::Problem;
 pub use server::{Server, ServerError};
+pub use state::Tables;
 
 /// Answers that are kept for clients that do not wait.
 const KEPT: usize = 1_000;
@@ -55,13 +57,22 @@ pub struct Served {
 }
 
 /// All that is answered at one address.
-pub fn router(gateway: &Gateway, routes: Vec<Arc<Served>>, letters: Arc<DeadLetters>) -> Router {
+pub fn router(
+    gateway: &Gateway,
+    routes: Vec<Arc<Served>>,
+    letters: Arc<DeadLetters>,
+    tables: Tables,
+) -> Router {
     let later = Arc::new(Later::new(KEPT));
     let ready = routes.clone();
     let mut answering =
         Router::new().route("/requests/{ticket}", get(later::fetch)).with_state(later.clone());
     for served in &routes {
         answering = answering.merge(of_route(gateway, served.clone(), later.clone()));
+    }
+    if !tables.is_empty() {
+        let of_state = Router::new().route("/state/{name}/{key}", get(state::get));
+        answering = answering.merge(of_state.with_state(Arc::new(tables)));
     }
     if let Some(token) = gateway.http.token.clone() {
         answering = answering.layer(from_fn_with_state(Arc::new(token), token::check));

@@ -37,6 +37,11 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", "no route has this path")
     }
 
+    /// 404: there is no such state, or nothing under the key.
+    pub fn no_state(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
     /// 405: the path does not have this method.
     pub fn method_not_allowed() -> Self {
         let (status, title) = (StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed");

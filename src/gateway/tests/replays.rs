@@ -81,7 +81,7 @@ impl Fixture {
         let fake = Fake { looks: Arc::default(), go: Arc::new(Semaphore::new(0)) };
         let stop = CancellationToken::new();
         let letters = Arc::new(DeadLetters::new(&gateway, fake.clone(), stop.clone()));
-        Fixture { router: router(&gateway, Vec::new(), letters.clone()), letters, fake, stop }
+        Fixture { router: router(&gateway, Vec::new(), letters.clone(), Vec::new()), letters, fake, stop }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod kept;
 mod letters;
 mod limits;
 mod page;

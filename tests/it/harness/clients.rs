@@ -123,8 +123,17 @@ impl Producer {
 }
 
 pub fn create_topic(servers: &str, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+    create(servers, NewTopic::new(topic, partitions, TopicReplication::Fixed(1)), config);
+}
+
+/// Creates a topic with as many replicas as the brokers have for their own.
+pub fn create_replicated(servers: &str, topic: &str, partitions: i32) {
+    create(servers, NewTopic::new(topic, partitions, TopicReplication::Fixed(-1)), &[]);
+}
+
+fn create<'a>(servers: &str, mut new: NewTopic<'a>, config: &[(&'a str, &'a str)]) {
+    let topic = new.name;
     let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
-    let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     for (name, value) in config {
         new = new.set(name, value);
     }
