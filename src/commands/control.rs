@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use humantime::format_rfc3339_seconds;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
@@ -12,9 +13,9 @@ use super::{
 };
 use crate::{
     config::Pipeline,
-    control::{Change, Rate, Wanted},
+    control::{self, Change, Rate, Wanted},
     kafka::{ControlError, ControlFollowing, ControlGroup, Throttle, follow_control},
-    telemetry::Progress,
+    telemetry::{Progress, announce},
 };
 
 /// Have all workers of a pipeline take no record for a while
@@ -180,6 +181,29 @@ pub fn follow(
     };
     let following = follow_control(pipeline, throttle.clone(), tell)?;
     Ok((throttle, following))
+}
+
+/// Serves the pipeline's control where its file has it, until `stop` is cancelled.
+///
+/// # Errors
+/// Nothing can be served at that address.
+pub async fn listen(pipeline: &Pipeline, stop: CancellationToken) -> Result<(), Failure> {
+    let Some(settings) = &pipeline.control else { return Ok(()) };
+    let of = pipeline.clone();
+    let ask = move |change: Option<Change>| {
+        let group = ControlGroup::new(&of)?;
+        let wanted = match change {
+            Some(change) => {
+                tracing::info!(pipeline = of.name, ?change, "asked for at the control port");
+                group.change(change).map(|(_, after)| after)
+            }
+            None => group.read(),
+        };
+        wanted.map_err(|error| error.to_string())
+    };
+    let address = control::listen(&pipeline.name, settings, ask, stop).await.map_err(Failure::Failed)?;
+    announce(&format!("{}: control at http://{address}/, for those who have the token", pipeline.name));
+    Ok(())
 }
 
 /// What is wanted, in words, and how it is taken back; `None` where nobody wants anything.

@@ -139,6 +139,9 @@ async fn run(
         announce(&summary(pipeline));
     }
     announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", server.address()));
+    for pipeline in &pipelines {
+        control::listen(pipeline, stop.clone()).await?;
+    }
     if !drain && pipelines.iter().any(|pipeline| pipeline.steps.iter().any(|step| step.kind == "factorial")) {
         announce("try it from another terminal: pipeline request 1000");
     }

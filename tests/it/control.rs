@@ -149,3 +149,84 @@ fn a_rate_is_changed_while_a_worker_runs_and_wins_over_the_file_until_it_is_take
     command(&site, &["rate", "factorial.toml", "none"]);
     all_once(&site, sent.iter(), &worker);
 }
+
+const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// Asks the control port; a request with a body is a POST. Status and body.
+fn ask(url: &str, token: Option<&str>, body: Option<&str>) -> (u16, String) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let mut answer = match body {
+        Some(body) => {
+            let request = agent.post(url);
+            let request =
+                bearer.iter().fold(request, |request, bearer| request.header("authorization", bearer));
+            request.send(body).unwrap()
+        }
+        None => {
+            let request = agent.get(url);
+            let request =
+                bearer.iter().fold(request, |request, bearer| request.header("authorization", bearer));
+            request.call().unwrap()
+        }
+    };
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+}
+
+#[test]
+fn the_control_port_tells_all_workers_and_nobody_without_the_token() {
+    let site = Site::new("control").with(&["metrics.listen=127.0.0.1:0"]).with_topics(2);
+    let site = site.env("CONTROL_TOKEN", TOKEN);
+    let with = ["control.listen=127.0.0.1:0", "control.token=${env:CONTROL_TOKEN}"];
+    let (worker, other) = (site.worker(&with), site.worker(&[]));
+    let line = worker.says(&["control at http://"]);
+    let url = line.split("control at ").nth(1).unwrap().split("/,").next().unwrap().to_owned();
+    let of = |path: &str| format!("{url}{path}");
+    let json = |(status, body): (u16, String)| {
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()
+    };
+    let before = send(&site, "before", 20);
+    all_once(&site, before.iter(), &worker);
+
+    for token in [None, Some(""), Some("a-token-that-nobody-guessed"), Some("a-token-that-nobody-guesses-")] {
+        for (path, body) in [("/", None), ("/nowhere", None), ("/pause", Some("")), ("/rate", Some("{}"))] {
+            let (status, answer) = ask(&of(path), token, body);
+            assert!(status == 401 && answer.contains("send the token"), "{path}: {status} {answer}");
+        }
+    }
+    let state = json(ask(&of("/"), Some(TOKEN), None));
+    assert_eq!((&state["paused"], &state["rate"]), (&false.into(), &"file".into()), "nobody has changed it");
+
+    let state = json(ask(&of("/pause"), Some(TOKEN), Some("")));
+    assert!(state["paused"] == true && state["paused_since"].is_string(), "{state}");
+    for worker in [&worker, &other] {
+        worker.says(&["paused since"]);
+    }
+    let shown = command(&site, &["rate", "factorial.toml"]);
+    assert!(shown.contains(&format!("paused since {}", state["paused_since"].as_str().unwrap())), "{shown}");
+    let meanwhile = send(&site, "meanwhile", 20);
+    thread::sleep(SOON);
+    assert_eq!(results(&site).keys().cloned().collect::<BTreeSet<_>>(), before);
+    let state = json(ask(&of("/rate"), Some(TOKEN), Some(r#"{"rate": 1000}"#)));
+    assert!(state["paused"] == true && state["rate"] == 1000, "{state}");
+
+    for (path, body, status) in [
+        ("/rate", Some(r#"{"rate": 0}"#), 400),
+        ("/rate", Some("slow"), 400),
+        ("/rate", Some(&*"x".repeat(2_000)), 413),
+        ("/pause", None, 405),
+        ("/nowhere", None, 404),
+    ] {
+        let (found, answer) = ask(&of(path), Some(TOKEN), body);
+        assert_eq!(found, status, "{path}: {answer}");
+    }
+    let state = json(ask(&of("/resume"), Some(TOKEN), Some("")));
+    assert_eq!((&state["paused"], &state["paused_since"]), (&false.into(), &serde_json::Value::Null));
+    all_once(&site, before.union(&meanwhile), &worker);
+    assert!(!format!("{}{}", worker.log(), other.log()).contains("nobody-guess"), "{}", worker.log());
+    // A second one at the same address says so.
+    let address = url.trim_start_matches("http://");
+    let mut second = site.worker(&[&format!("control.listen={address}"), with[1]]);
+    assert!(second.fails().contains("name another address by control.listen"));
+}
