@@ -27,9 +27,12 @@ use crate::{
 const EACH: Duration = Duration::from_secs(1);
 /// The same of one that lacks a right.
 const EACH_DENIED: Duration = Duration::from_secs(60);
-/// How long the brokers may take to answer a worker, and a command.
+/// How long the brokers may take to answer once. Only then does librdkafka say that it was denied the group's coordinator.
 const ASK: Duration = Duration::from_secs(2);
-const ASK_AT_LEISURE: Duration = Duration::from_secs(15);
+/// The pause before it does.
+const PAUSE: Duration = Duration::from_millis(200);
+/// For how long a command asks again.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a worker that starts takes no record because it does not know yet what is wanted.
 const FIRST: Duration = Duration::from_secs(15);
 /// What a worker commits again when it was written that long ago: brokers forget the offsets of a group without members after
@@ -58,7 +61,8 @@ pub struct ControlGroup {
     group: String,
     /// The partition whose offset it is.
     partition: TopicPartition,
-    ask: Duration,
+    /// For how long it is asked again where there is no answer.
+    patience: Duration,
 }
 
 impl ControlGroup {
@@ -67,10 +71,10 @@ impl ControlGroup {
     /// # Errors
     /// librdkafka does not take the settings.
     pub fn new(pipeline: &Pipeline) -> Result<Self, String> {
-        ControlGroup::with(pipeline, ASK_AT_LEISURE)
+        ControlGroup::with(pipeline, PATIENCE)
     }
 
-    fn with(pipeline: &Pipeline, ask: Duration) -> Result<Self, String> {
+    fn with(pipeline: &Pipeline, patience: Duration) -> Result<Self, String> {
         let group = format!("{}.control", pipeline.source.group);
         let mut config = settings::common(pipeline);
         config.set("group.id", &group).set("enable.auto.commit", "false");
@@ -81,7 +85,7 @@ impl ControlGroup {
             false => &pipeline.source.topic().topic,
         };
         let partition = TopicPartition::new(Arc::from(topic.as_str()), 0);
-        Ok(ControlGroup { consumer, group, partition, ask })
+        Ok(ControlGroup { consumer, group, partition, patience })
     }
 
     /// What is wanted. Where something else is there than what this version writes, a warning says so, and nothing is wanted.
@@ -89,9 +93,19 @@ impl ControlGroup {
     /// # Errors
     /// No broker answers, or this user lacks a right.
     pub fn read(&self) -> Result<Wanted, ControlError> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            match self.read_once() {
+                Err(ControlError::Away(_)) if Instant::now() < deadline => thread::sleep(PAUSE),
+                answer => return answer,
+            }
+        }
+    }
+
+    fn read_once(&self) -> Result<Wanted, ControlError> {
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.partition.topic, self.partition.partition);
-        let answer = self.consumer.committed_offsets(list, self.ask);
+        let answer = self.consumer.committed_offsets(list, ASK);
         let complaint = self.complaint();
         let list = answer.map_err(|error| self.error("read", &error, complaint.as_ref()))?;
         let elements = list.elements();
@@ -201,7 +215,7 @@ pub fn follow_control(
     throttle: Arc<Throttle>,
     tell: impl FnMut(Result<Wanted, ControlError>) + Send + 'static,
 ) -> Result<ControlFollowing, String> {
-    let group = ControlGroup::with(pipeline, ASK)?;
+    let group = ControlGroup::with(pipeline, Duration::ZERO)?;
     let (stop, stopped) = mpsc::channel();
     let follower = Follower { group, throttle, tell, known: None, silent: false, began: Instant::now() };
     let thread = thread::Builder::new().name("control".to_owned()).spawn(move || follower.run(&stopped));
@@ -292,7 +306,7 @@ mod tests {
         config.set("bootstrap.servers", cluster.bootstrap_servers()).set("group.id", "g.control");
         let consumer = config.create_with_context(Quiet).unwrap();
         let partition = TopicPartition::new("t", 0);
-        ControlGroup { consumer, group: "g.control".to_owned(), partition, ask: Duration::from_secs(10) }
+        ControlGroup { consumer, group: "g.control".to_owned(), partition, patience: Duration::from_secs(10) }
     }
 
     fn follower<F: FnMut(Result<Wanted, ControlError>)>(group: ControlGroup, tell: F) -> Follower<F> {
