@@ -18,7 +18,7 @@
 //!   [`simulate`]: the same of the engine alone, in virtual time;
 //!   [`plant`]: faults on purpose, for both to find.
 //! - [`store`]: object stores, for results that no topic takes; [`state`]: what operators remember.
-//! - [`scale`]: how many workers a pipeline wants.
+//! - [`scale`]: how many workers a pipeline wants; [`control`]: what is wanted of those that run.
 //! - [`wire`]: Kafka's protocol, for what librdkafka lacks; [`transactions`]: which are open, and which of them hang.
 //! - [`http`]: serving HTTP with limits.
 //! - [`gateway`]: pairs results with who asked; [`telemetry`]: metrics and logs; [`commands`]: the command line; [`Cli`]: the same
@@ -33,6 +33,8 @@ mod cli;
 pub mod commands;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod config;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod control;
 #[cfg(test)]
 mod cpu_time;
 #[cfg_attr(not(internals), doc(hidden))]

@@ -67,7 +67,8 @@ pub fn run_pipeline(
             None => None,
         };
         let from = SourceTopics { subscribed: vec![from.to_owned()], beside: Vec::new() };
-        let source = KafkaSource::new(consumer, &from, input, None, progress.clone()).unwrap();
+        let source =
+            KafkaSource::new(consumer, &from, input, Arc::default(), None, progress.clone()).unwrap();
         let topics = SinkTopics { requests: false, in_order: true, beside: 0, names };
         let mut sink = KafkaSink::new(producer, topics, exactly_once, progress.clone()).unwrap();
         sink.commit_for(source.group());

@@ -120,6 +120,11 @@ export const dashboard = board({
         description: 'Partitions of which no record is taken right now.',
         queries: [[`sum by (instance) (${of('consumer_paused_partitions')})`, '{{instance}}']],
       }),
+      lines({
+        title: 'Paused by somebody', unit: 'short', max: 1,
+        description: 'Workers that take no record, because `pipeline pause` says so: 1 for each until `pipeline resume`.',
+        queries: [[`max by (instance) (${of('paused')})`, '{{instance}}']],
+      }),
     ]],
     ['Rebalances', [
       lines({

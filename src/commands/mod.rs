@@ -2,12 +2,13 @@
 //!
 //! Commands read settings, assemble parts and print. They compute nothing and hold no state.
 //!
-//! Knows: broker, config, engine, factorial, format, gateway, kafka, load, operator, pieces, record, scale, settings, simulate, state, store, telemetry, testing, transactions, value, verify. Must not know: rdkafka.
+//! Knows: broker, config, control, engine, factorial, format, gateway, kafka, load, operator, pieces, record, scale, settings, simulate, state, store, telemetry, testing, transactions, value, verify. Must not know: rdkafka.
 
 mod admin_port;
 mod broker;
 mod brokers;
 mod check;
+mod control;
 mod dead_letters;
 mod explain;
 mod factorial;
@@ -93,6 +94,9 @@ enum Command {
     Scale(scale::Scale),
     DeadLetters(dead_letters::DeadLetters),
     Offsets(offsets::Offsets),
+    Pause(control::Pause),
+    Resume(control::Resume),
+    Rate(control::SetRate),
     Transactions(transactions::Transactions),
     Top(top::Top),
     Completions(manual::Completions),
@@ -124,6 +128,9 @@ impl CommandLine {
             Command::Scale(scale) => scale.run(),
             Command::DeadLetters(letters) => letters.run(),
             Command::Offsets(offsets) => offsets.run(),
+            Command::Pause(pause) => pause.run(),
+            Command::Resume(resume) => resume.run(),
+            Command::Rate(rate) => rate.run(),
             Command::Transactions(transactions) => transactions.run(),
             Command::Top(top) => top.run(),
             Command::Completions(completions) => completions.run(),

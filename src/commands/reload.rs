@@ -141,6 +141,7 @@ fn needs_restart(old: &Pipeline, new: &Pipeline) -> Vec<&'static str> {
         ("`[kafka]`", old.kafka != new.kafka),
         ("the list of operators", old.operator_names() != new.operator_names()),
         ("`metrics.listen`", old.metrics != new.metrics),
+        ("`[control]`", old.control != new.control),
         ("`[state]`", old.state != new.state),
         // What they remember was computed with the old settings.
         (

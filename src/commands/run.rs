@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Failure,
     brokers::find_broker,
+    control,
     file::{Overrides, load_pipeline},
     preview::Preview,
     reload::Reload,
@@ -138,6 +139,9 @@ async fn run(
         announce(&summary(pipeline));
     }
     announce(&format!("metrics at http://{}/metrics, /healthz, /readyz", server.address()));
+    for pipeline in &pipelines {
+        control::listen(pipeline, stop.clone()).await?;
+    }
     if !drain && pipelines.iter().any(|pipeline| pipeline.steps.iter().any(|step| step.kind == "factorial")) {
         announce("try it from another terminal: pipeline request 1000");
     }
@@ -146,12 +150,19 @@ async fn run(
     let status = tokio::spawn(status::show(progress.clone()));
     let (reload, changes) = Reload::new(&files, &read, &pipelines, overrides);
     let reloads = tokio::spawn(reload.listen(watch, stop.clone()));
-    let running = pipelines.into_iter().zip(progress).zip(changes).map(|((pipeline, progress), changes)| {
+    let followed = pipelines
+        .iter()
+        .zip(&files)
+        .zip(&progress)
+        .map(|((pipeline, file), progress)| control::follow(pipeline, file, drain, progress.clone()));
+    let followed = followed.collect::<Result<Vec<_>, _>>().map_err(Failure::Failed)?;
+    let parts = pipelines.into_iter().zip(progress).zip(changes).zip(followed);
+    let running = parts.map(|(((pipeline, progress), changes), (throttle, following))| {
         let (told_of, worker) = (pipeline.clone(), machine.clone());
         let telling = tokio::spawn(async move { under_way::tell(&told_of, worker.name()).await });
         let ends = if drain { EndsWhen::Drained } else { EndsWhen::Never };
-        let supervised =
-            Supervised { pipeline, changes, machine: machine.clone(), progress, ends, marks: false };
+        let machine = machine.clone();
+        let supervised = Supervised { pipeline, changes, machine, progress, throttle, ends, marks: false };
         let stop = stop.clone();
         // A task for each: one that waits for its broker does not block the others.
         tokio::spawn(async move {
@@ -163,6 +174,7 @@ async fn run(
                 guard.disarm();
             }
             telling.abort();
+            drop(following);
             result
         })
     });

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::Pipeline,
     engine::Topology,
-    kafka::Tap,
+    kafka::{ControlError, ControlGroup, Tap},
     record::{Record, TopicPartition, retry},
     scale::{Look, ScaleServer, Scaler, Standing, bind},
     telemetry::{announce, init_logging, install_metrics},
@@ -97,6 +97,8 @@ struct Watched<'a> {
     tap: Tap,
     scaler: Scaler,
     begun: Instant,
+    /// Says whether the workers are paused; `None` where this user may not see that.
+    control: Option<ControlGroup>,
     asked: Option<Instant>,
     members: Option<u32>,
 }
@@ -109,6 +111,7 @@ impl<'a> Watched<'a> {
             tap: Tap::of_workers(pipeline)?,
             scaler: Scaler::new(pipeline.scale),
             begun: Instant::now(),
+            control: Some(ControlGroup::new(pipeline)?),
             asked: None,
             members: None,
         };
@@ -166,6 +169,19 @@ impl<'a> Watched<'a> {
         Some(self.begun.elapsed() + at.saturating_sub(unix).min(topic.after))
     }
 
+    /// Whether somebody has paused the workers, as far as that is known.
+    fn is_paused(&mut self) -> bool {
+        match self.control.as_ref().map(ControlGroup::read) {
+            Some(Ok(wanted)) => wanted.paused().is_some(),
+            Some(Err(ControlError::Denied(reason))) => {
+                tracing::warn!("it is not seen whether the workers are paused: {reason}");
+                self.control = None;
+                false
+            }
+            Some(Err(ControlError::Away(_))) | None => false,
+        }
+    }
+
     fn look(&mut self) -> Standing {
         if self.asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             self.asked = Some(Instant::now());
@@ -183,11 +199,13 @@ impl<'a> Watched<'a> {
             }
             Err(error) => tracing::warn!(error, "how far the workers are is not known; asking again"),
         }
+        let paused = self.is_paused();
         self.scaler.look(&Look {
             now: self.begun.elapsed(),
             workers: self.members,
             partitions: self.partitions(),
             by_number: !self.pipeline.topics_beside().is_empty(),
+            paused,
         })
     }
 }

@@ -38,8 +38,9 @@ fn describe(progress: &Progress) -> String {
         0 => String::new(),
         count => format!(" · {} expired", HumanCount(count)),
     };
+    let paused = if progress.is_held() { " · PAUSED" } else { "" };
     format!(
-        "{}: {} partitions · in {} · out {}{dead}{expired} · in flight {} · lag {}",
+        "{}: {} partitions{paused} · in {} · out {}{dead}{expired} · in flight {} · lag {}",
         progress.pipeline(),
         progress.partitions(),
         HumanCount(progress.records_in()),

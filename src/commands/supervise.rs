@@ -10,7 +10,7 @@ use crate::{
     config::{self, Guarantee, Order, Pipeline},
     engine::{Budget, Large, Machine, Plan, Runtime, StatePlan, Stop, run},
     kafka::{
-        Admin, CHANGELOG_TOMBSTONES, Following, KafkaSink, KafkaSource, SinkTopics, SourceTopics,
+        Admin, CHANGELOG_TOMBSTONES, Following, KafkaSink, KafkaSource, SinkTopics, SourceTopics, Throttle,
         TopicLimits, Until, follow, settings,
     },
     record::ResultTopic,
@@ -37,6 +37,8 @@ pub struct Supervised {
     pub changes: watch::Receiver<Pipeline>,
     pub machine: Arc<Machine>,
     pub progress: Arc<Progress>,
+    /// How fast records are taken, where it is not as the file says.
+    pub throttle: Arc<Throttle>,
     pub ends: EndsWhen,
     /// Whether commits are marked in the source's topics, as those of a group that has no members for long are forgotten. Exactly-once only.
     pub marks: bool,
@@ -238,7 +240,7 @@ impl Supervised {
         };
         let topics_read =
             SourceTopics { subscribed: pipeline.subscribed_topics(), beside: pipeline.topics_beside() };
-        let (room, rate) = (input.clone(), pipeline.limits.rate);
+        let (room, throttle, rate) = (input.clone(), self.throttle.clone(), pipeline.limits.rate);
         let exactly_once = pipeline.guarantee == Guarantee::ExactlyOnce;
         let marks = self.marks.then(|| pipeline.source.group.clone());
         let until = if let EndsWhen::At(until) = &self.ends { Some(until.clone()) } else { None };
@@ -246,7 +248,7 @@ impl Supervised {
         let progress = self.progress.clone();
         let clients = tokio::task::spawn_blocking(move || {
             let mut sink = KafkaSink::new(&producer, topics, exactly_once, progress.clone())?;
-            let mut source = KafkaSource::new(&consumer, &topics_read, room, rate, progress)?;
+            let mut source = KafkaSource::new(&consumer, &topics_read, room, throttle, rate, progress)?;
             until.into_iter().for_each(|until| source.read_until(until));
             if exactly_once {
                 sink.commit_for(source.group());

@@ -6,6 +6,7 @@
 //! Knows: engine, format, librdkafka, operator, record, registry, settings. Must not know: rdkafka, clap, tokio.
 
 mod cases;
+mod control;
 mod document;
 mod duplicates;
 mod formats;
@@ -29,6 +30,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use control::ControlSettings;
 pub use document::settings_document;
 pub(crate) use formats::NUMBER_FORMATS;
 pub use gateway::{Correlation, Gateway, HttpSettings, Route, RouteLetters, Secret, Tls, Values};

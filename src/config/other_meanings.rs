@@ -99,6 +99,10 @@ pub const OTHERS: &[Table] = &[
     Table { path: "metrics", title: "`[metrics]`", about: "", settings: &[
         set("listen", Value("\"127.0.0.1:9464\""), "Where metrics, `/healthz` and `/readyz` are served. An address that is written must be free; if the default is taken, the next free port is announced at the start."),
     ] },
+    Table { path: "control", title: "`[control]`", about: "A port at which the workers of the group are told to pause or how fast to read, as by `pipeline pause` ([operating.md](operating.md#pause-and-pace)). There is none without this table.", settings: &[
+        set("listen", Value("\"127.0.0.1:9465\""), "Where it is served, by HTTP without TLS: leave it at a loopback address, or have something before it that has TLS. The address must be free."),
+        set("token", Refused, "What a client must present, in `Authorization: Bearer`: `\"${env:CONTROL_TOKEN}\"` or `\"${file:/run/secrets/control}\"`. 16 characters at least."),
+    ] },
     Table { path: "kafka", title: "`[kafka]`", about: "Any property of librdkafka, such as `bootstrap.servers`, for all clients; in `[source.kafka]` for the consumer alone, in `[sink.kafka]` for the producer alone. `PIPELINE_BOOTSTRAP_SERVERS` wins over the file's `bootstrap.servers`. Some properties have defaults of our own: with `session.timeout.ms = 8000` a dead worker's partitions are another's after 8 s.", settings: &[] },
     Table { path: "test", title: "`[[test]]`", about: "A test case for `pipeline test`; there may be many.", settings: &[
         set("name", Words("`test` and its number"), "What the case shows."),

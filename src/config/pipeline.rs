@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc,
 
 use regex::Regex;
 
+use super::ControlSettings;
+
 pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy, RetryTopic};
 use crate::{
     engine::{Deduplication, FairBy, Topology},
@@ -240,6 +242,8 @@ pub struct Pipeline {
     /// Where metrics are served: `None` in the address's stead means that they are not, and the flag says
     /// whether the file or the command line named it (else another port may be taken where it is in use).
     pub metrics: Metrics,
+    /// Where its workers are told over HTTP to pause, or how fast to read; nowhere where `None`.
+    pub control: Option<ControlSettings>,
     /// The pipeline's own test cases.
     pub tests: Vec<TestCase>,
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    cases, duplicates,
+    cases, control, duplicates,
     formats::{self, Side},
     kafka, operators,
     pipeline::{
@@ -61,7 +61,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
     let (dead_letters, progress) = (only_topic(&root, "dead_letters"), only_topic(&root, "progress"));
     let (commit, limits, scale, retries) = (commit(&root), limits(&root), scale(&root), retries::read(&root));
     let shutdown_timeout = shutdown(&root);
-    let metrics = metrics(&root);
+    let (metrics, control) = (metrics(&root), control::read(&root));
     let group = source.as_ref().map(|source| source.group.as_str());
     let state = state::read(&root, &steps, group);
     let tests = cases::read(&root, &steps);
@@ -91,6 +91,7 @@ pub(super) fn pipeline(tree: &Tree, diagnostics: &RefCell<Diagnostics>) -> Optio
         state,
         shutdown_timeout,
         metrics,
+        control,
         tests,
     };
     let results = pipeline.result_topics().len();

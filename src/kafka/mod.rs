@@ -1,12 +1,13 @@
 //! Kafka's clients: implements the engine's [`Source`](crate::engine::Source) and
 //! [`Sink`](crate::engine::Sink), and the clients of the gateway, the load generator and the verifier.
 //!
-//! Knows: config, engine, format, gateway, load, pieces, plant, record, state, store, telemetry, trace. Must not know: operator, clap.
+//! Knows: config, control, engine, format, gateway, load, pieces, plant, record, state, store, telemetry, trace. Must not know: operator, clap.
 
 mod admin;
 mod answers;
 mod cluster;
 mod complaints;
+mod control;
 mod described;
 mod embedded;
 mod events;
@@ -51,6 +52,7 @@ mod until;
 pub mod verify;
 
 pub use admin::{Admin, AdminError, PartitionDescription, TopicDescription};
+pub use control::{ControlError, ControlFollowing, ControlGroup, follow_control};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use exchange::{RequestError, RequestTopics};
 pub use follow::{Following, follow};
@@ -59,6 +61,7 @@ pub use group::Group;
 pub use group_offsets::{GroupOffset, GroupOffsets};
 pub use load_target::KafkaTarget;
 pub use log::{log, log_error};
+pub use pace::Throttle;
 pub use pieces::{LargeResults, PieceError, PieceReader};
 pub use request_client::{RequestClient, RequestEvent};
 pub use request_producer::Acknowledgement;

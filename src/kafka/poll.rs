@@ -13,7 +13,7 @@ use rdkafka::{
 
 use super::{
     fetch_queue::{BATCH, FetchQueue, Fetched},
-    pace::Pace,
+    pace::{Pace, Throttle},
     permanent,
     rebalance::Rebalances,
     shares::Shares,
@@ -28,7 +28,7 @@ use crate::{
 const DATA_WAIT: Duration = Duration::from_millis(50);
 /// How long to wait for callbacks while there is no room for data.
 const ROOM_WAIT: Duration = Duration::from_millis(2);
-/// How long to wait for callbacks while no partition is assigned.
+/// How long to wait for callbacks while no partition is assigned, or all are paused.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// How often the ends of the partitions are reported.
 const ENDS_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,8 +53,7 @@ pub struct PollThread {
     commands: mpsc::Receiver<Command>,
     shares: Shares,
     stillness: Stillness,
-    /// Where the rate is limited.
-    pace: Option<Pace>,
+    pace: Pace,
     next_ends: Instant,
     next_trouble: Instant,
 }
@@ -65,6 +64,7 @@ impl PollThread {
         consumer: Arc<BaseConsumer<Rebalances>>,
         commands: mpsc::Receiver<Command>,
         budget: Budget,
+        throttle: Arc<Throttle>,
         rate: Option<u32>,
     ) -> Self {
         PollThread {
@@ -73,7 +73,7 @@ impl PollThread {
             commands,
             shares: Shares::new(budget),
             stillness: Stillness::default(),
-            pace: rate.map(|rate| Pace::new(rate, Instant::now())),
+            pace: Pace::new(throttle, rate, Instant::now()),
             next_ends: Instant::now(),
             next_trouble: Instant::now(),
         }
@@ -99,6 +99,7 @@ impl PollThread {
             let room = self.share_out() && most > 0;
             let wait = match (assigned, room) {
                 (true, true) => Duration::ZERO,
+                (true, false) if self.pace.is_held() => IDLE_WAIT,
                 (true, false) => ROOM_WAIT,
                 (false, _) => IDLE_WAIT,
             };
@@ -133,7 +134,7 @@ impl PollThread {
 
     /// The most records that may be taken now.
     fn allowance(&mut self) -> usize {
-        self.pace.as_mut().map_or(BATCH, |pace| pace.allowance(Instant::now()).min(BATCH))
+        self.pace.allowance(Instant::now()).min(BATCH)
     }
 
     /// Compares a partition from which nothing has come for a while with its end at the broker.
@@ -191,7 +192,7 @@ impl PollThread {
         }
         for (_, batch) in open {
             let batch = batch.build();
-            self.pace.iter_mut().for_each(|pace| pace.took(batch.len()));
+            self.pace.took(batch.len());
             // An end before the last record of the batch is outdated; one after markers is ahead of it.
             let end = ends.iter().filter(|(partition, _)| *partition == batch.partition).map(|(_, end)| *end);
             let read = batch.offset(batch.len() - 1).next();

@@ -142,7 +142,8 @@ async fn offsets_that_nobody_takes_cost_the_producer_its_place_and_the_next_one_
     let progress = Arc::new(Progress::new(Subject::default()));
     let consumer = settings::consumer(&pipeline, false);
     let topics = SourceTopics { subscribed: vec!["requests".to_owned()], beside: Vec::new() };
-    let mut source = KafkaSource::new(&consumer, &topics, Budget::new(1 << 20), None, progress).unwrap();
+    let mut source =
+        KafkaSource::new(&consumer, &topics, Budget::new(1 << 20), Arc::default(), None, progress).unwrap();
     let mut sink = sink(&pipeline, true);
     sink.commit_for(source.group());
     while !matches!(source.next().await, Some(Ok(SourceEvent::Assigned(list))) if !list.is_empty()) {}

@@ -22,6 +22,7 @@ use super::{
     group::Group,
     history::{self, Ends},
     offsets::{commit_list, parts},
+    pace::Throttle,
     permanent,
     poll::{Command, PollThread},
     rebalance::Rebalances,
@@ -57,7 +58,8 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    /// Joins the group and begins to read. `budget` bounds what is read and not done yet, and `rate` the records a second.
+    /// Joins the group and begins to read. `budget` bounds what is read and not done yet, and `rate` the records a second, unless
+    /// `throttle` says otherwise.
     ///
     /// # Errors
     /// Where the consumer or its thread cannot be made.
@@ -65,6 +67,7 @@ impl KafkaSource {
         config: &ClientConfig,
         topics: &SourceTopics,
         budget: Budget,
+        throttle: Arc<Throttle>,
         rate: Option<u32>,
         progress: Arc<Progress>,
     ) -> Result<Self, Stop> {
@@ -85,7 +88,7 @@ impl KafkaSource {
         consumer
             .subscribe(&names)
             .map_err(|error| Stop::Fatal(format!("cannot subscribe to {}: {error}", names.join(", "))))?;
-        let poll = PollThread::new(queue, consumer.clone(), command_receiver, budget, rate);
+        let poll = PollThread::new(queue, consumer.clone(), command_receiver, budget, throttle, rate);
         let thread = thread::Builder::new()
             .name("consumer-poll".to_owned())
             .spawn(move || poll.run())

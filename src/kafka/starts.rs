@@ -331,7 +331,8 @@ mod tests {
         config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
         let progress = Arc::new(Progress::new(Subject::default()));
         let topics = SourceTopics { subscribed: vec!["t".to_owned()], beside: Vec::new() };
-        let source = KafkaSource::new(&config, &topics, Budget::new(1 << 20), None, progress).unwrap();
+        let source =
+            KafkaSource::new(&config, &topics, Budget::new(1 << 20), Arc::default(), None, progress).unwrap();
         let mut begins = Vec::<i64>::new();
         let stop = futures::executor::block_on_stream(source).find_map(|event| match event {
             Err(stop) => Some(Some(stop)),

@@ -13,7 +13,13 @@ fn settings() -> Scale {
 }
 
 fn look(seconds: u64, workers: u32) -> Look {
-    Look { now: Duration::from_secs(seconds), workers: Some(workers), partitions: 8, by_number: false }
+    Look {
+        now: Duration::from_secs(seconds),
+        workers: Some(workers),
+        partitions: 8,
+        by_number: false,
+        paused: false,
+    }
 }
 
 /// So many records of so many seconds each, over eight partitions, from that offset on.
@@ -50,6 +56,18 @@ fn no_more_are_wanted_than_can_share_it() {
     let mut scaler = Scaler::new(Scale { max: Some(3), ..settings() });
     read(&mut scaler, 0, 1_000, 10.0);
     assert_eq!(scaler.look(&look(0, 1)).wanted, 3);
+}
+
+#[test]
+fn while_they_are_paused_as_many_are_wanted_as_there_are_and_their_speed_is_not_measured() {
+    let mut scaler = Scaler::new(settings());
+    for seconds in 0..300 {
+        read(&mut scaler, seconds, 8, 10.0);
+        let standing = scaler.look(&Look { paused: true, ..look(seconds as u64, 2) });
+        assert_eq!((standing.wanted, standing.speed), (2, 1.0), "after {seconds} s");
+    }
+    let standing = scaler.look(&look(300, 2));
+    assert_eq!((standing.wanted, standing.speed), (8, 1.0), "what waits wants all of them once they go on");
 }
 
 #[test]
@@ -236,8 +254,13 @@ fn day(mut by_cost: Option<Scaler>) -> Day {
                 scaler.committed(&TopicPartition::new("in", partition as i32), offset);
             }
             let now = Duration::from_secs(second);
-            let look =
-                Look { now, workers: Some(ready as u32), partitions: PARTITIONS as u32, by_number: false };
+            let look = Look {
+                now,
+                workers: Some(ready as u32),
+                partitions: PARTITIONS as u32,
+                by_number: false,
+                paused: false,
+            };
             scaler.look(&look).wanted as usize
         } else {
             // Kubernetes' own scaler: as much lag for each, and fewer only after two minutes.

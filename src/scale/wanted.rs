@@ -25,6 +25,8 @@ pub struct Look {
     pub partitions: u32,
     /// Whether partitions of one number are one worker's, whatever their topic.
     pub by_number: bool,
+    /// Whether somebody has paused the workers: then they do nothing, however many there are.
+    pub paused: bool,
 }
 
 /// How things stand.
@@ -108,6 +110,8 @@ impl Scaler {
         // The average of what comes never quite ends: where nothing waits and nothing has come, one is not needed for that.
         let needed =
             if needed == 1 && self.is_quiet && self.backlog.busy(look.by_number) == 0 { 0 } else { needed };
+        // More of them would not do more.
+        let needed = if look.paused { look.workers.unwrap_or(self.settings.min) } else { needed };
         let needed = needed.clamp(self.settings.min.min(most), most);
         Standing {
             backlog,
@@ -119,6 +123,10 @@ impl Scaler {
     }
 
     fn measure(&mut self, look: &Look) {
+        if look.paused {
+            self.last = None;
+            return;
+        }
         let (arrived, done, waiting) = (self.backlog.arrived(), self.backlog.done(), self.backlog.waiting());
         let Some((then, arrived_then, done_then, waiting_then)) =
             self.last.replace((look.now, arrived, done, waiting))

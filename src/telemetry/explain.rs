@@ -36,6 +36,9 @@ fn pipeline(text: &mut String, progress: &Progress) -> std::fmt::Result {
         progress.records_expired(),
         progress.records_in_flight(),
     )?;
+    if let Some(wanted) = progress.wanted() {
+        writeln!(text, "  {wanted}")?;
+    }
     writeln!(text, "  where the time goes: {}", shares(progress))?;
     write!(text, "{}", progress.remembered())?;
     writeln!(text, "  partitions:")?;

@@ -46,6 +46,8 @@ pub struct Handles {
     pub process: Vec<Histogram>,
     /// Partitions that are paused for want of room.
     pub paused_partitions: Gauge,
+    /// 1 while somebody has paused the pipeline.
+    pub paused: Gauge,
     /// Records done between two commits: what a crash would repeat.
     pub commit_records: Histogram,
     /// How long a commit takes.
@@ -189,6 +191,7 @@ impl Handles {
             output_bytes: held(IN_FLIGHT_BYTES, "output"),
             process: subject.operators.iter().map(|name| times(PROCESS_DURATION, "operator", name)).collect(),
             paused_partitions: gauge!(PAUSED_PARTITIONS, "pipeline" => p.clone()),
+            paused: gauge!(PAUSED, "pipeline" => p.clone()),
             commit_records: values(COMMIT_RECORDS),
             commit_duration: values(COMMIT_DURATION),
             commit_failures: plain(COMMIT_FAILURES),

@@ -82,8 +82,9 @@ Workers {
     IN_FLIGHT_RECORDS "in_flight_records" Gauge NONE, ["stage"] "Records held: stage `input` is read but not computed, `output` is computed but not acknowledged.";
     IN_FLIGHT_BYTES "in_flight_bytes" Gauge BYTES, ["stage"] "Bytes held: stage `input` is read but not done, `output` is results being computed or not acknowledged.";
     MEMORY_BUDGET "memory_budget_bytes" Gauge BYTES, [] "The memory budget: limits.memory.";
-    PAUSED_SECONDS "consumer_paused_seconds_total" Counter SECONDS, [] "Time in which no record was taken from the consumer, as the budget was full or `limits.rate` was reached.";
-    PAUSED_PARTITIONS "consumer_paused_partitions" Gauge NONE, [] "Partitions of which no record is taken now, as the budget is full or `limits.rate` is reached.";
+    PAUSED_SECONDS "consumer_paused_seconds_total" Counter SECONDS, [] "Time in which no record was taken from the consumer, as the budget was full, the rate was reached, or `pipeline pause` said so.";
+    PAUSED_PARTITIONS "consumer_paused_partitions" Gauge NONE, [] "Partitions of which no record is taken now, as the budget is full, the rate is reached, or `pipeline pause` says so.";
+    PAUSED "paused" Gauge NONE, [] "1 while the worker takes no record, because `pipeline pause` says so; otherwise 0.";
     ASSIGNED_PARTITIONS "assigned_partitions" Gauge NONE, ["topic"] "Partitions assigned to this process.";
     LAG_RECORDS "consumer_lag_records" Gauge NONE, ["topic", "partition"] "Records from the first that is not done to the partition's end; of owned partitions only.";
     LAG_SECONDS "consumer_lag_seconds" Gauge SECONDS, ["topic", "partition"] "Age, by its own timestamp, of the first record that is not committed; before it is read, how long there has been lag; of owned partitions only.";

@@ -91,6 +91,8 @@ pub struct Progress {
     more_classes: Mutex<BTreeMap<&'static str, Counter>>,
     dead_letter_log: Mutex<DeadLetterLog>,
     remembered: RememberedState,
+    /// What somebody wants of the worker while it runs, in words, and whether it is that it pauses.
+    wanted: Mutex<(bool, Option<String>)>,
     handles: Handles,
 }
 
@@ -117,6 +119,7 @@ impl Progress {
             rebalances: Mutex::default(),
             more_classes: Mutex::default(),
             dead_letter_log: Mutex::default(),
+            wanted: Mutex::default(),
         }
     }
 
@@ -291,6 +294,22 @@ impl Progress {
     /// No record was taken for that long, for want of room.
     pub(crate) fn paused(&self, time: Duration) {
         self.paused.fetch_add(nanos(time), Relaxed);
+    }
+
+    /// Somebody wants that of the worker: that it pauses, or something else; `None` where nobody says anything.
+    pub fn wants(&self, pause: bool, words: Option<String>) {
+        self.handles.paused.set(if pause { 1.0 } else { 0.0 });
+        *lock(&self.wanted) = (pause, words);
+    }
+
+    /// Whether somebody has paused the worker.
+    pub fn is_held(&self) -> bool {
+        lock(&self.wanted).0
+    }
+
+    /// What somebody wants of the worker, in words.
+    pub fn wanted(&self) -> Option<String> {
+        lock(&self.wanted).1.clone()
     }
 
     /// Sets how many partitions are paused now, for want of room.

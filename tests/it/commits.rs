@@ -67,6 +67,7 @@ fn offsets_of_hundreds_of_partitions_are_committed_whatever_their_metadata() {
             &consumer,
             &SourceTopics { subscribed: vec![site.source.clone()], beside: Vec::new() },
             Budget::new(1 << 20),
+            Arc::default(),
             None,
             progress.clone(),
         )

@@ -8,6 +8,7 @@ mod code;
 mod commits;
 #[cfg(feature = "wasm")]
 mod components;
+mod control;
 mod credentials;
 mod dead_letters;
 mod duplicates;

@@ -194,7 +194,7 @@ pub async fn send(
     let (_, changes) = watch::channel(pipeline.clone());
     let ends = EndsWhen::At(Until(looked.to.clone()));
     let marks = pipeline.guarantee == Guarantee::ExactlyOnce;
-    Supervised { pipeline, changes, machine, progress, ends, marks }.run(stop).await
+    Supervised { pipeline, changes, machine, progress, throttle: Arc::default(), ends, marks }.run(stop).await
 }
 
 fn position(letters: &Letters<'_>, group: &str) -> Result<Position, Failure> {

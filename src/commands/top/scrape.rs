@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::telemetry::{
     ASSIGNED_PARTITIONS, DEAD_LETTERS, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, LAG_RECORDS, LAG_SECONDS,
-    LONG_DONE, LONG_LEFT, LONG_RECORDS, MEMORY_BUDGET, RECORDS_CONSUMED, RECORDS_EXPIRED, RECORDS_PRODUCED,
-    STAGE_SECONDS, STAGES, Stage,
+    LONG_DONE, LONG_LEFT, LONG_RECORDS, MEMORY_BUDGET, PAUSED, RECORDS_CONSUMED, RECORDS_EXPIRED,
+    RECORDS_PRODUCED, STAGE_SECONDS, STAGES, Stage,
 };
 
 /// One sample of a metric.
@@ -103,7 +103,7 @@ pub struct Reading {
     pub now: Vec<(String, Result<Samples, String>)>,
     pub rows: Vec<Row>,
     pub partitions: Vec<PartitionRow>,
-    /// What takes long, in words.
+    /// What takes long or is paused, in words.
     pub long: Vec<String>,
     /// Processes that did not answer, or run no pipeline.
     pub silent: Vec<String>,
@@ -131,6 +131,7 @@ impl Reading {
             for pipeline in pipelines.filter_map(|sample| sample.labels.get("pipeline")) {
                 rows.push(row(pipeline, process, samples, old.unwrap_or(samples)));
                 partitions.extend(partition_rows(pipeline, process, samples));
+                long.extend(paused(pipeline, process, samples));
                 long.extend(long_work(pipeline, process, samples));
             }
             if rows.len() == without {
@@ -168,6 +169,12 @@ fn row(pipeline: &str, process: &str, now: &Samples, old: &Samples) -> Row {
         budget: now.sum(MEMORY_BUDGET, pipeline),
         stages: spent.map(|spent| if all > 0.0 { spent / all } else { 0.0 }),
     }
+}
+
+/// That somebody has paused it.
+fn paused(pipeline: &str, process: &str, now: &Samples) -> Option<String> {
+    let paused = now.sum(PAUSED, pipeline) > 0.0;
+    paused.then(|| format!("{pipeline} at {process} is paused: `pipeline resume` with its file has it go on"))
 }
 
 /// How far the record is that will be the last of those that take long.
@@ -219,6 +226,7 @@ pipeline_consumer_lag_seconds{pipeline="p",topic="in",partition="1"} 2.5
 pipeline_stage_seconds_total{pipeline="p",stage="poll"} 10
 pipeline_stage_seconds_total{pipeline="p",stage="compute"} STAGE
 pipeline_requests_in_flight{pipeline="gateway"} 3
+pipeline_paused{pipeline="p"} 1
 pipeline_long_records{pipeline="p"} 2
 pipeline_long_record_done_ratio{pipeline="p"} 0.43
 pipeline_long_record_left_seconds{pipeline="p"} 2.1

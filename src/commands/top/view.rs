@@ -181,6 +181,8 @@ mod tests {
         assert!(lines.iter().any(|line| line.contains("in[1]") && line.contains("2.5")), "{lines:#?}");
         let long = "p at a:1 computes a long record: 43 % done, about 3 s left (and 1 less)";
         assert!(lines.iter().any(|line| line.trim_end() == long), "{lines:#?}");
+        let paused = "p at a:1 is paused: `pipeline resume` with its file has it go on";
+        assert!(lines.iter().any(|line| line.trim_end() == paused), "{lines:#?}");
     }
 
     #[test]

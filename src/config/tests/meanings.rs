@@ -126,7 +126,8 @@ fn the_words_that_a_setting_may_be_are_those_in_its_meaning() {
 #[test]
 fn what_must_be_written_is_missed() {
     let operators = registry().iter().map(|factory| format!("[operators.{}]\n", factory.name));
-    let text = format!("[[test]]\noutput = 'a'\n[source.deduplicate]\n{}", operators.collect::<String>());
+    let text =
+        format!("[[test]]\noutput = 'a'\n[source.deduplicate]\n[control]\n{}", operators.collect::<String>());
     let mut wrong: Vec<Diagnostic> = parsed(&text, &[]).unwrap_err().iter().cloned().collect();
     // The first one alone is said of an operator.
     for one in ["[operators.join]\ntopic = 't'", "[operators.deduplicate]\nby = 'key'"] {
@@ -179,6 +180,7 @@ fn a_file_that_writes_a_default_is_the_file_without_it() {
             "operators.http" => &["operators.http.url=http://127.0.0.1"],
             "operators.timestamp" => &["operators.timestamp.to=value"],
             "operators.deduplicate" => &["operators.deduplicate.by=key", "operators.deduplicate.within=1 h"],
+            "control" => &["control.token=long-enough-a-token"],
             "source.deduplicate" => &["source.deduplicate.by=key", "source.deduplicate.within=1 h"],
             // Without the feature it cannot be built.
             "operators.wasm" if !cfg!(feature = "wasm") => continue,

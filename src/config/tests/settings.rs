@@ -338,3 +338,22 @@ fn answers_of_a_test_case_are_those_of_an_operator_that_asks_a_service() {
     );
     assert!(failed.contains("1 error") && failed.contains("`url` is missing"), "{failed}");
 }
+
+#[test]
+fn control_is_off_unless_the_file_has_it_and_needs_a_token_that_is_nowhere_shown() {
+    assert_eq!(good("", &[]).control, None);
+    let control = good("[control]\ntoken = \"a-token-of-24-characters\"\n", &[]).control.unwrap();
+    assert_eq!(control.listen.to_string(), "127.0.0.1:9465");
+    assert_eq!(control.token, Secret("a-token-of-24-characters".to_owned()));
+    assert!(!format!("{control:?}").contains("a-token"));
+    assert_wrong(&[
+        ("[control]", &["`token` is missing in `[control]`", "whoever has it may pause the workers"]),
+        ("[control]\nlisten = \"[::1]:1\"", &["`token` is missing in `[control]`"]),
+        ("[control]\ntoken = \"\"", &["`control.token` is empty", "f.toml:"]),
+        (
+            "[control]\ntoken = \"${env:PASSWORD}\"",
+            &["`control.token` has 7 characters, and 16 are the fewest"],
+        ),
+    ]);
+    assert!(!wrong(&format!("{GOOD}[control]\ntoken = \"${{env:PASSWORD}}\"\n"), &[]).contains("hunter2"));
+}

@@ -31,7 +31,7 @@ use tokio::time::timeout;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use super::DeskHandle;
-use crate::config::{Gateway, Route};
+use crate::config::{Gateway, Route, Secret};
 pub use large::Large;
 use later::Later;
 pub use letters::DeadLetters;
@@ -112,6 +112,19 @@ fn of_letters(gateway: &Gateway, letters: Arc<DeadLetters>) -> Router {
         .route("/dead-letters", get(letters::list))
         .route("/dead-letters/replay", replay)
         .with_state(letters)
+}
+
+/// Lets only requests that have the token through to a router of another port, each with a body of so many bytes at most that comes in that
+/// time; what the router does not have is answered as the gateway does.
+pub fn guarded(router: Router, token: Secret, bytes: usize, time: Duration) -> Router {
+    router
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(from_fn_with_state(Limited { bytes, time }, whole_body))
+        .layer(DefaultBodyLimit::disable())
+        // The last one comes first: nobody without it sends a body.
+        .layer(from_fn_with_state(Arc::new(token), token::check))
+        .layer(map_response(no_sniffing))
 }
 
 /// The limits of a request's body.

@@ -99,6 +99,12 @@ impl Problem {
         Problem::new(status, "unavailable", title, detail).retry_after(1)
     }
 
+    /// 503: it cannot be read or written at the brokers what is wanted of the workers.
+    pub fn no_control(detail: impl Into<String>) -> Self {
+        let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "The brokers do not say or take it");
+        Problem::new(status, "no-control", title, detail).retry_after(1)
+    }
+
     /// 403: whoever reaches this gateway may not see what others have sent.
     pub fn letters_off(how: &str) -> Self {
         let (status, title) = (StatusCode::FORBIDDEN, "Dead letters are not shown");

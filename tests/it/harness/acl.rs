@@ -31,6 +31,12 @@ pub fn allow_groups(servers: &str, prefix: &str, user: &str, operation: Operatio
     create(servers, (kind, pattern, prefix), user, operation);
 }
 
+/// The same of the group of exactly that name.
+pub fn allow_group(servers: &str, group: &str, user: &str, operation: Operation) {
+    let (kind, pattern) = (Resource::RD_KAFKA_RESOURCE_GROUP, Pattern::RD_KAFKA_RESOURCE_PATTERN_LITERAL);
+    create(servers, (kind, pattern, group), user, operation);
+}
+
 fn create(servers: &str, (kind, pattern, name): (Resource, Pattern, &str), user: &str, operation: Operation) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();

@@ -20,7 +20,7 @@ mod worker;
 
 use std::time::Duration;
 
-pub use acl::{allow, allow_groups, allow_transactions};
+pub use acl::{allow, allow_group, allow_groups, allow_transactions};
 pub use beside::beside;
 pub use broker::{broker_exclusively, broker_settings, start_behind_proxies, start_broker, three_nodes};
 pub use browser::Browser;

@@ -6,7 +6,7 @@ use super::{
     PASSWORD, READ, TRANSACTIONS, WRITE, create_topics, ends, scram_user, secured, set_password, site,
     trusting,
 };
-use crate::harness::{Producer, Site, allow, allow_groups, allow_transactions};
+use crate::harness::{Producer, Site, all_of, allow, allow_group, allow_groups, allow_transactions};
 
 /// What a worker needs a right to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +70,28 @@ fn without_a_right_to_a_topic_group_or_transactional_id_the_worker_ends_with_a_s
             });
         }
     });
+}
+
+#[test]
+fn a_worker_that_may_not_see_whether_it_is_paused_says_so_once_and_goes_on() {
+    let (broker, folder) = (secured(), tempfile::tempdir().unwrap());
+    let way = [trusting(&broker.authority, &folder, "SASL_SSL"), scram_user("uncontrolled")].concat();
+    let site = site("uncontrolled", &broker.scram(), &way, PASSWORD);
+    set_password(&site.servers, "uncontrolled", PASSWORD);
+    create_topics(&site);
+    allow_but(&site, "uncontrolled", Needed::Group);
+    allow_group(&site.servers, &site.source, "User:uncontrolled", READ);
+    let worker = site.worker(&["metrics.listen=127.0.0.1:0"]);
+    let requests = Producer::existing(&site.servers, &site.source);
+    requests.send("id", Some(b"10"), None);
+    requests.flush();
+    site.results(all_of(["id".to_owned()]));
+    let lacks = format!("this user lacks the right READ on the group {}.control", site.source);
+    worker.says(&["are not followed for now", &lacks]);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(worker.log().matches(".control").count(), 1, "{}", worker.log());
+    let (code, _, stderr) = site.pipeline(&["pause", "factorial.toml"]);
+    assert!(code == 1 && stderr.contains(&lacks), "{stderr}");
 }
 
 #[test]
