@@ -62,6 +62,6 @@ pub use run::run;
 pub use runtime::{Length, Machine, Runtime};
 pub use sink::{Delivery, DeliveryError, Refusal, SendError, Sink, Token, Written};
 pub use source::{Assignment, CommitError, CommitOffset, Handover, Past, Source, SourceEvent};
-pub use state::{Change, StatePlan, StateStore, StateStores};
+pub use state::{Change, Show, StatePlan, StateStore, StateStores};
 pub use stop::Stop;
 pub use topology::{Scratch, Topology};

@@ -21,6 +21,9 @@ use crate::{
 /// A key, and the value that it has from now on; `None` where it has none any more.
 pub type Change = (Bytes, Option<Bytes>);
 
+/// Is shown a key and its value, and says whether to go on.
+pub type Show<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// The stores of all partitions.
 pub trait StateStores: Send + Sync {
     /// The store of a partition, by its number. Whatever was opened for it before changes nothing any more.
@@ -48,12 +51,7 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// A sentence: they cannot be read.
-    fn visit(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        show: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), String>;
+    fn visit(&self, from: &[u8], to: &[u8], show: Show<'_>) -> Result<(), String>;
 
     /// Puts changes into it, which are those of the changelog before that offset: all of them, or none.
     ///

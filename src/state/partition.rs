@@ -1,15 +1,12 @@
 //! What operators remember of the records of one partition.
 
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
 use super::{Folder, Tree, lock, now, read_position, write_position};
 use crate::{
-    engine::{Change, StateStore},
+    engine::{Change, Show, StateStore},
     record::Offset,
 };
 
@@ -133,12 +130,7 @@ impl StateStore for Store {
         self.partition.tree.get(key)
     }
 
-    fn visit(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        show: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    fn visit(&self, from: &[u8], to: &[u8], show: Show<'_>) -> Result<(), String> {
         self.partition.tree.visit((from, to), show)
     }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    ops::{Bound, ControlFlow},
+    ops::Bound,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
@@ -15,6 +15,8 @@ use lsm_tree::{
     AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SeqNo, SequenceNumberCounter, UserKey,
     UserValue, compaction, config::PartitioningPolicy,
 };
+
+use crate::engine::Show;
 
 /// How many files of the newest changes may lie beside each other before they are merged into the others.
 const LOOSE_FILES: u8 = 8;
@@ -91,11 +93,7 @@ impl Tree {
     }
 
     /// Shows the entries from one key on and before another, in order, until it is told to stop.
-    pub(super) fn visit(
-        &self,
-        (from, to): (&[u8], &[u8]),
-        show: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    pub(super) fn visit(&self, (from, to): (&[u8], &[u8]), show: Show<'_>) -> Result<(), String> {
         if from >= to {
             return Ok(());
         }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::ControlFlow,
     sync::{Arc, Mutex},
 };
 
@@ -56,12 +55,7 @@ impl StateStore for Kept {
         Ok(self.entries.lock().unwrap().get(key).cloned())
     }
 
-    fn visit(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        show: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    fn visit(&self, from: &[u8], to: &[u8], show: Show<'_>) -> Result<(), String> {
         let entries = self.entries.lock().unwrap();
         let _ = entries
             .iter()
