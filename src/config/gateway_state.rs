@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::tables::topic_name;
-use crate::settings::{Reader, Value};
+use crate::settings::Reader;
 
 /// Where nothing is said of it, they may take so many bytes of memory.
 const MEMORY: u64 = 64 << 20;
@@ -41,9 +41,7 @@ pub(super) fn read(root: &Reader<'_>) -> Option<GatewayState> {
     root.node("state")?;
     let folder = table.string("folder").map(PathBuf::from);
     let memory = table.size("memory").unwrap_or(MEMORY);
-    let named = table.tables();
-    let is_table = |name: &str| matches!(table.node(name).map(|node| &node.value), Some(Value::Table(_)));
-    let tables = named.into_iter().filter(|(name, _)| is_table(name)).filter_map(|(name, table)| {
+    let tables = table.tables_beside().into_iter().filter_map(|(name, table)| {
         let topic = topic_name(&table, "topic");
         let topic = table.required("topic", topic, "the topic whose newest values are asked for");
         let content_type = table.choice("format", FORMATS).unwrap_or(FORMATS[0].1);

@@ -131,6 +131,12 @@ impl<'a> Reader<'a> {
         self.entries.iter().map(|entry| (entry.key.as_str(), self.table(&entry.key))).collect()
     }
 
+    /// The entries of this table that are tables themselves, each with its name: those beside them have settings.
+    pub fn tables_beside(&self) -> Vec<(&'a str, Reader<'a>)> {
+        let tables = self.entries.iter().filter(|entry| matches!(entry.node.value, Value::Table(_)));
+        tables.map(|entry| (entry.key.as_str(), self.table(&entry.key))).collect()
+    }
+
     /// The tables of an array of tables.
     pub fn array_of_tables(&self, key: &str) -> Vec<Reader<'a>> {
         let Some(entry) = self.find(key) else { return Vec::new() };

@@ -3,7 +3,7 @@
 //!
 //! Nothing here has to be saved: topics have all of it. It is here so that it need not be read again.
 //!
-//! Knows: engine, operator, record. Must not know: rdkafka, config.
+//! Knows: engine, operator, record. Must not know: rdkafka.
 
 mod partition;
 mod table;

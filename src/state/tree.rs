@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use lsm_tree::{
     AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SeqNo, SequenceNumberCounter, UserKey,
-    UserValue, compaction, config::PartitioningPolicy,
+    UserValue, compaction,
 };
 
 use crate::engine::Show;
@@ -68,12 +68,13 @@ impl Tree {
     ) -> Result<Self, String> {
         let counter = SequenceNumberCounter::default();
         let config = Config::new(folder, counter.clone(), SequenceNumberCounter::default());
+        let parted = lsm_tree::config::PartitioningPolicy::all(true);
         // In parts, so that a look-up reads a few kilobytes where the cache has not all: a whole filter may have megabytes.
         let files = config
             .use_cache(cache)
             .use_descriptor_table(Some(files))
-            .filter_block_partitioning_policy(PartitioningPolicy::all(true))
-            .index_block_partitioning_policy(PartitioningPolicy::all(true))
+            .filter_block_partitioning_policy(parted.clone())
+            .index_block_partitioning_policy(parted)
             .open();
         let files = files.map_err(|error| error.to_string())?;
         counter.fetch_max(files.get_highest_seqno().map_or(0, |highest| highest + 1));

@@ -345,7 +345,7 @@ fn what_another_topic_says_is_joined_from_the_first_record_on() {
     first.kill();
     // It goes on from what it has, and reads what is new before anything else.
     let second = worker(&site, &file, folder.path());
-    second.says(&["a table is read to its end"]);
+    second.says(&["a topic that is followed is read to its end"]);
     ask(20_000..25_000);
     ask(30_000..40_000);
     has(20_006..25_000, &|_| "new");
