@@ -135,38 +135,16 @@ fn aggregates_are_right_although_brokers_and_workers_are_killed_in_turn() {
     let start = || worker(&site, &file, folder.path());
     let mut workers = [start(), start()];
     for round in 0..4 {
-        send(&producer, round * 3_000..(round + 1) * 3_000);
+        send(&producer, round * 3_750..round * 3_750 + 3_000);
         std::thread::sleep(Duration::from_secs(1));
         let node = 1 + round % 3;
         cluster.kill_node(node);
-        send(&producer, 12_000 + round * 750..12_000 + (round + 1) * 750);
+        send(&producer, round * 3_750 + 3_000..(round + 1) * 3_750);
         workers.into_iter().for_each(Worker::kill);
         workers = [start(), start()];
         cluster.start_node(node).unwrap();
     }
-    let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut sums = BTreeMap::<usize, (usize, usize)>::new();
-    for n in (0..4).flat_map(|round| {
-        (round * 3_000..(round + 1) * 3_000).chain(12_000 + round * 750..12_000 + (round + 1) * 750)
-    }) {
-        let (count, sum) = sums.entry(n % KEYS).or_default();
-        (*count, *sum) = (*count + 1, *sum + n);
-        let result = format!("{{\"count\":{count},\"sum\":{sum}}}");
-        expected.entry(key(n)).or_default().push(result);
-    }
-    let mut open: BTreeSet<(String, String)> = expected
-        .iter()
-        .flat_map(|(key, values)| values.iter().map(move |value| (key.clone(), value.clone())))
-        .collect();
-    site.results(|result| {
-        open.remove(&(result.key().to_owned(), result.value().to_owned()));
-        open.is_empty()
-    });
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for result in site.read(&site.sink) {
-        found.entry(result.key().to_owned()).or_default().push(result.value().to_owned());
-    }
-    assert_eq!(found, expected);
+    all_is_right(&site, 15_000);
     workers.into_iter().for_each(|worker| drop(worker.terminate()));
 }
 

@@ -42,7 +42,11 @@ Only some of it:
   ... --header pipeline.error.topic=orders --key customer-7
 What has failed again three times stays. To send it once more:
   ... --class not-json --header pipeline.replays=3 --most 4
-All: --when true. A few, to see whether they are computed now: --limit 10. Slowly, for the sake of what comes behind: --rate 500.";
+All: --when true, which looks into no record, so that it holds for each. A few, to see whether they are computed now: --limit 10; without it
+the same command then goes on behind those ten. Slowly, so that services and later topics keep up: --rate 500.
+
+It begins at once and asks nothing. Dead letters stay in their topic, and `list` counts them still: the last line says what was sent, and a
+second run of the same command finds nothing more to send.";
 
 /// Show a pipeline's dead letters, and send them to their source topics again
 #[derive(Args, Debug)]
@@ -80,23 +84,24 @@ enum Action {
     /// Send records to their source topics again, each once
     ///
     /// Key, value, timestamp and headers are those that the record had; the header `pipeline.replays` counts. How far a replay came is
-    /// remembered in one transaction with the records, for each filter on its own: the same command goes on where it was
-    /// interrupted, and later sends only what has come since. Another filter knows nothing of that, and sends what matches it.
+    /// remembered in one transaction with the records, for each filter (such as `--class not-json`) on its own: the same filter goes on where it
+    /// was interrupted, and later sends only what has come since. Careful: another filter knows nothing of that, and sends
+    /// what matches it, though the first one has sent it already. The workers may run meanwhile; restart them first if their file has changed.
     #[command(after_help = REPLAY)]
     Replay {
         /// A file as given, in pipelines/, or built in, such as factorial.toml
         #[arg(value_name = "FILE")]
         file: String,
-        /// Only say how many there are, with examples; send nothing
+        /// Only say how many would be sent, with examples; send nothing
         #[arg(long)]
         dry_run: bool,
-        /// How many dead letters are read in a second at most
+        /// How many dead letters are looked at in a second at most, those that the filter leaves out too
         #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..))]
         rate: Option<u32>,
         /// How many are replayed at most; the same command goes on behind them
         #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
         limit: Option<u64>,
-        /// How often a record is replayed at most; one that fails more often stays
+        /// How often a record is replayed at most; one that fails once more after that is not sent again
         #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
         most: u32,
         #[command(flatten)]

@@ -45,10 +45,10 @@ enum Action {
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Have the group go on from another place: stop its workers first
+    /// Have the group go on from another place: stop its workers first, otherwise it is refused
     ///
-    /// What was committed before is written into a file, and the command that brings it back is printed. Records that are read again have
-    /// results again.
+    /// What was committed before is written into a new file in this folder, and the command that brings it back is printed at the end: that
+    /// is the undo, with `--from`. Records that are read again have results again; those that are passed by have none.
     #[command(after_help = EXAMPLES)]
     Reset {
         /// The pipeline
@@ -75,19 +75,20 @@ enum Action {
 const EXAMPLES: &str = "\
 Examples:
   pipeline offsets reset mine.toml --to earliest --dry-run     what all from the beginning would be
-  pipeline offsets reset mine.toml --to 2h                     all records of the last two hours again
+  pipeline offsets reset mine.toml --to 2h                     on from the records of two hours ago, wherever the group is now
   pipeline offsets reset mine.toml --to 2026-11-27T10:00:00Z   all records since then again
   pipeline offsets reset mine.toml --to=-100                   the last hundred of each partition again
-  pipeline offsets reset mine.toml --to +1 --partitions 3      leave one record out";
+  pipeline offsets reset mine.toml --to +1 --partitions 3      leave one record out
+  pipeline offsets reset mine.toml --from KEPT                 undo it: KEPT is the file that the reset has named";
 
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct New {
-    /// earliest, latest, a time, how long ago (2h), an offset, or by how much it moves (+1, -100)
+    /// earliest, latest, a time, how long before now (2h), an offset, or by how many offsets each partition moves (+1, -100)
     #[arg(long, value_name = "PLACE", allow_hyphen_values = true)]
     to: Option<To>,
-    /// What a file says that an earlier reset has written
-    #[arg(long, value_name = "FILE")]
+    /// What was committed before an earlier reset, from the file that it has written
+    #[arg(long, value_name = "KEPT")]
     from: Option<PathBuf>,
 }
 
