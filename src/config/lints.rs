@@ -21,6 +21,8 @@ const LEAST_MEMORY: u64 = 16 << 20;
 /// A result is held as its digits, as the encoded value and as librdkafka's copy, in the half of the budget
 /// that results have.
 const COPIES: u64 = 6;
+/// How many operators may remember something: what each keeps begins with a byte that tells it from the others' (`operator/windows.rs`).
+const MOST_REMEMBERING: usize = 100;
 
 struct Lint<'a> {
     pipeline: &'a Pipeline,
@@ -232,6 +234,12 @@ impl Lint<'_> {
                 sentence,
                 "write a pipeline that brings them together into one topic, and read that",
             );
+        }
+        let remembering = steps.iter().filter(|step| step.operator.remembers()).count();
+        if remembering > MOST_REMEMBERING {
+            let sentence =
+                format!("{remembering} operators remember something, and {MOST_REMEMBERING} are told apart");
+            self.error(&path, sentence, "write several pipelines, one after the other");
         }
         let waits =
             |operator: &dyn Operator| operator.asynchronous().is_some() || operator.batched().is_some();

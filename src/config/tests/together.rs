@@ -143,3 +143,18 @@ proptest! {
         prop_assert!(said.iter().flatten().all(|said| !said.is_empty() && !said.contains("hunter2")), "{:?}", said);
     }
 }
+
+#[test]
+fn operators_that_remember_are_as_many_as_can_be_told_apart() {
+    let file = |count: usize| {
+        let one =
+            |n: usize| format!("[operators.d{n}]\noperator = 'deduplicate'\nby = 'key'\nwithin = '1 h'\n");
+        let operators: String = (0..count).map(one).collect();
+        format!(
+            "name = 'f'\n[source]\ntopic = 'in'\nformat = 'json'\n{operators}[sink]\ntopic = 'out'\nformat = 'json'\n"
+        )
+    };
+    assert!(parsed(&file(100), &[]).is_ok());
+    let said = wrong(&file(101), &[]);
+    assert!(said.contains("101 operators remember something, and 100 are told apart"), "{said}");
+}
