@@ -12,18 +12,28 @@ use crate::{
 
 /// The operators of a pipeline, in order.
 #[derive(Clone)]
-pub struct Topology(Vec<Arc<dyn Operator>>);
+pub struct Topology {
+    operators: Vec<Arc<dyn Operator>>,
+    /// For each, how many before it remember something.
+    scopes: Vec<u8>,
+}
 
 impl Topology {
     /// Records go through the operators in this order.
     pub fn new(operators: impl IntoIterator<Item = Arc<dyn Operator>>) -> Self {
-        Topology(operators.into_iter().collect())
+        let operators: Vec<Arc<dyn Operator>> = operators.into_iter().collect();
+        let scopes = operators.iter().scan(0, |before, operator| {
+            let scope = *before;
+            *before += u8::from(operator.remembers());
+            Some(scope)
+        });
+        Topology { scopes: scopes.collect(), operators }
     }
 
     /// What a record is expected to cost: the time of all operators, and the bytes of the last one.
     pub fn cost(&self, record: &Record) -> Cost {
         let mut cost = Cost::default();
-        for operator in &self.0 {
+        for operator in &self.operators {
             // An operator that panics here panics again when it computes the record, which then becomes a
             // dead letter.
             let step = catch_unwind(AssertUnwindSafe(|| operator.cost(record)));
@@ -35,32 +45,36 @@ impl Topology {
 
     /// The operators, in order.
     pub fn operators(&self) -> &[Arc<dyn Operator>] {
-        &self.0
+        &self.operators
     }
 
     /// How many chunks of one partition may wait for what operators ask; 0 where none asks.
     pub fn concurrency(&self) -> usize {
-        self.0.iter().filter_map(|operator| Some(operator.asynchronous()?.concurrency())).max().unwrap_or(0)
+        self.operators
+            .iter()
+            .filter_map(|operator| Some(operator.asynchronous()?.concurrency()))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether one of them remembers earlier records.
     pub fn remembers(&self) -> bool {
-        self.0.iter().any(|operator| operator.remembers())
+        self.operators.iter().any(|operator| operator.remembers())
     }
 
     /// The bytes that operators hold beside records.
     pub fn holds(&self) -> u64 {
-        self.0.iter().map(|operator| operator.holds()).sum()
+        self.operators.iter().map(|operator| operator.holds()).sum()
     }
 
     /// How many operators there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.operators.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.operators.is_empty()
     }
 
     /// Takes one record through all operators and appends the results. `after` receives the place of each
@@ -78,19 +92,17 @@ impl Topology {
         // An earlier record that failed may have left something.
         given.drain();
         made.drain();
-        let Some((first, rest)) = self.0.split_first() else {
+        let Some((first, rest)) = self.operators.split_first() else {
             results.push(record);
             return Ok(());
         };
-        let mut scope = 0;
-        made.set_scope(scope);
+        made.set_scope(0);
         let applied = first.apply(record, made);
         after(0, 1);
         applied?;
-        for (place, operator) in rest.iter().enumerate() {
+        for (place, (operator, scope)) in rest.iter().zip(self.scopes.iter().skip(1)).enumerate() {
             std::mem::swap(given, made);
-            scope += u8::from(self.0[place].remembers());
-            made.set_scope(scope);
+            made.set_scope(*scope);
             let mut count = 0;
             let applied = given.drain().try_for_each(|record| {
                 count += 1;

@@ -215,7 +215,7 @@ impl Folder {
     fn write_if_due(&self, tree: &Arc<Tree>) -> Result<(), String> {
         let trees = lock(&self.trees).len().max(1);
         let most = Unwritten { bytes: self.memory / 4 / trees, changes: CHANGES / trees };
-        let due = tree.should_write(most).map_err(|error| {
+        let due = tree.should_write(&most).map_err(|error| {
             format!("what operators remember cannot be written to {}: {error}", self.path.display())
         })?;
         if due {

@@ -71,8 +71,8 @@ impl Partition {
             return Ok(());
         }
         let from = current.position;
-        let fresh = changes.into_iter().filter(|(offset, _)| offset.0 >= from).map(|(_, change)| change);
-        self.change(&mut current, &mut { fresh }, position);
+        let mut fresh = changes.into_iter().filter(|(offset, _)| offset.0 >= from).map(|(_, change)| change);
+        self.change(&mut current, &mut fresh, position);
         drop(current);
         self.folder.write_if_due(&self.tree)
     }

@@ -53,8 +53,7 @@ struct Recent {
     failure: Option<String>,
 }
 
-/// How much of a tree is in no file.
-#[derive(Clone, Copy)]
+/// How much of a tree may be in no file.
 pub(super) struct Unwritten {
     pub(super) bytes: usize,
     pub(super) changes: usize,
@@ -128,7 +127,7 @@ impl Tree {
     }
 
     /// Makes changes: all of them are in one file later, or none is.
-    pub(super) fn change(&self, changes: impl Iterator<Item = (UserKey, Option<UserValue>)>) -> Unwritten {
+    pub(super) fn change(&self, changes: impl Iterator<Item = (UserKey, Option<UserValue>)>) {
         let mut recent = self.lock();
         for (key, value) in changes {
             let size = value.as_ref().map_or(0, |value| value.len());
@@ -140,7 +139,6 @@ impl Tree {
                 None => recent.bytes += AROUND + length,
             }
         }
-        Unwritten { bytes: recent.bytes, changes: recent.changes }
     }
 
     /// Whether what has changed should be written now, by whoever calls [`write`](Tree::write) then. Waits while something is written already
@@ -148,7 +146,7 @@ impl Tree {
     ///
     /// # Errors
     /// What was written last could not be.
-    pub(super) fn should_write(&self, most: Unwritten) -> Result<bool, String> {
+    pub(super) fn should_write(&self, most: &Unwritten) -> Result<bool, String> {
         let is_over = |recent: &Recent, times: usize| {
             recent.bytes > most.bytes * times || recent.changes > most.changes * times
         };

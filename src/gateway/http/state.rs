@@ -26,14 +26,11 @@ pub async fn get(State(tables): State<Arc<Tables>>, Path((name, key)): Path<(Str
     let (table, content_type) = (table.clone(), of.content_type);
     // It may have to be read from the disk.
     let found = tokio::task::spawn_blocking(move || table.get(key.as_bytes())).await;
-    match found {
-        Ok(Ok(Some(value))) => ([(header::CONTENT_TYPE, content_type)], value).into_response(),
-        Ok(Ok(None)) => Problem::no_state("there is nothing under this key").into_response(),
-        Ok(Err(OperatorError::Away { message })) => Problem::unavailable(message).into_response(),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "what is asked for under /state cannot be read");
-            Problem::unavailable("it cannot be read; the gateway's log says why").into_response()
-        }
+    // It ends without an answer only where it has panicked.
+    match found.unwrap_or_else(|error| Err(OperatorError::Fatal { message: error.to_string() })) {
+        Ok(Some(value)) => ([(header::CONTENT_TYPE, content_type)], value).into_response(),
+        Ok(None) => Problem::no_state("there is nothing under this key").into_response(),
+        Err(OperatorError::Away { message }) => Problem::unavailable(message).into_response(),
         Err(error) => {
             tracing::error!(%error, "what is asked for under /state cannot be read");
             Problem::unavailable("it cannot be read; the gateway's log says why").into_response()
