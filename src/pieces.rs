@@ -11,10 +11,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::record::{MANIFEST, PIECE, Record, wire_size};
+use crate::record::{MANIFEST, MANIFEST_VERSION, PIECE, Record, wire_size};
 
-/// The layout that is written, and the only one that is read.
-const VERSION: &[u8] = b"1";
 /// The most pieces of a result, so that its manifest fits in any topic: 200 KB of offsets.
 const MOST: u64 = 10_000;
 /// Bytes that a manifest may have beside its offsets.
@@ -218,7 +216,7 @@ fn with(record: &Record, name: &str, header: &[u8], value: Bytes) -> Record {
 impl Manifest {
     /// The record whose value is this, with all else that the result has.
     fn in_place_of(&self, result: &Record) -> Option<Record> {
-        Some(with(result, MANIFEST, VERSION, serde_json::to_vec(self).ok()?.into()))
+        Some(with(result, MANIFEST, MANIFEST_VERSION, serde_json::to_vec(self).ok()?.into()))
     }
 }
 

@@ -9,10 +9,11 @@ export const dashboard = board({
     ['Factorials', [
       lines({
         title: 'Factorials', unit: 'cps',
-        description: 'Factorials computed a second, by method, and how many did not have to begin at 1.',
+        description: 'Factorials computed a second, by method, how many did not have to begin at 1, and how many were known.',
         queries: [
           [rate('factorial_compute_duration_seconds_count', ['method']), '{{method}}'],
           [rate('factorial_checkpoint_hits_total'), 'checkpoint hits'],
+          [rate('factorial_finished_total'), 'finished before'],
         ],
       }),
       lines({

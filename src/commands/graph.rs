@@ -11,7 +11,7 @@ use crate::{
     config::{Guarantee, Order, Pipeline, RetryTopic, SinkRoute, Source, Step, TopicSettings},
     engine::Deduplication,
     format::Format,
-    operator::registry,
+    operator::{TableKind, TableOf, registry},
 };
 
 /// Draws a pipeline: its topics and operators
@@ -139,7 +139,9 @@ fn text(pipeline: &Pipeline) -> String {
         ]);
         lines.extend(shortened(step).map(|setting| format!("{:widest$}{setting}", "    │")));
         let table = step.operator.table();
-        lines.extend(table.map(|table| format!("    │◀── {}: its newest values", table.topic())));
+        lines.extend(
+            table.map(|table| format!("    │◀── {}: {}", table.topic(&sink.topic.topic), looked_up(table))),
+        );
         let changelog = pipeline.changelog().filter(|_| step.operator.remembers());
         lines.extend(changelog.map(|changelog| format!("    ├──▶ {changelog}: what it remembers")));
     }
@@ -231,7 +233,8 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
     for (step, from) in pipeline.steps.iter().zip(sources..) {
         let place = nodes.len();
         if let Some(table) = step.operator.table() {
-            nodes.push(Node { lines: vec![table.topic().to_owned()], is_topic: true });
+            let topic = table.topic(&pipeline.sink.topic.topic).to_owned();
+            nodes.push(Node { lines: vec![topic], is_topic: true });
             edges.push(Edge { from: place, to: from, label: "looked up", dead_letters: false });
         } else if let Some(changelog) = pipeline.changelog().filter(|_| step.operator.remembers()) {
             nodes.push(Node { lines: vec![changelog.to_owned()], is_topic: true });
@@ -239,6 +242,14 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
         }
     }
     (nodes, edges)
+}
+
+/// What is taken of a table's topic.
+fn looked_up(table: &TableOf) -> &'static str {
+    match table.kind() {
+        TableKind::Newest(_) => "its newest values",
+        TableKind::Finished(_) => "what is finished is not computed again",
+    }
 }
 
 fn dot(pipeline: &Pipeline) -> String {

@@ -1,6 +1,6 @@
 //! Keeps one pipeline running: recreates clients that cannot go on.
 
-use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +13,9 @@ use crate::{
         Admin, CHANGELOG_TOMBSTONES, Following, KafkaSink, KafkaSource, SinkTopics, SourceTopics, Throttle,
         TopicLimits, Until, follow, settings,
     },
+    operator::{Table, TableKind},
     record::ResultTopic,
-    state::{StoredTable, Stores, state_folder},
+    state::{Stores, state_folder},
     store::Store,
     telemetry::Progress,
 };
@@ -290,19 +291,31 @@ async fn save(stores: Arc<Stores>) {
 
 /// The tables that operators look into, each followed once.
 #[derive(Default)]
-struct Tables(BTreeMap<String, (Arc<StoredTable>, Following)>);
+struct Tables(Vec<(TableKind, Arc<dyn Table>, Following)>);
 
 impl Tables {
     /// Gives each operator its table.
     fn give(&mut self, pipeline: &Pipeline, stores: Option<&Stores>) -> Result<(), String> {
         for wanted in pipeline.tables() {
-            let (topic, Some(stores)) = (wanted.topic(), stores) else { continue };
-            if !self.0.contains_key(topic) {
-                let table = stores.table(topic)?;
-                let following = follow(&settings::consumer(pipeline, false), topic, table.clone(), |_| {})?;
-                self.0.insert(topic.to_owned(), (table, following));
+            let Some(stores) = stores else { continue };
+            if let Some((_, table, _)) = self.0.iter().find(|(kind, ..)| kind == wanted.kind()) {
+                wanted.give(table.clone());
+                continue;
             }
-            self.0.get(topic).into_iter().for_each(|(table, _)| wanted.give(table.clone()));
+            let config = settings::consumer(pipeline, false);
+            let (table, following): (Arc<dyn Table>, _) = match wanted.kind() {
+                TableKind::Newest(topic) => {
+                    let table = stores.table(topic)?;
+                    (table.clone(), follow(&config, topic, table, |_| {})?)
+                }
+                TableKind::Finished(disk) => {
+                    let topic = &pipeline.sink.topic.topic;
+                    let table = stores.finished(topic, *disk)?;
+                    (table.clone(), follow(&config, topic, table, |_| {})?)
+                }
+            };
+            wanted.give(table.clone());
+            self.0.push((wanted.kind().clone(), table, following));
         }
         Ok(())
     }

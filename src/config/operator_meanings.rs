@@ -13,6 +13,7 @@ pub const OPERATORS: &[Table] = &[
     Table { path: "operators.factorial", title: "Operator `factorial`", about: "", settings: &[
         set("max_n", Value("200_000"), "The largest n that is computed; a larger one becomes a dead letter."),
         set("memory", Value("\"128 MiB\""), "Bytes that may be kept of results, for later ones; they are not part of `limits.memory`."),
+        set("finished", Words("nothing is kept"), "How much of the disk may keep finished results, whoever computed them: `\"1 GiB\"`. An n that takes longer than a millisecond is computed once, by one worker ([state.md](state.md#finished-factorials))."),
     ] },
     Table { path: "operators.filter", title: "Operator `filter`", about: "A record is handed on, as it came, if all conditions that are written hold. At least one must be written.", settings: &[
         set("when", Words("any"), "An [expression](expressions.md) that must hold."),

@@ -10,7 +10,7 @@ pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy, RetryTopic};
 use crate::{
     engine::{Deduplication, FairBy, Topology},
     format::Format,
-    operator::{Intake, Operator, Router, TableOf},
+    operator::{Intake, Operator, Router, TableKind, TableOf},
     record::PerTopic,
 };
 
@@ -342,6 +342,12 @@ impl Pipeline {
     /// The tables that its operators look into.
     pub fn tables(&self) -> impl Iterator<Item = &TableOf> {
         self.steps.iter().filter_map(|step| step.operator.table())
+    }
+
+    /// Whether a result follows from its record alone, and neither from other ones nor from what a table says.
+    pub fn takes_each_record_alone(&self) -> bool {
+        let is_newest = |table: &TableOf| matches!(table.kind(), TableKind::Newest(_));
+        self.changelog().is_none() && !self.tables().any(is_newest)
     }
 
     /// How many of the topics that it writes have their records in the partition with the number of the source's: the last ones of the

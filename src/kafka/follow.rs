@@ -15,9 +15,14 @@ use rdkafka::{
     ClientConfig, Message, Offset as RdOffset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
+    message::{BorrowedMessage, Headers},
 };
 
-use crate::{engine::Change, record::Offset, state::TopicCopy};
+use crate::{
+    engine::Change,
+    record::Offset,
+    state::{Followed, TopicCopy},
+};
 
 /// How long the brokers may take to answer.
 const ASK: Duration = Duration::from_secs(10);
@@ -29,8 +34,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(10);
 /// How often it is looked which partitions are kept up to date by others.
 const LOOK_AT_OWNERS: Duration = Duration::from_millis(500);
-/// The most records of a partition that are put into the copy at once.
+/// The most records that are put into the copy at once, and the most bytes of them.
 const BATCH: usize = 5_000;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// A thread that follows a topic; it ends once this is dropped.
 pub struct Following(Arc<AtomicBool>);
@@ -82,11 +88,25 @@ struct Follower {
 #[derive(Default)]
 struct Read {
     changes: Vec<(Offset, Change)>,
+    /// About the bytes of these.
+    bytes: usize,
     position: i64,
     /// Up to where it has to be read before records are looked up; `None` once it is.
     until: Option<i64>,
     /// Whether somebody else keeps it up to date meanwhile.
     is_paused: bool,
+}
+
+/// A record as the copy is shown it.
+fn followed<'a>(message: &'a BorrowedMessage<'_>) -> Followed<'a> {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    Followed {
+        partition: message.partition(),
+        offset: Offset(message.offset()),
+        key: message.key(),
+        value: message.payload(),
+        headers: headers.map(|header| (header.key, header.value.unwrap_or_default())).collect(),
+    }
 }
 
 impl Follower {
@@ -132,11 +152,12 @@ impl Follower {
                         continue;
                     }
                     read.position = message.offset() + 1;
-                    if let Some(key) = message.key() {
-                        let value = message.payload().map(|value| value.to_vec().into());
-                        read.changes.push((Offset(message.offset()), (key.to_vec().into(), value)));
+                    if let Some((key, value)) = self.copy.change(&followed(&message)) {
+                        read.bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
+                        read.changes.push((Offset(message.offset()), (key, value)));
                     }
-                    if read.changes.len() < BATCH && applied.elapsed() < POLL {
+                    let is_full = read.changes.len() >= BATCH || read.bytes >= BATCH_BYTES;
+                    if !is_full && applied.elapsed() < POLL {
                         continue;
                     }
                 }
@@ -173,6 +194,7 @@ impl Follower {
         for partition in 0..i32::try_from(count).unwrap_or(i32::MAX) {
             let ends = consumer.fetch_watermarks(&self.topic, partition, ASK);
             let (low, high) = ends.map_err(|error| error.to_string())?;
+            self.copy.begins(partition, Offset(low));
             let Some(Offset(position)) = self.copy.position(partition)? else {
                 let paused = Read { position: high, is_paused: true, ..Read::default() };
                 partitions.insert(partition, paused);
@@ -221,7 +243,7 @@ impl Follower {
                 None => {
                     self.pause(consumer, *partition)?;
                     read.until = None;
-                    read.changes.clear();
+                    (read.bytes, read.changes) = (0, Vec::new());
                 }
                 Some(position) => {
                     read.position = position.0;
@@ -249,7 +271,8 @@ impl Follower {
         let mut behind = 0;
         for (partition, read) in partitions.iter().filter(|(_, read)| !read.is_paused) {
             let ends = consumer.fetch_watermarks(&self.topic, *partition, ASK);
-            let (_, high) = ends.map_err(|error| error.to_string())?;
+            let (low, high) = ends.map_err(|error| error.to_string())?;
+            self.copy.begins(*partition, Offset(low));
             // Behind the last record there may be the marker of its transaction.
             let left = u64::try_from(high - read.position).unwrap_or(0);
             behind += if left > 1 { left } else { 0 };
@@ -265,6 +288,7 @@ impl Follower {
         for (partition, read) in partitions {
             if !read.changes.is_empty() {
                 self.copy.apply(*partition, std::mem::take(&mut read.changes), Offset(read.position))?;
+                read.bytes = 0;
             }
             read.until = read.until.filter(|until| read.position < *until);
         }

@@ -6,14 +6,22 @@ use serde::Deserialize;
 use serde_aux::serde_introspection::serde_introspect;
 
 use super::{
-    Built, Cost, Operator, OperatorError, Output, SettingError, error::bad_value, number::number, settings,
+    Built, Cost, Operator, OperatorError, Output, SettingError,
+    error::bad_value,
+    number::number,
+    settings,
+    table::{MANIFEST_OF, TableKind, TableOf, WHOLE},
 };
 use crate::{
     factorial::{Factorials, Watch, digits},
     format::Formats,
-    record::{Record, classes},
+    record::{FINISHED, MANIFEST, MANIFEST_VERSION, Record, classes},
     telemetry::{FactorialMetrics, Method},
 };
+
+/// What takes longer to compute is not computed again, where finished results are kept at all. In nanoseconds; below, looking up would
+/// not be faster.
+const WORTH_KEEPING: u64 = 1_000_000;
 
 /// Reads `n`, hands on `n` and n!. Key, headers and timestamp stay as they are.
 #[cfg_attr(not(internals), doc(hidden))]
@@ -24,6 +32,8 @@ pub struct Factorial {
     /// Once it runs in a pipeline.
     metrics: OnceLock<FactorialMetrics>,
     formats: Formats,
+    /// What was computed before, here or elsewhere, where that is to be known.
+    finished: Option<TableOf>,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +45,9 @@ struct Settings {
     /// What may be kept of results for later ones.
     #[serde(default = "default_memory", deserialize_with = "settings::size")]
     memory: u64,
+    /// How much of the disk may keep finished results, whoever computed them. Without it none are kept.
+    #[serde(default, deserialize_with = "settings::some_size")]
+    finished: Option<u64>,
 }
 
 fn default_memory() -> u64 {
@@ -48,7 +61,8 @@ fn default_max_n() -> u32 {
 impl Factorial {
     /// The operator that computes factorials up to that of `max_n`, keeping up to `memory` bytes for later ones.
     pub fn new(max_n: u32, memory: u64, formats: Formats) -> Self {
-        Factorial { max_n, factorials: Factorials::new(max_n, memory), metrics: OnceLock::new(), formats }
+        let factorials = Factorials::new(max_n, memory);
+        Factorial { max_n, factorials, metrics: OnceLock::new(), formats, finished: None }
     }
 
     pub(super) fn settings() -> &'static [&'static str] {
@@ -56,14 +70,15 @@ impl Factorial {
     }
 
     pub(super) fn build(table: toml::Table, formats: Formats) -> Built {
-        let Settings { max_n, memory } = settings::read(table)?;
+        let Settings { max_n, memory, finished } = settings::read(table)?;
         for format in [&formats.input, &formats.output] {
             if !format.has_numbers() {
                 let reason = format!("a factorial needs numbers, and the format {} has none", format.name());
                 return Err(SettingError::new(None, reason));
             }
         }
-        Ok(Box::new(Factorial::new(max_n, memory, formats)))
+        let finished = finished.map(|disk| TableOf::new(TableKind::Finished(disk)));
+        Ok(Box::new(Factorial { finished, ..Factorial::new(max_n, memory, formats) }))
     }
 
     fn n(&self, record: &Record) -> Result<u32, OperatorError> {
@@ -89,6 +104,48 @@ impl Factorial {
         self.formats.output.encode_result(n.into(), &factorial.ok_or_else(cancelled)?).map_err(bad_value)
     }
 
+    /// n and n!, as they are written, computed now.
+    fn compute(&self, n: u32, out: &Output) -> Result<Vec<u8>, OperatorError> {
+        let Some(metrics) = self.metrics.get() else { return self.value(n, out) };
+        let method = match self.factorials.has_checkpoint_of(n) {
+            Some(hit) => Method::Checkpoint { hit },
+            None => Method::Scratch,
+        };
+        metrics.time(n, digits(n), method, || self.value(n, out))
+    }
+
+    /// The table that a result of `n` belongs into, where it belongs into one.
+    fn kept(&self, n: u32) -> Option<&TableOf> {
+        self.finished.as_ref().filter(|_| self.factorials.cost_nanos(n) >= WORTH_KEEPING)
+    }
+
+    /// The result for a record that asks for what is known already.
+    fn known(&self, n: u32, record: &Record) -> Result<Option<Record>, OperatorError> {
+        let Some(table) = self.kept(n) else { return Ok(None) };
+        let found = match table.get(n.to_string().as_bytes()) {
+            // Nobody waits for it: computing is as good.
+            Err(OperatorError::Away { .. }) | Ok(None) => return Ok(None),
+            Ok(Some(found)) => found,
+            Err(error) => return Err(error),
+        };
+        let Some((kind, value)) = found.split_first() else { return Ok(None) };
+        let mut record = Record { value: Some(found.slice_ref(value)), ..record.clone() };
+        match *kind {
+            MANIFEST_OF => record.headers.push(MANIFEST, Some(MANIFEST_VERSION.into())),
+            // Whoever else may write to the topic is not believed.
+            WHOLE if self.is_result(n, value) => {}
+            _ => return Ok(None),
+        }
+        self.metrics.get().into_iter().for_each(FactorialMetrics::was_finished);
+        Ok(Some(record))
+    }
+
+    fn is_result(&self, n: u32, value: &[u8]) -> bool {
+        let output = &self.formats.output;
+        output.result_number(value) == Some(n.into())
+            && (output.has_schema() || value.len() as u64 == self.size(n))
+    }
+
     fn size(&self, n: u32) -> u64 {
         self.formats.output.result_size(n.into(), digits(n))
     }
@@ -108,20 +165,26 @@ impl Operator for Factorial {
         }
     }
 
-    fn apply(&self, record: Record, out: &mut Output) -> Result<(), OperatorError> {
+    fn apply(&self, mut record: Record, out: &mut Output) -> Result<(), OperatorError> {
         let n = self.n(&record)?;
-        let value = match self.metrics.get() {
-            None => self.value(n, out)?,
-            Some(metrics) => {
-                let method = match self.factorials.has_checkpoint_of(n) {
-                    Some(hit) => Method::Checkpoint { hit },
-                    None => Method::Scratch,
-                };
-                metrics.time(n, digits(n), method, || self.value(n, out))?
-            }
-        };
-        out.push(Record { value: Some(value.into()), ..record });
+        if record.headers.iter().any(|header| header.name == FINISHED) {
+            // Whoever asks for 5 must not be able to say what is known of 7.
+            record.headers.retain(|header| header.name != FINISHED);
+        }
+        if let Some(known) = self.known(n, &record)? {
+            out.push(known);
+            return Ok(());
+        }
+        record.value = Some(self.compute(n, out)?.into());
+        if self.kept(n).is_some() {
+            record.headers.push(FINISHED, Some(n.to_string().into()));
+        }
+        out.push(record);
         Ok(())
+    }
+
+    fn table(&self) -> Option<&TableOf> {
+        self.finished.as_ref()
     }
 
     fn observe(&self, pipeline: &str) {
@@ -186,6 +249,63 @@ mod tests {
         let mut out = Output::default();
         Factorial::new(100, default_memory(), formats).apply(record(br#"{"n":5}"#), &mut out).unwrap();
         assert_eq!(out.drain().next().and_then(|r| r.value).as_deref(), Some(&[5, 1, 120][..]));
+    }
+
+    /// Knows of `n` what it was made with.
+    struct Known(u32, Vec<u8>);
+
+    impl crate::operator::Table for Known {
+        fn get(&self, key: &[u8]) -> Result<Option<bytes::Bytes>, OperatorError> {
+            Ok((key == self.0.to_string().as_bytes()).then(|| self.1.clone().into()))
+        }
+    }
+
+    /// What becomes of a request, where that is known.
+    fn with_known(known: Known, request: Record) -> Record {
+        let built =
+            Factorial::build("max_n = 200000\nfinished = '1 GiB'".parse().unwrap(), Formats::default());
+        let operator = built.map_err(|error| error.to_string()).unwrap();
+        operator.table().unwrap().give(std::sync::Arc::new(known));
+        let mut out = Output::default();
+        operator.apply(request, &mut out).unwrap();
+        out.drain().next().unwrap()
+    }
+
+    #[test]
+    fn a_result_that_is_known_is_handed_on_and_nothing_else_is_believed() {
+        let n = 100_000;
+        let computed = with_known(Known(0, Vec::new()), record(b"100000"));
+        assert_eq!(computed.headers.text(FINISHED), Some("100000"));
+        let value = computed.value.unwrap();
+        let whole = [&[WHOLE], &value[..]].concat();
+        let known = with_known(Known(n, whole.clone()), record(b"100000"));
+        assert_eq!((known.value.as_ref(), known.headers.is_empty()), (Some(&value), true));
+        let mut short = whole.clone();
+        short.pop();
+        let other = [&[WHOLE], &b"99999;"[..], &value[7..]].concat();
+        for wrong in [short, other, vec![WHOLE], Vec::new(), b"\x07100000;1".to_vec()] {
+            let computed = with_known(Known(n, wrong), record(b"100000"));
+            assert_eq!(
+                (computed.value.as_ref(), computed.headers.text(FINISHED)),
+                (Some(&value), Some("100000"))
+            );
+        }
+        let elsewhere = with_known(Known(n, [&[MANIFEST_OF], &b"{}"[..]].concat()), record(b"100000"));
+        assert_eq!((elsewhere.value, elsewhere.headers.text(MANIFEST)), (Some("{}".into()), Some("1")));
+    }
+
+    #[test]
+    fn a_request_cannot_say_what_is_finished() {
+        let headers = [(FINISHED, "100001"), ("id", "7")].into_iter().collect();
+        let lies = |value: &'static str, headers: &crate::record::Headers| {
+            with_known(Known(0, Vec::new()), Record { headers: headers.clone(), ..record(value.as_bytes()) })
+        };
+        let result = lies("5", &headers);
+        assert_eq!((result.value, result.headers.iter().count()), (Some("5;120".into()), 1));
+        assert_eq!(lies("100000", &headers).headers.text(FINISHED), Some("100000"));
+        let mut nothing = crate::record::Headers::default();
+        nothing.push(FINISHED, None);
+        assert!(lies("5", &nothing).headers.is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     error::bad_value,
     evaluate::{Input, cost},
     fields, settings,
-    table::TableOf,
+    table::{TableKind, TableOf},
 };
 use crate::{
     expression::Expression,
@@ -21,6 +21,7 @@ use crate::{
 /// Sets a field to the newest value that a compacted topic has under a key, which an expression gives.
 #[derive(Debug)]
 pub struct Join {
+    topic: String,
     table: TableOf,
     rows: Rows,
     by: Option<Expression>,
@@ -93,7 +94,8 @@ impl Join {
         let mut whole = Input::new(&formats, Others::Kept, []);
         whole.want(&into.iter().map(String::as_str).collect::<Vec<_>>());
         Ok(Box::new(Join {
-            table: TableOf::new(settings.topic),
+            table: TableOf::new(TableKind::Newest(settings.topic.clone())),
+            topic: settings.topic,
             rows: settings.format.unwrap_or(Rows::Json),
             by,
             into,
@@ -126,7 +128,7 @@ impl Join {
                 class,
                 message: format!(
                     "what `{}` has under the key {:?} cannot be read: {message}",
-                    self.table.topic(),
+                    self.topic,
                     String::from_utf8_lossy(key)
                 ),
             },
@@ -160,7 +162,7 @@ impl Operator for Join {
                 let key = key.map_or("null".to_owned(), |key| format!("{:?}", String::from_utf8_lossy(&key)));
                 return Err(OperatorError::BadInput {
                     class: classes::NOT_IN_TABLE,
-                    message: format!("`{}` has nothing under the key {key}", self.table.topic()),
+                    message: format!("`{}` has nothing under the key {key}", self.topic),
                 });
             }
         };

@@ -64,7 +64,7 @@ pub use settings::SettingError;
 #[cfg_attr(not(internals), doc(hidden))]
 pub use state::{SharedState, State};
 #[cfg_attr(not(internals), doc(hidden))]
-pub use table::{Table, TableOf};
+pub use table::{MANIFEST_OF, Table, TableKind, TableOf, WHOLE};
 
 use std::sync::{
     Arc,
@@ -245,7 +245,7 @@ pub trait Operator: Send + Sync + 'static {
         false
     }
 
-    /// The topic that it looks up the newest values of, where it does.
+    /// The table that it looks into, where it does.
     #[cfg_attr(not(internals), doc(hidden))]
     fn table(&self) -> Option<&TableOf> {
         None

@@ -1,4 +1,4 @@
-//! Topics of which operators look up the newest value of a key.
+//! Topics that operators look into.
 
 use std::{
     fmt,
@@ -9,30 +9,53 @@ use bytes::Bytes;
 
 use super::OperatorError;
 
-/// The newest value of each key of a topic.
+/// What a topic has under each key.
 pub trait Table: Send + Sync {
-    /// The newest value of a key; `None` where it has none.
+    /// What it has under a key; `None` where there is nothing.
     ///
     /// # Errors
-    /// [`OperatorError::Away`] until the topic is read to its end, and [`OperatorError::Fatal`] where what was read cannot be.
+    /// [`OperatorError::Away`] until the topic is read to its end, where that matters, and [`OperatorError::Fatal`] where what was read
+    /// cannot be.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError>;
 }
 
+/// Which records of which topic a table is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TableKind {
+    /// The newest value of each key of that topic.
+    Newest(String),
+    /// The finished results in the sink's own topic, each under what its header [`FINISHED`](crate::record::FINISHED) says, for
+    /// as long as so many bytes of the disk have room for it. What is found is one of [`WHOLE`] and [`MANIFEST_OF`], and the value.
+    Finished(u64),
+}
+
+/// What a finished result begins with whose value is all of it.
+pub const WHOLE: u8 = 0;
+/// What one begins with whose value says where it is ([`MANIFEST`](crate::record::MANIFEST)).
+pub const MANIFEST_OF: u8 = 1;
+
 /// The table that an operator looks into. Whoever runs the operator gives it.
 pub struct TableOf {
-    topic: String,
+    kind: TableKind,
     given: Mutex<Option<Arc<dyn Table>>>,
 }
 
 impl TableOf {
-    /// The one of that topic.
-    pub(super) fn new(topic: String) -> Self {
-        TableOf { topic, given: Mutex::new(None) }
+    pub(super) fn new(kind: TableKind) -> Self {
+        TableOf { kind, given: Mutex::new(None) }
     }
 
-    /// The topic's name.
-    pub fn topic(&self) -> &str {
-        &self.topic
+    /// What it is made of.
+    pub fn kind(&self) -> &TableKind {
+        &self.kind
+    }
+
+    /// The topic's name, where that of the sink is `sink`.
+    pub fn topic<'a>(&'a self, sink: &'a str) -> &'a str {
+        match &self.kind {
+            TableKind::Newest(topic) => topic,
+            TableKind::Finished(_) => sink,
+        }
     }
 
     /// That is the table.
@@ -40,7 +63,7 @@ impl TableOf {
         *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(table);
     }
 
-    /// The newest value of a key, as [`Table::get`] says. Where no table was given, as in `pipeline test`, no key has one.
+    /// What [`Table::get`] says. Where no table was given, as in `pipeline test`, there is nothing.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
         let table = self.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
         table.map_or(Ok(None), |table| table.get(key))
@@ -49,6 +72,6 @@ impl TableOf {
 
 impl fmt::Debug for TableOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the table {}", self.topic)
+        write!(f, "the table {:?}", self.kind)
     }
 }

@@ -19,8 +19,8 @@ pub use destination::{Destination, PerTopic};
 pub use mark::Mark;
 #[cfg_attr(not(internals), doc(hidden))]
 pub use names::{
-    CORRELATION_ID, DEADLINE, INDEX, MANIFEST, PIECE, REPLAY_MARK, REPLAYS, REPLY_PARTITION, WORKER, error,
-    retry,
+    CORRELATION_ID, DEADLINE, FINISHED, INDEX, MANIFEST, MANIFEST_VERSION, PIECE, REPLAY_MARK, REPLAYS,
+    REPLY_PARTITION, WORKER, error, retry,
 };
 #[cfg_attr(not(internals), doc(hidden))]
 pub use size::{FRAME, wire_size};

@@ -16,6 +16,12 @@ pub const INDEX: &str = "pipeline.index";
 pub const PIECE: &str = "pipeline.piece";
 /// A header of the record that names the pieces of a result: the version of the layout, which is `1`.
 pub const MANIFEST: &str = "pipeline.manifest";
+/// That version.
+pub const MANIFEST_VERSION: &[u8] = b"1";
+
+/// A header of a result that was computed for its request, where later ones of the same `n` are answered with it: that `n`, in decimal
+/// digits. A result that was known does not have it.
+pub const FINISHED: &str = "pipeline.finished";
 
 /// A header of a record that was a dead letter and was replayed: how often.
 pub const REPLAYS: &str = "pipeline.replays";

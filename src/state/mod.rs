@@ -3,8 +3,9 @@
 //!
 //! Nothing here has to be saved: topics have all of it. It is here so that it need not be read again.
 //!
-//! Knows: engine, operator, record. Must not know: rdkafka.
+//! Knows: engine, operator, pieces, record. Must not know: rdkafka.
 
+mod finished;
 mod partition;
 mod table;
 mod tree;
@@ -20,8 +21,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use lsm_tree::{Cache, DescriptorTable, UserValue};
 
+pub use finished::FinishedResults;
 use partition::Partition;
 pub use table::StoredTable;
 use tree::{Tree, Unwritten};
@@ -73,6 +76,32 @@ pub trait TopicCopy: Send + Sync {
 
     /// All partitions are read to their ends.
     fn is_read(&self) {}
+
+    /// What a record of the topic changes in it, if anything: the value of its key.
+    fn change(&self, record: &Followed<'_>) -> Option<Change> {
+        let copied = Bytes::copy_from_slice;
+        Some((copied(record.key?), record.value.map(copied)))
+    }
+
+    /// The first offset that a partition of the topic still has. It is told now and then.
+    fn begins(&self, _partition: i32, _offset: Offset) {}
+}
+
+/// A record of a topic that is followed.
+pub struct Followed<'a> {
+    pub partition: i32,
+    pub offset: Offset,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    /// Names and values.
+    pub headers: Vec<(&'a str, &'a [u8])>,
+}
+
+impl Followed<'_> {
+    /// The value of the last header of that name.
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().rev().find(|(header, _)| *header == name).map(|(_, value)| *value)
+    }
 }
 
 /// The stores of one pipeline's partitions, and its tables, in one process.

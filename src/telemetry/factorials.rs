@@ -20,6 +20,7 @@ pub struct FactorialMetrics {
     scratch: MethodMetrics,
     n: Histogram,
     hits: Counter,
+    finished: Counter,
 }
 
 /// How a factorial was computed.
@@ -59,6 +60,7 @@ impl FactorialMetrics {
             scratch: computed("scratch"),
             n: histogram!(FACTORIAL_N, "pipeline" => p.clone()),
             hits: counter!(FACTORIAL_HITS, "pipeline" => p.clone(), "method" => "checkpoint"),
+            finished: counter!(FACTORIAL_FINISHED, "pipeline" => p),
         }
     }
 
@@ -68,6 +70,11 @@ impl FactorialMetrics {
         let result = compute();
         self.record(n, digits, method, began.elapsed());
         result
+    }
+
+    /// One was not computed, as its result was known.
+    pub fn was_finished(&self) {
+        self.finished.increment(1);
     }
 
     /// Tells how far a computation is until the guard is dropped, where it is expected to take long; its record was read there.

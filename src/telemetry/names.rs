@@ -121,6 +121,7 @@ Factorial {
     FACTORIAL_N "factorial_n" Histogram NONE, [] "The n of each factorial computed.";
     FACTORIAL_DIGITS "factorial_result_digits" Histogram NONE, ["method"] "Decimal digits of a result.";
     FACTORIAL_HITS "factorial_checkpoint_hits_total" Counter NONE, ["method"] "Factorials whose checkpoint was already cached.";
+    FACTORIAL_FINISHED "factorial_finished_total" Counter NONE, [] "Factorials that were not computed, as their results were finished before (`finished`).";
     LONG_RECORDS "long_records" Gauge NONE, [] "Records that are being computed since more than a second, such as large factorials.";
     LONG_DONE "long_record_done_ratio" Gauge NONE, [] "Which part is done of the one of these that will be the last; 0 where there is none.";
     LONG_LEFT "long_record_left_seconds" Gauge SECONDS, [] "How long that one takes from now on, about.";

@@ -3,7 +3,7 @@
 //! A transaction that nobody ends holds a partition's last stable offset, and with it every reader of what is committed. Each
 //! partition's leader says which transactions are open there, their coordinators say which of these they know, and what does not fit hangs.
 //!
-//! Knows: config, kafka, operator, record, wire. Must not know: rdkafka, clap, tokio.
+//! Knows: config, kafka, record, wire. Must not know: rdkafka, clap, tokio.
 
 mod abort;
 mod ask;

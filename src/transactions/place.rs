@@ -7,7 +7,6 @@ use thiserror::Error;
 use crate::{
     config::{Guarantee, Pipeline},
     kafka::{Admin, AdminError, settings},
-    operator::TableOf,
     record::TopicPartition,
     wire::{Brokers, Security},
 };
@@ -65,7 +64,8 @@ impl Places {
         let client = config.get("client.id").unwrap_or_default();
         let brokers = Brokers::new(security, client, admin.brokers()?);
         let (reads, written) = (pipeline.source.reads(), pipeline.written_topics());
-        let tables: Vec<&str> = pipeline.tables().map(TableOf::topic).collect();
+        let tables: Vec<&str> =
+            pipeline.tables().map(|table| table.topic(&pipeline.sink.topic.topic)).collect();
         let is_meant = |name: &str| {
             reads(name) || tables.contains(&name) || written.iter().any(|written| *written == name)
         };

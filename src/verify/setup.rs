@@ -95,7 +95,7 @@ pub struct Setup {
 /// # Errors
 /// What could not be set up, in words.
 pub fn set_up(settings: &Settings, interrupt: Arc<Interrupt>) -> Result<Setup, String> {
-    if settings.pipeline.state.is_some() {
+    if !settings.pipeline.takes_each_record_alone() {
         return Err("`verify` knows what becomes of each record alone, and not what an operator makes of several or of a table: take `aggregate`, `deduplicate` and `join` out"
             .to_owned());
     }
@@ -249,6 +249,9 @@ fn arguments(
     }
     if let Some(store) = store {
         set("sink.store", &store);
+    }
+    if settings.pipeline.state.is_some() {
+        set("state.folder", &settings.folder.join("state").display().to_string());
     }
     for (place, route) in settings.pipeline.routes.iter().enumerate() {
         for (name, topic) in &route.topics {

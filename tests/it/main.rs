@@ -14,6 +14,7 @@ mod dead_letters;
 mod duplicates;
 mod factorial;
 mod faults;
+mod finished;
 mod gateway;
 mod guard;
 mod harness;

@@ -1,0 +1,174 @@
+//! Finished results of a topic, under what they are the results of, as many as the disk has room for.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use lsm_tree::UserKey;
+
+use super::{Folder, Followed, Stores, TopicCopy, Tree, lock, now, read_position, write_position};
+use crate::{
+    engine::Change,
+    operator::{MANIFEST_OF, OperatorError, Table, WHOLE},
+    pieces::{Manifest, Place},
+    record::{FINISHED, MANIFEST, Offset, PIECE},
+};
+
+/// What comes before the number of a partition, under which its position is.
+const POSITIONS: u8 = 0;
+/// What comes before the keys of results.
+const RESULT: u8 = 1;
+/// Under which key a tree says how many were begun before it.
+const AGE: &[u8] = &[2];
+
+/// What of a topic is finished. There are two trees: once the newer one has half of the disk, the older one is emptied and is the newer
+/// one from then on. So nothing has to be sorted by age, and what is popular is computed again once in a while.
+pub struct FinishedResults {
+    topic: String,
+    folder: Arc<Folder>,
+    trees: Mutex<Trees>,
+    /// In bytes.
+    disk: u64,
+    /// Where partitions of the topic begin.
+    begins: Mutex<HashMap<i32, Offset>>,
+}
+
+/// The first one is the newer one.
+struct Trees([Arc<Tree>; 2]);
+
+impl Stores {
+    /// The finished results of a topic, in at most about so many bytes of the disk.
+    ///
+    /// # Errors
+    /// A sentence: they cannot be read.
+    pub fn finished(&self, topic: &str, disk: u64) -> Result<Arc<FinishedResults>, String> {
+        let open = |half| self.folder.tree(&format!("finished-{topic}-{half}"));
+        let mut trees = [open(0)?, open(1)?];
+        if age(&trees[1])? > age(&trees[0])? {
+            trees.swap(0, 1);
+        }
+        Ok(Arc::new(FinishedResults {
+            topic: topic.to_owned(),
+            folder: self.folder.clone(),
+            trees: Mutex::new(Trees(trees)),
+            disk,
+            begins: Mutex::default(),
+        }))
+    }
+}
+
+impl TopicCopy for FinishedResults {
+    fn position(&self, partition: i32) -> Result<Option<Offset>, String> {
+        let mut position = 0;
+        for tree in lock(&self.trees).0.iter() {
+            let kept = tree.get(&position_of(partition)).map_err(|error| self.failed(&error))?;
+            position =
+                position.max(kept.as_deref().and_then(read_position).map_or(0, |(position, _)| position));
+        }
+        Ok(Some(Offset(position)))
+    }
+
+    fn apply(&self, partition: i32, changes: Vec<(Offset, Change)>, position: Offset) -> Result<(), String> {
+        let mut trees = lock(&self.trees);
+        let mut fresh = Vec::with_capacity(changes.len() + 1);
+        for (_, (key, value)) in changes {
+            // Those that are computed at the same time by several.
+            if self.find(&trees, &key)?.is_none() {
+                fresh.push((key[..].into(), value.map(|value| value[..].into())));
+            }
+        }
+        fresh.push((position_of(partition), Some(write_position(position, now()))));
+        trees.0[0].change(fresh.into_iter());
+        self.folder.write_if_due(&trees.0[0])?;
+        if trees.0[0].size() > self.disk / 2 {
+            trees.begin_anew().map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+
+    fn clear(&self, _: i32) -> Result<(), String> {
+        let trees = lock(&self.trees);
+        trees.0.iter().try_for_each(|tree| tree.clear()).map_err(|error| self.failed(&error))
+    }
+
+    fn change(&self, record: &Followed<'_>) -> Option<Change> {
+        let (of, value) = (record.header(FINISHED)?, record.value?);
+        if record.header(PIECE).is_some() {
+            return None;
+        }
+        let is_manifest = record.header(MANIFEST).is_some();
+        // What a manifest names is there as long as this is: its first piece, or, where that is an object, the manifest.
+        let needs = match is_manifest.then(|| Manifest::read(value)) {
+            None => record.offset,
+            Some(Ok(Manifest { place: Place::Topic(pieces), .. })) => Offset(*pieces.offsets.first()?),
+            Some(Ok(Manifest { place: Place::Store { .. }, .. })) => record.offset,
+            Some(Err(_)) => return None,
+        };
+        let mut kept = BytesMut::with_capacity(13 + value.len());
+        kept.put_i32(record.partition);
+        kept.put_i64(needs.0);
+        kept.put_u8(if is_manifest { MANIFEST_OF } else { WHOLE });
+        kept.put_slice(value);
+        Some(([&[RESULT], of].concat().into(), Some(kept.freeze())))
+    }
+
+    fn begins(&self, partition: i32, offset: Offset) {
+        lock(&self.begins).insert(partition, offset);
+    }
+}
+
+impl FinishedResults {
+    fn failed(&self, error: &str) -> String {
+        format!("the finished results of {} cannot be read or written: {error}", self.topic)
+    }
+
+    fn find(&self, trees: &Trees, key: &[u8]) -> Result<Option<Bytes>, String> {
+        for tree in &trees.0 {
+            let kept = tree.get(key).map_err(|error| self.failed(&error))?;
+            if let Some(kept) = kept.and_then(|kept| self.still_there(kept)) {
+                return Ok(Some(kept));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was kept, unless the topic no longer has what it names.
+    fn still_there(&self, mut kept: Bytes) -> Option<Bytes> {
+        if kept.len() < 13 {
+            return None;
+        }
+        let (partition, needs) = (kept.get_i32(), Offset(kept.get_i64()));
+        let is_there = || lock(&self.begins).get(&partition).is_some_and(|begin| *begin <= needs);
+        (kept[0] == WHOLE || is_there()).then_some(kept)
+    }
+}
+
+impl Table for FinishedResults {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
+        let key = [&[RESULT], key].concat();
+        let trees = Trees(lock(&self.trees).0.clone());
+        self.find(&trees, &key).map_err(|message| OperatorError::Fatal { message })
+    }
+}
+
+impl Trees {
+    /// Empties the older one, which is the newer one from then on.
+    fn begin_anew(&mut self) -> Result<(), String> {
+        let age = age(&self.0[0])? + 1;
+        self.0[1].clear()?;
+        self.0.swap(0, 1);
+        self.0[0].change([(AGE.into(), Some(age.to_be_bytes().into()))].into_iter());
+        Ok(())
+    }
+}
+
+fn age(tree: &Tree) -> Result<u64, String> {
+    let kept = tree.get(AGE)?;
+    Ok(kept.and_then(|kept| kept[..].try_into().ok()).map_or(0, u64::from_be_bytes))
+}
+
+fn position_of(partition: i32) -> UserKey {
+    [&[POSITIONS][..], &partition.to_be_bytes()].concat().into()
+}
