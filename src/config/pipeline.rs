@@ -415,6 +415,8 @@ pub struct TestCase {
     pub input: Vec<TestRecord>,
     /// What services answer to one call after another, by the table of the operator that asks.
     pub answers: Vec<(String, Vec<TestAnswer>)>,
+    /// What topics have that operators look into: by the topic's name, and the row's key.
+    pub tables: BTreeMap<String, BTreeMap<String, String>>,
     /// The results that must come out, in order.
     pub output: Vec<TestRecord>,
     /// The classes of the dead letters that must come out, in order.

@@ -40,7 +40,7 @@ impl TableOf {
         *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(table);
     }
 
-    /// The newest value of a key, as [`Table::get`] says. Where no table was given, as in `pipeline test`, no key has one.
+    /// The newest value of a key, as [`Table::get`] says. Where no table was given, as in `pipeline tap`, no key has one.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
         let table = self.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
         table.map_or(Ok(None), |table| table.get(key))
