@@ -6,6 +6,7 @@
 //! Knows: engine, operator, record. Must not know: rdkafka.
 
 mod partition;
+mod removed;
 mod table;
 mod tree;
 mod writer;
@@ -99,7 +100,7 @@ struct Folder {
 
 impl Stores {
     /// Opens the first directory that no other process has, of those in the folder for the state of that name. `memory` is in bytes, and a
-    /// changelog keeps tombstones that long.
+    /// changelog keeps tombstones that long: what is kept of partitions and is older is removed.
     ///
     /// # Errors
     /// A sentence: none can be opened.
@@ -131,6 +132,7 @@ impl Stores {
                 writer,
                 _lock: lock,
             };
+            folder.remove_what_is_too_old();
             return Ok(Stores { folder: Arc::new(folder), identity, partitions: Mutex::default() });
         }
         Err(format!("{PROCESSES} processes keep their state in {} already", folder.display()))
