@@ -18,47 +18,53 @@ use crate::{
     telemetry::{Progress, announce},
 };
 
-/// Have all workers of a pipeline take no record for a while
+/// Pause all workers of a pipeline, until `pipeline resume`
 ///
-/// Within about two seconds they take no record any more. What is in flight is finished and committed, and they keep their partitions. A
-/// worker that starts meanwhile is paused too, and so it stays, for as long as a worker runs and a week longer, until `pipeline resume`.
+/// Within about two seconds they stop taking records. They finish and commit what is in flight, and keep their partitions. A worker that starts
+/// later is paused too. Brokers forget the pause when no worker has run for a week.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
-  pipeline pause orders.toml      and then: pipeline resume orders.toml")]
+  pipeline pause orders.toml      stops them; `pipeline resume orders.toml` has them go on")]
 pub struct Pause {
     #[command(flatten)]
     of: Of,
 }
 
-/// Have the workers of a pipeline that is paused go on
+/// Have the workers of a paused pipeline go on
+///
+/// Within about two seconds they take records again, from where they stopped. What `pipeline rate` has set still holds.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  pipeline resume orders.toml")]
 pub struct Resume {
     #[command(flatten)]
     of: Of,
 }
 
-/// Show, or change while they run, how many records each worker of a pipeline may read in a second
+/// Show or set how many records a second each worker of a pipeline may read
 ///
-/// It holds in place of the file's `limits.rate`, for each of the workers, until it is taken back by `file`.
+/// Workers that run follow within about two seconds, and those that start later too. Until you set `file`, it replaces the file's `limits.rate`.
+/// Each worker has it for itself: with three workers, 500 are up to 1,500 records a second.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   pipeline rate orders.toml 500     each worker reads 500 records a second at most
-  pipeline rate orders.toml none    as fast as they can, whatever the file says
-  pipeline rate orders.toml file    what the file says
-  pipeline rate orders.toml         shows what holds, and whether the pipeline is paused")]
+  pipeline rate orders.toml none    no limit, even if the file has one
+  pipeline rate orders.toml file    the file's own limit again
+  pipeline rate orders.toml         shows the rate, and whether the pipeline is paused")]
 pub struct SetRate {
     #[command(flatten)]
     of: Of,
-    /// Records a second of each worker, `none` or `file`
+    /// Records a second for each worker, `none` or `file`; leave it out to see what is set
     #[arg(value_name = "RATE")]
     rate: Option<Rate>,
 }
 
 #[derive(Args, Debug)]
 struct Of {
-    /// The pipeline
+    /// A file as given, in pipelines/, or built in, such as factorial.toml
     file: String,
     #[command(flatten)]
     overrides: Overrides,

@@ -25,11 +25,14 @@ A case says what goes in and what must come out:
   output = \"3;6\"
   dead_letters = \"not-a-number\"
 
-Results are compared in order; keys and headers only where the case names them. A table without a value is a tombstone.
-A service that an `http` operator asks need not be there: `answers.NAME = { status = 503 }`, or an array of answers to
-one call after another, each with `status` and `value`, is what it answers.
-Where a case has no output, nothing may come out: the record is dropped, or a dead letter. Of JSON each field that differs
-is shown.
+Results are compared in order; keys and headers only where the case names them. A table without a
+value is a tombstone.
+A service that an `http` operator asks need not be there: `answers.NAME = { status = 503 }`, or an
+array of answers to one call after another, each with `status` and `value`, is what it answers.
+What `join` finds in a topic is in `tables`, by the topic's name and the key:
+`tables.customers.c1 = { name = \"Ada\" }`. A topic of which the case has nothing is empty.
+Where a case has no output, nothing may come out: the record is dropped, or a dead letter. Of JSON
+each field that differs is shown.
 Exit code 0 if all cases hold, 1 if one does not or a file has none, 2 if a file is wrong.";
 
 /// Runs the `[[test]]` cases of pipelines, without a broker

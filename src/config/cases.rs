@@ -1,13 +1,15 @@
 //! The `[[test]]` tables.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     pipeline::{Step, TestAnswer, TestCase, TestRecord},
     tables::topic_name,
 };
 use crate::{
-    operator::registry,
+    operator::{TableOf, registry},
     record::classes::CLASSES,
-    settings::{Node, Reader, Text, Value, closest},
+    settings::{Entry, Node, Reader, Text, Value, closest},
 };
 
 /// The `[[test]]` tables.
@@ -23,6 +25,7 @@ fn case(index: usize, table: Reader<'_>, steps: &[Step], operators: &Reader<'_>)
         line: table.line(),
         input: records(&table, "input"),
         answers: answers(&table, steps, operators),
+        tables: rows(&table, steps, operators),
         output: records(&table, "output"),
         dead_letters: classes(&table),
     };
@@ -148,6 +151,46 @@ fn answer(table: &Reader<'_>, node: &Node) -> TestAnswer {
     let body = inner.node("value").and_then(|node| structured(&inner, "value", node));
     inner.finish();
     TestAnswer { status: status.unwrap_or(200), body: body.unwrap_or_default() }
+}
+
+/// `tables.customers.c1 = { name = "Ada" }`: what the topic `customers` has under the key `c1`, where an operator looks into that topic.
+/// Whether it is of that operator's format is not asked: what is not is the dead letter that it would be.
+fn rows(
+    case: &Reader<'_>,
+    steps: &[Step],
+    operators: &Reader<'_>,
+) -> BTreeMap<String, BTreeMap<String, String>> {
+    let topics: BTreeSet<&str> =
+        steps.iter().filter_map(|step| step.operator.table()).filter_map(TableOf::newest).collect();
+    // What is wrong with an operator is said already, and any topic may be its table.
+    let has_failed = operators.tables().len() > steps.len();
+    let tables = case.table("tables");
+    let mut all = BTreeMap::new();
+    for (topic, table) in tables.tables() {
+        if !topics.contains(topic) {
+            if !has_failed {
+                let sentence = format!("no operator looks into a topic `{topic}`");
+                table.say(table.origin(), sentence, Some(there_are(&topics)));
+            }
+            continue;
+        }
+        let Some(Node { value: Value::Table(entries), .. }) = tables.node(topic) else { continue };
+        let row = |entry: &Entry| Some((entry.key.clone(), structured(&table, &entry.key, &entry.node)?));
+        all.insert(topic.to_owned(), entries.iter().filter_map(row).collect());
+    }
+    all
+}
+
+/// The tables that a case may have rows of, as they are written.
+fn there_are(topics: &BTreeSet<&str>) -> String {
+    let written = |topic: &&str| match topic.contains('.') {
+        true => format!("`[test.tables.\"{topic}\"]`"),
+        false => format!("`[test.tables.{topic}]`"),
+    };
+    match topics.iter().map(written).collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => "`tables` are for operators such as `join`, and there is none".to_owned(),
+        names => format!("those that are looked into are {names}"),
+    }
 }
 
 fn classes(table: &Reader<'_>) -> Vec<String> {

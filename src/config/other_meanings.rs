@@ -108,6 +108,7 @@ pub const OTHERS: &[Table] = &[
         set("name", Words("`test` and its number"), "What the case shows."),
         set("input", Refused, "The record that goes in, or an array of them."),
         set("answers", Words("the services themselves are asked"), "What services answer to one call after another, by the table of the `http` operator that asks, so that none need be there: `answers.score = [{ status = 503 }, { value = { id = 7 } }]`. One table stands for an array of one; the last answer is that of all further calls; `value` may be a string; `status` is 200 where it is not written."),
+        set("tables", Words("every topic that is looked into is empty"), "What topics have that `join` looks into, by the topic's name and the key ([state.md](state.md#rows-in-a-test)): `tables.customers.c1 = { name = \"Ada\" }`. A table or an array stands for JSON; a string is the value as the topic has it."),
         set("output", Words("no result: it is dropped, or a dead letter"), "The results that must come out, in order. A key or a header is compared only where it is written."),
         set("dead_letters", Words("no dead letter"), "The [classes](dead-letters.md#classes) of the dead letters that must come out, in order, such as `\"not-a-number\"`."),
     ] },

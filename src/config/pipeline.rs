@@ -10,7 +10,7 @@ pub use crate::engine::{Guarantee, Order, Retries, RetryPolicy, RetryTopic};
 use crate::{
     engine::{Deduplication, FairBy, Topology},
     format::Format,
-    operator::{Intake, Operator, Router, TableKind, TableOf},
+    operator::{Intake, Operator, Router, TableOf},
     record::PerTopic,
 };
 
@@ -346,8 +346,7 @@ impl Pipeline {
 
     /// Whether a result follows from its record alone, and neither from other ones nor from what a table says.
     pub fn takes_each_record_alone(&self) -> bool {
-        let is_newest = |table: &TableOf| matches!(table.kind(), TableKind::Newest(_));
-        self.changelog().is_none() && !self.tables().any(is_newest)
+        self.changelog().is_none() && self.tables().all(|table| table.newest().is_none())
     }
 
     /// How many of the topics that it writes have their records in the partition with the number of the source's: the last ones of the
@@ -421,6 +420,8 @@ pub struct TestCase {
     pub input: Vec<TestRecord>,
     /// What services answer to one call after another, by the table of the operator that asks.
     pub answers: Vec<(String, Vec<TestAnswer>)>,
+    /// What topics have that operators look into: by the topic's name, and the row's key.
+    pub tables: BTreeMap<String, BTreeMap<String, String>>,
     /// The results that must come out, in order.
     pub output: Vec<TestRecord>,
     /// The classes of the dead letters that must come out, in order.

@@ -50,12 +50,17 @@ impl TableOf {
         &self.kind
     }
 
+    /// The topic whose newest values it is made of, where it is.
+    pub fn newest(&self) -> Option<&str> {
+        match &self.kind {
+            TableKind::Newest(topic) => Some(topic),
+            TableKind::Finished(_) => None,
+        }
+    }
+
     /// The topic's name, where that of the sink is `sink`.
     pub fn topic<'a>(&'a self, sink: &'a str) -> &'a str {
-        match &self.kind {
-            TableKind::Newest(topic) => topic,
-            TableKind::Finished(_) => sink,
-        }
+        self.newest().unwrap_or(sink)
     }
 
     /// That is the table.

@@ -7,6 +7,7 @@
 
 mod finished;
 mod partition;
+mod removed;
 mod table;
 mod tree;
 mod writer;
@@ -128,7 +129,7 @@ struct Folder {
 
 impl Stores {
     /// Opens the first directory that no other process has, of those in the folder for the state of that name. `memory` is in bytes, and a
-    /// changelog keeps tombstones that long.
+    /// changelog keeps tombstones that long: what is kept of partitions and is older is removed.
     ///
     /// # Errors
     /// A sentence: none can be opened.
@@ -160,6 +161,7 @@ impl Stores {
                 writer,
                 _lock: lock,
             };
+            folder.remove_what_is_too_old();
             return Ok(Stores { folder: Arc::new(folder), identity, partitions: Mutex::default() });
         }
         Err(format!("{PROCESSES} processes keep their state in {} already", folder.display()))

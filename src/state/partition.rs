@@ -11,7 +11,12 @@ use crate::{
 };
 
 /// Where a partition's tree says how far it is: no key of an entry begins so.
-const POSITION: &[u8] = &[u8::MAX];
+pub(super) const POSITION: &[u8] = &[u8::MAX];
+
+/// How far a partition's tree is, and when it came there; `None` where it says nothing of it.
+pub(super) fn kept_position(tree: &Tree) -> Result<Option<(i64, u64)>, String> {
+    Ok(tree.get(POSITION)?.as_deref().and_then(read_position))
+}
 
 pub(super) struct Partition {
     number: i32,
@@ -35,8 +40,7 @@ struct Current {
 impl Partition {
     pub(super) fn open(folder: &Arc<Folder>, number: i32) -> Result<Arc<Self>, String> {
         let tree = folder.tree(&format!("partition-{number}"))?;
-        let kept = tree.get(POSITION)?;
-        let (position, at) = kept.as_deref().and_then(read_position).unwrap_or_default();
+        let (position, at) = kept_position(&tree)?.unwrap_or_default();
         let current = Mutex::new(Current { position, at, ..Current::default() });
         Ok(Arc::new(Partition { number, folder: folder.clone(), tree, current }))
     }

@@ -82,14 +82,97 @@ fn a_store_that_was_opened_before_changes_nothing_any_more() {
 #[test]
 fn what_is_older_than_the_tombstones_is_read_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = open(folder.path());
-    apply(&*stores.open(1).unwrap(), &[change("a", "1")], 5);
-    stores.save().unwrap();
-    drop(stores);
-    std::thread::sleep(Duration::from_millis(5));
     let stores = Stores::open(folder.path(), "c", 16 << 20, Duration::from_millis(1)).unwrap();
+    apply(&*stores.open(1).unwrap(), &[change("a", "1")], 5);
+    std::thread::sleep(Duration::from_millis(5));
     let store = stores.open(1).unwrap();
     assert_eq!((entries(&*store), store.position()), (vec![], Offset(0)));
+}
+
+/// What a process has kept of a partition, up to offset 5 at that time; nothing was written since that other time.
+fn keep(directory: &Path, number: i32, at: SystemTime, written: SystemTime) {
+    let path = directory.join(format!("partition-{number}"));
+    let cache = Arc::new(Cache::with_capacity_bytes(1 << 20));
+    let tree = Tree::open(&path, cache, Arc::new(DescriptorTable::new(FILES))).unwrap();
+    let at = millis(at.duration_since(UNIX_EPOCH).unwrap());
+    let position = (partition::POSITION.into(), Some(write_position(Offset(5), at)));
+    tree.change([(b"a"[..].into(), Some(b"1"[..].into())), position].into_iter());
+    tree.write_all().unwrap();
+    drop(tree);
+    File::open(path).unwrap().set_modified(written).unwrap();
+}
+
+#[test]
+fn what_is_kept_of_a_partition_is_removed_at_the_start_once_it_is_older_than_the_tombstones() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("c/0");
+    let (now, old) = (SystemTime::now(), SystemTime::now() - 2 * DAY);
+    keep(&directory, 1, old, old);
+    keep(&directory, 12, old, old);
+    keep(&directory, 2, now, old);
+    keep(&directory, 3, old, now);
+    // A crash came between.
+    fs::create_dir_all(directory.join("removed-partition-12/tables")).unwrap();
+    fs::create_dir_all(directory.join("removed-partition-7/tables")).unwrap();
+    let mut names = vec!["identity", "lock", "partition-2", "partition-3"];
+    let stores = open(folder.path());
+    assert_eq!(found(&directory), names);
+    let kept = |number| {
+        let store = stores.open(number).unwrap();
+        (entries(&*store), store.position())
+    };
+    assert_eq!(kept(2), (vec!["a=1".into()], Offset(5)));
+    assert_eq!(kept(1), (vec![], Offset(0)));
+    // It is read anew all the same.
+    assert_eq!(kept(3), (vec![], Offset(0)));
+    names.insert(2, "partition-1");
+    assert_eq!(found(&directory), names);
+}
+
+#[test]
+fn what_is_no_partition_of_ours_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("c/0");
+    let old = SystemTime::now() - 2 * DAY;
+    // Others have these names, or it is elsewhere.
+    for (number, name) in [(1, "partition-01"), (2, "partition-2.bak"), (3, "table-partition-3")] {
+        keep(&directory, number, old, old);
+        fs::rename(directory.join(format!("partition-{number}")), directory.join(name)).unwrap();
+    }
+    keep(folder.path(), 4, old, old);
+    std::os::unix::fs::symlink(folder.path().join("partition-4"), directory.join("partition-4")).unwrap();
+    fs::create_dir_all(directory.join("partition-5")).unwrap();
+    fs::write(directory.join("partition-5/notes"), "mine").unwrap();
+    File::open(directory.join("partition-5")).unwrap().set_modified(old).unwrap();
+    fs::write(directory.join("partition-6"), "mine").unwrap();
+    fs::create_dir_all(directory.join("removed-orders")).unwrap();
+    let mut before = found(&directory);
+    drop(open(folder.path()));
+    before.extend(["identity".to_owned(), "lock".to_owned()]);
+    before.sort();
+    assert_eq!(found(&directory), before);
+    assert_eq!(found(&directory.join("partition-5")), ["notes"], "it is not made a partition either");
+    assert!(found(&folder.path().join("partition-4")).contains(&"current".to_owned()));
+}
+
+#[test]
+fn what_another_process_keeps_is_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = open(folder.path());
+    let old = SystemTime::now() - 2 * DAY;
+    keep(&folder.path().join("c/0"), 1, old, old);
+    assert_eq!(open(folder.path()).path(), folder.path().join("c/1"));
+    assert_eq!(found(one.path()), ["identity", "lock", "partition-1"]);
+    drop(one);
+    assert_eq!(found(open(folder.path()).path()), ["identity", "lock"]);
+}
+
+/// The names of what is in a folder, in order.
+fn found(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
 }
 
 #[test]

@@ -80,6 +80,11 @@ impl Tree {
         Ok(Tree { files, counter, recent: Mutex::default(), written: Condvar::new() })
     }
 
+    /// Whether there is one in that folder: opened, any other would become one.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        folder.join("current").is_file()
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
         let recent = self.lock();
         let known = recent.changed.get(key).or_else(|| recent.before.get(key));

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{TestDriver, json};
+use super::{TestDriver, json, rows};
 use crate::{
     config::{Pipeline, Source, TestCase, TestRecord},
     format::Format,
@@ -41,6 +41,7 @@ impl fmt::Display for Difference {
 /// # Errors
 /// A fatal error of an operator.
 pub fn run_case(pipeline: &Pipeline, case: &TestCase) -> Result<Vec<Difference>, OperatorError> {
+    rows::give(pipeline, case);
     let mut driver = TestDriver::new(pipeline);
     let (mut results, mut came) = (Vec::new(), HashSet::new());
     for record in &case.input {

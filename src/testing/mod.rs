@@ -7,6 +7,7 @@
 
 mod case;
 mod json;
+mod rows;
 
 pub use case::{Difference, run_case};
 

@@ -97,6 +97,121 @@ fn a_case_that_does_not_hold_shows_the_difference_and_exits_with_1() {
     assert_eq!(stderr, "error: 1 of 1 test cases failed\n");
 }
 
+/// Orders, each with what two tables have of its customer and where it goes to.
+const ORDERS: &str = r#"name = "mine"
+
+[source]
+topic = "orders"
+format = "json"
+
+[operators.join]
+topic = "customers"
+by = "value.who"
+into = "customer"
+
+[operators.referrer]
+operator = "join"
+topic = "customers"
+by = "value.by"
+into = "by"
+missing = "drop"
+
+[operators.place]
+operator = "join"
+topic = "places"
+format = "string"
+into = "place"
+missing = "dead-letter"
+
+[sink]
+topic = "out"
+format = "json"
+"#;
+
+#[test]
+fn a_case_says_what_is_in_the_tables_and_the_next_one_finds_nothing_of_it() {
+    let cases = r#"
+[[test]]
+name = "a row of each table, and one that two operators find"
+input = { key = "eu.7", value = { who = "c1", by = 7 } }
+output = { value = { who = "c1", by = { name = "Bea" }, customer = { name = "Ada", of = [1, 2] }, place = "{ at 7" } }
+
+[test.tables.customers]
+c1 = { name = "Ada", of = [1, 2] }
+7 = { name = "Bea" }
+
+[test.tables.places]
+"eu.7" = "{ at 7"
+
+[[test]]
+name = "no row, as no case has those of another"
+input = [{ key = "eu.7", value = { who = "c1", by = 7 } }]
+
+[[test]]
+name = "what is missing"
+input = { key = "eu.8", value = { who = "c1", by = 7 } }
+dead_letters = "not-in-table"
+tables.customers.7 = "null"
+
+[[test]]
+name = "a row that is broken"
+input = { key = "eu.7", value = { who = "c1", by = 7 } }
+dead_letters = "not-json"
+tables.customers.c1 = "Ada"
+"#;
+    let (code, stdout, stderr) = pipeline_offline(&format!("{ORDERS}{cases}"), &["test", "mine.toml"]);
+    let expected = "mine.toml\n  ok      a row of each table, and one that two operators find\n  \
+                    ok      no row, as no case has those of another\n  ok      what is missing\n  \
+                    ok      a row that is broken\n";
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, expected, ""));
+}
+
+#[test]
+fn a_case_whose_rows_are_other_than_it_thinks_fails_and_one_of_another_topic_is_refused() {
+    let cases = r#"
+[[test]]
+name = "other"
+input = { key = "p", value = { who = "c1", by = "c1" } }
+output = { value = { who = "c1", by = { name = "Ada" }, customer = { name = "Ada" }, place = "here" } }
+tables.customers.c1 = { name = "Bea" }
+tables.places.p = "here"
+
+[[test]]
+name = "broken"
+input = { key = "p", value = { who = "c1", by = "c1" } }
+tables.customers.c1 = "Ada"
+"#;
+    let file = format!("{ORDERS}{cases}");
+    let (code, stdout, _) = pipeline_offline(&file, &["test", "mine.toml"]);
+    let expected = r#"mine.toml
+  FAILED  other (mine.toml:30)
+          result 1: value.by.name
+            expected  "Ada"
+            but was   "Bea"
+          result 1: value.customer.name
+            expected  "Ada"
+            but was   "Bea"
+  FAILED  broken (mine.toml:37)
+          dead letters
+            expected  none
+            but was   not-json (what `customers` has under the key "c1" cannot be read: "#;
+    assert_eq!(code, 1);
+    assert!(stdout.starts_with(expected), "{stdout}");
+
+    let (code, stdout, stderr) =
+        pipeline_offline(&file.replace("tables.customers", "tables.customer"), &["test", "mine.toml"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    for part in [
+        "2 errors",
+        "no operator looks into a topic `customer`",
+        "mine.toml:34:8",
+        "mine.toml:40:8",
+        "those that are looked into are `[test.tables.customers]`, `[test.tables.places]`",
+    ] {
+        assert!(stderr.contains(part), "{part:?} is not in\n{stderr}");
+    }
+}
+
 #[test]
 fn wrong_usage_exits_with_2() {
     let twice = &["run", "factorial.toml", "factorial.toml"];

@@ -48,7 +48,7 @@ impl Found {
 pub fn filter(filters: &Filters, letters: &Letters<'_>) -> Result<LetterFilter, Failure> {
     if filters.is_empty() {
         let reason =
-            "say which dead letters are to be dropped, such as --until 7days; all of them are --when true";
+            "say which dead letters are to be dropped, such as --until 7days; --when true means all of them";
         return Err(Failure::Usage(reason.to_owned()));
     }
     filters.of(letters.pipeline)

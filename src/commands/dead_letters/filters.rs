@@ -30,8 +30,8 @@ pub struct Filters {
     /// Those with this header, such as pipeline.error.topic=orders; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
     header: Vec<(String, String)>,
-    /// Those for whose records this holds, as in `filter`: `value.amount > 100`. A record that cannot be read in the format of its
-    /// source topic, or of which the expression has no result, does not match
+    /// Those for whose records this is true, as in `filter`: `value.amount > 100`. If a record cannot be read in the format of its source
+    /// topic, or the expression fails for it, it does not match
     #[arg(long, value_name = "EXPRESSION")]
     when: Option<String>,
 }

@@ -32,7 +32,7 @@ What there is, then what is wrong with one class of it, then its way back:
   pipeline dead-letters replay orders.toml --class not-json";
 
 const REPLAY: &str = "\
-Mend what was wrong first: the file, the service, or the workers' program. Then, of one class:
+First mend what was wrong: the file, the service, or the workers' program. Then replay one class:
   pipeline dead-letters replay orders.toml --class not-json --dry-run   what would be sent
   pipeline dead-letters replay orders.toml --class not-json             sends it
 
@@ -40,13 +40,17 @@ Only some of it:
   ... --class refused-by-service --since 2026-01-31T12:00:00Z --until 2026-01-31T13:00:00Z
   ... --class expression-failed --when 'has(value.amount) && value.amount > 100'
   ... --header pipeline.error.topic=orders --key customer-7
-What has failed again three times stays. To send it once more:
+A record that was replayed three times is skipped. To send such records once more:
   ... --class not-json --header pipeline.replays=3 --most 4
-All: --when true, which looks into no record, so that it holds for each. A few, to see whether they are computed now: --limit 10; without it
-the same command then goes on behind those ten. Slowly, so that services and later topics keep up: --rate 500.
+Other choices:
+  ... --when true                   all dead letters, as `true` is true of every record
+  ... --class not-json --limit 10   only ten, to see whether they succeed now; the
+                                    same without --limit goes on with the rest
+  ... --class not-json --rate 500   slowly, so that services and later topics keep up
 
-It begins at once and asks nothing. Dead letters stay in their topic, and `list` counts them still: the last line says what was sent, and a
-second run of the same command finds nothing more to send.";
+It starts at once, without a question. Dead letters stay in their topic, so `list` still counts
+them. The last line says how many were sent; the same command then finds nothing to send until new
+ones come.";
 
 /// Show a pipeline's dead letters, and send them to their source topics again
 #[derive(Args, Debug)]
@@ -83,10 +87,10 @@ enum Action {
     },
     /// Send records to their source topics again, each once
     ///
-    /// Key, value, timestamp and headers are those that the record had; the header `pipeline.replays` counts. How far a replay came is
-    /// remembered in one transaction with the records, for each filter (such as `--class not-json`) on its own: the same filter goes on where it
-    /// was interrupted, and later sends only what has come since. Careful: another filter knows nothing of that, and sends
-    /// what matches it, though the first one has sent it already. The workers may run meanwhile; restart them first if their file has changed.
+    /// A record is sent with the key, value, timestamp and headers that it had; the header `pipeline.replays` counts how often. Each filter (such as
+    /// `--class not-json`) remembers how far it has come, in one transaction with the records. So the same filter goes on where it was interrupted,
+    /// and later sends only what is new. Careful: another filter sends all that matches it, even what the first one has sent already. The workers
+    /// may run meanwhile. If their file has changed, restart them first.
     #[command(after_help = REPLAY)]
     Replay {
         /// A file as given, in pipelines/, or built in, such as factorial.toml
@@ -95,13 +99,13 @@ enum Action {
         /// Only say how many would be sent, with examples; send nothing
         #[arg(long)]
         dry_run: bool,
-        /// How many dead letters are looked at in a second at most, those that the filter leaves out too
+        /// How many dead letters are read in a second at most, whether they match or not
         #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..))]
         rate: Option<u32>,
-        /// How many are replayed at most; the same command goes on behind them
+        /// How many are replayed at most; the next run of the same command goes on after them
         #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
         limit: Option<u64>,
-        /// How often a record is replayed at most; one that fails once more after that is not sent again
+        /// How often one record is replayed at most; after that it is skipped
         #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
         most: u32,
         #[command(flatten)]

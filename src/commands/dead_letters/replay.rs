@@ -42,7 +42,7 @@ const ALL: Bounds = Bounds { records: u64::MAX, bytes: u64::MAX, time: TO_THE_EN
 /// The same command would mean others at its next start, or nothing says which.
 pub fn filter(filters: &Filters, pipeline: &Pipeline, dry_run: bool) -> Result<LetterFilter, Failure> {
     if filters.is_empty() {
-        let reason = "say which dead letters are to be replayed, such as --class not-json; all of them are --when true";
+        let reason = "say which dead letters are to be replayed, such as --class not-json; --when true means all of them";
         return Err(Failure::Usage(reason.to_owned()));
     }
     let moving = filters.moving_times();

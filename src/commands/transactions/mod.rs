@@ -15,14 +15,15 @@ use crate::{
 };
 
 const STEPS: &str = "\
-Readers of what is committed get nothing more of a partition, and nothing is wrong with them:
+When consumers with isolation.level=read_committed stand still at a partition, though they run:
   pipeline transactions list mine.toml                 which are open, and which of them hang
-  pipeline transactions describe mine.toml mine-0f3a   all about one that has a transactional id
-Then the command that `list` prints beneath one that hangs:
+  pipeline transactions describe mine.toml mine-0f3a   all about one, by its transactional id
+Beneath one that hangs, `list` prints the command that ends it:
   pipeline transactions abort mine.toml --topic orders --partition 3 --start-offset 1042
 
-One that does not hang needs nobody: its producer ends it, or its coordinator does at its time-out.
-With PLAIN, SCRAM, TLS and client certificates as [kafka] has them; not with GSSAPI and OAUTHBEARER.";
+If none hangs, do nothing: a producer ends its transaction, or the coordinator does at the time-out.
+The brokers are reached as [kafka] says: by PLAIN, SCRAM, TLS, client certificates. GSSAPI and
+OAUTHBEARER are refused.";
 
 /// Show which transactions are open at a pipeline's partitions and which of them hang, and abort one
 #[derive(Args, Debug)]
@@ -36,8 +37,8 @@ pub struct Transactions {
 enum Action {
     /// Show the open transactions, what each of them holds back, and whether it hangs
     ///
-    /// Of the topics that the pipeline reads and writes, and of where its group's offsets are. Needs the rights READ on the topics, and DESCRIBE
-    /// on all transactional ids: of what a user may not see, it cannot be said that nobody knows it.
+    /// It asks about the topics that the pipeline reads and writes, and, if it is exactly-once, about the partition with its group's offsets. It needs
+    /// the rights READ on the topics and DESCRIBE on all transactional ids. Without the second it can often only say that a transaction may hang.
     #[command(after_help = LIST)]
     List {
         /// A file as given, in pipelines/, or built in, such as factorial.toml
@@ -46,7 +47,10 @@ enum Action {
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Show all that its coordinator knows of one transaction, and how it stands at each of its partitions
+    /// Show all that the coordinator knows of one transaction, and how it stands at each of its partitions
+    ///
+    /// It needs the same rights as `list`.
+    #[command(after_help = DESCRIBE)]
     Describe {
         /// A file as given, in pipelines/, or built in, such as factorial.toml
         #[arg(value_name = "FILE")]
@@ -59,8 +63,8 @@ enum Action {
     },
     /// Abort a transaction that hangs, at one partition
     ///
-    /// Writes the marker that its coordinator should have written (KIP-664), so that readers of what is committed read on, and leave its
-    /// records out. Needs the right ALTER or CLUSTER_ACTION on the cluster.
+    /// It writes the abort marker that the coordinator should have written. Consumers with isolation.level=read_committed then go on, and skip the
+    /// transaction's records. It needs the right ALTER or CLUSTER_ACTION on the cluster, beside those of `list`.
     #[command(after_help = ABORT)]
     Abort {
         /// A file as given, in pipelines/, or built in, such as factorial.toml
@@ -75,7 +79,7 @@ enum Action {
         /// Its first offset in that partition
         #[arg(long, value_name = "OFFSET", value_parser = value_parser!(i64).range(0..))]
         start_offset: i64,
-        /// Abort it though it does not hang: what it wrote elsewhere may be committed all the same
+        /// Abort it even if it does not hang: its producer may still commit what it wrote to other partitions
         #[arg(long)]
         force: bool,
         /// Do not ask for confirmation; required without a terminal
@@ -87,21 +91,28 @@ enum Action {
 }
 
 const LIST: &str = "\
-A transaction hangs, if nobody ends it:
-- it is open at a partition, and the coordinator of its transactional id knows of none with that partition in it; or
-- it is older than its time-out, and its coordinator has not aborted it; or
-- no coordinator knows its producer, and this user may see all transactional ids.
-What is said of it was so all the while that the brokers were asked.
+A transaction hangs when nobody will end it. Then one of these is true:
+- it is open at a partition, but the coordinator of its transactional id has no open transaction
+  with that partition; or
+- it is older than its time-out, but its coordinator has not aborted it; or
+- no coordinator knows its producer. This counts only if you may see all transactional ids.
+Partitions are asked before and after the coordinators, so one that is just ending is not taken for
+one that hangs.
 
 Example:
   pipeline transactions list mine.toml --set kafka.bootstrap.servers=kafka-1:9092";
+
+const DESCRIBE: &str = "\
+Example, with an id that `pipeline transactions list` shows:
+  pipeline transactions describe mine.toml mine-0f3a";
 
 const ABORT: &str = "\
 Example, as `pipeline transactions list` prints it:
   pipeline transactions abort mine.toml --topic orders --partition 3 --start-offset 1042
 
-Stop its producer first, if it is still there. A transaction that hangs at several partitions is aborted at each of them.
-Nothing brings its records back; a producer that was told that they are committed has lost them.";
+Stop its producer first, if it still runs. If the transaction hangs at several partitions, abort it
+at each of them. This cannot be undone: its records in the partition are lost, even if its producer
+was told that they are committed.";
 
 impl Transactions {
     /// Executes the action.

@@ -1,5 +1,6 @@
 //! What is said about a file, as a person reads it.
 
+mod cases;
 mod formats;
 mod gateway;
 mod meanings;
@@ -165,6 +166,7 @@ fn every_setting_of_a_full_file_arrives() {
             line: 42,
             input: input.into(),
             answers: Vec::new(),
+            tables: BTreeMap::new(),
             output: vec![output],
             dead_letters: vec!["tombstone".into()],
         }]

@@ -313,33 +313,6 @@ fn retries_of_one_kind_of_failure_are_checked_as_those_of_all() {
 }
 
 #[test]
-fn answers_of_a_test_case_are_those_of_an_operator_that_asks_a_service() {
-    let http = "[operators.score]\noperator = \"http\"\nurl = \"http://127.0.0.1:1/\"\n";
-    let case = |answers: &str| format!("{http}[[test]]\ninput = \"5\"\n{answers}\n");
-    assert_wrong(&[
-        (
-            &case("answers.factorial = { status = 503 }"),
-            &["no operator `factorial` asks a service", "those that do are `score`"],
-        ),
-        (&case("answers.score = []"), &["`test.answers.score` has no answer"]),
-        (&case("answers = 5"), &["`test.answers` must be a table, not an integer"]),
-        (&case("answers.score = { status = 5 }"), &["`test.answers.status`"]),
-        (&case("answers.score = { stats = 503 }"), &["`stats` is not a setting of"]),
-    ]);
-    let pipeline = good(&case("answers.score = [{ status = 503 }, { value = { a = 1 } }]"), &[]);
-    let answer = |status, body: &str| TestAnswer { status, body: body.to_owned() };
-    let expected = [("score".to_owned(), vec![answer(503, ""), answer(200, "{\"a\":1}")])];
-    assert_eq!(pipeline.tests[0].answers, expected);
-    let failed = wrong(
-        &format!(
-            "{GOOD}[operators.score]\noperator = \"http\"\n[[test]]\ninput = \"5\"\nanswers.score = {{}}\n"
-        ),
-        &[],
-    );
-    assert!(failed.contains("1 error") && failed.contains("`url` is missing"), "{failed}");
-}
-
-#[test]
 fn control_is_off_unless_the_file_has_it_and_needs_a_token_that_is_nowhere_shown() {
     assert_eq!(good("", &[]).control, None);
     let control = good("[control]\ntoken = \"a-token-of-24-characters\"\n", &[]).control.unwrap();
