@@ -10,11 +10,11 @@ use crate::{
     config::{self, Guarantee, Order, Pipeline},
     engine::{Budget, Large, Machine, Plan, Runtime, StatePlan, Stop, run},
     kafka::{
-        Admin, CHANGELOG_TOMBSTONES, Following, KafkaSink, KafkaSource, SinkTopics, SourceTopics, Throttle,
-        TopicLimits, Until, follow, settings,
+        Admin, CHANGELOG_TOMBSTONES, Ends, Following, KafkaSink, KafkaSource, SinkTopics, SourceTopics,
+        Throttle, TopicLimits, Until, follow, settings,
     },
     operator::{Table, TableKind},
-    record::ResultTopic,
+    record::{ResultTopic, TopicPartition},
     state::{Stores, state_folder},
     store::Store,
     telemetry::Progress,
@@ -68,6 +68,7 @@ impl Supervised {
         };
         let limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
         let stores = self.stores().map_err(Failure::Failed)?;
+        self.refuse_lost_changelog(stores.clone()).await?;
         let ended = self.sessions(&admin, limits, stores.clone(), stop).await;
         if let Some(stores) = stores {
             save(stores).await;
@@ -186,6 +187,34 @@ impl Supervised {
         let stores = Stores::open(&folder, name, state.memory, CHANGELOG_TOMBSTONES)?;
         tracing::info!(pipeline = self.pipeline.name, folder = %stores.path().display(), "what operators remember is kept here");
         Ok(Some(Arc::new(stores)))
+    }
+
+    /// Refuses to begin where the changelog has less than what is kept of it: what is committed from now on would not be read after a crash.
+    async fn refuse_lost_changelog(&self, stores: Option<Arc<Stores>>) -> Result<(), Failure> {
+        let (Some(changelog), Some(stores)) = (self.pipeline.changelog(), stores) else { return Ok(()) };
+        let (changelog, config) = (changelog.to_owned(), settings::consumer(&self.pipeline, false));
+        let checked = tokio::task::spawn_blocking(move || {
+            let ends = Ends::default();
+            for (number, kept) in stores.kept()? {
+                let partition = TopicPartition::new(changelog.as_str(), number);
+                let end = ends.of(&config, &partition);
+                let end = end.map_err(|error| {
+                    format!("the end of the changelog {partition} cannot be found: {error}")
+                })?;
+                if end < kept {
+                    return Err(format!(
+                        "the changelog {partition} ends at offset {end}, and what {} has of it goes to {kept}: the topic was made again, or has \
+                         lost records. To go on with what the topic has, remove the folder",
+                        stores.path().display()
+                    ));
+                }
+            }
+            Ok(())
+        });
+        checked
+            .await
+            .map_err(Failure::failed)?
+            .map_err(|error| Failure::Failed(format!("{}: {error}", self.pipeline.name)))
     }
 
     /// Follows the changelog, where what operators remember of others' partitions is kept up to date too.

@@ -55,15 +55,15 @@ impl ClientContext for Logs {
 impl ConsumerContext for Logs {}
 
 /// Finds out where partitions end, with what open transactions have written.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Ends(Arc<OnceLock<BaseConsumer<Logs>>>);
 
 impl Ends {
-    pub fn new() -> Self {
-        Ends(Arc::default())
-    }
-
-    fn of(&self, config: &ClientConfig, partition: &TopicPartition) -> Result<Offset, KafkaError> {
+    /// Where a partition ends.
+    ///
+    /// # Errors
+    /// What the brokers say.
+    pub fn of(&self, config: &ClientConfig, partition: &TopicPartition) -> Result<Offset, KafkaError> {
         let client = match self.0.get() {
             Some(client) => client,
             None => {

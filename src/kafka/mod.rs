@@ -59,6 +59,7 @@ pub use follow::{Following, follow};
 pub use gateway::{GatewayClients, GatewayError};
 pub use group::Group;
 pub use group_offsets::{GroupOffset, GroupOffsets};
+pub use history::Ends;
 pub use load_target::KafkaTarget;
 pub use log::{log, log_error};
 pub use pace::Throttle;

@@ -98,7 +98,7 @@ impl KafkaSource {
             commands,
             consumer,
             config: config.clone(),
-            ends: Ends::new(),
+            ends: Ends::default(),
             until: None,
             thread: Some(thread),
         })

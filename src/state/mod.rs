@@ -6,8 +6,8 @@
 //! Knows: engine, operator, pieces, record. Must not know: rdkafka.
 
 mod finished;
+mod kept;
 mod partition;
-mod removed;
 mod table;
 mod tree;
 mod writer;

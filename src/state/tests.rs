@@ -6,7 +6,6 @@ use super::*;
 use crate::{
     engine::Change,
     operator::{OperatorError, Table},
-    record::{FINISHED, MANIFEST, PIECE},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -311,96 +310,4 @@ fn a_standby_keeps_up_to_date_what_no_lane_has_and_a_lane_goes_on_from_there() {
     let lane = stores.open(1).unwrap();
     let kept = vec!["a=2".to_owned(), "b=1".into(), "c=1".into()];
     assert_eq!((entries(&*lane), lane.position()), (kept, Offset(8)));
-}
-
-/// A record of the results.
-fn result<'a>(offset: i64, value: &'a [u8], headers: &[(&'a str, &'a [u8])]) -> Followed<'a> {
-    Followed {
-        partition: 1,
-        offset: Offset(offset),
-        key: None,
-        value: Some(value),
-        headers: headers.to_vec(),
-    }
-}
-
-fn keep(results: &FinishedResults, record: &Followed<'_>) {
-    let change = results.change(record).map(|change| (record.offset, change));
-    results.apply(record.partition, change.into_iter().collect(), record.offset.next()).unwrap();
-}
-
-#[test]
-fn finished_results_are_found_by_what_they_are_the_results_of() {
-    let folder = tempfile::tempdir().unwrap();
-    let stores = open(folder.path());
-    let results = stores.finished("results", 1 << 30).unwrap();
-    results.begins(1, Offset(0));
-    keep(&results, &result(4, b"5;120", &[(FINISHED, b"5")]));
-    keep(&results, &result(5, b"6;720", &[]));
-    keep(&results, &result(6, b"7;50", &[(FINISHED, b"7"), (PIECE, b"id/0")]));
-    keep(&results, &result(7, b"5;one more", &[(FINISHED, b"5")]));
-    let all = |results: &FinishedResults| ["5", "6", "7"].map(|n| results.get(n.as_bytes()).unwrap());
-    assert_eq!(all(&results), [Some("\x005;120".into()), None, None], "6 was known, and 7 is a part");
-    stores.save().unwrap();
-    drop((results, stores));
-    let stores = open(folder.path());
-    let results = stores.finished("results", 1 << 30).unwrap();
-    assert_eq!(all(&results), [Some("\x005;120".into()), None, None]);
-    assert_eq!(results.position(1).unwrap(), Some(Offset(8)));
-}
-
-#[test]
-fn a_finished_result_that_is_elsewhere_is_known_for_as_long_as_it_is_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let results = open(folder.path()).finished("results", 1 << 30).unwrap();
-    let hash = "0".repeat(64);
-    let pieces = format!(
-        r#"{{"id":"r-0-1-a","format":"text","bytes":25,"piece_bytes":10,"sha256":"{hash}","partition":1,"pieces":3,"offsets":[4,5,9]}}"#
-    );
-    let object = format!(r#"{{"format":"text","bytes":25,"sha256":"{hash}","object":"{hash}"}}"#);
-    let manifest = |n: &'static [u8]| [(FINISHED, n), (MANIFEST, &b"1"[..])];
-    keep(&results, &result(10, pieces.as_bytes(), &manifest(b"70")));
-    keep(&results, &result(11, object.as_bytes(), &manifest(b"71")));
-    keep(&results, &result(12, b"no manifest", &manifest(b"72")));
-    let known = |begin: Option<i64>| {
-        begin.into_iter().for_each(|begin| results.begins(1, Offset(begin)));
-        ["70", "71", "72"].map(|n| results.get(n.as_bytes()).unwrap().is_some())
-    };
-    assert_eq!(known(None), [false; 3], "nobody has said yet where the topic begins");
-    assert_eq!(known(Some(4)), [true, true, false]);
-    assert_eq!(&results.get(b"70").unwrap().unwrap()[1..], pieces.as_bytes());
-    assert_eq!(known(Some(5)), [false, true, false], "its first piece is gone");
-    assert_eq!(known(Some(12)), [false; 3]);
-    let again = pieces.replace("[4,5,9]", "[14,15,16]");
-    keep(&results, &result(17, again.as_bytes(), &manifest(b"70")));
-    assert_eq!(&results.get(b"70").unwrap().unwrap()[1..], again.as_bytes(), "it was computed once more");
-}
-
-#[test]
-fn finished_results_take_no_more_of_the_disk_than_they_may() {
-    const DISK: u64 = 8 << 20;
-    let folder = tempfile::tempdir().unwrap();
-    let mut last = 0;
-    for round in 0..3 {
-        let stores = Stores::open(folder.path(), "c", 8 << 20, DAY).unwrap();
-        let results = stores.finished("results", DISK).unwrap();
-        for n in round * 300..(round + 1) * 300_u32 {
-            let mut value = n.to_be_bytes().to_vec();
-            // Files are compressed.
-            value.extend((0..100_000).map(|_| fastrand::u8(..)));
-            keep(&results, &result(n.into(), &value, &[(FINISHED, n.to_string().as_bytes())]));
-            // What is only in memory, two times at most, comes on top.
-            assert!(stores.size() <= DISK + (4 << 20), "{n}: {}", stores.size());
-            last = n;
-        }
-        let known: Vec<u32> =
-            (0..=last).filter(|n| results.get(n.to_string().as_bytes()).unwrap().is_some()).collect();
-        let first = known[0];
-        assert_eq!(known, (first..=last).collect::<Vec<_>>(), "the latest ones are there");
-        assert!((30..=140).contains(&known.len()), "{}", known.len());
-        for n in known {
-            assert_eq!(results.get(n.to_string().as_bytes()).unwrap().unwrap()[1..5], n.to_be_bytes());
-        }
-        stores.save().unwrap();
-    }
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::harness::{
-    Consumed, Producer, Site, Worker, create_replicated, create_topic, ensure, eventually, three_nodes,
+    Consumed, Producer, Site, Worker, create_replicated, create_topic, delete_topic, ensure, eventually,
+    three_nodes,
 };
 
 const PARTITIONS: i32 = 3;
@@ -120,6 +121,40 @@ fn aggregates_are_those_of_a_program_that_reads_the_source_once_although_workers
     send(&producer, 15_000..15_000 + KEYS);
     all_is_right(&site, 15_000 + KEYS);
     last.terminate();
+}
+
+#[test]
+fn a_changelog_that_was_made_again_is_refused_until_the_folder_is_removed() {
+    let site = Site::new("made-again");
+    let folder = tempfile::tempdir().unwrap();
+    let operator = "[operators.aggregate.results]\ncount = \"count\"\nsum = { sum = \"value.n\" }";
+    let file = pipeline(&site, folder.path(), operator);
+    let producer = site.producer(PARTITIONS);
+    let kept = folder.path().join("kept");
+    send(&producer, 0..1_500);
+    let before = worker(&site, &file, &kept);
+    all_is_right(&site, 1_500);
+    before.terminate();
+    let changelog = format!("{}-changelog", site.source);
+    delete_topic(&site.servers, &changelog);
+    let refused = worker(&site, &file, &kept).fails();
+    assert!(refused.contains(&format!("the changelog {changelog}[")), "{refused}");
+    assert!(
+        refused.contains("ends at offset 0, and what") && refused.contains("remove the folder"),
+        "{refused}"
+    );
+    fs::remove_dir_all(&kept).unwrap();
+    let after = worker(&site, &file, &kept);
+    send(&producer, 0..KEYS);
+    // Each key begins anew.
+    let mut open: Vec<(String, String)> =
+        (0..KEYS).chain(0..KEYS).map(|n| (key(n), format!("{{\"count\":1,\"sum\":{n}}}"))).collect();
+    site.results(|result| {
+        let found = open.iter().position(|(key, value)| key == result.key() && value == result.value());
+        found.into_iter().for_each(|place| drop(open.swap_remove(place)));
+        open.is_empty()
+    });
+    after.terminate();
 }
 
 #[test]

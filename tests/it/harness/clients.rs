@@ -152,6 +152,18 @@ pub fn forget_group(servers: &str, group: &str) {
     deleted.unwrap().pop().unwrap().unwrap();
 }
 
+/// Deletes a topic, and waits until it is gone.
+pub fn delete_topic(servers: &str, topic: &str) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+    let deleted = futures::executor::block_on(admin.delete_topics(&[topic], &AdminOptions::new()));
+    deleted.unwrap().pop().unwrap().unwrap();
+    eventually(Duration::from_secs(30), || {
+        let all =
+            admin.inner().fetch_metadata(None, Duration::from_secs(10)).map_err(|error| error.to_string())?;
+        ensure(all.topics().iter().all(|known| known.name() != topic), || format!("{topic} is still there"))
+    });
+}
+
 /// Gives a topic these settings, and takes back all others that it had of its own.
 pub fn alter_topic(servers: &str, topic: &str, config: &[(&str, &str)]) {
     let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();

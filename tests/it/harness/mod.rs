@@ -25,8 +25,8 @@ pub use beside::beside;
 pub use broker::{broker_exclusively, broker_settings, start_behind_proxies, start_broker, three_nodes};
 pub use browser::Browser;
 pub use clients::{
-    Consumed, Producer, all_of, alter_topic, create_replicated, create_topic, delete_records, forget_group,
-    read_committed, read_uncommitted, records_until, records_within,
+    Consumed, Producer, all_of, alter_topic, create_replicated, create_topic, delete_records, delete_topic,
+    forget_group, read_committed, read_uncommitted, records_until, records_within,
 };
 pub use command::{MINE, finish, pipeline, pipeline_offline, python};
 pub use dashboards::Dashboard;

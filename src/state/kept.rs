@@ -1,4 +1,4 @@
-//! What is kept of partitions that this worker has not had for long is removed: whoever gets one reads it anew anyway.
+//! What a folder has of partitions before any of them is opened: how far each is, and whether it is too old to be of use.
 
 use std::{
     fs, io,
@@ -9,10 +9,28 @@ use std::{
 
 use lsm_tree::{Cache, DescriptorTable};
 
-use super::{FILES, Folder, Tree, partition::kept_position};
+use super::{FILES, Folder, Stores, Tree, partition::kept_position};
+use crate::record::Offset;
 
 /// What stands before a directory's name while it is removed, so that a crash leaves nothing that is taken for a partition.
 const REMOVED: &str = "removed-";
+
+impl Stores {
+    /// From where on the changelog is not in what is kept of each partition. For before any of them is opened.
+    ///
+    /// # Errors
+    /// A sentence: it cannot be read.
+    pub fn kept(&self) -> Result<Vec<(i32, Offset)>, String> {
+        let mut kept = Vec::new();
+        for name in directories(self.path()).unwrap_or_default() {
+            let path = self.path().join(&name);
+            let Some(partition) = partition(&name).filter(|_| Tree::is_in(&path)) else { continue };
+            let position = kept_position(&open(&path)?)?;
+            kept.extend(position.map(|(position, _)| (partition, Offset(position))));
+        }
+        Ok(kept)
+    }
+}
 
 impl Folder {
     /// Removes what is kept of partitions, where it is older than the topic's tombstones. For before any of them is opened.
@@ -42,16 +60,15 @@ impl Folder {
     /// Returns how many bytes it had, where it was removed.
     fn remove_if_too_old(&self, name: &str) -> Result<Option<u64>, String> {
         let path = self.path.join(name);
-        if name.strip_prefix(REMOVED).is_some_and(is_partition) {
+        if name.strip_prefix(REMOVED).and_then(partition).is_some() {
             // It was too old when a process began to remove it, and did not come to the end.
             return fs::remove_dir_all(path).map(|()| None).map_err(|error| error.to_string());
         }
         // What was written lately need not be opened: it is looked at again at a later start.
-        if !is_partition(name) || !Tree::is_in(&path) || written_since(&path) < self.tombstones {
+        if partition(name).is_none() || !Tree::is_in(&path) || written_since(&path) < self.tombstones {
             return Ok(None);
         }
-        let (cache, files) = (Cache::with_capacity_bytes(1 << 20), DescriptorTable::new(FILES));
-        let tree = Tree::open(&path, Arc::new(cache), Arc::new(files))?;
+        let tree = open(&path)?;
         let Some((1.., at)) = kept_position(&tree)? else { return Ok(None) };
         if !self.is_too_old(at) {
             return Ok(None);
@@ -75,9 +92,17 @@ fn directories(path: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn is_partition(name: &str) -> bool {
-    let number = name.strip_prefix("partition-").and_then(|number| number.parse::<u32>().ok());
-    number.is_some_and(|number| format!("partition-{number}") == name)
+/// The number of the partition whose directory has that name.
+fn partition(name: &str) -> Option<i32> {
+    let number = name.strip_prefix("partition-")?.parse().ok()?;
+    (format!("partition-{number}") == name && number >= 0).then_some(number)
+}
+
+/// Opens a partition's tree for a look.
+fn open(path: &Path) -> Result<Tree, String> {
+    let (cache, files) = (Cache::with_capacity_bytes(1 << 20), DescriptorTable::new(FILES));
+    Tree::open(path, Arc::new(cache), Arc::new(files))
+        .map_err(|error| format!("what is kept in {} cannot be read: {error}", path.display()))
 }
 
 /// For how long nothing was written there. A clock that was set back makes it short.
