@@ -33,15 +33,18 @@ impl Broker {
 
     /// Creates a topic, and gives the settings of a client.
     pub fn topic(&self, name: &str, partitions: i32) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers);
-        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-        let topics = [NewTopic::new(name, partitions, TopicReplication::Fixed(1))];
-        for created in
-            futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap()
-        {
-            created.unwrap();
-        }
-        config
+        create(&self.servers, name, partitions, 1)
     }
+}
+
+/// Creates a topic with so many replicas, -1 for as many as the brokers think right, and gives the settings of a client.
+pub fn create(servers: &str, name: &str, partitions: i32, replicas: i32) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let topics = [NewTopic::new(name, partitions, TopicReplication::Fixed(replicas))];
+    for created in futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap() {
+        created.unwrap();
+    }
+    config
 }

@@ -2,12 +2,13 @@
 //!
 //! `aggregate` beside Kafka Streams with its own store and cache (Maven fetches it). Each contender is a process of its own, one after the
 //! other on one broker, with an empty folder; the last count of each key has to be the same. `aggregate` writes each count, and Kafka
-//! Streams with its cache only some of them.
+//! Streams with its cache only some of them. With `--storm` see `storm.rs`.
 
 #[path = "../shared/broker.rs"]
 mod broker;
 #[path = "../shared/java.rs"]
 mod java;
+mod storm;
 #[path = "../shared/taken.rs"]
 mod taken;
 
@@ -37,10 +38,13 @@ fn main() {
     let number = |name, default| setting(name).map_or(default, |n| n.parse().unwrap());
     let (records, keys, rounds) =
         (number("--records", 2_000_000), number("--keys", 100_000), number("--rounds", 3));
+    if arguments.iter().any(|argument| argument == "--storm") {
+        return storm::run(number("--records", 12_000_000), number("--keys", 10_000_000));
+    }
     let (broker, folder) = (Broker::start(), tempfile::tempdir().unwrap());
     let streams = Java::compile(&Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/state"), "Count");
     let from = format!("counted-{:x}", fastrand::u32(..));
-    produce(&broker, &from, records, keys);
+    produce(&mut broker.topic(&from, PARTITIONS), &from, records, keys);
     for guarantee in ["at-least-once", "exactly-once"] {
         let mut taken = [Vec::new(), Vec::new()];
         for round in 0..rounds {
@@ -91,12 +95,17 @@ fn pipeline(servers: &str, from: &str, to: &str, guarantee: &str, state: &Path) 
     command
 }
 
+/// The number of a record's key: they come in no order that a store could use.
+fn key_of(n: u64, keys: u64) -> u64 {
+    n.wrapping_mul(2_654_435_761) % keys
+}
+
 /// Fills a topic.
-fn produce(broker: &Broker, topic: &str, records: u64, keys: u64) {
-    let producer: BaseProducer = broker.topic(topic, PARTITIONS).set("linger.ms", "50").create().unwrap();
+fn produce(config: &mut ClientConfig, topic: &str, records: u64, keys: u64) {
+    let producer: BaseProducer = config.set("linger.ms", "50").create().unwrap();
     for n in 0..records {
-        // Each key in its partition, and the keys in no order that a store could use.
-        let of = n.wrapping_mul(2_654_435_761) % keys;
+        // Each key in its partition.
+        let of = key_of(n, keys);
         let key = format!("k-{of}");
         let mut record = BaseRecord::to(topic)
             .key(&key)
@@ -133,7 +142,7 @@ fn check(config: &ClientConfig, topic: &str, records: u64, keys: u64) {
     }
     let mut expected = HashMap::<Vec<u8>, u64>::new();
     for n in 0..records {
-        *expected.entry(format!("k-{}", n.wrapping_mul(2_654_435_761) % keys).into_bytes()).or_default() += 1;
+        *expected.entry(format!("k-{}", key_of(n, keys)).into_bytes()).or_default() += 1;
     }
     assert!(counts == expected, "{} keys of {}", counts.len(), expected.len());
 }
