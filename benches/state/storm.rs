@@ -53,7 +53,7 @@ pub fn run(records: u64, keys: u64) {
     let mut workers = [0, 1].map(|number| worker(&file, number));
     let (mut kills, mut brokers, mut largest) = (0_usize, 0, 0);
     while !results.until(QUIET) {
-        largest = workers.iter().map(|worker| resident(worker)).fold(largest, u64::max);
+        largest = workers.iter().map(resident).fold(largest, u64::max);
         if kills % 3 == 2 {
             let node = 1 + brokers % 3;
             cluster.kill_node(node);

@@ -248,6 +248,7 @@ fn boxes(pipeline: &Pipeline) -> (Vec<Node>, Vec<Edge<'_>>) {
 fn looked_up(table: &TableOf) -> &'static str {
     match table.kind() {
         TableKind::Newest(_) => "its newest values",
+        TableKind::Own(_) => "the newest values of the same partition",
         TableKind::Finished(_) => "what is finished is not computed again",
     }
 }

@@ -67,6 +67,7 @@ impl Supervised {
             () = stop.cancelled() => return Ok(()),
         };
         let limits = admin.ensure_topics(&self.pipeline).await.map_err(Failure::failed)?;
+        self.refuse_other_partitions(&admin)?;
         let stores = self.stores().map_err(Failure::Failed)?;
         self.refuse_lost_changelog(stores.clone()).await?;
         let ended = self.sessions(&admin, limits, stores.clone(), stop).await;
@@ -187,6 +188,26 @@ impl Supervised {
         let stores = Stores::open(&folder, name, state.memory, CHANGELOG_TOMBSTONES)?;
         tracing::info!(pipeline = self.pipeline.name, folder = %stores.path().display(), "what operators remember is kept here");
         Ok(Some(Arc::new(stores)))
+    }
+
+    /// Refuses tables whose keys cannot be in the same partitions as the source's.
+    fn refuse_other_partitions(&self, admin: &Admin) -> Result<(), Failure> {
+        let count =
+            |topic: &str| admin.describe(topic).map(|topic| topic.partitions.len()).map_err(Failure::failed);
+        for table in self.pipeline.tables() {
+            let TableKind::Own(topic) = table.kind() else { continue };
+            for source in self.pipeline.source.names() {
+                let (of_table, of_source) = (count(topic)?, count(&source)?);
+                if of_table != of_source {
+                    return Err(Failure::Failed(format!(
+                        "{}: `copartitioned` needs as many partitions in both topics, and {topic} has {of_table}, {source} {of_source}. Take it out, and \
+                         each worker reads all of {topic}",
+                        self.pipeline.name
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Refuses to begin where the changelog has less than what is kept of it: what is committed from now on would not be read after a crash.
@@ -335,6 +356,10 @@ impl Tables {
             let (table, following): (Arc<dyn Table>, _) = match wanted.kind() {
                 TableKind::Newest(topic) => {
                     let table = stores.table(topic)?;
+                    (table.clone(), follow(&config, topic, table, |_| {})?)
+                }
+                TableKind::Own(topic) => {
+                    let table = stores.own_table(topic);
                     (table.clone(), follow(&config, topic, table, |_| {})?)
                 }
                 TableKind::Finished(disk) => {

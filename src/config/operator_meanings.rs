@@ -38,6 +38,7 @@ pub const OPERATORS: &[Table] = &[
         set("by", Words("the record's key"), "An [expression](expressions.md) that gives the key that is looked up: `\"value.customer\"`."),
         set("into", Refused, "The field that is set, with dots for one in an object: `\"customer\"`."),
         set("missing", Value("\"null\""), "What becomes of a record whose key is not there: the field is `null` (`\"null\"`), it is dropped (`\"drop\"`), or it becomes a dead letter (`\"dead-letter\"`)."),
+        set("copartitioned", Value("false"), "Whether a key is in the partition with the same number in both topics. Then a worker reads only the partitions that it works on, which may be large ([state.md](state.md#large-tables))."),
     ] },
     Table { path: "operators.map", title: "Operator `map`", about: "Another value, or other fields of a JSON object. All expressions see the record as it came.", settings: &[
         set("value", Words("the value stays"), "An [expression](expressions.md) that gives the new value."),

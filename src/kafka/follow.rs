@@ -93,8 +93,8 @@ struct Read {
     position: i64,
     /// Up to where it has to be read before records are looked up; `None` once it is.
     until: Option<i64>,
-    /// Whether somebody else keeps it up to date meanwhile.
-    is_paused: bool,
+    /// Whether the copy knows that.
+    is_told: bool,
 }
 
 /// A record as the copy is shown it.
@@ -123,34 +123,30 @@ impl Follower {
         }
     }
 
-    /// Follows the partitions that there are, until there are more.
+    /// Follows the partitions that there are, until there are more, or others keep some of them up to date.
     fn read(&mut self) -> Result<(), String> {
         let say = |error: KafkaError| error.to_string();
         let consumer: BaseConsumer = self.config.create().map_err(say)?;
-        let mut partitions = self.partitions(&consumer)?;
+        let all = self.count(&consumer)?;
+        let mut partitions = self.partitions(&consumer, all)?;
         let mut list = TopicPartitionList::new();
         for (partition, read) in &partitions {
             list.add_partition_offset(&self.topic, *partition, RdOffset::Offset(read.position))
                 .map_err(say)?;
         }
         consumer.assign(&list).map_err(say)?;
-        for (partition, _) in partitions.iter().filter(|(_, read)| read.is_paused) {
-            self.pause(&consumer, *partition)?;
-        }
-        let (mut looked, mut applied, mut asked) = (Instant::now(), Instant::now(), None);
-        self.look_whether_read(&partitions);
+        let (mut looked, mut applied, mut asked) = (Instant::now(), Instant::now(), Instant::now());
+        self.look_whether_read(&mut partitions);
         while !self.ended.load(Relaxed) {
-            if asked.is_none_or(|at: Instant| at.elapsed() >= LOOK_AT_OWNERS) {
-                asked = Some(Instant::now());
-                self.look_at_owners(&consumer, &mut partitions)?;
+            if asked.elapsed() >= LOOK_AT_OWNERS {
+                asked = Instant::now();
+                if self.owners_have_changed(&partitions, all)? {
+                    return Ok(());
+                }
             }
             match consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     let Some(read) = partitions.get_mut(&message.partition()) else { continue };
-                    // What was fetched before it was paused or set back is of no use.
-                    if read.is_paused || message.offset() < read.position {
-                        continue;
-                    }
                     read.position = message.offset() + 1;
                     if let Some((key, value)) = self.copy.change(&followed(&message)) {
                         read.bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
@@ -172,10 +168,10 @@ impl Follower {
             }
             applied = Instant::now();
             self.apply(&mut partitions)?;
-            self.look_whether_read(&partitions);
+            self.look_whether_read(&mut partitions);
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                if self.count(&consumer)? > partitions.len() {
+                if self.count(&consumer)? > all {
                     return Ok(());
                 }
                 (self.behind)(self.look_how_far(&consumer, &partitions)?);
@@ -184,22 +180,17 @@ impl Follower {
         Ok(())
     }
 
-    /// All partitions, each from where the copy is.
-    fn partitions(&self, consumer: &BaseConsumer) -> Result<BTreeMap<i32, Read>, String> {
-        let count = self.count(consumer)?;
-        if count == 0 {
+    /// The partitions that nobody else keeps up to date, each from where the copy is.
+    fn partitions(&self, consumer: &BaseConsumer, all: i32) -> Result<BTreeMap<i32, Read>, String> {
+        if all == 0 {
             return Err(format!("there is no topic {}", self.topic));
         }
         let mut partitions = BTreeMap::new();
-        for partition in 0..i32::try_from(count).unwrap_or(i32::MAX) {
+        for partition in 0..all {
             let ends = consumer.fetch_watermarks(&self.topic, partition, ASK);
             let (low, high) = ends.map_err(|error| error.to_string())?;
             self.copy.begins(partition, Offset(low));
-            let Some(Offset(position)) = self.copy.position(partition)? else {
-                let paused = Read { position: high, is_paused: true, ..Read::default() };
-                partitions.insert(partition, paused);
-                continue;
-            };
+            let Some(Offset(position)) = self.copy.position(partition)? else { continue };
             if position > high {
                 tracing::warn!(
                     topic = self.topic,
@@ -207,7 +198,7 @@ impl Follower {
                     "the topic was made again: all of it is read anew"
                 );
                 self.copy.clear(partition)?;
-                return self.partitions(consumer);
+                return self.partitions(consumer, all);
             }
             let position = position.max(low);
             let until = (position < high).then_some(high);
@@ -216,60 +207,28 @@ impl Follower {
         Ok(partitions)
     }
 
-    fn count(&self, consumer: &BaseConsumer) -> Result<usize, String> {
+    fn count(&self, consumer: &BaseConsumer) -> Result<i32, String> {
         let metadata = consumer.fetch_metadata(Some(&self.topic), ASK).map_err(|error| error.to_string())?;
-        Ok(metadata
-            .topics()
-            .iter()
-            .filter(|topic| topic.error().is_none())
-            .map(|t| t.partitions().len())
-            .sum())
+        let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
+        let count: usize = topics.map(|topic| topic.partitions().len()).sum();
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }
 
-    /// Stops reading what others keep up to date, and goes on with what they have left.
-    fn look_at_owners(
-        &self,
-        consumer: &BaseConsumer,
-        partitions: &mut BTreeMap<i32, Read>,
-    ) -> Result<(), String> {
-        let say = |error: KafkaError| error.to_string();
-        for (partition, read) in partitions {
-            let position = self.copy.position(*partition)?;
-            if position.is_none() == read.is_paused {
-                continue;
-            }
-            read.is_paused = position.is_none();
-            match position {
-                None => {
-                    self.pause(consumer, *partition)?;
-                    read.until = None;
-                    (read.bytes, read.changes) = (0, Vec::new());
-                }
-                Some(position) => {
-                    read.position = position.0;
-                    let at = RdOffset::Offset(position.0);
-                    consumer.seek(&self.topic, *partition, at, ASK).map_err(say)?;
-                    consumer.resume(&self.one(*partition)).map_err(say)?;
-                }
+    /// Whether others keep up to date now what is read here, or no longer what is not. A consumer that is told to go elsewhere may still say
+    /// that it was at an end, so that a new one is made then.
+    fn owners_have_changed(&self, partitions: &BTreeMap<i32, Read>, all: i32) -> Result<bool, String> {
+        for partition in 0..all {
+            if self.copy.position(partition)?.is_some() != partitions.contains_key(&partition) {
+                return Ok(true);
             }
         }
-        Ok(())
-    }
-
-    fn pause(&self, consumer: &BaseConsumer, partition: i32) -> Result<(), String> {
-        consumer.pause(&self.one(partition)).map_err(|error| error.to_string())
-    }
-
-    fn one(&self, partition: i32) -> TopicPartitionList {
-        let mut one = TopicPartitionList::with_capacity(1);
-        one.add_partition(&self.topic, partition);
-        one
+        Ok(false)
     }
 
     /// How many records are not in the copy. What it says is as new as the topic where none is.
     fn look_how_far(&self, consumer: &BaseConsumer, partitions: &BTreeMap<i32, Read>) -> Result<u64, String> {
         let mut behind = 0;
-        for (partition, read) in partitions.iter().filter(|(_, read)| !read.is_paused) {
+        for (partition, read) in partitions {
             let ends = consumer.fetch_watermarks(&self.topic, *partition, ASK);
             let (low, high) = ends.map_err(|error| error.to_string())?;
             self.copy.begins(*partition, Offset(low));
@@ -295,7 +254,13 @@ impl Follower {
         Ok(())
     }
 
-    fn look_whether_read(&mut self, partitions: &BTreeMap<i32, Read>) {
+    fn look_whether_read(&mut self, partitions: &mut BTreeMap<i32, Read>) {
+        for (partition, read) in partitions.iter_mut() {
+            if !read.is_told && read.until.is_none() {
+                read.is_told = true;
+                self.copy.is_read_of(*partition);
+            }
+        }
         if !self.is_read && partitions.values().all(|read| read.until.is_none()) {
             self.is_read = true;
             self.copy.is_read();

@@ -120,9 +120,9 @@ impl Factorial {
     }
 
     /// The result for a record that asks for what is known already.
-    fn known(&self, n: u32, record: &Record) -> Result<Option<Record>, OperatorError> {
+    fn known(&self, n: u32, record: &Record, out: &Output) -> Result<Option<Record>, OperatorError> {
         let Some(table) = self.kept(n) else { return Ok(None) };
-        let found = match table.get(n.to_string().as_bytes()) {
+        let found = match table.get(n.to_string().as_bytes(), out) {
             // Nobody waits for it: computing is as good.
             Err(OperatorError::Away { .. }) | Ok(None) => return Ok(None),
             Ok(Some(found)) => found,
@@ -171,7 +171,7 @@ impl Operator for Factorial {
             // Whoever asks for 5 must not be able to say what is known of 7.
             record.headers.retain(|header| header.name != FINISHED);
         }
-        if let Some(known) = self.known(n, &record)? {
+        if let Some(known) = self.known(n, &record, out)? {
             out.push(known);
             return Ok(());
         }
@@ -255,7 +255,7 @@ mod tests {
     struct Known(u32, Vec<u8>);
 
     impl crate::operator::Table for Known {
-        fn get(&self, key: &[u8]) -> Result<Option<bytes::Bytes>, OperatorError> {
+        fn get(&self, key: &[u8], _: Option<i32>) -> Result<Option<bytes::Bytes>, OperatorError> {
             Ok((key == self.0.to_string().as_bytes()).then(|| self.1.clone().into()))
         }
     }

@@ -66,6 +66,9 @@ struct Settings {
     /// The field that is set, with dots for one in an object.
     into: String,
     missing: Option<Missing>,
+    /// Whether each key is in the same partition of both topics.
+    #[serde(default)]
+    copartitioned: bool,
 }
 
 impl Join {
@@ -87,6 +90,10 @@ impl Join {
         if settings.into.split('.').any(str::is_empty) {
             return Err(SettingError::new(Some("into"), "the name of a field is needed"));
         }
+        if settings.copartitioned && settings.by.is_some() {
+            let reason = "with `copartitioned` the record's own key is looked up, as another one may be in another partition";
+            return Err(SettingError::new(Some("by"), reason));
+        }
         let by =
             settings.by.map(|source| settings::expression("by", &source, Expression::new)).transpose()?;
         let of_key = Input::new(&formats, Others::Dropped, &by);
@@ -94,7 +101,10 @@ impl Join {
         let mut whole = Input::new(&formats, Others::Kept, []);
         whole.want(&into.iter().map(String::as_str).collect::<Vec<_>>());
         Ok(Box::new(Join {
-            table: TableOf::new(TableKind::Newest(settings.topic.clone())),
+            table: TableOf::new(match settings.copartitioned {
+                true => TableKind::Own(settings.topic.clone()),
+                false => TableKind::Newest(settings.topic.clone()),
+            }),
             topic: settings.topic,
             rows: settings.format.unwrap_or(Rows::Json),
             by,
@@ -151,7 +161,7 @@ impl Operator for Join {
         }
         let key = self.key(&record, out)?;
         let found = match &key {
-            Some(key) => self.table.get(key)?.map(|row| self.row(key, row)).transpose()?,
+            Some(key) => self.table.get(key, out)?.map(|row| self.row(key, row)).transpose()?,
             None => None,
         };
         let row = match (found, self.missing) {
@@ -189,7 +199,7 @@ mod tests {
     struct Known;
 
     impl Table for Known {
-        fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
+        fn get(&self, key: &[u8], _: Option<i32>) -> Result<Option<Bytes>, OperatorError> {
             match key {
                 b"c1" => Ok(Some(r#"{"name": "Ada"}"#.into())),
                 b"7" => Ok(Some("\"seven\"".into())),

@@ -7,16 +7,16 @@ use std::{
 
 use bytes::Bytes;
 
-use super::OperatorError;
+use super::{OperatorError, Output};
 
 /// What a topic has under each key.
 pub trait Table: Send + Sync {
-    /// What it has under a key; `None` where there is nothing.
+    /// What it has under a key; `None` where there is nothing. `beside` is the partition of the record that it is looked up for.
     ///
     /// # Errors
     /// [`OperatorError::Away`] until the topic is read to its end, where that matters, and [`OperatorError::Fatal`] where what was read
     /// cannot be.
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError>;
+    fn get(&self, key: &[u8], beside: Option<i32>) -> Result<Option<Bytes>, OperatorError>;
 }
 
 /// Which records of which topic a table is made of.
@@ -24,6 +24,8 @@ pub trait Table: Send + Sync {
 pub enum TableKind {
     /// The newest value of each key of that topic.
     Newest(String),
+    /// The same, where a key is in the partition with the number of its records': only the partitions that are worked on are read.
+    Own(String),
     /// The finished results in the sink's own topic, each under what its header [`FINISHED`](crate::record::FINISHED) says, for
     /// as long as so many bytes of the disk have room for it. What is found is one of [`WHOLE`] and [`MANIFEST_OF`], and the value.
     Finished(u64),
@@ -53,7 +55,7 @@ impl TableOf {
     /// The topic whose newest values it is made of, where it is.
     pub fn newest(&self) -> Option<&str> {
         match &self.kind {
-            TableKind::Newest(topic) => Some(topic),
+            TableKind::Newest(topic) | TableKind::Own(topic) => Some(topic),
             TableKind::Finished(_) => None,
         }
     }
@@ -69,9 +71,10 @@ impl TableOf {
     }
 
     /// What [`Table::get`] says. Where no table was given, as in `pipeline test`, there is nothing.
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
+    pub(super) fn get(&self, key: &[u8], out: &Output) -> Result<Option<Bytes>, OperatorError> {
         let table = self.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        table.map_or(Ok(None), |table| table.get(key))
+        let beside = out.place().map(|(partition, _)| partition.partition);
+        table.map_or(Ok(None), |table| table.get(key, beside))
     }
 }
 

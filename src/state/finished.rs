@@ -146,7 +146,7 @@ impl FinishedResults {
 }
 
 impl Table for FinishedResults {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
+    fn get(&self, key: &[u8], _: Option<i32>) -> Result<Option<Bytes>, OperatorError> {
         let key = [&[RESULT], key].concat();
         let trees = Trees(lock(&self.trees).0.clone());
         self.find(&trees, &key).map_err(|message| OperatorError::Fatal { message })
@@ -210,7 +210,8 @@ mod tests {
         keep(&results, &result(5, b"6;720", &[]));
         keep(&results, &result(6, b"7;50", &[(FINISHED, b"7"), (PIECE, b"id/0")]));
         keep(&results, &result(7, b"5;one more", &[(FINISHED, b"5")]));
-        let all = |results: &FinishedResults| ["5", "6", "7"].map(|n| results.get(n.as_bytes()).unwrap());
+        let all =
+            |results: &FinishedResults| ["5", "6", "7"].map(|n| results.get(n.as_bytes(), None).unwrap());
         assert_eq!(all(&results), [Some("\x005;120".into()), None, None], "6 was known, and 7 is a part");
         stores.save().unwrap();
         drop((results, stores));
@@ -235,16 +236,20 @@ mod tests {
         keep(&results, &result(12, b"no manifest", &manifest(b"72")));
         let known = |begin: Option<i64>| {
             begin.into_iter().for_each(|begin| results.begins(1, Offset(begin)));
-            ["70", "71", "72"].map(|n| results.get(n.as_bytes()).unwrap().is_some())
+            ["70", "71", "72"].map(|n| results.get(n.as_bytes(), None).unwrap().is_some())
         };
         assert_eq!(known(None), [false; 3], "nobody has said yet where the topic begins");
         assert_eq!(known(Some(4)), [true, true, false]);
-        assert_eq!(&results.get(b"70").unwrap().unwrap()[1..], pieces.as_bytes());
+        assert_eq!(&results.get(b"70", None).unwrap().unwrap()[1..], pieces.as_bytes());
         assert_eq!(known(Some(5)), [false, true, false], "its first piece is gone");
         assert_eq!(known(Some(12)), [false; 3]);
         let again = pieces.replace("[4,5,9]", "[14,15,16]");
         keep(&results, &result(17, again.as_bytes(), &manifest(b"70")));
-        assert_eq!(&results.get(b"70").unwrap().unwrap()[1..], again.as_bytes(), "it was computed once more");
+        assert_eq!(
+            &results.get(b"70", None).unwrap().unwrap()[1..],
+            again.as_bytes(),
+            "it was computed once more"
+        );
     }
 
     #[test]
@@ -264,13 +269,17 @@ mod tests {
                 assert!(stores.size() <= DISK + (4 << 20), "{n}: {}", stores.size());
                 last = n;
             }
-            let known: Vec<u32> =
-                (0..=last).filter(|n| results.get(n.to_string().as_bytes()).unwrap().is_some()).collect();
+            let known: Vec<u32> = (0..=last)
+                .filter(|n| results.get(n.to_string().as_bytes(), None).unwrap().is_some())
+                .collect();
             let first = known[0];
             assert_eq!(known, (first..=last).collect::<Vec<_>>(), "the latest ones are there");
             assert!((30..=140).contains(&known.len()), "{}", known.len());
             for n in known {
-                assert_eq!(results.get(n.to_string().as_bytes()).unwrap().unwrap()[1..5], n.to_be_bytes());
+                assert_eq!(
+                    results.get(n.to_string().as_bytes(), None).unwrap().unwrap()[1..5],
+                    n.to_be_bytes()
+                );
             }
             stores.save().unwrap();
         }

@@ -7,6 +7,7 @@
 
 mod finished;
 mod kept;
+mod own;
 mod partition;
 mod table;
 mod tree;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use lsm_tree::{Cache, DescriptorTable, UserValue};
 
 pub use finished::FinishedResults;
+pub use own::OwnTable;
 use partition::Partition;
 pub use table::StoredTable;
 use tree::{Tree, Unwritten};
@@ -75,7 +77,10 @@ pub trait TopicCopy: Send + Sync {
     /// A sentence: it cannot be written.
     fn clear(&self, partition: i32) -> Result<(), String>;
 
-    /// All partitions are read to their ends.
+    /// A partition is read to its end.
+    fn is_read_of(&self, _partition: i32) {}
+
+    /// All partitions are.
     fn is_read(&self) {}
 
     /// What a record of the topic changes in it, if anything: the value of its key.
@@ -195,7 +200,7 @@ impl Stores {
         if let Some(opened) = partitions.get(&number) {
             return Ok(opened.clone());
         }
-        let opened = Partition::open(&self.folder, number)?;
+        let opened = Partition::open(&self.folder, number, &format!("partition-{number}"))?;
         Ok(partitions.entry(number).or_insert(opened).clone())
     }
 }

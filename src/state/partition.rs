@@ -38,8 +38,9 @@ struct Current {
 }
 
 impl Partition {
-    pub(super) fn open(folder: &Arc<Folder>, number: i32) -> Result<Arc<Self>, String> {
-        let tree = folder.tree(&format!("partition-{number}"))?;
+    /// The partition that has a directory of that name.
+    pub(super) fn open(folder: &Arc<Folder>, number: i32, name: &str) -> Result<Arc<Self>, String> {
+        let tree = folder.tree(name)?;
         let (position, at) = kept_position(&tree)?.unwrap_or_default();
         let current = Mutex::new(Current { position, at, ..Current::default() });
         Ok(Arc::new(Partition { number, folder: folder.clone(), tree, current }))
@@ -79,6 +80,11 @@ impl Partition {
         self.change(&mut current, &mut fresh, position);
         drop(current);
         self.folder.write_if_due(&self.tree)
+    }
+
+    /// The value of a key, as far as it is read.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        self.tree.get(key)
     }
 
     /// Forgets all of it.

@@ -99,7 +99,7 @@ impl StoredTable {
 }
 
 impl Table for StoredTable {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
+    fn get(&self, key: &[u8], _: Option<i32>) -> Result<Option<Bytes>, OperatorError> {
         if !self.is_complete.load(Relaxed) {
             let message = format!("the table {} is not read to its end yet", self.topic);
             return Err(OperatorError::Away { message });

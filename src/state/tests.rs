@@ -183,7 +183,7 @@ fn a_table_is_looked_into_once_it_is_read_and_has_a_position_for_each_partition(
     let at = |change| (Offset(0), change);
     table.apply(0, vec![at(change("a", "1")), at(change("\0", "zero"))], Offset(4)).unwrap();
     table.apply(7, vec![at(change("b", "1")), at(change("a", ""))], Offset(9)).unwrap();
-    assert!(matches!(table.get(b"b"), Err(OperatorError::Away { .. })));
+    assert!(matches!(table.get(b"b", None), Err(OperatorError::Away { .. })));
     stores.save().unwrap();
     drop((table, stores));
     let stores = open(folder.path());
@@ -191,10 +191,10 @@ fn a_table_is_looked_into_once_it_is_read_and_has_a_position_for_each_partition(
     let positions = [0, 1, 7].map(|partition| table.position(partition).unwrap().unwrap().0);
     assert_eq!(positions, [4, 0, 9]);
     table.is_read();
-    let found = ["a", "b", "\0"].map(|key| table.get(key.as_bytes()).unwrap());
+    let found = ["a", "b", "\0"].map(|key| table.get(key.as_bytes(), None).unwrap());
     assert_eq!(found, [None, Some("1".into()), Some("zero".into())]);
     table.clear(0).unwrap();
-    assert_eq!((table.get(b"b").unwrap(), table.position(7).unwrap()), (None, Some(Offset(0))));
+    assert_eq!((table.get(b"b", None).unwrap(), table.position(7).unwrap()), (None, Some(Offset(0))));
 }
 
 #[test]

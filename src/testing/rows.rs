@@ -13,7 +13,7 @@ use crate::{
 struct Rows(BTreeMap<Bytes, Bytes>);
 
 impl Table for Rows {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, OperatorError> {
+    fn get(&self, key: &[u8], _: Option<i32>) -> Result<Option<Bytes>, OperatorError> {
         Ok(self.0.get(key).cloned())
     }
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::harness::{
-    Consumed, Producer, Site, Worker, create_replicated, create_topic, delete_topic, ensure, eventually,
-    three_nodes,
+    Consumed, LIMIT, Producer, Site, Worker, create_replicated, create_topic, delete_topic, ensure,
+    eventually, records_within, three_nodes,
 };
 
 const PARTITIONS: i32 = 3;
@@ -370,6 +370,90 @@ fn what_another_topic_says_is_joined_from_the_first_record_on() {
     second.terminate();
     assert_eq!(site.read(&site.sink).len(), 34_999);
     assert_eq!(site.read(&site.dead_letters).len(), 1);
+}
+
+#[test]
+fn a_copartitioned_table_is_read_where_its_partition_is_worked_on() {
+    let site = Site::new("beside");
+    let folder = tempfile::tempdir().unwrap();
+    let customers = format!("{}-customers", site.source);
+    let operator =
+        format!("[operators.join]\ntopic = \"{customers}\"\ninto = \"customer\"\ncopartitioned = true");
+    let file = pipeline(&site, folder.path(), &operator);
+    let rows = Producer::new(&site.servers, &customers, PARTITIONS, &[("cleanup.policy", "compact")]);
+    let producer = site.producer(PARTITIONS);
+    // Each row is in the partition of its records; the same key in another partition is never looked up.
+    let beside = |n: usize| Some(n as i32 % PARTITIONS);
+    let say = |numbers: std::ops::Range<usize>, name: &str| {
+        for n in numbers {
+            rows.send(&format!("c-{n}"), Some(format!("\"{name} {n}\"").as_bytes()), beside(n));
+            rows.send(&format!("c-{n}"), Some(b"\"another partition's\""), beside(n + 1));
+        }
+        rows.flush();
+    };
+    // Looks each key up once, and says how many have other rows than `name`.
+    let mut asked = 0;
+    let mut others = |workers: &[&Worker], name: &str| {
+        let mut open = BTreeMap::new();
+        for n in 0..600 {
+            producer.send(&format!("c-{n}"), Some(format!("{{\"ask\":{asked}}}").as_bytes()), beside(n));
+            let row = if n < 300 { format!("\"{name} {n}\"") } else { "null".to_owned() };
+            open.insert(format!("{{\"ask\":{asked},"), format!("\"customer\":{row}}}"));
+            asked += 1;
+        }
+        producer.flush();
+        let mut others = 0;
+        let all = records_within(&site.servers, &site.sink, LIMIT, |result| {
+            let (ask, row) = result.value().split_at(result.value().find("\"customer\"").unwrap());
+            assert!(!row.contains("another partition's"), "{row}");
+            let expected = open.remove(ask);
+            others += usize::from(expected.is_some_and(|expected| expected != row));
+            open.is_empty()
+        });
+        let logs = || workers.iter().map(|worker| worker.log()).collect::<Vec<_>>().join("\n----\n");
+        assert!(
+            all.is_some(),
+            "{} are missing, such as {:?}\n{}",
+            open.len(),
+            open.first_key_value(),
+            logs()
+        );
+        others
+    };
+    say(0..300, "old");
+    let start = |of: &str| worker(&site, &file, &folder.path().join(of));
+    let (one, other) = (start("one"), start("other"));
+    one.says(&["rebalance"]);
+    other.says(&["rebalance"]);
+    assert_eq!(others(&[&one, &other], "old"), 0, "what is there is read before the first record");
+    other.kill();
+    say(0..300, "new");
+    // What is new comes a moment later.
+    eventually(Duration::from_secs(60), || {
+        let old = others(&[&one], "new");
+        ensure(old == 0, || format!("{old} have other rows"))
+    });
+    one.terminate();
+    // What was read is kept for each partition, and what is new is read first.
+    say(0..300, "newer");
+    let again = start("one");
+    assert_eq!(others(&[&again], "newer"), 0);
+    again.terminate();
+    assert!(site.read(&site.dead_letters).is_empty());
+
+    let other = Producer::new(&site.servers, &format!("{customers}-other"), PARTITIONS + 1, &[]);
+    drop(other);
+    let refused = site
+        .start(
+            &["run", &file],
+            &[
+                &format!("operators.join.topic={customers}-other"),
+                &format!("state.folder={}", folder.path().display()),
+            ],
+        )
+        .fails();
+    let counts = format!("{customers}-other has 4, {} 3", site.source);
+    assert!(refused.contains("as many partitions in both topics") && refused.contains(&counts), "{refused}");
 }
 
 #[test]

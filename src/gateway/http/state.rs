@@ -25,7 +25,7 @@ pub async fn get(State(tables): State<Arc<Tables>>, Path((name, key)): Path<(Str
     };
     let (table, content_type) = (table.clone(), of.content_type);
     // It may have to be read from the disk.
-    let found = tokio::task::spawn_blocking(move || table.get(key.as_bytes())).await;
+    let found = tokio::task::spawn_blocking(move || table.get(key.as_bytes(), None)).await;
     // It ends without an answer only where it has panicked.
     match found.unwrap_or_else(|error| Err(OperatorError::Fatal { message: error.to_string() })) {
         Ok(Some(value)) => ([(header::CONTENT_TYPE, content_type)], value).into_response(),
