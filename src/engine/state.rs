@@ -81,7 +81,7 @@ impl StatePlan {
 /// What a chunk has changed.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Higher than that of the chunk before.
+    /// One more than that of the chunk before that has changed something; the first one's is 1.
     pub number: u64,
     pub changes: Vec<Change>,
 }
@@ -138,7 +138,8 @@ impl LaneState {
         self.store.apply(&mut changes, batch.offset(batch.len() - 1).next())
     }
 
-    /// That is committed: it can be put into the store.
+    /// That is committed: it can be put into the store. It is that of the chunk that comes next: all that earlier ones have changed is
+    /// there, or was committed before.
     pub fn commit(&self, changes: Changes, position: Offset) {
         self.lock().committed.push_back((changes, position));
     }
@@ -163,14 +164,9 @@ impl LaneState {
         let committed = std::mem::take(&mut self.lock().committed);
         let last = committed.back().map(|(changes, position)| (changes.number, *position));
         let Some((number, position)) = last else { return Ok(()) };
-        let mut changes = committed.iter().flat_map(|(changes, _)| changes.changes.iter().cloned());
-        self.store.apply(&mut changes, position)?;
-        let mut fresh = self.lock();
-        for (key, _) in committed.iter().flat_map(|(changes, _)| &changes.changes) {
-            if fresh.entries.get(key).is_some_and(|(of, _)| *of <= number) {
-                fresh.entries.remove(key);
-            }
-        }
+        self.store.apply(&mut committed.into_iter().flat_map(|(changes, _)| changes.changes), position)?;
+        // One walk: that is far less than to look for each key, as most of what is here was just committed.
+        self.lock().entries.retain(|_, (of, _)| *of > number);
         Ok(())
     }
 
@@ -214,15 +210,18 @@ impl ChunkState {
         }
     }
 
-    /// The chunk is computed: the next one sees what it has changed.
-    pub fn finish(&mut self) -> Changes {
+    /// The chunk is computed: the next one sees what it has changed. `None` where it has changed nothing.
+    pub fn finish(&mut self) -> Option<Changes> {
+        if self.changes.is_empty() {
+            return None;
+        }
         let changes: Vec<Change> = std::mem::take(&mut self.changes).into_iter().collect();
         let mut fresh = self.lane.lock();
         fresh.chunks += 1;
         let number = fresh.chunks;
         let entries = changes.iter().map(|(key, value)| (key.clone(), (number, value.clone())));
         fresh.entries.extend(entries);
-        Changes { number, changes }
+        Some(Changes { number, changes })
     }
 
     /// What was changed and is not in the store yet, in a range.

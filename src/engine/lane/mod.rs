@@ -3,6 +3,7 @@
 mod reading;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -75,8 +76,10 @@ pub struct Lane {
     parked: Option<Arc<Parked>>,
     /// What operators remember of its records.
     state: Option<Arc<LaneState>>,
-    /// What of that is acknowledged and not committed, with the changelog's position after it.
-    changes: Vec<(Changes, Offset)>,
+    /// What of that is acknowledged and not committed, by the chunks' numbers, with the changelog's position after it.
+    changes: BTreeMap<u64, (Changes, Offset)>,
+    /// The number of the last chunk whose changes are committed.
+    kept_of: u64,
     /// Since when the changelog is read, while it is.
     pub restoring: Option<Duration>,
     /// How many partitions of retry topics and of the changelog have to be read first.
@@ -151,7 +154,8 @@ impl Lane {
             reads_history: false,
             parked,
             state,
-            changes: Vec::new(),
+            changes: BTreeMap::new(),
+            kept_of: 0,
             restoring: None,
             unread: 0,
             kept: Vec::new(),

@@ -497,6 +497,17 @@ impl Harness {
         self.settle().await;
     }
 
+    /// Acknowledges the newest sent records.
+    pub async fn acknowledge_newest(&self, count: usize) {
+        {
+            let mut world = self.world.lock().unwrap();
+            let first = world.unacknowledged.len() - count;
+            let newest: Vec<_> = world.unacknowledged.drain(first..).collect();
+            newest.into_iter().for_each(|token| world.deliver(token, Ok(())));
+        }
+        self.settle().await;
+    }
+
     /// The oldest sent records were not delivered.
     pub async fn fail(&self, count: usize, error: &DeliveryError) {
         {
