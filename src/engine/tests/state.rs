@@ -202,6 +202,29 @@ async fn what_a_chunk_has_changed_comes_into_the_store_after_that_of_the_chunks_
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_more_than_8_000_records_of_a_partition_are_computed_and_not_acknowledged() {
+    let stores = One::default();
+    let options = Options { acknowledge: false, budget: 64 << 20, ..options(&stores) };
+    let engine = start(&stores, options, &[]).await;
+    engine.world.lock().unwrap().room = usize::MAX;
+    let records = vec![("a", "x"); 1_000];
+    for batch in 0..12 {
+        engine.records(0, batch * 1_000, &records);
+    }
+    engine.wait(1_000).await;
+    assert_eq!((engine.machine.applied(), engine.results().pop().unwrap()), (8_000, "a8000".into()));
+    // The results of the first batch, and what it has changed.
+    engine.acknowledge(1_001).await;
+    engine.wait(1_000).await;
+    assert_eq!(engine.machine.applied(), 9_000);
+    for _ in 0..11 {
+        engine.acknowledge(1_001).await;
+    }
+    engine.wait(1_000).await;
+    assert_eq!((engine.machine.applied(), stores.entries()), (12_000, vec!["a=12000".into()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_taken_back_was_never_remembered() {
     let stores = One::default();
     let engine = start(&stores, options(&stores), &[]).await;
