@@ -251,13 +251,13 @@ impl Compute {
         if job.failed > 0 || outcome.cancelled || outcome.fatal.is_some() {
             return;
         }
-        let changes = lock(state).finish();
+        let Some(changes) = lock(state).finish() else { return };
         let (cause, to) = (chunk.len() - 1, Destination::Result(to));
         outcome.outgoing.extend(changes.changes.iter().map(|(key, value)| {
             let record = Record { key: Some(key.clone()), value: value.clone(), ..Record::default() };
             Outgoing::whole(cause, to, record)
         }));
-        outcome.changes = (!changes.changes.is_empty()).then_some(changes);
+        outcome.changes = Some(changes);
     }
 
     /// Makes everything that a record has caused, from the `first` outgoing record on, a part of its trace.

@@ -3,6 +3,7 @@
 mod reading;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Assignment, OffsetTracker, Order, Reservation, Topology,
-    chunk::{Chunk, HeldBatch},
+    chunk::{Chunk, HeldBatch, RECORDS},
     duplicates::Seen,
     fair::FairQueue,
     flow::{LaneEvent, StreamState, lane_stream},
@@ -33,6 +34,11 @@ use crate::{
     record::{Batch, Offset, TopicPartition},
     telemetry::{Lag, Stage},
 };
+
+/// How many records of a lane may be computed and not acknowledged, where operators remember something. No limit but this counts what
+/// they have changed, and the more is held, the more memory has left the processor's caches when it is needed next: without this, a
+/// record of a few bytes takes a quarter more CPU where the broker is the slower one.
+const AHEAD: usize = 4 * RECORDS;
 
 /// One partition's ordered work.
 pub struct Lane {
@@ -53,6 +59,8 @@ pub struct Lane {
     windowed: bool,
     /// Chunks in the stream: those that wait for room or a core, and those that compute.
     computing: usize,
+    /// Records in the stream, and records that are computed and not acknowledged.
+    under_way: usize,
     /// Whether those wait or compute, as the stream sees it: for the metrics.
     stream: Arc<StreamState>,
     /// Records taken in and not done: the lane is idle without any.
@@ -75,8 +83,10 @@ pub struct Lane {
     parked: Option<Arc<Parked>>,
     /// What operators remember of its records.
     state: Option<Arc<LaneState>>,
-    /// What of that is acknowledged and not committed, with the changelog's position after it.
-    changes: Vec<(Changes, Offset)>,
+    /// What of that is acknowledged and not committed, by the chunks' numbers, with the changelog's position after it.
+    changes: BTreeMap<u64, (Changes, Offset)>,
+    /// The number of the last chunk whose changes are committed.
+    kept_of: u64,
     /// Since when the changelog is read, while it is.
     pub restoring: Option<Duration>,
     /// How many partitions of retry topics and of the changelog have to be read first.
@@ -140,6 +150,7 @@ impl Lane {
             ended: false,
             windowed: shared.order != Order::Partition,
             computing: 0,
+            under_way: 0,
             stream: stream_state,
             outstanding: 0,
             computed: 0,
@@ -151,7 +162,8 @@ impl Lane {
             reads_history: false,
             parked,
             state,
-            changes: Vec::new(),
+            changes: BTreeMap::new(),
+            kept_of: 0,
             restoring: None,
             unread: 0,
             kept: Vec::new(),
@@ -276,6 +288,9 @@ impl Lane {
     /// goes in any case.
     fn next_waiting(&mut self) -> Option<Chunk> {
         let (watermark, first) = (self.tracker.watermark(), self.tracker.first());
+        if self.state.is_some() && self.under_way >= AHEAD {
+            return None;
+        }
         let (windowed, idle) = (self.windowed, self.computing == 0 && self.sending == 0);
         self.waiting.pop(|chunk| {
             let last = chunk.last_offset().map_or(0, |offset| offset.0);
@@ -316,6 +331,7 @@ impl Lane {
     /// computed and sent again.
     pub fn done(&mut self, chunk: &Chunk, again: &[usize], topology: &Topology) {
         self.sending -= 1;
+        self.under_way -= chunk.len();
         self.outstanding -= (chunk.len() - again.len()) as u64;
         self.computed -= chunk.len() as u64;
         let sequences = chunk.sequences().enumerate().filter(|(place, _)| !again.contains(place));
@@ -420,6 +436,7 @@ impl Lane {
     fn compute(&mut self, chunks: impl IntoIterator<Item = Chunk>) {
         let Some(input) = &self.input else { return };
         for chunk in chunks {
+            self.under_way += chunk.len();
             // The stream holds the other end until the lane is stopped.
             if input.send(chunk).is_ok() {
                 self.computing += 1;

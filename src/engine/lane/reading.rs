@@ -43,19 +43,23 @@ impl Lane {
 
     /// That is acknowledged, up to that offset of the changelog.
     pub fn changed(&mut self, changes: Option<Changes>, to: Offset) {
-        self.changes.extend(changes.map(|changes| (changes, to)));
+        self.changes.extend(changes.map(|changes| (changes.number, (changes, to))));
     }
 
-    /// All that is acknowledged is committed too, and can be put into the store: where there is something.
+    /// All that is acknowledged is committed too, and can be put into the store: where there is something. A chunk may be acknowledged
+    /// before an earlier one, as their results go to several partitions; its changes wait for the earlier ones, which they build on.
     ///
     /// # Errors
     /// What went wrong when something was put there before.
     pub fn commit_state(&mut self) -> Result<Option<Arc<LaneState>>, String> {
         let Some(state) = &self.state else { return Ok(None) };
         state.failure()?;
-        let is_empty = self.changes.is_empty();
-        self.changes.drain(..).for_each(|(changes, to)| state.commit(changes, to));
-        Ok((!is_empty).then(|| state.clone()))
+        let before = self.kept_of;
+        while let Some((changes, to)) = self.changes.remove(&(self.kept_of + 1)) {
+            self.kept_of += 1;
+            state.commit(changes, to);
+        }
+        Ok((self.kept_of > before).then(|| state.clone()))
     }
 
     /// The bytes that are held for the keys that wait.

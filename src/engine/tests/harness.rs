@@ -325,6 +325,8 @@ pub struct Options {
     pub largest: u64,
     pub large: Large,
     pub limits_hold: Duration,
+    /// Bytes of results.
+    pub budget: u64,
     pub retry_topics: Vec<RetryTopic>,
     /// Operators behind [`Scripted`].
     pub operators: Vec<Arc<dyn Operator>>,
@@ -349,6 +351,7 @@ impl Default for Options {
             largest: 1 << 20,
             large: Large::DeadLetter,
             limits_hold: Duration::MAX,
+            budget: 1 << 20,
             retry_topics: Vec::new(),
             operators: Vec::new(),
         }
@@ -380,7 +383,7 @@ impl Harness {
             operators: vec!["scripted".to_owned()],
             memory: 1 << 20,
         };
-        let (progress, budget) = (Arc::new(Progress::new(subject)), Budget::new(1 << 20));
+        let (progress, budget) = (Arc::new(Progress::new(subject)), Budget::new(options.budget));
         let plan = Plan {
             topology: Topology::new(
                 std::iter::once(Arc::new(Scripted { applied, ..Scripted::default() }) as Arc<dyn Operator>)
@@ -493,6 +496,17 @@ impl Harness {
                 let token = world.unacknowledged.pop_front().unwrap();
                 world.deliver(token, Ok(()));
             }
+        }
+        self.settle().await;
+    }
+
+    /// Acknowledges the newest sent records.
+    pub async fn acknowledge_newest(&self, count: usize) {
+        {
+            let mut world = self.world.lock().unwrap();
+            let first = world.unacknowledged.len() - count;
+            let newest: Vec<_> = world.unacknowledged.drain(first..).collect();
+            newest.into_iter().for_each(|token| world.deliver(token, Ok(())));
         }
         self.settle().await;
     }

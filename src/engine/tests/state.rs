@@ -173,6 +173,58 @@ async fn a_chunk_sees_what_those_before_it_have_changed_and_the_store_has_it_onc
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_chunk_has_changed_comes_into_the_store_after_that_of_the_chunks_before_it() {
+    for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        let stores = One::default();
+        let options = Options { guarantee, acknowledge: false, ..options(&stores) };
+        let engine = start(&stores, options, &[]).await;
+        engine.records(0, 0, &[("a", "x"), ("b", "x")]);
+        engine.settle().await;
+        engine.records(0, 2, &[("a", "x")]);
+        engine.settle().await;
+        assert_eq!(written(&engine), ["a=1", "b=1", "a=2"]);
+        // The results of the first chunk are in another partition, whose leader takes longer.
+        engine.acknowledge_newest(2).await;
+        engine.wait(1_000).await;
+        assert_eq!((stores.entries(), stores.0.position()), (vec![], Offset(0)), "{guarantee:?}");
+        engine.acknowledge(4).await;
+        engine.wait(1_000).await;
+        assert_eq!(stores.entries(), ["a=2", "b=1"], "{guarantee:?}");
+        engine.records(0, 3, &[("a", "x")]);
+        engine.settle().await;
+        engine.acknowledge(2).await;
+        engine.wait(1_000).await;
+        assert_eq!(
+            (engine.results().pop().unwrap(), stores.entries()),
+            ("a3".into(), vec!["a=3".into(), "b=1".into()])
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_8_000_records_of_a_partition_are_computed_and_not_acknowledged() {
+    let stores = One::default();
+    let options = Options { acknowledge: false, budget: 64 << 20, ..options(&stores) };
+    let engine = start(&stores, options, &[]).await;
+    engine.world.lock().unwrap().room = usize::MAX;
+    let records = vec![("a", "x"); 1_000];
+    for batch in 0..12 {
+        engine.records(0, batch * 1_000, &records);
+    }
+    engine.wait(1_000).await;
+    assert_eq!((engine.machine.applied(), engine.results().pop().unwrap()), (8_000, "a8000".into()));
+    // The results of the first batch, and what it has changed.
+    engine.acknowledge(1_001).await;
+    engine.wait(1_000).await;
+    assert_eq!(engine.machine.applied(), 9_000);
+    for _ in 0..11 {
+        engine.acknowledge(1_001).await;
+    }
+    engine.wait(1_000).await;
+    assert_eq!((engine.machine.applied(), stores.entries()), (12_000, vec!["a=12000".into()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_taken_back_was_never_remembered() {
     let stores = One::default();
     let engine = start(&stores, options(&stores), &[]).await;

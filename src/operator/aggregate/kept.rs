@@ -13,6 +13,8 @@ use crate::{
 const VERSION: u8 = 1;
 /// The most bytes that are kept of a group: a topic takes a record of them in any case.
 const LARGEST: usize = 512 << 10;
+/// What most groups need, in bytes.
+const ROOM: usize = 32;
 /// The most values that are collected of a group.
 const MOST: usize = 1_000;
 
@@ -211,7 +213,8 @@ impl Kept {
     /// # Errors
     /// Bad input, where they are too many.
     pub fn write(&self) -> Result<Bytes, OperatorError> {
-        let mut bytes = vec![VERSION];
+        let mut bytes = Vec::with_capacity(ROOM);
+        bytes.push(VERSION);
         // Only maps of unknown length, and such, cannot be written.
         bincode::serde::encode_into_std_write(self, &mut bytes, bincode::config::standard())
             .map_err(|error| OperatorError::Fatal { message: error.to_string() })?;
