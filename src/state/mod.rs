@@ -95,9 +95,13 @@ pub trait TopicCopy: Send + Sync {
 
 /// A record of a topic that is followed.
 pub struct Followed<'a> {
+    /// The number of its partition.
     pub partition: i32,
+    /// Where it is there.
     pub offset: Offset,
+    /// Its key, if it has one.
     pub key: Option<&'a [u8]>,
+    /// Its value; `None` where it is a tombstone.
     pub value: Option<&'a [u8]>,
     /// Names and values.
     pub headers: Vec<(&'a str, &'a [u8])>,
