@@ -28,15 +28,13 @@ const AGE: &[u8] = &[2];
 pub struct FinishedResults {
     topic: String,
     folder: Arc<Folder>,
-    trees: Mutex<Trees>,
+    /// The newer one first.
+    trees: Mutex<[Arc<Tree>; 2]>,
     /// In bytes.
     disk: u64,
     /// Where partitions of the topic begin.
     begins: Mutex<HashMap<i32, Offset>>,
 }
-
-/// The first one is the newer one.
-struct Trees([Arc<Tree>; 2]);
 
 impl Stores {
     /// The finished results of a topic, in at most about so many bytes of the disk.
@@ -52,7 +50,7 @@ impl Stores {
         Ok(Arc::new(FinishedResults {
             topic: topic.to_owned(),
             folder: self.folder.clone(),
-            trees: Mutex::new(Trees(trees)),
+            trees: Mutex::new(trees),
             disk,
             begins: Mutex::default(),
         }))
@@ -62,7 +60,7 @@ impl Stores {
 impl TopicCopy for FinishedResults {
     fn position(&self, partition: i32) -> Result<Option<Offset>, String> {
         let mut position = 0;
-        for tree in lock(&self.trees).0.iter() {
+        for tree in self.trees() {
             let kept = tree.get(&position_of(partition)).map_err(|error| self.failed(&error))?;
             position =
                 position.max(kept.as_deref().and_then(read_position).map_or(0, |(position, _)| position));
@@ -71,26 +69,30 @@ impl TopicCopy for FinishedResults {
     }
 
     fn apply(&self, partition: i32, changes: Vec<(Offset, Change)>, position: Offset) -> Result<(), String> {
-        let mut trees = lock(&self.trees);
+        // Only this changes them, and whoever looks something up need not wait for the disk.
+        let trees = self.trees();
         let mut fresh = Vec::with_capacity(changes.len() + 1);
         for (_, (key, value)) in changes {
             // Those that are computed at the same time by several.
-            if self.find(&trees, &key)?.is_none() {
+            if self.find(&key)?.is_none() {
                 fresh.push((key[..].into(), value.map(|value| value[..].into())));
             }
         }
         fresh.push((position_of(partition), Some(write_position(position, now()))));
-        trees.0[0].change(fresh.into_iter());
-        self.folder.write_if_due(&trees.0[0])?;
-        if trees.0[0].size() > self.disk / 2 {
-            trees.begin_anew().map_err(|error| self.failed(&error))?;
+        let [newer, older] = &trees;
+        newer.change(fresh.into_iter());
+        self.folder.write_if_due(newer)?;
+        if newer.size() > self.disk / 2 {
+            let age = age(newer).map_err(|error| self.failed(&error))? + 1;
+            older.clear().map_err(|error| self.failed(&error))?;
+            older.change([(AGE.into(), Some(age.to_be_bytes().into()))].into_iter());
+            lock(&self.trees).swap(0, 1);
         }
         Ok(())
     }
 
     fn clear(&self, _: i32) -> Result<(), String> {
-        let trees = lock(&self.trees);
-        trees.0.iter().try_for_each(|tree| tree.clear()).map_err(|error| self.failed(&error))
+        self.trees().iter().try_for_each(|tree| tree.clear()).map_err(|error| self.failed(&error))
     }
 
     fn change(&self, record: &Followed<'_>) -> Option<Change> {
@@ -124,8 +126,12 @@ impl FinishedResults {
         format!("the finished results of {} cannot be read or written: {error}", self.topic)
     }
 
-    fn find(&self, trees: &Trees, key: &[u8]) -> Result<Option<Bytes>, String> {
-        for tree in &trees.0 {
+    fn trees(&self) -> [Arc<Tree>; 2] {
+        lock(&self.trees).clone()
+    }
+
+    fn find(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        for tree in self.trees() {
             let kept = tree.get(key).map_err(|error| self.failed(&error))?;
             if let Some(kept) = kept.and_then(|kept| self.still_there(kept)) {
                 return Ok(Some(kept));
@@ -148,19 +154,7 @@ impl FinishedResults {
 impl Table for FinishedResults {
     fn get(&self, key: &[u8], _: Option<i32>) -> Result<Option<Bytes>, OperatorError> {
         let key = [&[RESULT], key].concat();
-        let trees = Trees(lock(&self.trees).0.clone());
-        self.find(&trees, &key).map_err(|message| OperatorError::Fatal { message })
-    }
-}
-
-impl Trees {
-    /// Empties the older one, which is the newer one from then on.
-    fn begin_anew(&mut self) -> Result<(), String> {
-        let age = age(&self.0[0])? + 1;
-        self.0[1].clear()?;
-        self.0.swap(0, 1);
-        self.0[0].change([(AGE.into(), Some(age.to_be_bytes().into()))].into_iter());
-        Ok(())
+        self.find(&key).map_err(|message| OperatorError::Fatal { message })
     }
 }
 
@@ -265,8 +259,8 @@ mod tests {
                 // Files are compressed.
                 value.extend((0..100_000).map(|_| fastrand::u8(..)));
                 keep(&results, &result(n.into(), &value, &[(FINISHED, n.to_string().as_bytes())]));
-                // What is only in memory, two times at most, comes on top.
-                assert!(stores.size() <= DISK + (4 << 20), "{n}: {}", stores.size());
+                // What is in memory when a tree is full comes on top: four megabytes each, where the disk is slow.
+                assert!(stores.size() <= DISK + (8 << 20), "{n}: {}", stores.size());
                 last = n;
             }
             let known: Vec<u32> = (0..=last)
@@ -274,7 +268,7 @@ mod tests {
                 .collect();
             let first = known[0];
             assert_eq!(known, (first..=last).collect::<Vec<_>>(), "the latest ones are there");
-            assert!((30..=140).contains(&known.len()), "{}", known.len());
+            assert!((30..=170).contains(&known.len()), "{}", known.len());
             for n in known {
                 assert_eq!(
                     results.get(n.to_string().as_bytes(), None).unwrap().unwrap()[1..5],
