@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::file::{Overrides, load_pipeline};
-use crate::{config::Pipeline, telemetry::announce};
+use crate::{config::Pipeline, operator::TableOf, telemetry::announce};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -143,6 +143,8 @@ fn needs_restart(old: &Pipeline, new: &Pipeline) -> Vec<&'static str> {
         ("`metrics.listen`", old.metrics != new.metrics),
         ("`[control]`", old.control != new.control),
         ("`[state]`", old.state != new.state),
+        // One that is followed already has its files open.
+        ("what operators look up", !old.tables().map(TableOf::kind).eq(new.tables().map(TableOf::kind))),
         // What they remember was computed with the old settings.
         (
             "a pipeline whose operators remember something",
